@@ -1,0 +1,88 @@
+// Package audit owns the way of proving the books: named checks, each a query that finds what is wrong and nothing when all is
+// well.
+//
+// A service's checks see its own schema only; what must hold between services is compared by the operator's tool from the
+// streams that each service gives out. The package must not know a table of a service.
+package audit
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/creditpay/creditpay/pkg/mysqlx"
+)
+
+// Check is one rule over a schema.
+type Check struct {
+	// Name in lower_snake_case, unique per service.
+	Name string
+	// Rule says what must hold.
+	Rule string
+	// Query selects (id, what is wrong) of each offender, both as text; at most MaxFindings rows are read.
+	// It may hold one placeholder, the time now.
+	Query string
+	// UsesNow says that the query holds the placeholder.
+	UsesNow bool
+}
+
+// Finding is one offender.
+type Finding struct {
+	Service, Check, ID, Text string
+}
+
+// MaxFindings bounds what one check reports.
+const MaxFindings = 100
+
+// Run runs checks on a schema.
+func Run(ctx context.Context, db *mysqlx.DB, service string, now time.Time, checks []Check) ([]Finding, error) {
+	var out []Finding
+	for _, c := range checks {
+		found, err := run(ctx, db, service, now, c)
+		if err != nil {
+			return out, fmt.Errorf("audit %s.%s: %w", service, c.Name, err)
+		}
+		out = append(out, found...)
+	}
+	return out, nil
+}
+
+func run(ctx context.Context, db *mysqlx.DB, service string, now time.Time, c Check) ([]Finding, error) {
+	var args []any
+	if c.UsesNow {
+		args = append(args, now)
+	}
+	rows, err := db.QueryContext(ctx, c.Query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var out []Finding
+	for rows.Next() && len(out) < MaxFindings {
+		f := Finding{Service: service, Check: c.Name}
+		if err := rows.Scan(&f.ID, &f.Text); err != nil {
+			return nil, err
+		}
+		out = append(out, f)
+	}
+	return out, rows.Err()
+}
+
+// Mechanism gives the checks over the mechanism tables, the same in every service.
+func Mechanism() []Check {
+	return []Check{
+		{Name: "journal_balances", Rule: "every journal sums to zero in each currency",
+			Query: `SELECT HEX(journal_id), CONCAT('debit - credit = ', SUM(debit_minor) - SUM(credit_minor), ' ', currency_code)
+				FROM journal_lines GROUP BY journal_id, currency_code HAVING SUM(debit_minor) <> SUM(credit_minor)`},
+		{Name: "outbox_overdue", Rule: "events leave within a minute", UsesNow: true,
+			Query: `SELECT HEX(id), CONCAT('waits since ', create_time) FROM outbox WHERE published = 0 AND create_time < ? - INTERVAL 60 SECOND`},
+		{Name: "job_overdue", Rule: "timers are done within a minute of their time", UsesNow: true,
+			Query: `SELECT CONCAT(kind, ' ', job_key), CONCAT('due since ', due_time, ' ', last_error) FROM jobs WHERE due_time < ? - INTERVAL 60 SECOND`},
+		{Name: "job_failing", Rule: "no timer fails again and again",
+			Query: `SELECT CONCAT(kind, ' ', job_key), CONCAT(attempt, ' attempts: ', last_error) FROM jobs WHERE attempt > 10`},
+		{Name: "dead_letters", Rule: "no dead letter waits for an operator",
+			Query: `SELECT HEX(id), CONCAT(type, ': ', error) FROM dead_letters WHERE replay_time IS NULL`},
+		{Name: "request_in_flight", Rule: "no request stays unanswered for ten minutes", UsesNow: true,
+			Query: `SELECT CONCAT(scope, ' ', request_id), CONCAT('in flight since ', create_time) FROM idempotency WHERE answer IS NULL AND create_time < ? - INTERVAL 600 SECOND`},
+	}
+}

@@ -1,0 +1,111 @@
+package auth
+
+import (
+	"context"
+	"crypto/ed25519"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/creditpay/creditpay/pkg/caller"
+	"github.com/creditpay/creditpay/pkg/clock"
+)
+
+// Signer makes tokens with one private key. It is immutable and safe for concurrent use.
+type Signer struct {
+	keyID string
+	key   ed25519.PrivateKey
+}
+
+// NewSigner is a Signer with the key of that id. It fails for a malformed id (1 to 64 characters of A-Z, a-z, 0-9, _ . @ -) or
+// a key of the wrong length.
+func NewSigner(keyID string, key ed25519.PrivateKey) (*Signer, error) {
+	if !identifier(keyID) {
+		return nil, fmt.Errorf("key id %q is malformed", keyID)
+	}
+	if len(key) != ed25519.PrivateKeySize {
+		return nil, fmt.Errorf("private key has %d bytes, want %d", len(key), ed25519.PrivateKeySize)
+	}
+	return &Signer{keyID: keyID, key: key}, nil
+}
+
+// KeyID is the id of the signer's key.
+func (s *Signer) KeyID() string { return s.keyID }
+
+// Public is the public half of the signer's key.
+func (s *Signer) Public() ed25519.PublicKey { return s.key.Public().(ed25519.PublicKey) }
+
+// Mint makes a token for c that is valid from now for lifetime (whole seconds, 1 s to LongestLifetime; the verifiers' own maximum
+// may be shorter). It fails when c lacks what its kind needs: a user for H5, a merchant for MERCHANT.
+func (s *Signer) Mint(c caller.Caller, lifetime time.Duration, now time.Time) (string, error) {
+	if err := checkCaller(c); err != nil {
+		return "", fmt.Errorf("mint token: %w", err)
+	}
+	if lifetime < time.Second || lifetime > LongestLifetime {
+		return "", fmt.Errorf("mint token: lifetime %s is not within 1s and %s", lifetime, LongestLifetime)
+	}
+	issued := now.Truncate(time.Second)
+	token := jwt.NewWithClaims(jwt.SigningMethodEdDSA, claims{
+		RegisteredClaims: jwt.RegisteredClaims{
+			Issuer:    Issuer,
+			Audience:  jwt.ClaimStrings{Audience},
+			Subject:   c.Name,
+			IssuedAt:  jwt.NewNumericDate(issued),
+			ExpiresAt: jwt.NewNumericDate(issued.Add(lifetime.Truncate(time.Second))),
+		},
+		Kind:       c.Kind.String(),
+		UserID:     c.UserID,
+		MerchantID: c.MerchantID,
+	})
+	token.Header["kid"] = s.keyID
+	signed, err := token.SignedString(s.key)
+	if err != nil {
+		return "", fmt.Errorf("mint token: %w", err)
+	}
+	return signed, nil
+}
+
+// Source gives a program its own token and makes a new one when half of the lifetime is over. It is safe for concurrent use.
+type Source struct {
+	signer   *Signer
+	caller   caller.Caller
+	lifetime time.Duration
+	clk      clock.Clock
+
+	mu    sync.Mutex
+	token string
+	renew time.Time
+	last  time.Time
+}
+
+// NewSource is a Source of tokens of that lifetime (at least 1 minute) for c, for example a service. clk must be the clock that
+// the verifiers go by: the machine's.
+func NewSource(signer *Signer, c caller.Caller, lifetime time.Duration, clk clock.Clock) (*Source, error) {
+	if lifetime < time.Minute {
+		return nil, fmt.Errorf("token source: lifetime %s is below 1m", lifetime)
+	}
+	s := &Source{signer: signer, caller: c, lifetime: lifetime, clk: clk}
+	if _, err := s.Token(context.Background()); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Token is a token with at least half of its lifetime left.
+func (s *Source) Token(context.Context) (string, error) {
+	now := s.clk.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	// A clock that was set back would make the held token one of the future.
+	if s.token != "" && now.Before(s.renew) && !now.Before(s.last.Add(-Leeway)) {
+		return s.token, nil
+	}
+	token, err := s.signer.Mint(s.caller, s.lifetime, now)
+	if err != nil {
+		return "", err
+	}
+	s.token, s.renew, s.last = token, now.Add(s.lifetime/2), now
+	return token, nil
+}

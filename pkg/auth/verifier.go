@@ -1,0 +1,200 @@
+package auth
+
+import (
+	"crypto/ed25519"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/creditpay/creditpay/pkg/caller"
+	"github.com/creditpay/creditpay/pkg/errs"
+)
+
+const (
+	// defaultMaxLifetime is the longest lifetime of a token when none is configured.
+	defaultMaxLifetime = 24 * time.Hour
+	// defaultCacheEntries is how many verified tokens are remembered when it is not configured.
+	defaultCacheEntries = 10_000
+)
+
+// VerifierConfig bounds a Verifier. The zero value is safe.
+type VerifierConfig struct {
+	// MaxLifetime is the longest "exp" minus "iat" that is accepted, at most LongestLifetime; 24 hours when zero.
+	MaxLifetime time.Duration
+	// CacheEntries is how many verified tokens are remembered; 10,000 when zero.
+	CacheEntries int
+}
+
+// Verifier verifies tokens. It remembers those that it verified, since a signature costs more than the rest of a call's entry.
+// It is safe for concurrent use.
+type Verifier struct {
+	keys   *KeySet
+	config VerifierConfig
+	parser *jwt.Parser
+
+	mu       sync.RWMutex
+	verified map[[sha256.Size]byte]verdict
+}
+
+// verdict is what is known of a token that was verified.
+type verdict struct {
+	caller    caller.Caller
+	notBefore time.Time
+	expires   time.Time
+	keyID     string
+	key       ed25519.PublicKey
+}
+
+// NewVerifier is a Verifier with the keys of that set. It fails for bounds that are negative or too large.
+func NewVerifier(keys *KeySet, config VerifierConfig) (*Verifier, error) {
+	if config.MaxLifetime == 0 {
+		config.MaxLifetime = defaultMaxLifetime
+	}
+	if config.CacheEntries == 0 {
+		config.CacheEntries = defaultCacheEntries
+	}
+	if config.MaxLifetime < 0 || config.MaxLifetime > LongestLifetime {
+		return nil, fmt.Errorf("token verifier: lifetime %s is not within 0 and %s", config.MaxLifetime, LongestLifetime)
+	}
+	if config.CacheEntries < 0 || config.CacheEntries > 1_000_000 {
+		return nil, fmt.Errorf("token verifier: %d cache entries, want 1 to 1000000", config.CacheEntries)
+	}
+	return &Verifier{
+		keys:   keys,
+		config: config,
+		// The library's own checks of the claims give one leeway to all times; ours is in check.
+		parser:   jwt.NewParser(jwt.WithValidMethods([]string{jwt.SigningMethodEdDSA.Alg()}), jwt.WithoutClaimsValidation(), jwt.WithStrictDecoding()),
+		verified: make(map[[sha256.Size]byte]verdict),
+	}, nil
+}
+
+// Verify tells whose token it is, at the time now. Errors: errs.TokenMissing for an empty token, errs.TokenExpired, and
+// errs.TokenInvalid for everything else. Now must be the machine's time, not that of a clock advanced for a demonstration.
+func (v *Verifier) Verify(token string, now time.Time) (caller.Caller, error) {
+	if token == "" {
+		return caller.Caller{}, errs.TokenMissing.New(`send "authorization: Bearer <token>"`)
+	}
+	if len(token) > MaxTokenLength {
+		return caller.Caller{}, errs.TokenInvalid.New("the token is longer than %d bytes", MaxTokenLength)
+	}
+	sum := sha256.Sum256([]byte(token))
+	v.mu.RLock()
+	known, ok := v.verified[sum]
+	v.mu.RUnlock()
+	if ok {
+		// The key may have been removed or replaced since.
+		key, live := v.keys.key(known.keyID, now)
+		if live && key.Equal(known.key) && !now.Before(known.notBefore) && now.Before(known.expires) {
+			return known.caller, nil
+		}
+		v.forget(sum)
+	}
+	fresh, err := v.verify(token, now)
+	if err != nil {
+		return caller.Caller{}, err
+	}
+	v.remember(sum, fresh, now)
+	return fresh.caller, nil
+}
+
+// verify checks a token that is not remembered.
+func (v *Verifier) verify(token string, now time.Time) (verdict, error) {
+	var (
+		body  claims
+		found verdict
+	)
+	_, err := v.parser.ParseWithClaims(token, &body, func(t *jwt.Token) (any, error) {
+		// RFC 7515 §4.1.11: an extension that is not understood makes the token invalid.
+		if _, ok := t.Header["crit"]; ok {
+			return nil, errors.New("critical header parameters")
+		}
+		id, _ := t.Header["kid"].(string)
+		key, ok := v.keys.key(id, now)
+		if !ok {
+			return nil, errors.New("unknown key")
+		}
+		found.keyID, found.key = id, key
+		return key, nil
+	})
+	if err != nil {
+		return verdict{}, errs.TokenInvalid.Wrap(err, "the token is malformed or not signed by a known key")
+	}
+	kind, ok := caller.ParseKind(body.Kind)
+	if !ok {
+		return verdict{}, errs.TokenInvalid.New("the token names no known kind of caller")
+	}
+	found.caller = caller.Caller{Kind: kind, Name: body.Subject, UserID: body.UserID, MerchantID: body.MerchantID}
+	if err := checkCaller(found.caller); err != nil {
+		return verdict{}, errs.TokenInvalid.New("the token is not usable: %v", err)
+	}
+	if found.notBefore, found.expires, err = v.checkTimes(&body, now); err != nil {
+		return verdict{}, err
+	}
+	return found, nil
+}
+
+// checkTimes checks for whom and when the token is meant, and gives the times between which it is valid.
+func (v *Verifier) checkTimes(body *claims, now time.Time) (from, to time.Time, err error) {
+	switch {
+	case body.Issuer != Issuer || !slices.Contains(body.Audience, Audience):
+		return from, to, errs.TokenInvalid.New("the token is not for this suite")
+	case body.IssuedAt == nil || body.ExpiresAt == nil:
+		return from, to, errs.TokenInvalid.New("the token lacks iat or exp")
+	}
+	issued := body.IssuedAt.Time
+	from, to = issued, body.ExpiresAt.Time
+	if body.NotBefore != nil && body.NotBefore.After(from) {
+		from = body.NotBefore.Time
+	}
+	from = from.Add(-Leeway)
+	lifetime := to.Sub(issued)
+	switch {
+	case lifetime <= 0 || lifetime > v.config.MaxLifetime:
+		return from, to, errs.TokenInvalid.New("the token's lifetime is not within 0 and %s", v.config.MaxLifetime)
+	case now.Before(from):
+		return from, to, errs.TokenInvalid.New("the token is not valid yet")
+	case !now.Before(to):
+		return from, to, errs.TokenExpired.New("the token expired; ask for a new one")
+	}
+	return from, to, nil
+}
+
+// remember keeps a verdict. A full cache drops an entry first: an expired one among a few, otherwise any.
+func (v *Verifier) remember(sum [sha256.Size]byte, fresh verdict, now time.Time) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if len(v.verified) >= v.config.CacheEntries {
+		var victim [sha256.Size]byte
+		looked := 0
+		for sum, held := range v.verified { // in random order
+			victim = sum
+			if looked++; looked == 8 || !now.Before(held.expires) {
+				break
+			}
+		}
+		delete(v.verified, victim)
+	}
+	v.verified[sum] = fresh
+}
+
+func (v *Verifier) forget(sum [sha256.Size]byte) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	delete(v.verified, sum)
+}
+
+// Bearer takes the token out of an "authorization" header or metadata value. It is empty when there is none or the scheme is
+// another one; the scheme's case does not matter (RFC 9110 §11.1).
+func Bearer(header string) string {
+	const scheme = "bearer "
+	if len(header) <= len(scheme) || !strings.EqualFold(header[:len(scheme)], scheme) {
+		return ""
+	}
+	return header[len(scheme):]
+}

@@ -1,0 +1,275 @@
+// Package inbox owns the way of events into a service: read from Kafka, deduplicated and applied in one transaction, then
+// committed to Kafka.
+//
+// Events are applied in batches, so that a busy service pays one transaction for many. When a batch fails by a rule, its events
+// are applied one by one; one that is refused for good goes to the dead letters (a table, and a topic for alerts) and the rest
+// goes on. Faults that pass (database, network) are waited out: nothing is skipped because of them.
+package inbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+	"go.uber.org/zap"
+	"google.golang.org/protobuf/proto"
+
+	commonv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/common/v1"
+
+	"github.com/creditpay/creditpay/pkg/clock"
+	"github.com/creditpay/creditpay/pkg/errs"
+	"github.com/creditpay/creditpay/pkg/ids"
+	"github.com/creditpay/creditpay/pkg/mysqlx"
+	"github.com/creditpay/creditpay/pkg/outbox"
+)
+
+// Event is an event to be applied.
+type Event struct {
+	// ID of the event.
+	ID ids.ID
+	// Key of its partition.
+	Key string
+	// ObjectID that changed, and its version.
+	ObjectID string
+	// ObjectVersion after the change.
+	ObjectVersion int64
+	// Payload is the unpacked message; a type that this binary does not know is never handed out.
+	Payload proto.Message
+	// Time when it happened.
+	Time time.Time
+}
+
+// Apply applies events to the transaction. It may run several times and calls nobody outside. An error with a reason that is a
+// rule's is final for the batch; any other is tried again.
+type Apply func(ctx context.Context, tx *mysqlx.Tx, events []Event) error
+
+// Reader is a member of a consumer group.
+type Reader interface {
+	FetchMessage(ctx context.Context) (kafka.Message, error)
+	CommitMessages(ctx context.Context, msgs ...kafka.Message) error
+	Close() error
+}
+
+// Consumer applies the events of some topics to a service.
+type Consumer struct {
+	DB     *mysqlx.DB
+	Reader Reader
+	Apply  Apply
+	Outbox *outbox.Writer
+	IDs    *ids.Generator
+	Clock  clock.Clock
+	Log    *zap.Logger
+	// Service names the owner in the dead-letter topic.
+	Service string
+}
+
+const (
+	batchMax = 200
+	// gather is how long a batch waits for more once it has one event.
+	gather = 2 * time.Millisecond
+	// poisonAttempts is how often one event may fail for a cause of our own before it is put aside.
+	poisonAttempts = 5
+	backoffMin     = 50 * time.Millisecond
+	backoffMax     = 5 * time.Second
+)
+
+// DeadLetterTopic is where a service's poison events go.
+func DeadLetterTopic(service string) string { return "creditpay." + service + ".deadletter.v1" }
+
+// Run consumes until ctx ends.
+func (c *Consumer) Run(ctx context.Context) error {
+	defer func() { _ = c.Reader.Close() }()
+	failures := 0
+	for ctx.Err() == nil {
+		msgs, err := c.fetch(ctx)
+		if err != nil {
+			if ctx.Err() != nil || errors.Is(err, io.EOF) {
+				return nil
+			}
+			failures++
+			c.Log.Warn("events cannot be read", zap.Error(err))
+			c.pause(ctx, failures)
+			continue
+		}
+		failures = 0
+		if !c.digest(ctx, msgs) {
+			return nil
+		}
+		if err := c.Reader.CommitMessages(ctx, msgs...); err != nil && ctx.Err() == nil {
+			// They will come again; the inbox knows them.
+			c.Log.Warn("offsets are not committed", zap.Error(err))
+		}
+	}
+	return nil
+}
+
+func (c *Consumer) pause(ctx context.Context, failures int) {
+	d := backoffMax
+	if failures < 8 {
+		d = min(backoffMin<<failures, backoffMax)
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}
+
+// fetch waits for one message and takes what else is there.
+func (c *Consumer) fetch(ctx context.Context) ([]kafka.Message, error) {
+	first, err := c.Reader.FetchMessage(ctx)
+	if err != nil {
+		return nil, err
+	}
+	msgs := []kafka.Message{first}
+	more, cancel := context.WithTimeout(ctx, gather)
+	defer cancel()
+	for len(msgs) < batchMax {
+		m, err := c.Reader.FetchMessage(more)
+		if err != nil {
+			break
+		}
+		msgs = append(msgs, m)
+	}
+	return msgs, nil
+}
+
+// digest applies a batch, and answers false only when ctx ended before that.
+func (c *Consumer) digest(ctx context.Context, msgs []kafka.Message) bool {
+	if err := c.applyAll(ctx, msgs); err == nil {
+		return true
+	} else if ctx.Err() != nil {
+		return false
+	} else if len(msgs) > 1 {
+		c.Log.Info("a batch of events failed and is applied one by one", zap.Error(err), zap.Int("events", len(msgs)))
+	}
+	for _, m := range msgs {
+		if !c.digestOne(ctx, m) {
+			return false
+		}
+	}
+	return true
+}
+
+func (c *Consumer) digestOne(ctx context.Context, m kafka.Message) bool {
+	own := 0
+	for failures := 1; ; failures++ {
+		err := c.applyAll(ctx, []kafka.Message{m})
+		if err == nil {
+			return true
+		}
+		if ctx.Err() != nil {
+			return false
+		}
+		final := errs.Business(err)
+		if !final && !passing(err) {
+			own++
+			final = own >= poisonAttempts
+		}
+		if final {
+			if putErr := c.putAside(ctx, m, err, failures); putErr == nil {
+				return true
+			}
+		}
+		c.pause(ctx, failures)
+	}
+}
+
+// passing reports whether the cause is a dependency that will come back.
+func passing(err error) bool {
+	return errs.Is(err, errs.DependencyUnavailable) || errs.Is(err, errs.DeadlineTooShort) ||
+		mysqlx.Disconnected(err) || mysqlx.Retryable(err)
+}
+
+func (c *Consumer) applyAll(ctx context.Context, msgs []kafka.Message) error {
+	events := make([]Event, 0, len(msgs))
+	for _, m := range msgs {
+		e, err := Unpack(m.Value)
+		if errors.Is(err, ErrUnknownType) {
+			c.Log.Debug("an event of a type that this binary does not know is passed over", zap.Error(err))
+			continue
+		}
+		if err != nil {
+			return errs.InvalidArgument.Wrap(err, "the event cannot be read")
+		}
+		events = append(events, e)
+	}
+	if len(events) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	return c.DB.InTx(ctx, func(tx *mysqlx.Tx) error {
+		fresh, err := c.unseen(ctx, tx, events)
+		if err != nil || len(fresh) == 0 {
+			return err
+		}
+		return c.Apply(ctx, tx, fresh)
+	})
+}
+
+// unseen records the events in the inbox and gives those that were not there.
+func (c *Consumer) unseen(ctx context.Context, tx *mysqlx.Tx, events []Event) ([]Event, error) {
+	args := make([]any, len(events))
+	for i, e := range events {
+		args[i] = e.ID
+	}
+	rows, err := tx.Query(ctx, `SELECT event_id FROM inbox WHERE event_id IN `+mysqlx.In(len(args)), args...)
+	if err != nil {
+		return nil, err
+	}
+	seen := map[ids.ID]bool{}
+	for rows.Next() {
+		var id ids.ID
+		if err := rows.Scan(&id); err != nil {
+			_ = rows.Close()
+			return nil, err
+		}
+		seen[id] = true
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return nil, err
+	}
+	now := c.Clock.Now()
+	var fresh []Event
+	var values []any
+	for _, e := range events {
+		if !seen[e.ID] {
+			seen[e.ID] = true
+			fresh = append(fresh, e)
+			values = append(values, e.ID, now)
+		}
+	}
+	if len(fresh) > 0 {
+		tx.Queue(`INSERT INTO inbox (event_id, create_time) VALUES `+mysqlx.Tuples(len(fresh), 2), values...)
+	}
+	return fresh, nil
+}
+
+// ErrUnknownType is answered for an event whose message this binary does not know.
+var ErrUnknownType = errors.New("unknown event type")
+
+// Unpack reads an envelope.
+func Unpack(value []byte) (Event, error) {
+	var env commonv1.EventEnvelope
+	if err := proto.Unmarshal(value, &env); err != nil {
+		return Event{}, fmt.Errorf("read envelope: %w", err)
+	}
+	id, err := ids.Parse(ids.Event, env.GetEventId())
+	if err != nil {
+		return Event{}, fmt.Errorf("read envelope: %w", err)
+	}
+	if env.GetPayload() == nil {
+		return Event{}, errors.New("read envelope: no payload")
+	}
+	payload, err := env.GetPayload().UnmarshalNew()
+	if err != nil {
+		return Event{}, fmt.Errorf("%w: %s", ErrUnknownType, env.GetPayload().GetTypeUrl())
+	}
+	return Event{ID: id, Key: env.GetKey(), ObjectID: env.GetObjectId(), ObjectVersion: env.GetObjectVersion(),
+		Payload: payload, Time: env.GetOccurredTime().AsTime()}, nil
+}

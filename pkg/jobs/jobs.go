@@ -1,0 +1,225 @@
+// Package jobs owns durable timers: a row per thing to be done at a time, claimed by lease, repeated with growing pauses until
+// its handler says that it is done.
+//
+// Handlers must be safe to run twice and late by weeks: a lease that runs out gives the job to somebody else. A job is written
+// and removed in the transaction of the change that needs it. The package must not know what jobs do.
+package jobs
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/creditpay/creditpay/pkg/clock"
+	"github.com/creditpay/creditpay/pkg/mysqlx"
+)
+
+// Job is a row that was claimed.
+type Job struct {
+	// Kind names the handler.
+	Kind string
+	// Key is what the job is about, a typed id.
+	Key string
+	// Attempt counts the claims, 1 for the first.
+	Attempt int
+
+	lease time.Time
+}
+
+// Outcome is what a handler answers besides an error.
+type Outcome struct {
+	done bool
+	next time.Time
+}
+
+// Done removes the job.
+func Done() Outcome { return Outcome{done: true} }
+
+// Again keeps the job for a later time.
+func Again(at time.Time) Outcome { return Outcome{next: at} }
+
+// Handler does one job. An error keeps the job for a later attempt.
+type Handler func(ctx context.Context, j Job) (Outcome, error)
+
+// Queue adds jobs to transactions and wakes the runner of this process.
+type Queue struct {
+	clock clock.Clock
+	wake  chan struct{}
+}
+
+// NewQueue makes a queue.
+func NewQueue(clk clock.Clock) *Queue { return &Queue{clock: clk, wake: make(chan struct{}, 1)} }
+
+func (q *Queue) nudge() {
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Schedule adds a job, or moves it to the new time when it exists.
+func (q *Queue) Schedule(tx *mysqlx.Tx, kind, key string, due time.Time) {
+	now := q.clock.Now()
+	tx.Queue(`INSERT INTO jobs (kind, job_key, due_time, attempt, last_error, create_time) VALUES (?, ?, ?, 0, '', ?)
+		ON DUPLICATE KEY UPDATE due_time = VALUES(due_time), attempt = 0`, kind, key, due, now)
+	if !due.After(now.Add(pollInterval)) {
+		tx.OnCommit(q.nudge)
+	}
+}
+
+// Cancel removes a job; one that is not there is none.
+func (q *Queue) Cancel(tx *mysqlx.Tx, kind, key string) {
+	tx.Queue(`DELETE FROM jobs WHERE kind = ? AND job_key = ?`, kind, key)
+}
+
+const (
+	// pollInterval finds what other processes scheduled; a process's own jobs wake it.
+	pollInterval = time.Second
+	claimBatch   = 64
+	// leaseTime is how long a handler may work before somebody else may try.
+	leaseTime  = 30 * time.Second
+	backoffMin = 500 * time.Millisecond
+	backoffMax = 5 * time.Minute
+)
+
+// Runner claims due jobs and gives them to their handlers.
+type Runner struct {
+	DB       *mysqlx.DB
+	Queue    *Queue
+	Clock    clock.Clock
+	Log      *zap.Logger
+	Handlers map[string]Handler
+	// Workers bounds the handlers at work at once, 8 by default.
+	Workers int
+}
+
+// Run works until ctx ends and then waits for the handlers at work.
+func (r *Runner) Run(ctx context.Context) error {
+	if r.Workers <= 0 {
+		r.Workers = 8
+	}
+	failures := 0
+	for ctx.Err() == nil {
+		n, err := r.Once(ctx)
+		if err != nil && ctx.Err() == nil {
+			failures++
+			r.Log.Warn("due jobs wait", zap.Error(err))
+		} else {
+			failures = 0
+		}
+		if n == claimBatch {
+			continue
+		}
+		until := r.Clock.Now().Add(pollInterval * time.Duration(1+min(failures, 4)))
+		if err := clock.Wait(ctx, r.Clock, until, r.Queue.wake); err != nil {
+			break
+		}
+	}
+	return nil
+}
+
+// Once does the jobs that are due now, a batch at most, and tells how many it claimed.
+func (r *Runner) Once(ctx context.Context) (int, error) {
+	claimed, err := r.claim(ctx)
+	if err != nil {
+		return 0, err
+	}
+	var g errgroup.Group
+	g.SetLimit(max(r.Workers, 1))
+	for _, j := range claimed {
+		g.Go(func() error {
+			r.do(ctx, j)
+			return nil
+		})
+	}
+	_ = g.Wait()
+	return len(claimed), nil
+}
+
+// claim reads due jobs without a lock and takes each by compare-and-set on its due time, which becomes the end of the lease.
+func (r *Runner) claim(ctx context.Context) ([]Job, error) {
+	now := r.Clock.Now()
+	rows, err := r.DB.QueryContext(ctx, `SELECT kind, job_key, due_time, attempt FROM jobs WHERE due_time <= ? ORDER BY due_time LIMIT ?`, now, claimBatch)
+	if err != nil {
+		return nil, mysqlx.Fault(err, "read due jobs")
+	}
+	defer func() { _ = rows.Close() }()
+	var found []Job
+	for rows.Next() {
+		var j Job
+		if err := rows.Scan(&j.Kind, &j.Key, &j.lease, &j.Attempt); err != nil {
+			return nil, mysqlx.Fault(err, "read due jobs")
+		}
+		found = append(found, j)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, mysqlx.Fault(err, "read due jobs")
+	}
+	lease := now.Add(leaseTime).Truncate(time.Microsecond)
+	var mine []Job
+	for _, j := range found {
+		res, err := r.DB.ExecContext(ctx, `UPDATE jobs SET due_time = ?, attempt = attempt + 1 WHERE kind = ? AND job_key = ? AND due_time = ? AND attempt = ?`,
+			lease, j.Kind, j.Key, j.lease, j.Attempt)
+		if err != nil {
+			return mine, mysqlx.Fault(err, "claim a job")
+		}
+		if n, err := res.RowsAffected(); err == nil && n == 1 {
+			j.Attempt++
+			j.lease = lease
+			mine = append(mine, j)
+		}
+	}
+	return mine, nil
+}
+
+func (r *Runner) do(ctx context.Context, j Job) {
+	log := r.Log.With(zap.String("job", j.Kind), zap.String("key", j.Key), zap.Int("attempt", j.Attempt))
+	outcome, err := r.handle(ctx, j)
+	if err != nil {
+		log.Warn("job failed and will be tried again", zap.Error(err))
+		pause := backoffMax
+		if j.Attempt < 10 {
+			pause = min(backoffMin<<j.Attempt, backoffMax)
+		}
+		text := err.Error()
+		if len(text) > 480 {
+			text = text[:480]
+		}
+		r.settle(ctx, log, `UPDATE jobs SET due_time = ?, last_error = ? WHERE kind = ? AND job_key = ? AND due_time = ?`,
+			r.Clock.Now().Add(pause), text, j.Kind, j.Key, j.lease)
+		return
+	}
+	if outcome.done {
+		r.settle(ctx, log, `DELETE FROM jobs WHERE kind = ? AND job_key = ? AND due_time = ?`, j.Kind, j.Key, j.lease)
+		return
+	}
+	r.settle(ctx, log, `UPDATE jobs SET due_time = ?, attempt = 0, last_error = '' WHERE kind = ? AND job_key = ? AND due_time = ?`,
+		outcome.next, j.Kind, j.Key, j.lease)
+}
+
+func (r *Runner) handle(ctx context.Context, j Job) (outcome Outcome, err error) {
+	h, ok := r.Handlers[j.Kind]
+	if !ok {
+		return Outcome{}, fmt.Errorf("no handler for jobs of kind %q", j.Kind)
+	}
+	ctx, cancel := context.WithTimeout(ctx, leaseTime*2/3)
+	defer cancel()
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("job panicked: %v", p)
+		}
+	}()
+	return h(ctx, j)
+}
+
+// settle writes a job's end. When the lease was lost in between, the row is somebody else's and is left alone.
+func (r *Runner) settle(ctx context.Context, log *zap.Logger, query string, args ...any) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if _, err := r.DB.ExecContext(ctx, query, args...); err != nil {
+		log.Warn("the end of a job could not be written; its lease will run out", zap.Error(err))
+	}
+}

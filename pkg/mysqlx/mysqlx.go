@@ -1,0 +1,109 @@
+// Package mysqlx owns the way to MySQL: a strict connection, transactions of few round trips with bounded retry, the
+// classification of driver errors, and migrations.
+//
+// It must not know any table of a service. Statements that a service wants to run stand in that service's store.
+package mysqlx
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+	"go.uber.org/zap"
+)
+
+// Options bound the pool. The zero value takes the defaults.
+type Options struct {
+	// MaxConns is the size of the pool, 32 by default: past that more connections only add latency.
+	MaxConns int
+	// Log receives retried transactions; nil for none.
+	Log *zap.Logger
+	// Observer counts retries and rollbacks; nil for none.
+	Observer Observer
+}
+
+// Observer is told about transactions.
+type Observer interface {
+	// TxDone is called once per InTx with its duration, the number of attempts, and the error that it answered.
+	TxDone(elapsed time.Duration, attempts int, err error)
+}
+
+// DB is a pool with the strict settings of Open.
+type DB struct {
+	*sql.DB
+	log      *zap.Logger
+	observer Observer
+}
+
+// Open makes a pool for a go-sql-driver DSN. Settings that keep money safe are enforced whatever the DSN says.
+func Open(dsn string, o Options) (*DB, error) {
+	cfg, err := StrictConfig(dsn)
+	if err != nil {
+		return nil, err
+	}
+	connector, err := mysql.NewConnector(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	if o.MaxConns <= 0 {
+		o.MaxConns = 32
+	}
+	if o.Log == nil {
+		o.Log = zap.NewNop()
+	}
+	pool := sql.OpenDB(connector)
+	pool.SetMaxOpenConns(o.MaxConns)
+	pool.SetMaxIdleConns(o.MaxConns)
+	pool.SetConnMaxIdleTime(5 * time.Minute)
+	return &DB{DB: pool, log: o.Log, observer: o.Observer}, nil
+}
+
+// StrictConfig parses a DSN and sets what every service relies on.
+func StrictConfig(dsn string) (*mysql.Config, error) {
+	cfg, err := mysql.ParseDSN(dsn)
+	if err != nil {
+		return nil, fmt.Errorf("read the database DSN: %w", err)
+	}
+	// Times are UTC on both sides; a local zone would shift due times twice a year.
+	cfg.ParseTime, cfg.Loc = true, time.UTC
+	// Rows matched, not rows changed: a compare-and-set that writes the same value still found its row.
+	cfg.ClientFoundRows = true
+	// Arguments are quoted by the driver: one round trip instead of prepare, execute, close.
+	cfg.InterpolateParams = true
+	// A transaction's writes leave in one packet, see Tx.Queue. Values still travel only as arguments.
+	cfg.MultiStatements = true
+	// A name that the server resolves by itself would hide a wrong statement; text is compared byte by byte.
+	cfg.Collation = "utf8mb4_bin"
+	cfg.RejectReadOnly = true
+	if cfg.Timeout == 0 {
+		cfg.Timeout = 5 * time.Second
+	}
+	if cfg.ReadTimeout == 0 {
+		cfg.ReadTimeout = 30 * time.Second
+	}
+	if cfg.WriteTimeout == 0 {
+		cfg.WriteTimeout = 30 * time.Second
+	}
+	if cfg.Params == nil {
+		cfg.Params = map[string]string{}
+	}
+	// Too long, out of range or zero dates are errors, never silent cuts.
+	cfg.Params["sql_mode"] = "'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'"
+	cfg.Params["time_zone"] = "'+00:00'"
+	// Conditional updates carry their own expectations, so READ COMMITTED is enough and locks less.
+	cfg.Params["transaction_isolation"] = "'READ-COMMITTED'"
+	cfg.Params["innodb_lock_wait_timeout"] = "5"
+	return cfg, nil
+}
+
+// Ready reports whether the database answers, within a second.
+func (db *DB) Ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	if err := db.PingContext(ctx); err != nil {
+		return Fault(err, "the database does not answer")
+	}
+	return nil
+}

@@ -1,0 +1,190 @@
+package outbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+	"go.uber.org/zap"
+
+	"github.com/creditpay/creditpay/pkg/clock"
+	"github.com/creditpay/creditpay/pkg/ids"
+	"github.com/creditpay/creditpay/pkg/mysqlx"
+)
+
+// Producer writes messages to Kafka and returns when all replicas that must have them do.
+type Producer interface {
+	WriteMessages(ctx context.Context, msgs ...kafka.Message) error
+}
+
+const (
+	relayBatch = 500
+	// relayPoll is the fallback for a wake-up that was lost with its process.
+	relayPoll = time.Second
+	// relayLease is how long a dead relay can hold the others up.
+	relayLease = 10 * time.Second
+	// relayGather lets the events of transactions that commit together leave together.
+	relayGather = 2 * time.Millisecond
+)
+
+// Relay moves events from the outbox to Kafka.
+type Relay struct {
+	DB       *mysqlx.DB
+	Producer Producer
+	Writer   *Writer
+	Clock    clock.Clock
+	Log      *zap.Logger
+	// Owner names this process in the lease.
+	Owner string
+
+	leaseUntil time.Time
+}
+
+// Run relays until ctx ends. Faults are logged and tried again; nothing is given up.
+func (r *Relay) Run(ctx context.Context) error {
+	failures := 0
+	for ctx.Err() == nil {
+		n, err := r.once(ctx)
+		wait := relayPoll
+		switch {
+		case err != nil && ctx.Err() == nil:
+			failures++
+			r.Log.Warn("events wait in the outbox", zap.Error(err), zap.Int("failures", failures))
+			wait = min(time.Duration(failures)*200*time.Millisecond, 5*time.Second)
+		case n == relayBatch:
+			failures, wait = 0, 0
+		default:
+			failures = 0
+		}
+		if wait > 0 {
+			r.rest(ctx, wait, err != nil)
+		}
+	}
+	r.release()
+	return nil
+}
+
+// rest waits for the wake-up, or for the given time; after a fault the wake-up is not listened to.
+func (r *Relay) rest(ctx context.Context, d time.Duration, faulty bool) {
+	wake := r.Writer.Wake()
+	if faulty {
+		wake = nil
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	case <-wake:
+		gather := time.NewTimer(relayGather)
+		defer gather.Stop()
+		select {
+		case <-ctx.Done():
+		case <-gather.C:
+		}
+	}
+}
+
+type row struct {
+	id         ids.ID
+	topic, key string
+	payload    []byte
+}
+
+func (r *Relay) once(ctx context.Context) (int, error) {
+	if ok, err := r.lease(ctx); err != nil || !ok {
+		return 0, err
+	}
+	rows, err := r.pending(ctx)
+	if err != nil || len(rows) == 0 {
+		return 0, err
+	}
+	msgs := make([]kafka.Message, len(rows))
+	for i, x := range rows {
+		msgs[i] = kafka.Message{Topic: x.topic, Key: []byte(x.key), Value: x.payload,
+			Headers: []kafka.Header{{Key: "event-id", Value: []byte(ids.Format(ids.Event, x.id))}}}
+	}
+	sent := rows
+	sendCtx, cancel := context.WithTimeout(ctx, relayLease)
+	defer cancel()
+	if err := r.Producer.WriteMessages(sendCtx, msgs...); err != nil {
+		// A part may have been written: mark those, the rest is sent again, and receivers dedupe.
+		var each kafka.WriteErrors
+		if !errors.As(err, &each) || len(each) != len(rows) {
+			return 0, fmt.Errorf("send events: %w", err)
+		}
+		sent = sent[:0:0]
+		for i, e := range each {
+			if e == nil {
+				sent = append(sent, rows[i])
+			}
+		}
+		if markErr := r.mark(ctx, sent); markErr != nil {
+			return 0, markErr
+		}
+		return 0, fmt.Errorf("send events: %w", err)
+	}
+	return len(rows), r.mark(ctx, sent)
+}
+
+func (r *Relay) pending(ctx context.Context) ([]row, error) {
+	rows, err := r.DB.QueryContext(ctx, `SELECT id, topic, message_key, payload FROM outbox WHERE published = 0 ORDER BY id LIMIT ?`, relayBatch)
+	if err != nil {
+		return nil, mysqlx.Fault(err, "read the outbox")
+	}
+	defer func() { _ = rows.Close() }()
+	var out []row
+	for rows.Next() {
+		var x row
+		if err := rows.Scan(&x.id, &x.topic, &x.key, &x.payload); err != nil {
+			return nil, mysqlx.Fault(err, "read the outbox")
+		}
+		out = append(out, x)
+	}
+	return out, mysqlx.Fault(rows.Err(), "read the outbox")
+}
+
+func (r *Relay) mark(ctx context.Context, sent []row) error {
+	if len(sent) == 0 {
+		return nil
+	}
+	args := make([]any, len(sent))
+	for i, x := range sent {
+		args[i] = x.id
+	}
+	_, err := r.DB.ExecContext(ctx, `UPDATE outbox SET published = 1 WHERE id IN `+mysqlx.In(len(sent)), args...)
+	return mysqlx.Fault(err, "mark events as sent")
+}
+
+// lease makes this process the service's relay, or tells that another one is. It is renewed when half of it is gone.
+func (r *Relay) lease(ctx context.Context) (bool, error) {
+	now := r.Clock.Now()
+	if now.Before(r.leaseUntil.Add(-relayLease / 2)) {
+		return true, nil
+	}
+	for range 2 {
+		until := now.Add(relayLease)
+		res, err := r.DB.ExecContext(ctx, `UPDATE leases SET owner = ?, until_time = ? WHERE name = 'relay' AND (owner = ? OR until_time < ?)`,
+			r.Owner, until, r.Owner, now)
+		if err != nil {
+			return false, mysqlx.Fault(err, "take the relay's lease")
+		}
+		if n, err := res.RowsAffected(); err == nil && n == 1 {
+			r.leaseUntil = until
+			return true, nil
+		}
+		if _, err := r.DB.ExecContext(ctx, `INSERT IGNORE INTO leases (name, owner, until_time) VALUES ('relay', '', '2000-01-01')`); err != nil {
+			return false, mysqlx.Fault(err, "seed the relay's lease")
+		}
+	}
+	return false, nil
+}
+
+// release lets the next relay begin at once.
+func (r *Relay) release() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_, _ = r.DB.ExecContext(ctx, `UPDATE leases SET until_time = '2000-01-01' WHERE name = 'relay' AND owner = ?`, r.Owner)
+}

@@ -1,0 +1,96 @@
+package rpckit
+
+import (
+	"context"
+	"strings"
+
+	commonv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/common/v1"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+
+	"github.com/creditpay/creditpay/pkg/caller"
+	"github.com/creditpay/creditpay/pkg/errs"
+)
+
+// Rule is the set of caller kinds that may call a method. The zero Rule allows nobody.
+type Rule uint16
+
+// Allows reports whether callers of that kind may call.
+func (r Rule) Allows(k caller.Kind) bool { return k != 0 && r&(1<<k) != 0 }
+
+// Kinds gives the kinds that may call, in the order of their numbers.
+func (r Rule) Kinds() []caller.Kind {
+	var kinds []caller.Kind
+	for _, k := range caller.Kinds() {
+		if r.Allows(k) {
+			kinds = append(kinds, k)
+		}
+	}
+	return kinds
+}
+
+// AccessRules reads the (creditpay.common.v1.access) option of every method that is linked into the program. Keys are full
+// method names as gRPC has them: "/creditpay.order.v1.OrderService/GetOrderInfo". A method that is not in the map, or whose Rule
+// is zero, is refused to everybody; but see IsPublic.
+func AccessRules() map[string]Rule {
+	rules := map[string]Rule{}
+	eachMethod(func(m protoreflect.MethodDescriptor) {
+		option, ok := proto.GetExtension(m.Options(), commonv1.E_Access).(*commonv1.AccessRule)
+		if !ok || option == nil {
+			return
+		}
+		var rule Rule
+		for _, k := range option.GetCallers() {
+			if kind := caller.KindOf(k); kind != 0 {
+				rule |= 1 << kind
+			}
+		}
+		rules[fullName(m)] = rule
+	})
+	return rules
+}
+
+// IsPublic reports whether everybody may call the method, without a token: gRPC's own health and reflection services.
+func IsPublic(fullMethod string) bool {
+	return strings.HasPrefix(fullMethod, "/grpc.health.v1.") || strings.HasPrefix(fullMethod, "/grpc.reflection.")
+}
+
+// eachMethod walks the methods of all services that are linked into the program.
+func eachMethod(visit func(protoreflect.MethodDescriptor)) {
+	protoregistry.GlobalFiles.RangeFiles(func(file protoreflect.FileDescriptor) bool {
+		for i := range file.Services().Len() {
+			methods := file.Services().Get(i).Methods()
+			for j := range methods.Len() {
+				visit(methods.Get(j))
+			}
+		}
+		return true
+	})
+}
+
+// fullName is the method's name as gRPC has it.
+func fullName(m protoreflect.MethodDescriptor) string {
+	return "/" + string(m.Parent().FullName()) + "/" + string(m.Name())
+}
+
+// access refuses callers that the method's rule does not name.
+func access(rules map[string]Rule) grpc.UnaryServerInterceptor {
+	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+		if !IsPublic(info.FullMethod) {
+			if c := caller.FromContext(ctx); !rules[info.FullMethod].Allows(c.Kind) {
+				return nil, errs.CallerNotAllowed.New("a caller of kind %s may not call this method", c.Kind)
+			}
+		}
+		return handler(ctx, req)
+	}
+}
+
+// streamAccess refuses every stream but those of gRPC's own services: the suite has no streams, so none has a rule.
+func streamAccess(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+	if !IsPublic(info.FullMethod) {
+		return ToStatus(errs.CallerNotAllowed.New("streams are not offered"))
+	}
+	return handler(srv, stream)
+}

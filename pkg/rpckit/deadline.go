@@ -1,0 +1,31 @@
+package rpckit
+
+import (
+	"context"
+	"time"
+
+	"google.golang.org/grpc"
+)
+
+const (
+	// DefaultDeadline is the time a call gets when its caller sets none.
+	DefaultDeadline = 10 * time.Second
+	// minBudget is the least time with which work begins.
+	minBudget = 50 * time.Millisecond
+	// maxReserve bounds the slice of the deadline that is kept to report a failure.
+	maxReserve = 500 * time.Millisecond
+)
+
+// deadline gives the verb what is left of the call's time less a reserve of a tenth (at most maxReserve), so that there is time
+// to report that the time is over. It refuses calls that begin with less than minBudget.
+func deadline(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	left := DefaultDeadline
+	if end, ok := ctx.Deadline(); ok {
+		if left = time.Until(end); left < minBudget {
+			return nil, tooShort()
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, left-min(left/10, maxReserve))
+	defer cancel()
+	return handler(ctx, req)
+}

@@ -1,0 +1,177 @@
+// Package spine owns what every service has besides its own rules: the database with its migrations, the unit of work, the
+// relay, the inbox and the timers.
+//
+// A service embeds a Spine and adds its verbs. It must not know any service.
+package spine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/creditpay/creditpay/pkg/clock"
+	"github.com/creditpay/creditpay/pkg/ids"
+	"github.com/creditpay/creditpay/pkg/inbox"
+	"github.com/creditpay/creditpay/pkg/jobs"
+	"github.com/creditpay/creditpay/pkg/kafkax"
+	"github.com/creditpay/creditpay/pkg/mysqlx"
+	"github.com/creditpay/creditpay/pkg/outbox"
+	"github.com/creditpay/creditpay/pkg/schema"
+	"github.com/creditpay/creditpay/pkg/unit"
+)
+
+// Config is what every service is told from outside. Each field is read from the environment with the service's prefix.
+type Config struct {
+	// DSN of the service's own schema with its own user, go-sql-driver form. Required.
+	DSN string `env:"MYSQL_DSN"`
+	// DBConns is the size of the connection pool.
+	DBConns int `env:"MYSQL_CONNS" envDefault:"32"`
+	// Brokers of Kafka, "host:port". Required.
+	Brokers []string `env:"KAFKA_BROKERS"`
+	// KafkaPartitions of topics that are made at start.
+	KafkaPartitions int `env:"KAFKA_PARTITIONS" envDefault:"8"`
+	// KafkaReplicas of topics that are made at start; 3 in production.
+	KafkaReplicas int `env:"KAFKA_REPLICAS" envDefault:"1"`
+	// Migrate brings the schema up to date at start. Switch it off where a release job does it.
+	Migrate bool `env:"MIGRATE" envDefault:"true"`
+}
+
+// Validate tells what is missing.
+func (c Config) Validate() error {
+	if c.DSN == "" {
+		return errors.New("MYSQL_DSN is not set: give the data source name of the service's schema")
+	}
+	if len(c.Brokers) == 0 {
+		return errors.New("KAFKA_BROKERS is not set: give one broker or more as host:port")
+	}
+	return nil
+}
+
+// Deps are the parts that a process shares between the services that it hosts.
+type Deps struct {
+	Log   *zap.Logger
+	Clock clock.Clock
+	// IDs makes ids from the clock.
+	IDs *ids.Generator
+	// TxObserver counts transactions; nil for none.
+	TxObserver mysqlx.Observer
+	// Owner names this process in leases.
+	Owner string
+}
+
+// Spine is the backbone of one service in one process.
+type Spine struct {
+	// Kit makes units of work.
+	Kit *unit.Kit
+	// Log of this service.
+	Log *zap.Logger
+
+	name      string
+	cfg       Config
+	kafka     kafkax.Config
+	deps      Deps
+	transport *kafka.Transport
+	producer  *kafka.Writer
+	topics    []string
+	handlers  map[string]jobs.Handler
+	consumes  []string
+	apply     inbox.Apply
+	consumer  *inbox.Consumer
+}
+
+// New opens the database, brings it up to date and makes the parts. OwnTopics are the topics that this service writes.
+func New(ctx context.Context, name string, cfg Config, deps Deps, migrations mysqlx.MigrationSet, ownTopics ...string) (*Spine, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("configure %s: %w", name, err)
+	}
+	log := deps.Log.Named(name)
+	db, err := mysqlx.Open(cfg.DSN, mysqlx.Options{MaxConns: cfg.DBConns, Log: log, Observer: deps.TxObserver})
+	if err != nil {
+		return nil, fmt.Errorf("configure %s: %w", name, err)
+	}
+	if cfg.Migrate {
+		mechanism, err := schema.Migrations()
+		if err == nil {
+			err = db.Migrate(ctx, mechanism, migrations)
+		}
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("start %s: %w", name, err), db.Close())
+		}
+	}
+	kc := kafkax.Config{Brokers: cfg.Brokers, Partitions: cfg.KafkaPartitions, Replicas: cfg.KafkaReplicas}
+	transport := kafkax.Transport()
+	return &Spine{
+		Kit: &unit.Kit{DB: db, Outbox: outbox.NewWriter(deps.IDs, deps.Clock), Jobs: jobs.NewQueue(deps.Clock), IDs: deps.IDs, Clock: deps.Clock},
+		Log: log, name: name, cfg: cfg, kafka: kc, deps: deps, transport: transport,
+		producer: kafkax.NewProducer(kc, transport), handlers: map[string]jobs.Handler{},
+		topics: append(ownTopics, inbox.DeadLetterTopic(name)),
+	}, nil
+}
+
+// Name of the service.
+func (s *Spine) Name() string { return s.name }
+
+// OnJob gives jobs of a kind to a handler. Before Run.
+func (s *Spine) OnJob(kind string, h jobs.Handler) { s.handlers[kind] = h }
+
+// OnEvents gives the events of topics to the service. Before Run, once.
+func (s *Spine) OnEvents(apply inbox.Apply, topics ...string) {
+	s.apply, s.consumes = apply, topics
+	s.consumer = &inbox.Consumer{DB: s.Kit.DB, Apply: apply, Outbox: s.Kit.Outbox, IDs: s.deps.IDs, Clock: s.deps.Clock, Log: s.Log, Service: s.name}
+}
+
+// Consumer digests this service's events; nil when it consumes none. For the replay of dead letters.
+func (s *Spine) Consumer() *inbox.Consumer { return s.consumer }
+
+// Run works in the background until ctx ends, and returns when everything has stopped.
+func (s *Spine) Run(ctx context.Context) error {
+	if err := s.ensureTopics(ctx); err != nil {
+		return nil // Only ctx ends the attempts.
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	relay := &outbox.Relay{DB: s.Kit.DB, Producer: s.producer, Writer: s.Kit.Outbox, Clock: s.deps.Clock, Log: s.Log, Owner: s.deps.Owner}
+	g.Go(func() error { return relay.Run(ctx) })
+	runner := &jobs.Runner{DB: s.Kit.DB, Queue: s.Kit.Jobs, Clock: s.deps.Clock, Log: s.Log, Handlers: s.handlers}
+	g.Go(func() error { return runner.Run(ctx) })
+	g.Go(func() error { return s.keepHouse(ctx) })
+	if s.consumer != nil {
+		s.consumer.Reader = kafkax.NewReader(s.kafka, "creditpay."+s.name, s.consumes)
+		g.Go(func() error { return s.consumer.Run(ctx) })
+	}
+	return g.Wait()
+}
+
+// ensureTopics makes the topics that this service writes and reads, as long as it takes.
+func (s *Spine) ensureTopics(ctx context.Context) error {
+	topics := append(append([]string{}, s.topics...), s.consumes...)
+	for {
+		attempt, cancel := context.WithTimeout(ctx, 10*time.Second)
+		err := kafkax.EnsureTopics(attempt, s.kafka, s.transport, topics...)
+		cancel()
+		if err == nil || ctx.Err() != nil {
+			return ctx.Err()
+		}
+		s.Log.Warn("Kafka cannot be reached; events wait in the outbox", zap.Error(err))
+		t := time.NewTimer(time.Second)
+		select {
+		case <-ctx.Done():
+		case <-t.C:
+		}
+		t.Stop()
+	}
+}
+
+// Ready reports whether the service can work: its database answers. Kafka may be away for a while; events wait.
+func (s *Spine) Ready(ctx context.Context) error { return s.Kit.DB.Ready(ctx) }
+
+// Close ends the connections. After Run.
+func (s *Spine) Close() error {
+	err := s.producer.Close()
+	s.transport.CloseIdleConnections()
+	return errors.Join(err, s.Kit.DB.Close())
+}
