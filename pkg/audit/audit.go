@@ -7,9 +7,12 @@ package audit
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
+	"strings"
 	"time"
 
+	"github.com/creditpay/creditpay/pkg/ids"
 	"github.com/creditpay/creditpay/pkg/mysqlx"
 )
 
@@ -63,25 +66,40 @@ func run(ctx context.Context, db *mysqlx.DB, service string, now time.Time, c Ch
 		if err := rows.Scan(&f.ID, &f.Text); err != nil {
 			return nil, err
 		}
+		f.ID = TypedID(f.ID)
 		out = append(out, f)
 	}
 	return out, rows.Err()
+}
+
+// TypedID turns "ord:0190…" (a prefix and 32 hex digits, as SQL can write it) into the typed id that people see everywhere else.
+// Other text stays as it is.
+func TypedID(s string) string {
+	prefix, digits, ok := strings.Cut(s, ":")
+	if !ok || len(digits) != 32 {
+		return s
+	}
+	var id ids.ID
+	if _, err := hex.Decode(id[:], []byte(digits)); err != nil {
+		return s
+	}
+	return ids.Format(ids.Prefix(prefix), id)
 }
 
 // Mechanism gives the checks over the mechanism tables, the same in every service.
 func Mechanism() []Check {
 	return []Check{
 		{Name: "journal_balances", Rule: "every journal sums to zero in each currency",
-			Query: `SELECT HEX(journal_id), CONCAT('debit - credit = ', SUM(debit_minor) - SUM(credit_minor), ' ', currency_code)
+			Query: `SELECT CONCAT('jnl:', HEX(journal_id)), CONCAT('debit - credit = ', SUM(debit_minor) - SUM(credit_minor), ' ', currency_code)
 				FROM journal_lines GROUP BY journal_id, currency_code HAVING SUM(debit_minor) <> SUM(credit_minor)`},
 		{Name: "outbox_overdue", Rule: "events leave within a minute", UsesNow: true,
-			Query: `SELECT HEX(id), CONCAT('waits since ', create_time) FROM outbox WHERE published = 0 AND create_time < ? - INTERVAL 60 SECOND`},
+			Query: `SELECT CONCAT('evt:', HEX(id)), CONCAT('waits since ', create_time) FROM outbox WHERE published = 0 AND create_time < ? - INTERVAL 60 SECOND`},
 		{Name: "job_overdue", Rule: "timers are done within a minute of their time", UsesNow: true,
 			Query: `SELECT CONCAT(kind, ' ', job_key), CONCAT('due since ', due_time, ' ', last_error) FROM jobs WHERE due_time < ? - INTERVAL 60 SECOND`},
 		{Name: "job_failing", Rule: "no timer fails again and again",
 			Query: `SELECT CONCAT(kind, ' ', job_key), CONCAT(attempt, ' attempts: ', last_error) FROM jobs WHERE attempt > 10`},
 		{Name: "dead_letters", Rule: "no dead letter waits for an operator",
-			Query: `SELECT HEX(id), CONCAT(type, ': ', error) FROM dead_letters WHERE replay_time IS NULL`},
+			Query: `SELECT CONCAT('dlq:', HEX(id)), CONCAT(type, ': ', error) FROM dead_letters WHERE replay_time IS NULL`},
 		{Name: "request_in_flight", Rule: "no request stays unanswered for ten minutes", UsesNow: true,
 			Query: `SELECT CONCAT(scope, ' ', request_id), CONCAT('in flight since ', create_time) FROM idempotency WHERE answer IS NULL AND create_time < ? - INTERVAL 600 SECOND`},
 	}

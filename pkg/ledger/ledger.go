@@ -1,18 +1,17 @@
 // Package ledger owns double entry: a journal is a set of lines whose debits equal its credits, written in the transaction of
 // the movement it records, and never changed. Corrections are new journals.
 //
-// It must not know which accounts exist; each service keeps its own chart of accounts in its domain.
+// It is pure: package unit writes the lines. It must not know which accounts exist; each service keeps its own chart of
+// accounts in its domain.
 package ledger
 
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/creditpay/creditpay/pkg/ids"
 	"github.com/creditpay/creditpay/pkg/money"
-	"github.com/creditpay/creditpay/pkg/mysqlx"
 )
 
 // Line is one side of a movement: exactly one of debit and credit is above zero.
@@ -44,25 +43,9 @@ type Journal struct {
 // ErrUnbalanced is answered for a journal whose debits and credits differ, or that mixes currencies.
 var ErrUnbalanced = errors.New("journal does not balance")
 
-// Post checks the journal and adds its lines to the transaction. A journal without lines above zero posts nothing.
-func Post(tx *mysqlx.Tx, j Journal) error {
-	lines, err := check(j)
-	if err != nil || len(lines) == 0 {
-		return err
-	}
-	args := make([]any, 0, len(lines)*10)
-	for i, l := range lines {
-		cur := l.Debit.Currency()
-		args = append(args, j.ID, i+1, l.Account, l.Party, j.ObjectID, j.Cause, cur.Code(), l.Debit.Minor(), l.Credit.Minor(), j.Time)
-	}
-	var q strings.Builder
-	q.WriteString(`INSERT INTO journal_lines (journal_id, line_no, account, party, object_id, cause, currency_code, debit_minor, credit_minor, post_time) VALUES `)
-	q.WriteString(mysqlx.Tuples(len(lines), 10))
-	tx.Queue(q.String(), args...)
-	return nil
-}
-
-func check(j Journal) ([]Line, error) {
+// Check gives the lines to be written, without those of zero. A journal without lines above zero gives none.
+// Errors: ErrUnbalanced.
+func (j Journal) Check() ([]Line, error) {
 	lines := make([]Line, 0, len(j.Lines))
 	for _, l := range j.Lines {
 		if l.Debit.IsNegative() || l.Credit.IsNegative() || (!l.Debit.IsZero() && !l.Credit.IsZero()) {

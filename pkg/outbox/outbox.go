@@ -56,12 +56,12 @@ func (w *Writer) nudge() {
 	}
 }
 
-// Add puts an event into the transaction.
-func (w *Writer) Add(tx *mysqlx.Tx, e Event) error {
+// Add puts an event into the transaction and gives its id.
+func (w *Writer) Add(tx *mysqlx.Tx, e Event) (ids.ID, error) {
 	id, now := w.ids.New(), w.clock.Now()
 	payload, err := anypb.New(e.Payload)
 	if err != nil {
-		return fmt.Errorf("pack event: %w", err)
+		return ids.ID{}, fmt.Errorf("pack event: %w", err)
 	}
 	envelope := &commonv1.EventEnvelope{
 		EventId: ids.Format(ids.Event, id), OccurredTime: timestamppb.New(now), Key: e.Key,
@@ -69,10 +69,10 @@ func (w *Writer) Add(tx *mysqlx.Tx, e Event) error {
 	}
 	blob, err := proto.Marshal(envelope)
 	if err != nil {
-		return fmt.Errorf("pack event: %w", err)
+		return ids.ID{}, fmt.Errorf("pack event: %w", err)
 	}
 	w.AddRaw(tx, id, e.Topic, e.Key, blob, now)
-	return nil
+	return id, nil
 }
 
 // AddRaw puts a packed envelope into the transaction, for example on its way to a dead-letter topic.

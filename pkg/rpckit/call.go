@@ -100,40 +100,6 @@ func outgoing(ctx context.Context) context.Context {
 	return metadata.AppendToOutgoingContext(ctx, RequestIDKey, id)
 }
 
-// decoding is the Registrar's part: see Registrar.
-type decoding struct{ to grpc.ServiceRegistrar }
-
-// Registrar wraps a server so that a request which cannot be decoded (bytes that are no message, text that is not UTF-8) goes
-// through the interceptors and is answered INVALID_ARGUMENT. gRPC alone answers INTERNAL before any interceptor runs.
-func Registrar(to grpc.ServiceRegistrar) grpc.ServiceRegistrar { return decoding{to} }
-
-// RegisterService registers a copy of desc whose methods report what they cannot decode.
-func (d decoding) RegisterService(desc *grpc.ServiceDesc, impl any) {
-	wrapped := *desc
-	wrapped.Methods = make([]grpc.MethodDesc, len(desc.Methods))
-	for i, method := range desc.Methods {
-		wrapped.Methods[i] = grpc.MethodDesc{
-			MethodName: method.MethodName,
-			Handler:    reportUndecodable(method.Handler, "/"+desc.ServiceName+"/"+method.MethodName),
-		}
-	}
-	d.to.RegisterService(&wrapped, impl)
-}
-
-func reportUndecodable(handler grpc.MethodHandler, fullMethod string) grpc.MethodHandler {
-	return func(srv any, ctx context.Context, decode func(any) error, interceptor grpc.UnaryServerInterceptor) (any, error) {
-		return handler(srv, ctx, func(into any) error {
-			err := decode(into)
-			if err == nil || interceptor == nil {
-				return err
-			}
-			refuse := func(context.Context, any) (any, error) { return nil, undecodable(err) }
-			_, err = interceptor(ctx, nil, &grpc.UnaryServerInfo{Server: srv, FullMethod: fullMethod}, refuse)
-			return err
-		}, interceptor)
-	}
-}
-
 // tooShort is the refusal for want of time.
 func tooShort() error {
 	return errs.DeadlineTooShort.New("less than %s of the deadline is left; repeat with a longer one", minBudget)

@@ -3,7 +3,6 @@ package rpckit
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -230,13 +229,4 @@ func FromStatus(err error) error {
 // invalid makes an errs.InvalidArgument out of violations.
 func invalid(violations FieldViolations) error {
 	return errs.InvalidArgument.Wrap(violations, "%s", violations.Error())
-}
-
-// undecodable is the answer to bytes that are not the method's request.
-func undecodable(cause error) error {
-	text := "the request cannot be decoded"
-	if strings.Contains(cause.Error(), "UTF-8") {
-		text = "the request holds text that is not UTF-8"
-	}
-	return errs.InvalidArgument.Wrap(fmt.Errorf("decode request: %w", cause), "%s", text)
 }

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/dynamicpb"
 )
 
 // maxViolations bounds the violations of an answer.
@@ -32,7 +33,7 @@ func newValidator() (protovalidate.Validator, error) {
 	if err != nil {
 		return nil, fmt.Errorf("compile validation rules: %w", err)
 	}
-	// Rules are compiled for real when first used on a message: an empty one does.
+	// Mistakes are kept until a message is validated.
 	for _, input := range requests {
 		if err := compiles(validator, input); err != nil {
 			return nil, err
@@ -68,4 +69,13 @@ func violationsOf(err error) error {
 		})
 	}
 	return invalid(violations)
+}
+
+// compiles reports the mistake in the rules of a message, if there is one: the library tells it only when a message is validated.
+func compiles(validator protovalidate.Validator, message protoreflect.MessageDescriptor) error {
+	var mistake *protovalidate.CompilationError
+	if err := validator.Validate(dynamicpb.NewMessage(message)); errors.As(err, &mistake) {
+		return fmt.Errorf("compile validation rules of %s: %w", message.FullName(), err)
+	}
+	return nil
 }

@@ -75,11 +75,14 @@ func (w *Work) CompleteRequest(k idempotency.Key, answer any) {
 // ForgetRequest removes a request in flight that had no effect.
 func (w *Work) ForgetRequest(k idempotency.Key) { idempotency.Forget(w.Tx, k) }
 
-// Tell adds an event. The object's version is the one after the change.
-func (w *Work) Tell(topic, key, objectID string, objectVersion int64, payload proto.Message) {
-	if err := w.kit.Outbox.Add(w.Tx, outbox.Event{Topic: topic, Key: key, ObjectID: objectID, ObjectVersion: objectVersion, Payload: payload}); err != nil {
+// Tell adds an event and gives its id, for a row that wants to prove that it was told. The object's version is the one after
+// the change.
+func (w *Work) Tell(topic, key, objectID string, objectVersion int64, payload proto.Message) ids.ID {
+	id, err := w.kit.Outbox.Add(w.Tx, outbox.Event{Topic: topic, Key: key, ObjectID: objectID, ObjectVersion: objectVersion, Payload: payload})
+	if err != nil {
 		w.Fail(err)
 	}
+	return id
 }
 
 // Schedule sets a timer, or moves it.
@@ -91,7 +94,18 @@ func (w *Work) Unschedule(kind, key string) { w.kit.Jobs.Cancel(w.Tx, kind, key)
 // Post adds a balanced journal.
 func (w *Work) Post(objectID, cause string, lines []ledger.Line) {
 	j := ledger.Journal{ID: w.kit.IDs.New(), ObjectID: objectID, Cause: cause, Time: w.kit.Clock.Now(), Lines: lines}
-	if err := ledger.Post(w.Tx, j); err != nil {
+	lines, err := j.Check()
+	if err != nil {
 		w.Fail(err)
+		return
 	}
+	if len(lines) == 0 {
+		return
+	}
+	args := make([]any, 0, len(lines)*10)
+	for i, l := range lines {
+		args = append(args, j.ID, i+1, l.Account, l.Party, j.ObjectID, j.Cause, l.Debit.Currency().Code(), l.Debit.Minor(), l.Credit.Minor(), j.Time)
+	}
+	w.Tx.Queue(`INSERT INTO journal_lines (journal_id, line_no, account, party, object_id, cause, currency_code, debit_minor, credit_minor, post_time) VALUES `+
+		mysqlx.Tuples(len(lines), 10), args...)
 }

@@ -66,14 +66,19 @@ func EffectiveAnnualRatePPM(received money.Amount, instalments []Instalment) (in
 func discountFactor(principal *big.Int, cash []*big.Int) *big.Int {
 	low, high := new(big.Int), new(big.Int).Lsh(big.NewInt(1), rateFractionBits)
 	target := new(big.Int).Lsh(principal, rateFractionBits)
-	middle, value := new(big.Int), new(big.Int)
+	scaled := make([]*big.Int, len(cash))
+	for i, c := range cash {
+		scaled[i] = new(big.Int).Lsh(c, rateFractionBits)
+	}
+	// product is scratch: big.Int.Mul allocates when its result is an operand.
+	middle, value, product := new(big.Int), new(big.Int), new(big.Int)
 	for range rateSteps {
 		middle.Add(low, high).Rsh(middle, 1)
 		// Horner: (…(c_n·v + c_{n−1})·v + … + c_1)·v, scaled once.
 		value.SetInt64(0)
-		for k := len(cash) - 1; k >= 0; k-- {
-			value.Add(value, new(big.Int).Lsh(cash[k], rateFractionBits))
-			value.Mul(value, middle).Rsh(value, rateFractionBits)
+		for k := len(scaled) - 1; k >= 0; k-- {
+			value.Add(value, scaled[k])
+			value.Rsh(product.Mul(value, middle), rateFractionBits)
 		}
 		if value.Cmp(target) < 0 {
 			low.Set(middle)

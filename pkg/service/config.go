@@ -1,0 +1,191 @@
+package service
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
+	"go.opentelemetry.io/otel/sdk/resource"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/creditpay/creditpay/pkg/auth"
+	"github.com/creditpay/creditpay/pkg/caller"
+	"github.com/creditpay/creditpay/pkg/clock"
+)
+
+// Prefix stands before the name of every environment variable of the suite.
+const Prefix = "CREDITPAY_"
+
+// Off is the address that means "do not listen".
+const Off = "off"
+
+// Config is what every process of the suite is told by its environment. What is absent is safe.
+type Config struct {
+	// GRPCAddr is where gRPC listens, "host:port"; "off" for a process without gRPC.
+	GRPCAddr string `env:"GRPC_ADDR" envDefault:":9090"`
+	// HTTPAddr is where /healthz, /readyz and /metrics listen, and REST where there is any; "off" for none.
+	HTTPAddr string `env:"HTTP_ADDR" envDefault:":8080"`
+	// LogLevel is the least level that is logged: debug, info, warn or error.
+	LogLevel string `env:"LOG_LEVEL" envDefault:"info"`
+	// LogFormat is json, or console for people.
+	LogFormat string `env:"LOG_FORMAT" envDefault:"json"`
+	// OTLPEndpoint is the URL of an OpenTelemetry collector (OTLP over gRPC), such as http://collector:4317; no traces when empty.
+	OTLPEndpoint string `env:"OTLP_ENDPOINT"`
+	// TracePercent is how many of 100 new traces are kept.
+	TracePercent int `env:"TRACE_PERCENT" envDefault:"10"`
+	// DrainTime bounds each step of an orderly end: calls at work, then background work.
+	DrainTime time.Duration `env:"DRAIN_TIME" envDefault:"10s"`
+	// MaxInFlight bounds the calls at work at the same time.
+	MaxInFlight int `env:"MAX_IN_FLIGHT" envDefault:"256"`
+	// TokenKeysFile holds the public keys of bearer tokens, a JSON object of key id to base64. Required by Main.
+	TokenKeysFile string `env:"TOKEN_KEYS_FILE"`
+	// TokenMaxLifetime is the longest lifetime of a token that is accepted.
+	TokenMaxLifetime time.Duration `env:"TOKEN_MAX_LIFETIME" envDefault:"24h"`
+	// TokenSigningKeyFile holds the private key with which this process signs its own token, for calls to its peers.
+	TokenSigningKeyFile string `env:"TOKEN_SIGNING_KEY_FILE"`
+	// TLSCertFile and TLSKeyFile protect gRPC, in PEM; plaintext when both are empty.
+	TLSCertFile string `env:"TLS_CERT_FILE"`
+	// TLSKeyFile is the private key of TLSCertFile.
+	TLSKeyFile string `env:"TLS_KEY_FILE"`
+	// PeerPlaintext allows calls to peers without TLS: for loopback and meshes that encrypt below us.
+	PeerPlaintext bool `env:"PEER_PLAINTEXT" envDefault:"false"`
+}
+
+// LoadConfig reads Config from the environment. It fails, naming all mistakes, when a value is malformed.
+func LoadConfig() (Config, error) {
+	var c Config
+	if err := Parse(&c); err != nil {
+		return Config{}, err
+	}
+	return c, c.Validate()
+}
+
+// Parse reads any config struct with env tags from the environment, with Prefix before each name: a service's own config.
+func Parse(into any) error {
+	if err := env.ParseWithOptions(into, env.Options{Prefix: Prefix}); err != nil {
+		return fmt.Errorf("read environment: %w", err)
+	}
+	return nil
+}
+
+// Validate names everything that is wrong with c.
+func (c Config) Validate() error {
+	var wrong []error
+	check := func(ok bool, format string, args ...any) {
+		if !ok {
+			wrong = append(wrong, fmt.Errorf(format, args...))
+		}
+	}
+	_, levelError := zapcore.ParseLevel(c.LogLevel)
+	check(levelError == nil, "LOG_LEVEL %q is not debug, info, warn or error", c.LogLevel)
+	check(c.LogFormat == "json" || c.LogFormat == "console", "LOG_FORMAT %q is not json or console", c.LogFormat)
+	if c.OTLPEndpoint != "" {
+		u, err := url.Parse(c.OTLPEndpoint)
+		check(err == nil && u.Host != "" && (u.Scheme == "http" || u.Scheme == "https"), "OTLP_ENDPOINT is not an http(s) URL")
+	}
+	check(c.TracePercent >= 0 && c.TracePercent <= 100, "TRACE_PERCENT %d is not within 0 and 100", c.TracePercent)
+	check(c.DrainTime > 0 && c.DrainTime <= 5*time.Minute, "DRAIN_TIME %s is not within 0 and 5m", c.DrainTime)
+	check(c.MaxInFlight > 0 && c.MaxInFlight <= 100_000, "MAX_IN_FLIGHT %d is not within 1 and 100000", c.MaxInFlight)
+	check(c.TokenMaxLifetime > 0 && c.TokenMaxLifetime <= auth.LongestLifetime, "TOKEN_MAX_LIFETIME %s is not within 0 and %s", c.TokenMaxLifetime, auth.LongestLifetime)
+	check((c.TLSCertFile == "") == (c.TLSKeyFile == ""), "TLS_CERT_FILE and TLS_KEY_FILE go together")
+	return errors.Join(wrong...)
+}
+
+// Defaults is Config when the environment says nothing, for tests and for the one-process stack.
+func Defaults() Config {
+	var c Config
+	// No environment, only the defaults of the tags: that cannot fail but by a mistake in them, which the tests see.
+	_ = env.ParseWithOptions(&c, env.Options{Environment: map[string]string{"none": ""}})
+	return c
+}
+
+// listens reports whether an address is to be listened on.
+func listens(addr string) bool { return addr != "" && !strings.EqualFold(addr, Off) }
+
+// NewLogger is the log of a process, with its name in every line. It fails for an unknown level or format.
+func NewLogger(c Config, name string) (*zap.Logger, error) {
+	level, err := zap.ParseAtomicLevel(c.LogLevel)
+	if err != nil {
+		return nil, fmt.Errorf("make logger: %w", err)
+	}
+	config := zap.NewProductionConfig()
+	if c.LogFormat == "console" {
+		config = zap.NewDevelopmentConfig()
+		config.DisableStacktrace = true
+	}
+	config.Level = level
+	// Sampling would drop lines that an operator looks for.
+	config.Sampling = nil
+	config.EncoderConfig.EncodeTime = zapcore.RFC3339NanoTimeEncoder
+	config.EncoderConfig.EncodeDuration = zapcore.StringDurationEncoder
+	log, err := config.Build()
+	if err != nil {
+		return nil, fmt.Errorf("make logger: %w", err)
+	}
+	return log.Named(name), nil
+}
+
+// Tracing is where spans go, and what to call at the end so that the last ones are sent. The provider is nil when no collector
+// is configured.
+func Tracing(ctx context.Context, c Config, name string) (trace.TracerProvider, func(context.Context) error, error) {
+	if c.OTLPEndpoint == "" {
+		return nil, func(context.Context) error { return nil }, nil
+	}
+	exporter, err := otlptracegrpc.New(ctx, otlptracegrpc.WithEndpointURL(c.OTLPEndpoint))
+	if err != nil {
+		return nil, nil, fmt.Errorf("set up tracing: %w", err)
+	}
+	provider := sdktrace.NewTracerProvider(
+		sdktrace.WithBatcher(exporter),
+		sdktrace.WithResource(resource.NewSchemaless(attribute.String("service.name", "creditpay-"+name))),
+		sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.TraceIDRatioBased(float64(c.TracePercent)/100))),
+	)
+	return provider, provider.Shutdown, nil
+}
+
+// NewVerifier is the verifier of bearer tokens with the keys of TokenKeysFile.
+func NewVerifier(c Config, log *zap.Logger) (*auth.Verifier, error) {
+	if c.TokenKeysFile == "" {
+		return nil, errors.New("TOKEN_KEYS_FILE is not set")
+	}
+	keys, err := auth.LoadKeySet(c.TokenKeysFile, func(err error) { log.Warn("token keys", zap.Error(err)) })
+	if err != nil {
+		return nil, err
+	}
+	return auth.NewVerifier(keys, auth.VerifierConfig{MaxLifetime: c.TokenMaxLifetime})
+}
+
+// NewTokenSource gives the process of that name its own SERVICE token, renewed every half hour, signed with TokenSigningKeyFile.
+func NewTokenSource(c Config, name string) (*auth.Source, error) {
+	if c.TokenSigningKeyFile == "" {
+		return nil, errors.New("TOKEN_SIGNING_KEY_FILE is not set")
+	}
+	signer, err := auth.LoadSigner(c.TokenSigningKeyFile)
+	if err != nil {
+		return nil, err
+	}
+	return auth.NewSource(signer, caller.Caller{Kind: caller.Service, Name: name}, time.Hour, clock.System())
+}
+
+// certificate is the certificate of gRPC; nil for plaintext.
+func (c Config) certificate() (*tls.Config, error) {
+	if c.TLSCertFile == "" {
+		return nil, nil
+	}
+	pair, err := tls.LoadX509KeyPair(c.TLSCertFile, c.TLSKeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("load certificate: %w", err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
+}

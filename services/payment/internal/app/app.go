@@ -1,0 +1,204 @@
+// Package app owns the payment verbs: one use case a file. It owns idempotency and transactions, and declares the small
+// interfaces that it needs from the store and from other services.
+//
+// It must not know protobuf, gRPC, SQL or Kafka.
+package app
+
+import (
+	"context"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/creditpay/creditpay/pkg/clock"
+	"github.com/creditpay/creditpay/pkg/errs"
+	"github.com/creditpay/creditpay/pkg/idempotency"
+	"github.com/creditpay/creditpay/pkg/ids"
+	"github.com/creditpay/creditpay/pkg/ledger"
+	"github.com/creditpay/creditpay/pkg/money"
+	"github.com/creditpay/creditpay/pkg/secret"
+	"github.com/creditpay/creditpay/services/payment/internal/domain"
+)
+
+// Store is the payment service's memory.
+type Store interface {
+	// Do runs fn as one transaction; fn may run several times.
+	Do(ctx context.Context, fn func(tx Tx) error) error
+	// Requests finds the records of requests.
+	Requests() idempotency.Reader
+	// Quote of a checkout; nil when none was locked.
+	Quote(ctx context.Context, checkoutID ids.ID) (*domain.Quote, error)
+	// Pin of a user; nil when none is set.
+	Pin(ctx context.Context, userID string) (*domain.Pin, error)
+	// QuoteAndPin reads both in one round trip.
+	QuoteAndPin(ctx context.Context, checkoutID ids.ID, userID string) (*domain.Quote, *domain.Pin, error)
+	// Commit by id. Errors: NOT_FOUND.
+	Commit(ctx context.Context, id ids.ID) (domain.Commit, error)
+	// LastCommit of a checkout; nil when there was none.
+	LastCommit(ctx context.Context, checkoutID ids.ID) (*domain.Commit, error)
+	// CommitsOfOrders gives the commits of the checkouts of these orders' payments, oldest first.
+	CommitsOfOrders(ctx context.Context, orderIDs []ids.ID) ([]domain.Commit, error)
+	// Payment by id; nil when it was never paid.
+	Payment(ctx context.Context, id ids.ID) (*domain.Payment, error)
+	// PaymentsOfCommit in order of their ids.
+	PaymentsOfCommit(ctx context.Context, commitID ids.ID) ([]domain.Payment, error)
+	// PaymentsOfOrders in order of their ids; orders without a payment are left out.
+	PaymentsOfOrders(ctx context.Context, orderIDs []ids.ID) ([]domain.Payment, error)
+}
+
+// Tx is a transaction's writes. They are queued; what is refused fails the transaction.
+type Tx interface {
+	Remember(k idempotency.Key, fp idempotency.Fingerprint, answer any)
+	CompleteRequest(k idempotency.Key, answer any)
+	ForgetRequest(k idempotency.Key)
+	Schedule(kind, key string, due time.Time)
+	Unschedule(kind, key string)
+	Post(objectID, cause string, lines []ledger.Line)
+	// Emit tells a domain event and gives its id.
+	Emit(event any) ids.ID
+
+	// PutQuote stores the quote in place of the checkout's former one.
+	PutQuote(q domain.Quote, now time.Time)
+	// PutPin stores a new PIN, or replaces the one with the version before.
+	PutPin(p domain.Pin, now time.Time)
+	// CountPin stores the tries of a PIN whose version was one less. Mismatch: CONCURRENT_CHANGE.
+	CountPin(p domain.Pin)
+	// GuardPin makes the transaction fail with CONCURRENT_CHANGE when the PIN changed since it was read, and resets its tries.
+	GuardPin(p domain.Pin)
+	// InsertCommit stores the intent; a second active commit of the checkout violates a unique key.
+	InsertCommit(c domain.Commit)
+	// MoveCommit stores the commit's state and failure if it was in from. Mismatch: CONCURRENT_CHANGE.
+	MoveCommit(c domain.Commit, from domain.CommitState)
+	// InsertPayments stores payments with their legs.
+	InsertPayments(ps []domain.Payment)
+	// MovePayment stores the payment's state and its legs' state if it was in from. Mismatch: CONCURRENT_CHANGE.
+	MovePayment(p domain.Payment, from domain.PaymentState, legs domain.LegState)
+}
+
+// Checkout is what the payment service knows of a checkout.
+type Checkout struct {
+	ID       ids.ID
+	UserID   string
+	Business string
+	// Open tells that it can be paid; otherwise Why says why not.
+	Open bool
+	Why  error
+	// Orders that can be paid, and their sum.
+	Orders []domain.QuoteOrder
+	Amount money.Amount
+	// OrderIDs of all orders.
+	OrderIDs   []ids.ID
+	ExpireTime time.Time
+}
+
+// Orders is the order service.
+type Orders interface {
+	// Checkout by id. Errors: NOT_FOUND.
+	Checkout(ctx context.Context, id ids.ID) (Checkout, error)
+	// BeginCommit takes the checkout for this commit. Idempotent.
+	BeginCommit(ctx context.Context, c domain.Commit) error
+	// AbortCommit gives it back. Idempotent.
+	AbortCommit(ctx context.Context, c domain.Commit) error
+}
+
+// Offers are the plans for a set of orders.
+type Offers struct {
+	// Allowed tells whether the user may buy now; otherwise Why says why not.
+	Allowed bool
+	Why     error
+	// Available is what the user may still spend; nil without an account.
+	Available *money.Amount
+	Plans     []Plan
+	// Actions that the payer must do first, besides the PIN.
+	Actions []Action
+}
+
+// Plan is one offer.
+type Plan struct {
+	TenorMonths    int32
+	ProductCode    string
+	ProductVersion int32
+	Amount         money.Amount
+	// Blob is the plan in the contract's form.
+	Blob []byte
+}
+
+// Action is something that the payer must do before a commit can succeed; the numbers are the contract's RequiredAction.
+type Action int8
+
+// The actions.
+const (
+	ActionVerifyPin     Action = 1
+	ActionSetPin        Action = 2
+	ActionEsign         Action = 3
+	ActionDownPayment   Action = 4
+	ActionChooseChannel Action = 5
+)
+
+// Bill is the bill service.
+type Bill interface {
+	// QuotePlans for the orders; tenor 0 gives all tenors.
+	QuotePlans(ctx context.Context, userID, business string, orders []domain.QuoteOrder, tenorMonths int32) (Offers, error)
+	// Reserve holds the limit and drafts the loans. Idempotent.
+	Reserve(ctx context.Context, c domain.Commit) ([]domain.Loan, error)
+	// Release gives holds back: all of the commit, or those of the orders. Idempotent.
+	Release(ctx context.Context, commitID ids.ID, orderIDs []ids.ID, reason string) error
+}
+
+// Limits are the service's time limits.
+type Limits struct {
+	// QuoteLife is how long a quote is locked.
+	QuoteLife time.Duration
+	// RecoverAfter is when the recovery worker takes over a commit whose process may have died.
+	RecoverAfter time.Duration
+	// Patience is how long a commit without an outcome is driven forward; after that it is given up.
+	Patience time.Duration
+}
+
+// Deps are the parts of the verbs.
+type Deps struct {
+	Store  Store
+	Orders Orders
+	Bill   Bill
+	Keys   *secret.Keyring
+	Clock  clock.Clock
+	IDs    *ids.Generator
+	Limits Limits
+	Log    *zap.Logger
+}
+
+// App is the payment verbs.
+type App struct{ Deps }
+
+// New makes the verbs.
+func New(d Deps) *App { return &App{d} }
+
+// Kinds of this service's timers.
+const (
+	// JobRecoverCommit drives a commit whose process may have died to its end; the key is the commit id.
+	JobRecoverCommit = "recover_commit"
+	// JobReversePayment takes a payment back; the key is the payment id.
+	JobReversePayment = "reverse_payment"
+)
+
+func (a *App) now() time.Time { return a.Clock.Now().UTC().Truncate(time.Microsecond) }
+
+func parseID(p ids.Prefix, field, s string) (ids.ID, error) {
+	id, err := ids.Parse(p, s)
+	if err != nil {
+		return ids.ID{}, errs.InvalidArgument.Wrap(err, "%s is not an id of the form %s_…", field, p).With("field", field)
+	}
+	return id, nil
+}
+
+// ownCheckout reads a checkout of this user; another's looks like none.
+func (a *App) ownCheckout(ctx context.Context, checkoutID ids.ID, userID string) (Checkout, error) {
+	c, err := a.Orders.Checkout(ctx, checkoutID)
+	if err != nil {
+		return Checkout{}, err
+	}
+	if c.UserID != userID {
+		return Checkout{}, errs.NotFound.New("no such checkout")
+	}
+	return c, nil
+}

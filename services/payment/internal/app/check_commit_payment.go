@@ -1,0 +1,115 @@
+package app
+
+import (
+	"context"
+	"errors"
+
+	"github.com/creditpay/creditpay/pkg/errs"
+	"github.com/creditpay/creditpay/pkg/ids"
+	"github.com/creditpay/creditpay/services/payment/internal/domain"
+)
+
+// Readiness is what stands between the payer and a commit.
+type Readiness struct {
+	Actions []Action
+	// Blocking are refusals that the payer cannot lift by an action.
+	Blocking []*errs.Error
+}
+
+// Ready tells that a commit with the right PIN would go through.
+func (r Readiness) Ready() bool {
+	return len(r.Blocking) == 0 && len(r.Actions) == 1 && r.Actions[0] == ActionVerifyPin
+}
+
+// CheckCommitPayment makes the checks of DoCommitPayment and changes nothing: those of the quote and the PIN by the same
+// functions, those of the checkout and the credit by asking their owners the questions that their part of the commit asks.
+func (a *App) CheckCommitPayment(ctx context.Context, userID, checkoutText, quoteText string) (Readiness, error) {
+	checkoutID, err := parseID(ids.Checkout, "checkout_id", checkoutText)
+	if err != nil {
+		return Readiness{}, err
+	}
+	checkout, err := a.ownCheckout(ctx, checkoutID, userID)
+	if err != nil {
+		return Readiness{}, err
+	}
+	var r Readiness
+	if !checkout.Open {
+		return r, r.block(checkout.Why)
+	}
+	quote, pin, err := a.Store.QuoteAndPin(ctx, checkoutID, userID)
+	if err != nil {
+		return r, err
+	}
+	switch err := a.mayTryPin(pin); {
+	case errs.Is(err, errs.PinNotSet):
+		r.Actions = append(r.Actions, ActionSetPin)
+	case err != nil:
+		if err := r.block(err); err != nil {
+			return r, err
+		}
+	default:
+		r.Actions = append(r.Actions, ActionVerifyPin)
+	}
+	if quoteText == "" {
+		r.Actions = append(r.Actions, ActionChooseChannel)
+	} else if err := r.block(a.mayUseQuote(quote, userID, quoteText, checkout)); err != nil {
+		return r, err
+	}
+	return r, a.checkCredit(ctx, &r, userID, checkout, quote)
+}
+
+func (a *App) checkCredit(ctx context.Context, r *Readiness, userID string, checkout Checkout, quote *domain.Quote) error {
+	var tenor int32
+	if quote != nil {
+		tenor = quote.Terms.TenorMonths
+	}
+	offers, err := a.Bill.QuotePlans(ctx, userID, checkout.Business, checkout.Orders, tenor)
+	if err != nil {
+		return err
+	}
+	r.Actions = append(r.Actions, offers.Actions...)
+	if !offers.Allowed {
+		return r.block(offers.Why)
+	}
+	return nil
+}
+
+// block adds a rule's refusal; other errors are given back.
+func (r *Readiness) block(err error) error {
+	var refusal *errs.Error
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &refusal) && (errs.Business(err) || refusal.Reason() == errs.CheckoutCommitting):
+		r.Blocking = append(r.Blocking, refusal)
+		return nil
+	default:
+		return err
+	}
+}
+
+// mayUseQuote tells whether the quote fits the checkout as it is now.
+func (a *App) mayUseQuote(quote *domain.Quote, userID, quoteText string, checkout Checkout) error {
+	id, err := parseID(ids.Quote, "quote_id", quoteText)
+	if err != nil {
+		return err
+	}
+	if quote == nil {
+		return errs.QuoteNotFound.New("no plan was chosen for this checkout; call ConfirmPayChannel")
+	}
+	if err := quote.Usable(userID, id, a.now()); err != nil {
+		return err
+	}
+	if quote.Terms.Amount != checkout.Amount {
+		return errs.CheckoutChanged.New("an order of the checkout changed; choose the plan again with ConfirmPayChannel")
+	}
+	return nil
+}
+
+// mayTryPin tells whether the user has a PIN that may be tried now.
+func (a *App) mayTryPin(pin *domain.Pin) error {
+	if pin == nil {
+		return errs.PinNotSet.New("set a PIN first with SetPaymentPin")
+	}
+	return pin.MayTry(a.now())
+}

@@ -1,0 +1,178 @@
+package app
+
+import (
+	"context"
+
+	"github.com/creditpay/creditpay/pkg/errs"
+	"github.com/creditpay/creditpay/pkg/ids"
+	"github.com/creditpay/creditpay/pkg/money"
+	"github.com/creditpay/creditpay/services/payment/internal/domain"
+)
+
+// Channel is a way to pay.
+type Channel struct {
+	Code string
+	Kind domain.LegKind
+	// Disabled is why it cannot be chosen now; nil when it can.
+	Disabled error
+	Min, Max money.Amount
+	Fee      money.Amount
+}
+
+// QueryPayChannels gives the ways to pay a checkout; those that cannot be used now say why.
+func (a *App) QueryPayChannels(ctx context.Context, userID, checkoutText string) ([]Channel, error) {
+	checkoutID, err := parseID(ids.Checkout, "checkout_id", checkoutText)
+	if err != nil {
+		return nil, err
+	}
+	checkout, err := a.ownCheckout(ctx, checkoutID, userID)
+	if err != nil {
+		return nil, err
+	}
+	cur := checkout.Amount.Currency()
+	credit := Channel{Code: domain.ChannelCredit, Kind: domain.LegCredit, Min: money.New(1, cur), Max: money.Zero(cur), Fee: money.Zero(cur)}
+	if !checkout.Open {
+		credit.Disabled = checkout.Why
+		return []Channel{credit}, nil
+	}
+	offers, err := a.Bill.QuotePlans(ctx, userID, checkout.Business, checkout.Orders, 0)
+	switch {
+	case errs.Is(err, errs.DependencyUnavailable):
+		credit.Disabled = err
+	case err != nil:
+		return nil, err
+	default:
+		if offers.Available != nil {
+			credit.Max = *offers.Available
+		}
+		if !offers.Allowed {
+			credit.Disabled = offers.Why
+		}
+	}
+	return []Channel{credit}, nil
+}
+
+// Status is the state of a checkout's payment.
+type Status struct {
+	State    domain.PaymentState
+	Failure  *errs.Error
+	Payments []domain.Payment
+}
+
+// QueryPaymentStatus tells how far the payment of a checkout is; only to its own user.
+func (a *App) QueryPaymentStatus(ctx context.Context, userID, checkoutText string) (Status, error) {
+	checkoutID, err := parseID(ids.Checkout, "checkout_id", checkoutText)
+	if err != nil {
+		return Status{}, err
+	}
+	c, err := a.Store.LastCommit(ctx, checkoutID)
+	if err != nil {
+		return Status{}, err
+	}
+	if c == nil {
+		if _, err := a.ownCheckout(ctx, checkoutID, userID); err != nil {
+			return Status{}, err
+		}
+		return Status{State: domain.PaymentCreated}, nil
+	}
+	if c.UserID != userID {
+		return Status{}, errs.NotFound.New("no such checkout")
+	}
+	s := Status{State: c.State.SeenState()}
+	switch c.State {
+	case domain.CommitFailed:
+		s.Failure = c.Failed()
+	case domain.CommitSucceeded:
+		if s.Payments, err = a.Store.PaymentsOfCommit(ctx, c.ID); err != nil {
+			return Status{}, err
+		}
+		s.State = foldState(s.Payments)
+	}
+	return s, nil
+}
+
+// foldState is the one state that stands for several payments: succeeded while any is, else reversing while any is.
+func foldState(ps []domain.Payment) domain.PaymentState {
+	state := domain.PaymentReversed
+	for _, p := range ps {
+		if p.State == domain.PaymentSucceeded {
+			return domain.PaymentSucceeded
+		}
+		if p.State == domain.PaymentReversing {
+			state = domain.PaymentReversing
+		}
+	}
+	return state
+}
+
+// QueryPayment gives the payment of one order; only to its own user.
+func (a *App) QueryPayment(ctx context.Context, userID, paymentText string) (Status, error) {
+	id, err := parseID(ids.Payment, "payment_id", paymentText)
+	if err != nil {
+		return Status{}, err
+	}
+	p, err := a.Store.Payment(ctx, id)
+	if err != nil {
+		return Status{}, err
+	}
+	if p == nil || p.UserID != userID {
+		return Status{}, errs.NotFound.New("no such payment, or it is not paid yet; ask by checkout_id")
+	}
+	return Status{State: p.State, Payments: []domain.Payment{*p}}, nil
+}
+
+// History is what the payment service knows of orders: payments, and the commits that made or tried them.
+type History struct {
+	Payments []domain.Payment
+	Commits  []domain.Commit
+}
+
+// BatchGetPayments gives payments and commits of up to 100 orders.
+func (a *App) BatchGetPayments(ctx context.Context, orderTexts []string) (History, error) {
+	orderIDs := make([]ids.ID, len(orderTexts))
+	for i, t := range orderTexts {
+		var err error
+		if orderIDs[i], err = parseID(ids.Order, "order_ids", t); err != nil {
+			return History{}, err
+		}
+	}
+	payments, err := a.Store.PaymentsOfOrders(ctx, orderIDs)
+	if err != nil {
+		return History{}, err
+	}
+	commits, err := a.Store.CommitsOfOrders(ctx, orderIDs)
+	return History{Payments: payments, Commits: commits}, err
+}
+
+// QueryDownPayResult gives the cash leg of an order's payment; a payment by credit alone has none.
+// userID is empty for a caller that may see every payment.
+func (a *App) QueryDownPayResult(ctx context.Context, userID, orderText, paymentText string) (*domain.Leg, error) {
+	p, err := a.paymentOf(ctx, orderText, paymentText)
+	if err != nil {
+		return nil, err
+	}
+	if p == nil || (userID != "" && p.UserID != userID) {
+		return nil, errs.NotFound.New("no such payment, or it is not paid yet")
+	}
+	for _, l := range p.Legs {
+		if l.Kind == domain.LegCash {
+			return &l, nil
+		}
+	}
+	return nil, nil
+}
+
+func (a *App) paymentOf(ctx context.Context, orderText, paymentText string) (*domain.Payment, error) {
+	if paymentText != "" {
+		id, err := parseID(ids.Payment, "payment_id", paymentText)
+		if err != nil {
+			return nil, err
+		}
+		return a.Store.Payment(ctx, id)
+	}
+	h, err := a.BatchGetPayments(ctx, []string{orderText})
+	if err != nil || len(h.Payments) == 0 {
+		return nil, err
+	}
+	return &h.Payments[0], nil
+}

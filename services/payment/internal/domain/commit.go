@@ -1,0 +1,304 @@
+// Package domain owns the payment rules: quotes, commits, payments with their legs, and PINs.
+//
+// It is pure: no context, no I/O, no SQL, no protobuf, no clock of its own.
+package domain
+
+import (
+	"time"
+
+	"github.com/creditpay/creditpay/pkg/errs"
+	"github.com/creditpay/creditpay/pkg/ids"
+	"github.com/creditpay/creditpay/pkg/ledger"
+	"github.com/creditpay/creditpay/pkg/money"
+	"github.com/creditpay/creditpay/pkg/statetable"
+)
+
+// CommitState is the stored state of a commit. Numbers are never reused.
+type CommitState int8
+
+// The states of a commit.
+const (
+	// CommitStarted is the durable intent: PIN and quote are verified, nothing is known of the outcome.
+	CommitStarted CommitState = 1
+	// CommitSucceeded is final: the orders are paid.
+	CommitSucceeded CommitState = 2
+	// CommitFailing is decided: what may be held is being given back.
+	CommitFailing CommitState = 3
+	// CommitFailed is final: nothing is held, the checkout may be paid by another commit.
+	CommitFailed CommitState = 4
+)
+
+// String is the state's name.
+func (s CommitState) String() string {
+	switch s {
+	case CommitStarted:
+		return "STARTED"
+	case CommitSucceeded:
+		return "SUCCEEDED"
+	case CommitFailing:
+		return "FAILING"
+	case CommitFailed:
+		return "FAILED"
+	default:
+		return "UNKNOWN"
+	}
+}
+
+// CommitStates is the table of legal moves of a commit.
+var CommitStates = statetable.MustNew("commit",
+	statetable.Move[CommitState]{From: CommitStarted, To: CommitSucceeded, Cause: "order committing and credit reserved"},
+	statetable.Move[CommitState]{From: CommitStarted, To: CommitFailing, Cause: "refused or withdrawn or too old"},
+	statetable.Move[CommitState]{From: CommitFailing, To: CommitFailed, Cause: "hold released and order payable again"},
+)
+
+// QuoteOrder is one order of a quote.
+type QuoteOrder struct {
+	OrderID    ids.ID       `json:"order_id"`
+	PaymentID  ids.ID       `json:"payment_id"`
+	MerchantID string       `json:"merchant_id"`
+	Amount     money.Amount `json:"amount"`
+}
+
+// Terms are what the payer agreed to: the orders, their sum, and the product and tenor that finance them.
+type Terms struct {
+	Channel        string       `json:"channel"`
+	Business       string       `json:"business"`
+	ProductCode    string       `json:"product_code"`
+	ProductVersion int32        `json:"product_version"`
+	TenorMonths    int32        `json:"tenor_months"`
+	Amount         money.Amount `json:"amount"`
+	Orders         []QuoteOrder `json:"orders"`
+}
+
+// Check tells whether the orders add up to the amount.
+func (t Terms) Check() error {
+	sum := money.Zero(t.Amount.Currency())
+	for _, o := range t.Orders {
+		var err error
+		if sum, err = sum.Add(o.Amount); err != nil {
+			return errs.Internal.Wrap(err, "the quote's orders do not add up")
+		}
+	}
+	if sum != t.Amount || len(t.Orders) == 0 || !t.Amount.IsPositive() {
+		return errs.Internal.New("the quote's orders do not add up")
+	}
+	return nil
+}
+
+// Quote is a locked choice of channel and plan. A checkout has one at most; choosing again replaces it.
+type Quote struct {
+	ID         ids.ID
+	CheckoutID ids.ID
+	UserID     string
+	Terms      Terms
+	// Plan is the plan as the bill service gave it. The payment service hands it on and does not read it.
+	Plan       []byte
+	ExpireTime time.Time
+}
+
+// Usable tells whether a commit by this user may use the quote with the given id now.
+func (q Quote) Usable(userID string, id ids.ID, now time.Time) error {
+	switch {
+	case q.UserID != userID:
+		return errs.NotFound.New("no such checkout")
+	case q.ID != id:
+		return errs.QuoteReplaced.New("a newer choice replaced this quote; use the quote of the last ConfirmPayChannel")
+	case !now.Before(q.ExpireTime):
+		return errs.QuoteExpired.New("the quote's time is over; choose the plan again with ConfirmPayChannel")
+	default:
+		return nil
+	}
+}
+
+// Commit is one attempt to pay a checkout: the saga's durable memory.
+type Commit struct {
+	ID         ids.ID
+	CheckoutID ids.ID
+	UserID     string
+	// Caller and RequestID name the request that waits for the outcome.
+	Caller, RequestID string
+	Terms             Terms
+	State             CommitState
+	FailureReason     string
+	FailureMessage    string
+	Version           int64
+	CreateTime        time.Time
+	FinishTime        time.Time
+	// EventID of the event that told the end; zero before.
+	EventID ids.ID
+}
+
+// TooOld tells whether a commit that is not decided should be given up: its payer has left.
+func (c Commit) TooOld(now time.Time, patience time.Duration) bool {
+	return c.State == CommitStarted && now.Sub(c.CreateTime) > patience
+}
+
+// Failed gives the error that stopped the commit.
+func (c Commit) Failed() *errs.Error {
+	r, ok := errs.ByName(c.FailureReason)
+	if !ok {
+		r = errs.CommitAborted
+	}
+	return r.New("%s", c.FailureMessage)
+}
+
+// PaymentState is the stored state of a payment; the numbers are the contract's.
+type PaymentState int8
+
+// The states of a payment. CREATED, PROCESSING and FAILED are what callers see before a payment exists; they are not stored.
+const (
+	PaymentCreated    PaymentState = 1
+	PaymentProcessing PaymentState = 2
+	PaymentSucceeded  PaymentState = 3
+	PaymentFailed     PaymentState = 4
+	PaymentReversing  PaymentState = 5
+	PaymentReversed   PaymentState = 6
+)
+
+// String is the state's name.
+func (s PaymentState) String() string {
+	switch s {
+	case PaymentCreated:
+		return "CREATED"
+	case PaymentProcessing:
+		return "PROCESSING"
+	case PaymentSucceeded:
+		return "SUCCEEDED"
+	case PaymentFailed:
+		return "FAILED"
+	case PaymentReversing:
+		return "REVERSING"
+	case PaymentReversed:
+		return "REVERSED"
+	default:
+		return "UNKNOWN"
+	}
+}
+
+// PaymentStates is the table of legal moves of a payment.
+var PaymentStates = statetable.MustNew("payment",
+	statetable.Move[PaymentState]{From: PaymentCreated, To: PaymentProcessing, Cause: "commit started"},
+	statetable.Move[PaymentState]{From: PaymentProcessing, To: PaymentSucceeded, Cause: "commit succeeded"},
+	statetable.Move[PaymentState]{From: PaymentProcessing, To: PaymentFailed, Cause: "commit failed"},
+	statetable.Move[PaymentState]{From: PaymentFailed, To: PaymentProcessing, Cause: "another commit"},
+	statetable.Move[PaymentState]{From: PaymentSucceeded, To: PaymentReversing, Cause: "order cancelled before receipt"},
+	statetable.Move[PaymentState]{From: PaymentReversing, To: PaymentReversed, Cause: "hold released and cash returned"},
+)
+
+// SeenState is what callers see of a commit.
+func (s CommitState) SeenState() PaymentState {
+	switch s {
+	case CommitSucceeded:
+		return PaymentSucceeded
+	case CommitFailed:
+		return PaymentFailed
+	default:
+		return PaymentProcessing
+	}
+}
+
+// LegKind says what kind of money a leg carries; the numbers are the contract's ChannelKind.
+type LegKind int8
+
+// The kinds of legs.
+const (
+	LegCredit LegKind = 1
+	LegCash   LegKind = 2
+)
+
+// LegState is the state of a leg; the numbers are the contract's.
+type LegState int8
+
+// The states of a leg.
+const (
+	LegPending   LegState = 1
+	LegSucceeded LegState = 2
+	LegFailed    LegState = 3
+	LegReversed  LegState = 4
+)
+
+// Leg is one part of a payment.
+type Leg struct {
+	Kind      LegKind
+	Channel   string
+	Amount    money.Amount
+	State     LegState
+	Reference string
+}
+
+// Payment is the payment of one order.
+type Payment struct {
+	ID         ids.ID
+	OrderID    ids.ID
+	CheckoutID ids.ID
+	CommitID   ids.ID
+	UserID     string
+	MerchantID string
+	Amount     money.Amount
+	State      PaymentState
+	Legs       []Leg
+	Version    int64
+	PayTime    time.Time
+	// ReverseTime is zero until the payment is reversed.
+	ReverseTime time.Time
+}
+
+// Loan is what the bill service drafted for an order.
+type Loan struct {
+	OrderID ids.ID
+	LoanID  string
+}
+
+// Succeed gives the payments that a commit makes, one per order, each with one credit leg over its whole amount.
+func (c Commit) Succeed(loans []Loan, now time.Time) ([]Payment, error) {
+	if err := CommitStates.Check(c.State, CommitSucceeded); err != nil {
+		return nil, err
+	}
+	byOrder := make(map[ids.ID]string, len(loans))
+	for _, l := range loans {
+		byOrder[l.OrderID] = l.LoanID
+	}
+	out := make([]Payment, len(c.Terms.Orders))
+	for i, o := range c.Terms.Orders {
+		loan, ok := byOrder[o.OrderID]
+		if !ok {
+			return nil, errs.Internal.New("the reservation misses an order of the commit")
+		}
+		out[i] = Payment{
+			ID: o.PaymentID, OrderID: o.OrderID, CheckoutID: c.CheckoutID, CommitID: c.ID, UserID: c.UserID, MerchantID: o.MerchantID,
+			Amount: o.Amount, State: PaymentSucceeded, Version: 1, PayTime: now,
+			Legs: []Leg{{Kind: LegCredit, Channel: ChannelCredit, Amount: o.Amount, State: LegSucceeded, Reference: loan}},
+		}
+	}
+	return out, nil
+}
+
+// ChannelCredit is the code of our own credit.
+const ChannelCredit = "CREDIT"
+
+// The chart of accounts of the payment service.
+const (
+	// AccountCreditClearing is what the bill service owes for purchases on credit until their loans are active; its own
+	// CREDIT_CLEARING account mirrors it.
+	AccountCreditClearing = "CREDIT_CLEARING"
+	// AccountMerchantPayable is what the house owes a merchant for paid orders.
+	AccountMerchantPayable = "MERCHANT_PAYABLE"
+)
+
+// PaidLines is the journal of a payment: the claim on credit against the debt to the merchant.
+func (p Payment) PaidLines() []ledger.Line {
+	none := money.Zero(p.Amount.Currency())
+	return []ledger.Line{
+		{Account: AccountCreditClearing, Party: p.UserID, Debit: p.Amount, Credit: none},
+		{Account: AccountMerchantPayable, Party: p.MerchantID, Debit: none, Credit: p.Amount},
+	}
+}
+
+// ReversedLines takes PaidLines back.
+func (p Payment) ReversedLines() []ledger.Line {
+	lines := p.PaidLines()
+	for i := range lines {
+		lines[i].Debit, lines[i].Credit = lines[i].Credit, lines[i].Debit
+	}
+	return lines
+}

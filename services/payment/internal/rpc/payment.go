@@ -1,0 +1,206 @@
+// Package rpc owns the payment service's gRPC doors: messages to verbs and back, and nothing else.
+package rpc
+
+import (
+	"context"
+	"errors"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	commonv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/common/v1"
+	paymentv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/payment/v1"
+
+	"github.com/creditpay/creditpay/pkg/caller"
+	"github.com/creditpay/creditpay/pkg/errs"
+	"github.com/creditpay/creditpay/pkg/ids"
+	"github.com/creditpay/creditpay/services/payment/internal/app"
+	"github.com/creditpay/creditpay/services/payment/internal/domain"
+	"github.com/creditpay/creditpay/services/payment/internal/wire"
+)
+
+// Payment serves creditpay.payment.v1.PaymentService.
+type Payment struct {
+	paymentv1.UnsafePaymentServiceServer
+	App *app.App
+}
+
+// waitMS is how long a page waits before it asks again for an outcome.
+const waitMS = 1000
+
+// QueryPayChannels gives the ways to pay a checkout.
+func (s *Payment) QueryPayChannels(ctx context.Context, req *paymentv1.QueryPayChannelsRequest) (*paymentv1.QueryPayChannelsResponse, error) {
+	channels, err := s.App.QueryPayChannels(ctx, caller.FromContext(ctx).UserID, req.GetCheckoutId())
+	if err != nil {
+		return nil, err
+	}
+	res := &paymentv1.QueryPayChannelsResponse{}
+	for _, c := range channels {
+		m := &paymentv1.PayChannel{Code: c.Code, Kind: paymentv1.ChannelKind(c.Kind), Name: "Pay later", Scenes: []string{"H5"}, Enabled: c.Disabled == nil,
+			MinAmount: wire.Money(c.Min), MaxAmount: wire.Money(c.Max), Fee: wire.Money(c.Fee)}
+		if r, ok := errs.ReasonOf(c.Disabled); ok {
+			m.DisabledReason = r.Name()
+		}
+		res.Channels = append(res.Channels, m)
+	}
+	return res, nil
+}
+
+// ConfirmPayChannel locks a quote.
+func (s *Payment) ConfirmPayChannel(ctx context.Context, req *paymentv1.ConfirmPayChannelRequest) (*paymentv1.ConfirmPayChannelResponse, error) {
+	who := caller.FromContext(ctx)
+	q, err := s.App.ConfirmPayChannel(ctx, who.UserID, who.String(), req.GetRequestId(), app.ChannelChoice{CheckoutID: req.GetCheckoutId(),
+		Channel: req.GetChannel(), TenorMonths: req.GetTenorMonths(), DownPaymentChannel: req.GetDownPaymentChannel()})
+	if err != nil {
+		return nil, err
+	}
+	plan := &commonv1.Plan{}
+	if err := proto.Unmarshal(q.Plan, plan); err != nil {
+		return nil, errs.Internal.Wrap(err, "the plan cannot be read")
+	}
+	return &paymentv1.ConfirmPayChannelResponse{Quote: &paymentv1.Quote{QuoteId: ids.Format(ids.Quote, q.ID),
+		CheckoutId: ids.Format(ids.Checkout, q.CheckoutID), Channel: q.Terms.Channel, Amount: wire.Money(q.Terms.Amount), Plan: plan,
+		ExpireTime: timestamppb.New(q.ExpireTime)}}, nil
+}
+
+// CheckCommitPayment is a dry run of DoCommitPayment.
+func (s *Payment) CheckCommitPayment(ctx context.Context, req *paymentv1.CheckCommitPaymentRequest) (*paymentv1.CheckCommitPaymentResponse, error) {
+	r, err := s.App.CheckCommitPayment(ctx, caller.FromContext(ctx).UserID, req.GetCheckoutId(), req.GetQuoteId())
+	if err != nil {
+		return nil, err
+	}
+	res := &paymentv1.CheckCommitPaymentResponse{Ready: r.Ready()}
+	for _, a := range r.Actions {
+		res.RequiredActions = append(res.RequiredActions, commonv1.RequiredAction(a))
+	}
+	for _, b := range r.Blocking {
+		res.BlockingReasons = append(res.BlockingReasons, &paymentv1.BlockingReason{Reason: wire.Reason(b.Reason().Name()), Message: b.Message()})
+	}
+	return res, nil
+}
+
+// DoCommitPayment pays a checkout.
+func (s *Payment) DoCommitPayment(ctx context.Context, req *paymentv1.DoCommitPaymentRequest) (*paymentv1.DoCommitPaymentResponse, error) {
+	who := caller.FromContext(ctx)
+	a, err := s.App.DoCommitPayment(ctx, who.UserID, who.String(), req.GetRequestId(), req.GetPin(),
+		app.CommitRequest{CheckoutID: req.GetCheckoutId(), QuoteID: req.GetQuoteId()})
+	if err != nil {
+		return nil, err
+	}
+	res := &paymentv1.DoCommitPaymentResponse{State: paymentv1.PaymentState(a.State), CommitId: ids.Format(ids.Commit, a.CommitID),
+		Payments: wire.Payments(a.Payments)}
+	switch a.State {
+	case domain.PaymentProcessing:
+		res.NextAction = &paymentv1.NextAction{Action: &paymentv1.NextAction_Wait{Wait: &paymentv1.WaitAction{RetryAfterMs: waitMS}}}
+	case domain.PaymentFailed:
+		res.FailureReason, res.FailureMessage = wire.Reason(a.FailureReason), a.FailureMessage
+	}
+	return res, nil
+}
+
+// QueryPaymentStatus tells how far a payment is.
+func (s *Payment) QueryPaymentStatus(ctx context.Context, req *paymentv1.QueryPaymentStatusRequest) (*paymentv1.QueryPaymentStatusResponse, error) {
+	user := caller.FromContext(ctx).UserID
+	var st app.Status
+	var err error
+	if req.GetPaymentId() != "" {
+		st, err = s.App.QueryPayment(ctx, user, req.GetPaymentId())
+	} else {
+		st, err = s.App.QueryPaymentStatus(ctx, user, req.GetCheckoutId())
+	}
+	if err != nil {
+		return nil, err
+	}
+	res := &paymentv1.QueryPaymentStatusResponse{State: paymentv1.PaymentState(st.State), Payments: wire.Payments(st.Payments)}
+	if st.Failure != nil {
+		res.FailureReason = wire.Reason(st.Failure.Reason().Name())
+	}
+	return res, nil
+}
+
+// QueryDownPayResult gives the cash leg of a payment.
+func (s *Payment) QueryDownPayResult(ctx context.Context, req *paymentv1.QueryDownPayResultRequest) (*paymentv1.QueryDownPayResultResponse, error) {
+	leg, err := s.App.QueryDownPayResult(ctx, caller.FromContext(ctx).UserID, req.GetOrderId(), req.GetPaymentId())
+	if err != nil || leg == nil {
+		return &paymentv1.QueryDownPayResultResponse{}, err
+	}
+	return &paymentv1.QueryDownPayResultResponse{Leg: wire.Leg(ids.ID{}, *leg)}, nil
+}
+
+// NotifyPaymentStatus waits for the cash leg.
+func (s *Payment) NotifyPaymentStatus(context.Context, *paymentv1.NotifyPaymentStatusRequest) (*paymentv1.NotifyPaymentStatusResponse, error) {
+	return nil, errs.NotYetAvailable.New("no payment has a cash leg yet: purchases are paid by credit alone, so there is nothing to notify")
+}
+
+// SetPaymentPin sets or changes the caller's PIN.
+func (s *Payment) SetPaymentPin(ctx context.Context, req *paymentv1.SetPaymentPinRequest) (*paymentv1.SetPaymentPinResponse, error) {
+	who := caller.FromContext(ctx)
+	err := s.App.SetPaymentPin(ctx, who.UserID, who.String(), req.GetRequestId(), req.GetNewPin(), req.GetOldPin())
+	if err != nil {
+		return nil, err
+	}
+	return &paymentv1.SetPaymentPinResponse{}, nil
+}
+
+// Internal serves creditpay.payment.v1.PaymentInternalService.
+type Internal struct {
+	paymentv1.UnsafePaymentInternalServiceServer
+	App *app.App
+}
+
+// GetCommit tells the outcome of a commit.
+func (s *Internal) GetCommit(ctx context.Context, req *paymentv1.GetCommitRequest) (*paymentv1.GetCommitResponse, error) {
+	c, ps, err := s.App.Commit(ctx, req.GetCommitId())
+	if err != nil {
+		return nil, err
+	}
+	return &paymentv1.GetCommitResponse{State: paymentv1.PaymentState(c.State.SeenState()), Payments: wire.Payments(ps)}, nil
+}
+
+// WithdrawCommit stops a commit that has not succeeded.
+func (s *Internal) WithdrawCommit(ctx context.Context, req *paymentv1.WithdrawCommitRequest) (*paymentv1.WithdrawCommitResponse, error) {
+	c, ps, err := s.App.WithdrawCommit(ctx, req.GetCommitId(), req.GetReason())
+	var refused *errs.Error
+	if err != nil && (c.ID.IsZero() || errors.As(err, &refused) && refused.Reason() == errs.NotFound) {
+		return nil, err
+	}
+	// An error on the way back leaves the commit FAILING: the caller sees PROCESSING and asks again.
+	return &paymentv1.WithdrawCommitResponse{State: paymentv1.PaymentState(c.State.SeenState()), Payments: wire.Payments(ps)}, nil
+}
+
+// BatchGetPayments gives payments of orders with their timelines.
+func (s *Internal) BatchGetPayments(ctx context.Context, req *paymentv1.BatchGetPaymentsRequest) (*paymentv1.BatchGetPaymentsResponse, error) {
+	h, err := s.App.BatchGetPayments(ctx, req.GetOrderIds())
+	if err != nil {
+		return nil, err
+	}
+	return &paymentv1.BatchGetPaymentsResponse{Payments: wire.Payments(h.Payments), Timeline: timeline(h)}, nil
+}
+
+// timeline tells what happened, from the times that the rows keep.
+func timeline(h app.History) []*commonv1.TimelineEntry {
+	var out []*commonv1.TimelineEntry
+	for _, c := range h.Commits {
+		id := ids.Format(ids.Commit, c.ID)
+		out = append(out, &commonv1.TimelineEntry{Time: timestamppb.New(c.CreateTime), Service: "payment", ObjectId: id,
+			ToState: domain.CommitStarted.String(), Actor: c.Caller, Cause: "commit started"})
+		if !c.FinishTime.IsZero() {
+			cause := "order taken and credit reserved"
+			if c.State == domain.CommitFailed {
+				cause = c.FailureReason
+			}
+			out = append(out, &commonv1.TimelineEntry{Time: timestamppb.New(c.FinishTime), Service: "payment", ObjectId: id,
+				FromState: domain.CommitStarted.String(), ToState: c.State.String(), Actor: "SERVICE:payment", Cause: cause})
+		}
+	}
+	for _, p := range h.Payments {
+		id := ids.Format(ids.Payment, p.ID)
+		out = append(out, &commonv1.TimelineEntry{Time: timestamppb.New(p.PayTime), Service: "payment", ObjectId: id,
+			ToState: domain.PaymentSucceeded.String(), Actor: "SERVICE:payment", Cause: "paid"})
+		if !p.ReverseTime.IsZero() {
+			out = append(out, &commonv1.TimelineEntry{Time: timestamppb.New(p.ReverseTime), Service: "payment", ObjectId: id,
+				FromState: domain.PaymentReversing.String(), ToState: domain.PaymentReversed.String(), Actor: "SERVICE:payment", Cause: "order cancelled"})
+		}
+	}
+	return out
+}

@@ -1,0 +1,65 @@
+// Package wire owns the translation between the payment domain and the contract's messages, which the rpc, event and peer rooms
+// share.
+package wire
+
+import (
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	commonv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/common/v1"
+	paymentv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/payment/v1"
+
+	"github.com/creditpay/creditpay/pkg/errs"
+	"github.com/creditpay/creditpay/pkg/ids"
+	"github.com/creditpay/creditpay/pkg/money"
+	"github.com/creditpay/creditpay/services/payment/internal/domain"
+)
+
+// Money gives an amount in the contract's form.
+func Money(a money.Amount) *commonv1.Money {
+	return &commonv1.Money{AmountMinor: a.Minor(), CurrencyCode: a.Currency().Code()}
+}
+
+// Amount reads an amount. Errors: INVALID_ARGUMENT.
+func Amount(m *commonv1.Money) (money.Amount, error) {
+	c, err := money.CurrencyOf(m.GetCurrencyCode())
+	if err != nil {
+		return money.Amount{}, errs.InvalidArgument.Wrap(err, "the currency %q is not known", m.GetCurrencyCode())
+	}
+	return money.New(m.GetAmountMinor(), c), nil
+}
+
+// Leg gives a leg in the contract's form.
+func Leg(paymentID ids.ID, l domain.Leg) *paymentv1.Leg {
+	return &paymentv1.Leg{PaymentId: ids.Format(ids.Payment, paymentID), Kind: paymentv1.ChannelKind(l.Kind), Channel: l.Channel,
+		Amount: Money(l.Amount), State: paymentv1.LegState(l.State), Reference: l.Reference}
+}
+
+// Payments gives payments in the contract's form.
+func Payments(ps []domain.Payment) []*paymentv1.Payment {
+	out := make([]*paymentv1.Payment, len(ps))
+	for i, p := range ps {
+		m := &paymentv1.Payment{PaymentId: ids.Format(ids.Payment, p.ID), OrderId: ids.Format(ids.Order, p.OrderID),
+			CheckoutId: ids.Format(ids.Checkout, p.CheckoutID), CommitId: ids.Format(ids.Commit, p.CommitID), UserId: p.UserID,
+			State: paymentv1.PaymentState(p.State), Amount: Money(p.Amount), PayTime: timestamppb.New(p.PayTime)}
+		for _, l := range p.Legs {
+			m.Legs = append(m.Legs, Leg(p.ID, l))
+		}
+		out[i] = m
+	}
+	return out
+}
+
+// Reason gives a reason in the contract's form.
+func Reason(name string) commonv1.ErrorReason {
+	return commonv1.ErrorReason(commonv1.ErrorReason_value["ERROR_REASON_"+name])
+}
+
+// Refusal reads a reason of the contract as an error.
+func Refusal(r commonv1.ErrorReason, text string) error {
+	name := r.String()
+	reason, ok := errs.ByName(name[len("ERROR_REASON_"):])
+	if !ok {
+		reason = errs.Internal
+	}
+	return reason.New("%s", text)
+}

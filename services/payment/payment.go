@@ -1,0 +1,81 @@
+// Package payment is the door of the payment service: the payment of a checkout, its quote, its commit and its legs.
+package payment
+
+import (
+	"context"
+	"fmt"
+
+	"google.golang.org/grpc"
+
+	paymentv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/payment/v1"
+
+	"github.com/creditpay/creditpay/pkg/audit"
+	"github.com/creditpay/creditpay/pkg/jobs"
+	"github.com/creditpay/creditpay/pkg/secret"
+	"github.com/creditpay/creditpay/pkg/spine"
+	"github.com/creditpay/creditpay/services/payment/internal/app"
+	"github.com/creditpay/creditpay/services/payment/internal/event"
+	"github.com/creditpay/creditpay/services/payment/internal/peer"
+	"github.com/creditpay/creditpay/services/payment/internal/rpc"
+	"github.com/creditpay/creditpay/services/payment/internal/store"
+)
+
+// Name of the service, of its schema and of its consumer group.
+const Name = "payment"
+
+// Deps are the parts that the service is given.
+type Deps struct {
+	Spine spine.Deps
+	// Keys digest PINs.
+	Keys *secret.Keyring
+	// Order and Bill are connections to the neighbours.
+	Order, Bill grpc.ClientConnInterface
+}
+
+// Service is the payment service.
+type Service struct {
+	*spine.Spine
+	app *app.App
+}
+
+// New opens the service: database, verbs, doors.
+func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("configure %s: %w", Name, err)
+	}
+	migrations, err := store.Migrations()
+	if err != nil {
+		return nil, err
+	}
+	sp, err := spine.New(ctx, Name, cfg.Config, deps.Spine, migrations, event.TopicOut)
+	if err != nil {
+		return nil, err
+	}
+	st := store.New(sp.Kit, event.Encode)
+	verbs := app.New(app.Deps{
+		Store: st, Orders: peer.NewOrders(deps.Order), Bill: peer.NewBill(deps.Bill), Keys: deps.Keys,
+		Clock: deps.Spine.Clock, IDs: deps.Spine.IDs, Log: sp.Log,
+		Limits: app.Limits{QuoteLife: cfg.QuoteLife, RecoverAfter: cfg.RecoverAfter, Patience: cfg.Patience},
+	})
+	listener := &event.Listener{App: verbs, Store: st}
+	sp.OnEvents(listener.Apply, event.TopicOrders)
+	sp.OnJob(app.JobRecoverCommit, func(ctx context.Context, j jobs.Job) (jobs.Outcome, error) {
+		return jobs.Done(), verbs.RecoverCommit(ctx, j.Key)
+	})
+	sp.OnJob(app.JobReversePayment, func(ctx context.Context, j jobs.Job) (jobs.Outcome, error) {
+		return jobs.Done(), verbs.ReversePayment(ctx, j.Key)
+	})
+	return &Service{Spine: sp, app: verbs}, nil
+}
+
+// Register adds the service's RPCs to a server.
+func (s *Service) Register(r grpc.ServiceRegistrar) {
+	paymentv1.RegisterPaymentServiceServer(r, &rpc.Payment{App: s.app})
+	paymentv1.RegisterPaymentInternalServiceServer(r, &rpc.Internal{App: s.app})
+}
+
+// Audit gives the checks over the payment schema.
+func Audit() []audit.Check { return store.Audit() }
+
+// AuditStream selects (order id in hex, state, amount) of every payment by order id.
+func AuditStream() string { return store.AuditStream }
