@@ -37,7 +37,6 @@ func TestAnUnreachablePeerLeavesTheOutcomeUnknownWithinTheDeadline(t *testing.T)
 	wantReason(t, err, errs.DependencyUnavailable)
 }
 
-// unavailableTwice fails two calls before they reach a verb, over real loopback.
 func TestACallIsRepeatedWhileThePeerIsUnavailableThreeTimesInAll(t *testing.T) {
 	t.Parallel()
 	for name, one := range map[string]struct {

@@ -175,7 +175,13 @@ func (h *Host) Run(ctx context.Context) error {
 		group.Go(func() error { return named(part, part.Run(failed)) })
 	}
 	if grpcListener != nil {
-		group.Go(func() error { return h.grpc.Serve(grpcListener) })
+		group.Go(func() error {
+			// ErrServerStopped: the end came before the server had begun.
+			if err := h.grpc.Serve(grpcListener); !errors.Is(err, grpc.ErrServerStopped) {
+				return err
+			}
+			return nil
+		})
 	}
 	if httpListener != nil {
 		group.Go(func() error {

@@ -1,0 +1,176 @@
+// Package audit owns the proof of the books across services: each service's own checks on its own schema, and the comparison of
+// what the services say of the same order.
+//
+// It only reads. Past one database server it works the same: schemas are read one by one and compared as sorted streams.
+package audit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sort"
+	"time"
+
+	"github.com/creditpay/creditpay/pkg/audit"
+	"github.com/creditpay/creditpay/pkg/mysqlx"
+
+	"github.com/creditpay/creditpay/services/bill"
+	"github.com/creditpay/creditpay/services/order"
+	"github.com/creditpay/creditpay/services/payment"
+)
+
+// Config says what is audited.
+type Config struct {
+	// Order, Payment and Bill are the DSNs of the services' schemas; an account that may only read is enough.
+	Order, Payment, Bill string
+	// Now gives the business time; the system's time when nil.
+	Now func() time.Time
+	// Settle is how long findings may take to vanish: a running system has events on their way. 10 s by default; negative for none.
+	Settle time.Duration
+}
+
+// Finding is something that is wrong.
+type Finding = audit.Finding
+
+// Report is what an audit found.
+type Report struct {
+	// Findings are sorted; none means that the books are proven.
+	Findings []Finding
+	// Checks that were made, and Orders that were compared across services.
+	Checks, Orders int
+}
+
+// Run audits. Findings that vanish while the system settles are not reported.
+func Run(ctx context.Context, c Config) (Report, error) {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Settle == 0 {
+		c.Settle = 10 * time.Second
+	}
+	a, err := open(c)
+	if err != nil {
+		return Report{}, err
+	}
+	defer a.close()
+	deadline := time.Now().Add(c.Settle)
+	for {
+		r, err := a.once(ctx)
+		if err != nil || len(r.Findings) == 0 || time.Now().After(deadline) {
+			return r, err
+		}
+		t := time.NewTimer(250 * time.Millisecond)
+		select {
+		case <-ctx.Done():
+			t.Stop()
+			return r, ctx.Err()
+		case <-t.C:
+		}
+	}
+}
+
+type auditor struct {
+	config  Config
+	schemas []schema
+}
+
+type schema struct {
+	name   string
+	db     *mysqlx.DB
+	checks []audit.Check
+	stream string
+}
+
+func open(c Config) (*auditor, error) {
+	a := &auditor{config: c}
+	for _, s := range []struct {
+		name, dsn string
+		checks    []audit.Check
+		stream    string
+	}{
+		{order.Name, c.Order, order.Audit(), order.AuditStream()},
+		{payment.Name, c.Payment, payment.Audit(), payment.AuditStream()},
+		{bill.Name, c.Bill, bill.Audit(), bill.AuditStream()},
+	} {
+		db, err := mysqlx.Open(s.dsn, mysqlx.Options{MaxConns: 2})
+		if err != nil {
+			a.close()
+			return nil, fmt.Errorf("audit %s: %w", s.name, err)
+		}
+		a.schemas = append(a.schemas, schema{name: s.name, db: db, checks: append(audit.Mechanism(), s.checks...), stream: s.stream})
+	}
+	return a, nil
+}
+
+func (a *auditor) close() {
+	for _, s := range a.schemas {
+		_ = s.db.Close()
+	}
+}
+
+func (a *auditor) once(ctx context.Context) (Report, error) {
+	var r Report
+	for _, s := range a.schemas {
+		found, err := audit.Run(ctx, s.db, s.name, a.config.Now().UTC(), s.checks)
+		if err != nil {
+			return r, err
+		}
+		r.Findings = append(r.Findings, found...)
+		r.Checks += len(s.checks)
+	}
+	found, orders, err := a.compare(ctx)
+	if err != nil {
+		return r, err
+	}
+	r.Findings, r.Orders = append(r.Findings, found...), orders
+	r.Checks++
+	sort.Slice(r.Findings, func(i, j int) bool {
+		x, y := r.Findings[i], r.Findings[j]
+		return x.Service+x.Check+x.ID < y.Service+y.Check+y.ID
+	})
+	return r, nil
+}
+
+// compare walks the three streams side by side, one order at a time.
+func (a *auditor) compare(ctx context.Context) (found []Finding, orders int, err error) {
+	streams := make([]*stream, len(a.schemas))
+	defer func() {
+		for _, s := range streams {
+			err = errors.Join(err, s.close())
+		}
+	}()
+	for i, s := range a.schemas {
+		if streams[i], err = openStream(ctx, s.db, s.stream); err != nil {
+			return nil, 0, fmt.Errorf("compare %s: %w", s.name, err)
+		}
+	}
+	for {
+		id := smallest(streams)
+		if id == "" {
+			return found, orders, nil
+		}
+		orders++
+		seen := make([]fact, len(streams))
+		for i, s := range streams {
+			if s.ok && s.key == id {
+				seen[i] = s.fact
+				if err := s.next(); err != nil {
+					return found, orders, err
+				}
+			}
+		}
+		if text := disagreement(seen[0], seen[1], seen[2]); text != "" && len(found) < audit.MaxFindings {
+			found = append(found, Finding{Service: "suite", Check: "services_agree", ID: audit.TypedID("ord:" + id), Text: text})
+		}
+	}
+}
+
+func smallest(streams []*stream) string {
+	id := ""
+	for _, s := range streams {
+		if s.ok && (id == "" || s.key < id) {
+			id = s.key
+		}
+	}
+	return id
+}

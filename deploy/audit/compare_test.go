@@ -1,0 +1,27 @@
+package audit
+
+import "testing"
+
+func TestServicesThatAgreeAreSilentAndOthersAreNamed(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		order, payment, loan fact
+		agree                bool
+	}{
+		"paid":                       {fact{"PAID", 5}, fact{"SUCCEEDED", 5}, fact{"DRAFT", 5}, true},
+		"confirmed":                  {fact{"CONFIRMED", 5}, fact{"SUCCEEDED", 5}, fact{"ACTIVE", 5}, true},
+		"taken back":                 {fact{"CANCELLED", 5}, fact{"REVERSED", 5}, fact{"VOID", 5}, true},
+		"failed commit":              {fact{}, fact{}, fact{"VOID", 5}, true},
+		"hold without an order":      {fact{}, fact{}, fact{"DRAFT", 5}, false},
+		"paid twice as much":         {fact{"PAID", 5}, fact{"SUCCEEDED", 10}, fact{"DRAFT", 10}, false},
+		"paid order without payment": {fact{"PAID", 5}, fact{}, fact{"DRAFT", 5}, false},
+		"payment without order":      {fact{}, fact{"SUCCEEDED", 5}, fact{"DRAFT", 5}, false},
+		"confirmed but still held":   {fact{"CONFIRMED", 5}, fact{"SUCCEEDED", 5}, fact{"DRAFT", 5}, false},
+		"cancelled but still held":   {fact{"CANCELLED", 5}, fact{"REVERSED", 5}, fact{"DRAFT", 5}, false},
+		"cancel not finished":        {fact{"CANCELLING", 5}, fact{"REVERSING", 5}, fact{"DRAFT", 5}, false},
+	} {
+		if got := disagreement(c.order, c.payment, c.loan); (got == "") != c.agree {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+}

@@ -1,0 +1,32 @@
+// Command devstack runs the whole suite on one machine.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/creditpay/creditpay/deploy/devstack"
+)
+
+func main() { os.Exit(run()) }
+
+func run() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // A second signal kills.
+	config, err := devstack.LoadConfig()
+	if err == nil {
+		var stack *devstack.Stack
+		if stack, err = devstack.New(ctx, config, os.Stdout); err == nil {
+			err = stack.Run(ctx)
+		}
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "devstack:", err)
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,250 @@
+package devstack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"go.uber.org/zap"
+	"google.golang.org/grpc"
+
+	"github.com/creditpay/creditpay/pkg/auth"
+	"github.com/creditpay/creditpay/pkg/caller"
+	"github.com/creditpay/creditpay/pkg/clock"
+	"github.com/creditpay/creditpay/pkg/ids"
+	"github.com/creditpay/creditpay/pkg/localbroker"
+	"github.com/creditpay/creditpay/pkg/mysqlx"
+	"github.com/creditpay/creditpay/pkg/ops"
+	"github.com/creditpay/creditpay/pkg/rpckit"
+	"github.com/creditpay/creditpay/pkg/service"
+	"github.com/creditpay/creditpay/pkg/spine"
+
+	"github.com/creditpay/creditpay/services/bill"
+	"github.com/creditpay/creditpay/services/gateway"
+	"github.com/creditpay/creditpay/services/order"
+	"github.com/creditpay/creditpay/services/payment"
+	"github.com/creditpay/creditpay/services/refund"
+)
+
+// Stack is a development stack that is being started or runs.
+type Stack struct {
+	// Credentials open it.
+	Credentials Credentials
+	// Info is what tools need.
+	Info Info
+
+	config Config
+	state  *state
+	db     *database
+	broker *localbroker.Broker
+	conn   *grpc.ClientConn
+	host   *service.Host
+	say    func(format string, args ...any)
+	out    io.Writer
+}
+
+// servicesWithSchema are those that own tables.
+func servicesWithSchema() []string { return []string{order.Name, payment.Name, bill.Name} }
+
+// New starts the database and the broker, brings the schemas up to date and makes all services. Nothing is served before Run.
+// What people should read goes to out.
+func New(ctx context.Context, config Config, out io.Writer) (s *Stack, err error) {
+	if err := config.prepare(); err != nil {
+		return nil, err
+	}
+	s = &Stack{config: config, out: out}
+	s.say = func(format string, args ...any) { _, _ = fmt.Fprintf(out, format+"\n", args...) }
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.stop(context.WithoutCancel(ctx)))
+		}
+	}()
+	if s.state, err = openState(config.StateDir); err != nil {
+		return nil, err
+	}
+	if s.db, err = openDatabase(ctx, config, servicesWithSchema(), s.say); err != nil {
+		return nil, err
+	}
+	brokers, err := s.openBroker()
+	if err != nil {
+		return nil, err
+	}
+	return s, s.makeHost(ctx, brokers)
+}
+
+func (s *Stack) openBroker() ([]string, error) {
+	if len(s.config.KafkaBrokers) > 0 {
+		return s.config.KafkaBrokers, nil
+	}
+	broker, err := localbroker.Start(localbroker.Config{Dir: filepath.Join(s.config.StateDir, "kafka"), Port: s.config.KafkaPort, GroupSessionMin: time.Second})
+	if err != nil {
+		return nil, fmt.Errorf("start the broker: %w", err)
+	}
+	s.broker = broker
+	return []string{broker.Addr()}, nil
+}
+
+// makeHost makes services and servers. They call each other over the stack's own gRPC port, as they would over a network.
+func (s *Stack) makeHost(ctx context.Context, brokers []string) error {
+	hostConfig := service.Defaults()
+	hostConfig.GRPCAddr, hostConfig.HTTPAddr = s.config.GRPCAddr, s.config.HTTPAddr
+	hostConfig.LogLevel, hostConfig.LogFormat = s.config.LogLevel, "console"
+	hostConfig.DrainTime = 5 * time.Second
+	log, err := service.NewLogger(hostConfig, "devstack")
+	if err != nil {
+		return err
+	}
+	keySet, err := auth.LoadKeySet(s.state.path(auth.KeySetFile), func(err error) { log.Warn("token keys", zap.Error(err)) })
+	if err != nil {
+		return err
+	}
+	verifier, err := auth.NewVerifier(keySet, auth.VerifierConfig{MaxLifetime: tokenLife})
+	if err != nil {
+		return err
+	}
+	if s.Credentials, err = s.state.credentials(verifier); err != nil {
+		return err
+	}
+	registry := prometheus.NewRegistry()
+	if err := errors.Join(registry.Register(collectors.NewGoCollector()),
+		registry.Register(collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))); err != nil {
+		return err
+	}
+	source, err := auth.NewSource(s.state.signer, caller.Caller{Kind: caller.Service, Name: "devstack"}, time.Hour, clock.System())
+	if err != nil {
+		return err
+	}
+	self := loopback(s.config.GRPCAddr)
+	if s.conn, err = rpckit.Dial(self, rpckit.ClientConfig{TokenSource: source, Transport: rpckit.Plaintext}); err != nil {
+		return err
+	}
+	parts, spines, err := s.makeServices(ctx, log, brokers)
+	if err != nil {
+		return err
+	}
+	edge, err := gateway.New(gateway.Config{OrderAddr: self, PaymentAddr: self, BillAddr: self, RefundAddr: self,
+		CallerRate: s.config.CallerRate, CallerBurst: 2 * s.config.CallerRate, AddressRate: 10 * s.config.CallerRate, AddressBurst: 20 * s.config.CallerRate,
+		LimitEntries: 10_000, Peer: rpckit.ClientConfig{Transport: rpckit.Plaintext}},
+		gateway.Deps{Log: log, Verifier: verifier, Registry: registry, Clock: clock.System()})
+	if err != nil {
+		return err
+	}
+	s.host, err = service.New(hostConfig, service.Deps{Log: log, Registry: registry, Verifier: verifier, HTTP: edge,
+		Ops: ops.New(s.state.advance, spines...)}, append(parts, edge)...)
+	if err != nil {
+		return err
+	}
+	s.Info = Info{HTTP: "http://" + loopback(s.config.HTTPAddr), GRPC: self, Schemas: s.db.schemas, PID: os.Getpid(), KafkaAddr: brokers[0]}
+	if s.db.instance != nil {
+		s.Info.MariaDBPID = s.db.instance.PID()
+	}
+	return writeJSON(s.state.path(stackFile), s.Info)
+}
+
+func (s *Stack) makeServices(ctx context.Context, log *zap.Logger, brokers []string) ([]service.Part, []*spine.Spine, error) {
+	var observer mysqlx.Observer
+	if plan := newCrashPlan(ctx, s.config.CrashAfterTx); plan != nil {
+		observer = plan
+	}
+	shared := spine.Deps{Log: log, Clock: s.state.clock, IDs: ids.NewGenerator(s.state.clock), TxObserver: observer, Owner: fmt.Sprintf("devstack/%d", os.Getpid())}
+	base := func(name string) spine.Config {
+		return spine.Config{DSN: s.db.schemas[name], DBConns: 16, Brokers: brokers, KafkaPartitions: 8, KafkaReplicas: 1, Migrate: true}
+	}
+	orders, err := order.New(ctx, orderConfig(base(order.Name), "http://"+loopback(s.config.HTTPAddr)), order.Deps{Spine: shared, Keyring: s.state.keys, Payment: s.conn, Bill: s.conn})
+	if err != nil {
+		return nil, nil, err
+	}
+	payments, err := payment.New(ctx, payment.Config{Config: base(payment.Name), QuoteLife: 10 * time.Minute, RecoverAfter: 5 * time.Second, Patience: 2 * time.Minute},
+		payment.Deps{Spine: shared, Keys: s.state.keys, Order: s.conn, Bill: s.conn})
+	if err != nil {
+		return nil, nil, errors.Join(err, orders.Close())
+	}
+	bills, err := bill.New(ctx, bill.Config{Config: base(bill.Name)}, bill.Deps{Spine: shared})
+	if err != nil {
+		return nil, nil, errors.Join(err, orders.Close(), payments.Close())
+	}
+	return []service.Part{orders, payments, bills, refund.New()}, []*spine.Spine{orders.Spine, payments.Spine, bills.Spine}, nil
+}
+
+// loopback gives the address at which this machine reaches a listen address.
+func loopback(addr string) string {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return addr
+	}
+	if host == "" || host == "0.0.0.0" || host == "::" {
+		host = "localhost"
+	}
+	return net.JoinHostPort(host, port)
+}
+
+// Run serves until ctx ends; then everything is stopped in order. It seeds the demo data and walks the scripted purchase.
+func (s *Stack) Run(ctx context.Context) error {
+	ran := make(chan error, 1)
+	hostCtx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() { ran <- s.host.Run(hostCtx) }()
+	select {
+	case err := <-ran:
+		return errors.Join(err, s.stop(context.WithoutCancel(ctx)))
+	case <-s.host.Started():
+	}
+	demo := s.welcome(ctx)
+	if demo != nil && ctx.Err() == nil {
+		cancel()
+		return errors.Join(demo, <-ran, s.stop(context.WithoutCancel(ctx)))
+	}
+	err := <-ran
+	return errors.Join(err, s.stop(context.WithoutCancel(ctx)))
+}
+
+// welcome seeds, shows a purchase and prints where everything is.
+func (s *Stack) welcome(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	// The script calls as the outside does, with its own tokens, so it has a connection of its own.
+	conn, err := rpckit.Dial(s.Info.GRPC, rpckit.ClientConfig{Transport: rpckit.Plaintext})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }()
+	sc := &script{out: s.out, rest: s.Info.HTTP, conn: conn, creds: s.Credentials, http: &http.Client{Timeout: 15 * time.Second}}
+	if err := sc.seed(ctx); err != nil {
+		return err
+	}
+	if s.config.Purchase {
+		if err := sc.run(ctx); err != nil {
+			return err
+		}
+	}
+	s.say("\nCredit Pay is running. Ctrl-C stops it; all data stays in %s.\n", s.config.StateDir)
+	s.say("  REST          %s/h5/v1 and /admin/v1", s.Info.HTTP)
+	s.say("  API pages     %s/docs", s.Info.HTTP)
+	s.say("  health        %s/healthz  /readyz  /metrics", s.Info.HTTP)
+	s.say("  gRPC          %s (reflection is on)", s.Info.GRPC)
+	s.say("  credentials   %s", s.state.path(credentialsFile))
+	s.say("  books         make audit\n")
+	return nil
+}
+
+// stop ends what the host does not own.
+func (s *Stack) stop(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	var errList []error
+	if s.conn != nil {
+		errList = append(errList, s.conn.Close())
+	}
+	if s.broker != nil {
+		errList = append(errList, s.broker.Close())
+	}
+	return errors.Join(append(errList, s.db.stop(ctx))...)
+}

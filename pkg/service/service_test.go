@@ -1,0 +1,272 @@
+package service_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	opsv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/ops/v1"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+	"google.golang.org/grpc"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+
+	"github.com/creditpay/creditpay/pkg/caller"
+	"github.com/creditpay/creditpay/pkg/rpckit"
+	"github.com/creditpay/creditpay/pkg/service"
+)
+
+// everybodyIsAdmin verifies every token.
+type everybodyIsAdmin struct{}
+
+func (everybodyIsAdmin) Verify(string, time.Time) (caller.Caller, error) {
+	return caller.Caller{Kind: caller.Admin, Name: "tester"}, nil
+}
+
+// part records what a Host does with it.
+type part struct {
+	name  string
+	run   func(context.Context) error
+	ready error
+
+	mu     sync.Mutex
+	events []string
+}
+
+func (p *part) Name() string                   { return p.name }
+func (p *part) Register(grpc.ServiceRegistrar) { p.note("register") }
+func (p *part) Ready(context.Context) error    { return p.ready }
+func (p *part) Close() error                   { p.note("close"); return nil }
+func (p *part) Run(ctx context.Context) error {
+	defer p.note("ran")
+	if p.run != nil {
+		return p.run(ctx)
+	}
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func (p *part) note(event string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.events = append(p.events, event)
+}
+
+func (p *part) history() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return strings.Join(p.events, " ")
+}
+
+// blockingOps answers ListDeadLetters when released.
+type blockingOps struct {
+	opsv1.UnimplementedOpsServiceServer
+	entered chan struct{}
+	release chan struct{}
+}
+
+func (b *blockingOps) ListDeadLetters(context.Context, *opsv1.ListDeadLettersRequest) (*opsv1.ListDeadLettersResponse, error) {
+	close(b.entered)
+	<-b.release
+	return &opsv1.ListDeadLettersResponse{NextPageToken: "answered"}, nil
+}
+
+func config() service.Config {
+	c := service.Defaults()
+	c.GRPCAddr, c.HTTPAddr, c.DrainTime = "127.0.0.1:0", "127.0.0.1:0", 5*time.Second
+	return c
+}
+
+func deps() service.Deps {
+	return service.Deps{Log: zap.NewNop(), Registry: prometheus.NewRegistry(), Verifier: everybodyIsAdmin{}}
+}
+
+// run starts a host; stop ends it and gives Run's answer.
+func run(t *testing.T, c service.Config, d service.Deps, parts ...service.Part) (host *service.Host, stop context.CancelFunc, done <-chan error) {
+	t.Helper()
+	host, err := service.New(c, d, parts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	t.Cleanup(cancel)
+	result := make(chan error, 1)
+	go func() { result <- host.Run(ctx) }()
+	select {
+	case <-host.Started():
+	case err := <-result:
+		t.Fatalf("it did not start: %v", err)
+	}
+	return host, cancel, result
+}
+
+func get(t *testing.T, url string) (int, string) {
+	t.Helper()
+	resp, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	raw, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(raw)
+}
+
+func dial(t *testing.T, addr string) *grpc.ClientConn {
+	t.Helper()
+	conn, err := rpckit.Dial(addr, rpckit.ClientConfig{Transport: rpckit.Plaintext})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
+
+func TestACallAtWorkIsAnsweredBeforeTheEndAndPartsEndInOrder(t *testing.T) {
+	t.Parallel()
+	p := &part{name: "order"}
+	d := deps()
+	ops := &blockingOps{entered: make(chan struct{}), release: make(chan struct{})}
+	d.Ops = ops
+	host, stop, done := run(t, config(), d, p)
+	conn := dial(t, host.Addrs().GRPC)
+	for _, name := range []string{"", "creditpay.ops.v1.OpsService"} {
+		answer, err := healthv1.NewHealthClient(conn).Check(t.Context(), &healthv1.HealthCheckRequest{Service: name})
+		if err != nil || answer.GetStatus() != healthv1.HealthCheckResponse_SERVING {
+			t.Fatalf("health of %q: %v, %v", name, answer, err)
+		}
+	}
+	answered := make(chan error, 1)
+	go func() {
+		answer, err := opsv1.NewOpsServiceClient(conn).ListDeadLetters(t.Context(), &opsv1.ListDeadLettersRequest{})
+		if err == nil && answer.GetNextPageToken() != "answered" {
+			err = errors.New("another answer")
+		}
+		answered <- err
+	}()
+	<-ops.entered
+	stop()
+	close(ops.release)
+	if err := <-answered; err != nil {
+		t.Errorf("the call at work: %v", err)
+	}
+	if err := <-done; err != nil {
+		t.Errorf("run: %v", err)
+	}
+	if got := p.history(); got != "register ran close" {
+		t.Errorf("the part saw %q", got)
+	}
+	if err := host.Run(t.Context()); err == nil {
+		t.Error("it ran twice")
+	}
+}
+
+func TestReadinessNamesThePartsThatAreNotReady(t *testing.T) {
+	t.Parallel()
+	d := deps()
+	d.HTTP = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "rest") })
+	host, stop, done := run(t, config(), d, &part{name: "order"}, &part{name: "bill", ready: errors.New("password of database wrong")})
+	base := "http://" + host.Addrs().HTTP
+	if status, text := get(t, base+"/healthz"); status != 200 {
+		t.Errorf("healthz: %d %s", status, text)
+	}
+	status, text := get(t, base+"/readyz")
+	if status != 503 || !strings.Contains(text, "bill") || strings.Contains(text, "order") || strings.Contains(text, "password") {
+		t.Errorf("readyz: %d %s", status, text)
+	}
+	if status, text := get(t, base+"/metrics"); status != 200 || !strings.Contains(text, "creditpay_rpc_in_flight") {
+		t.Errorf("metrics: %d %s", status, text)
+	}
+	if status, text := get(t, base+"/h5/v1/x"); status != 200 || text != "rest" {
+		t.Errorf("beside it: %d %s", status, text)
+	}
+	stop()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAFailingPartEndsTheProcessWithItsError(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("lease lost")
+	other := &part{name: "bill"}
+	_, _, done := run(t, config(), deps(), other, &part{name: "order", run: func(context.Context) error { return broken }})
+	if err := <-done; !errors.Is(err, broken) || !strings.Contains(err.Error(), "order") {
+		t.Errorf("got %v", err)
+	}
+	if got := other.history(); got != "register ran close" {
+		t.Errorf("the other part saw %q", got)
+	}
+}
+
+func TestBackgroundWorkThatDoesNotEndIsNotWaitedForForever(t *testing.T) {
+	t.Parallel()
+	release := make(chan struct{})
+	defer close(release)
+	c := config()
+	c.DrainTime = 50 * time.Millisecond
+	_, stop, done := run(t, c, deps(), &part{name: "stuck", run: func(context.Context) error { <-release; return nil }})
+	stop()
+	if err := <-done; err == nil {
+		t.Error("it ended as if nothing were stuck")
+	}
+}
+
+func TestAnEndBeforeTheBeginningIsOrderly(t *testing.T) {
+	t.Parallel()
+	host, err := service.New(config(), deps(), &part{name: "order"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := host.Run(ctx); err != nil && !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestNewRefusesWhatCannotWork(t *testing.T) {
+	t.Parallel()
+	bad := config()
+	bad.LogLevel, bad.TLSCertFile, bad.DrainTime, bad.OTLPEndpoint = "loud", "x.pem", 0, "collector:4317"
+	_, err := service.New(bad, deps())
+	for _, want := range []string{"LOG_LEVEL", "TLS_CERT_FILE", "DRAIN_TIME", "OTLP_ENDPOINT"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s is not in %v", want, err)
+		}
+	}
+	if _, err := service.New(config(), deps(), &part{name: "a"}, &part{name: "a"}); err == nil {
+		t.Error("two parts of one name were accepted")
+	}
+	if _, err := service.New(config(), service.Deps{}); err == nil {
+		t.Error("no deps were accepted")
+	}
+}
+
+func TestDefaultsAreValidAndTracingIsOffWithoutACollector(t *testing.T) {
+	t.Parallel()
+	c := service.Defaults()
+	if err := c.Validate(); err != nil {
+		t.Error(err)
+	}
+	if c.GRPCAddr != ":9090" || c.DrainTime != 10*time.Second {
+		t.Errorf("got %+v", c)
+	}
+	provider, flush, err := service.Tracing(t.Context(), c, "order")
+	if provider != nil || err != nil || flush(t.Context()) != nil {
+		t.Errorf("got %v, %v", provider, err)
+	}
+	for _, format := range []string{"json", "console"} {
+		c.LogFormat = format
+		if _, err := service.NewLogger(c, "order"); err != nil {
+			t.Error(err)
+		}
+	}
+}

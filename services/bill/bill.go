@@ -1,0 +1,84 @@
+// Package bill is the door of the bill service: credit accounts and limits, products,
+// loans and instalments.
+//
+// It owns the wiring and nothing else. Other services meet it through its contract
+// (creditpay.bill.v1) and its events; only a program that hosts it imports this package.
+package bill
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"google.golang.org/grpc"
+
+	billv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/bill/v1"
+
+	"github.com/creditpay/creditpay/pkg/audit"
+	"github.com/creditpay/creditpay/pkg/money"
+	"github.com/creditpay/creditpay/pkg/spine"
+
+	"github.com/creditpay/creditpay/services/bill/internal/app"
+	"github.com/creditpay/creditpay/services/bill/internal/domain"
+	"github.com/creditpay/creditpay/services/bill/internal/event"
+	"github.com/creditpay/creditpay/services/bill/internal/rpc"
+	"github.com/creditpay/creditpay/services/bill/internal/store"
+)
+
+// Name of the service.
+const Name = "bill"
+
+// Deps are what the service needs besides its configuration. It calls no other service.
+type Deps struct {
+	Spine spine.Deps
+}
+
+// Service is the bill service in one process. Run works until its context ends; Close comes after that.
+type Service struct {
+	*spine.Spine
+	app *app.App
+}
+
+// New opens the database, brings it up to date and wires the rooms. It fails for a
+// configuration that cannot work and when the database cannot be reached.
+func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("configure %s: %w", Name, err)
+	}
+	migrations, err := store.Migrations()
+	if err != nil {
+		return nil, fmt.Errorf("start %s: %w", Name, err)
+	}
+	backbone, err := spine.New(ctx, Name, cfg.Config, deps.Spine, migrations, event.Topic)
+	if err != nil {
+		return nil, err
+	}
+	rows := store.New(backbone.Kit, event.Encode)
+	if cfg.SeedProducts {
+		if err := rows.Seed(ctx, domain.DefaultProducts(money.IDR()), deps.Spine.Clock.Now()); err != nil {
+			return nil, errors.Join(fmt.Errorf("start %s: %w", Name, err), backbone.Close())
+		}
+	}
+	verbs := app.New(app.Deps{
+		Store: rows, Requests: rows.Requests(), IDs: deps.Spine.IDs, Clock: deps.Spine.Clock,
+		ProductRefresh: cfg.ProductRefresh, PlanCacheSize: cfg.PlanCacheSize,
+	})
+	backbone.OnEvents(event.NewHandler(verbs, rows).Apply, event.OrderTopic)
+	return &Service{Spine: backbone, app: verbs}, nil
+}
+
+// Register adds the service's RPCs to a server. Callers, access rules and validation are the server's.
+func (s *Service) Register(r grpc.ServiceRegistrar) {
+	billv1.RegisterBillServiceServer(r, &rpc.BillServer{App: s.app})
+	billv1.RegisterBillInternalServiceServer(r, &rpc.InternalServer{App: s.app})
+	billv1.RegisterBillAdminServiceServer(r, &rpc.AdminServer{App: s.app})
+	billv1.RegisterEsignServiceServer(r, &rpc.EsignServer{})
+}
+
+// Audit gives the checks of this service's own books, to be run on its schema.
+func Audit() []audit.Check { return store.Audit() }
+
+// AuditStream is the query, on this service's schema, of what it knows about each order
+// that was to be financed: (hex of the order id, state of the loan by name, principal in
+// minor units), by order id. An order has one row: the loan that counts, or the last void one.
+func AuditStream() string { return store.AuditStream() }

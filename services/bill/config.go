@@ -1,0 +1,31 @@
+package bill
+
+import (
+	"errors"
+	"time"
+
+	"github.com/creditpay/creditpay/pkg/spine"
+)
+
+// Config is what the bill service is told from outside, read from CREDITPAY_*.
+type Config struct {
+	spine.Config
+	// SeedProducts adds the default products at start when they are not there; versions that are there are never changed.
+	SeedProducts bool `env:"SEED_PRODUCTS" envDefault:"true"`
+	// ProductRefresh is how old the list of current products may be: a new version is offered that much later at most.
+	ProductRefresh time.Duration `env:"PRODUCT_REFRESH" envDefault:"5s"`
+	// PlanCacheSize is how many plans are kept in memory, about; a plan of twelve months takes some 2 kB.
+	PlanCacheSize int `env:"PLAN_CACHE_SIZE" envDefault:"2000"`
+}
+
+// Validate tells what is missing or out of bounds.
+func (c Config) Validate() error {
+	err := c.Config.Validate()
+	if c.ProductRefresh < 0 || c.ProductRefresh > time.Hour {
+		err = errors.Join(err, errors.New("PRODUCT_REFRESH must be 0 to 1h"))
+	}
+	if c.PlanCacheSize < 0 || c.PlanCacheSize > 1_000_000 {
+		err = errors.Join(err, errors.New("PLAN_CACHE_SIZE must be 0 to 1000000"))
+	}
+	return err
+}

@@ -1,0 +1,93 @@
+package app
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/creditpay/creditpay/pkg/civil"
+	"github.com/creditpay/creditpay/pkg/errs"
+	"github.com/creditpay/creditpay/pkg/ids"
+	"github.com/creditpay/creditpay/pkg/money"
+
+	"github.com/creditpay/creditpay/services/bill/internal/domain"
+)
+
+// Confirmation says that the goods of an order were received.
+type Confirmation struct {
+	OrderID ids.ID
+	// Time when the order was confirmed; its day in the product's zone starts the loan.
+	Time time.Time
+}
+
+// ActivateLoans lets the loans of confirmed orders begin, inside a transaction that is
+// open: holds become debt, due dates are set, instalments are written. Orders may be
+// repeated. An order without a loan, or whose loans are all void, was paid otherwise
+// (a credit attempt that failed leaves a void loan behind) and is passed over, as is
+// one whose loan has begun.
+func (a *App) ActivateLoans(ctx context.Context, tx LockingTx, confirmed []Confirmation) error {
+	times := make(map[ids.ID]time.Time, len(confirmed))
+	for _, c := range confirmed {
+		if first, ok := times[c.OrderID]; !ok || c.Time.Before(first) {
+			times[c.OrderID] = c.Time
+		}
+	}
+	if len(times) == 0 {
+		return nil
+	}
+	loans, err := tx.LockLoans(ctx, slices.Collect(maps.Keys(times)))
+	if err != nil {
+		return err
+	}
+	var begun []Loan
+	for _, l := range loans {
+		if l.State != domain.LoanDraft {
+			continue
+		}
+		product, err := a.products.version(ctx, tx, l.Plan.ProductCode, l.Plan.ProductVersion)
+		if err != nil {
+			return err
+		}
+		at := stored(times[l.OrderID])
+		if l.Loan, err = l.Activate(at, civil.Of(at, product.Zone()), product); err != nil {
+			return err
+		}
+		begun = append(begun, l)
+	}
+	if len(begun) == 0 {
+		return nil
+	}
+	return a.writeBegun(tx, begun)
+}
+
+// writeBegun queues everything about loans that begin. Accounts come in the order of their users, so that two batches
+// with users in common wait for each other instead of locking each other out.
+func (a *App) writeBegun(tx Tx, begun []Loan) error {
+	sums := map[string]money.Amount{}
+	for _, l := range begun {
+		tx.UpdateDraft(l)
+		lines, err := domain.ActivationLines(l.Plan)
+		if err != nil {
+			return err
+		}
+		post(tx, l, causeActivated, lines)
+		tx.Emit(domain.LoanActivated{
+			LoanID: l.ID, OrderID: l.OrderID, UserID: l.UserID, Principal: l.Plan.Principal,
+			FirstDueDate: l.Plan.Instalments[0].DueDate, Version: l.Version + 1,
+		})
+		sum, ok := sums[l.UserID]
+		if !ok {
+			sum = money.Zero(l.Plan.Principal.Currency())
+		}
+		if sums[l.UserID], err = sum.Add(l.Plan.Principal); err != nil {
+			return errs.Internal.Wrap(err, "the loans of one user do not add up")
+		}
+	}
+	tx.InsertInstalments(begun)
+	now := a.now()
+	for _, user := range slices.Sorted(maps.Keys(sums)) {
+		tx.UseHold(user, sums[user], now, errs.Internal.New("the account of user %s holds less than its drafts", user))
+	}
+	return nil
+}

@@ -1,0 +1,146 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/creditpay/creditpay/pkg/clock"
+	"github.com/creditpay/creditpay/pkg/errs"
+	"github.com/creditpay/creditpay/pkg/idempotency"
+	"github.com/creditpay/creditpay/pkg/ids"
+	"github.com/creditpay/creditpay/pkg/ledger"
+	"github.com/creditpay/creditpay/pkg/money"
+
+	"github.com/creditpay/creditpay/services/bill/internal/domain"
+)
+
+// Deps are what the verbs work with. All are required.
+type Deps struct {
+	// Store keeps the rows.
+	Store Store
+	// Requests reads the records of earlier requests.
+	Requests idempotency.Reader
+	// IDs makes ids.
+	IDs *ids.Generator
+	// Clock tells the time.
+	Clock clock.Clock
+	// ProductRefresh is how old the list of current products may be.
+	ProductRefresh time.Duration
+	// PlanCacheSize bounds the plans that are kept in memory, twice this number.
+	PlanCacheSize int
+}
+
+// App is the verbs.
+type App struct {
+	store    Store
+	requests idempotency.Reader
+	ids      *ids.Generator
+	clock    clock.Clock
+	products *catalogue
+	plans    *planner
+}
+
+// New makes the verbs.
+func New(d Deps) *App {
+	return &App{
+		store: d.Store, requests: d.Requests, ids: d.IDs, clock: d.Clock,
+		products: newCatalogue(d.Store, d.ProductRefresh), plans: newPlanner(d.PlanCacheSize),
+	}
+}
+
+// now is the time as the database keeps it: UTC, microseconds.
+func (a *App) now() time.Time { return stored(a.clock.Now()) }
+
+func stored(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
+
+// Store reads rows and runs units of work. Errors carry a reason, except for a
+// duplicate request record, which idempotency.Do explains.
+type Store interface {
+	ProductReader
+	// CurrentProducts gives the newest effective version of each product at a time, by code.
+	CurrentProducts(ctx context.Context, at time.Time) ([]domain.Product, error)
+	// Account finds the credit account of a user; false when there is none.
+	Account(ctx context.Context, userID string) (Account, bool, error)
+	// Reservation finds the reservation of a commit; false when there is none.
+	Reservation(ctx context.Context, commitID ids.ID) (Reservation, bool, error)
+	// LoansOfCommit gives the loans that were drafted for a commit, by order id.
+	LoansOfCommit(ctx context.Context, commitID ids.ID) ([]Loan, error)
+	// LoansOfOrders gives every loan of the orders, voided ones included, by order id and age.
+	LoansOfOrders(ctx context.Context, orderIDs []ids.ID) ([]Loan, error)
+	// Do runs a unit of work: all of it or nothing. fn may run several times. It fails with
+	// ErrReservationExists, errs.AccountExists (the user has an account) or errs.LoanStateInvalid
+	// (the order has a loan that is not void) when a row is there already.
+	Do(ctx context.Context, fn func(Tx) error) error
+}
+
+// ProductReader finds one version of a product; false when there is none.
+type ProductReader interface {
+	Product(ctx context.Context, code string, version int) (domain.Product, bool, error)
+}
+
+// ErrReservationExists is what Store.Do answers when the commit has a reservation or a tombstone.
+var ErrReservationExists = errors.New("the commit has a reservation")
+
+// Tx queues the writes of a unit of work. A write that does not find the row in the
+// expected state and version fails the unit with errs.ConcurrentChange, or with the
+// error it was given. The rows' versions rise by one.
+type Tx interface {
+	// Remember records a request with its answer.
+	Remember(k idempotency.Key, fp idempotency.Fingerprint, answer any)
+	// Emit tells the other services.
+	Emit(e domain.Event)
+	// Post writes a journal about an object.
+	Post(objectID, cause string, lines []ledger.Line)
+
+	// Hold adds amount to what an active account of its currency holds, within its limit; else the unit fails with refused.
+	Hold(userID string, amount money.Amount, at time.Time, refused error)
+	// ReleaseHold takes amount from what the account holds; less held fails the unit with short.
+	ReleaseHold(userID string, amount money.Amount, at time.Time, short error)
+	// UseHold turns amount of what the account holds into debt; less held fails the unit with short.
+	UseHold(userID string, amount money.Amount, at time.Time, short error)
+	// InsertReservation adds a reservation or a tombstone.
+	InsertReservation(r Reservation)
+	// UpdateReservation writes the state of a reservation that is HELD in r's version.
+	UpdateReservation(r Reservation)
+	// InsertLoans adds drafts, one or more.
+	InsertLoans(loans []Loan)
+	// UpdateDraft writes what became of a loan that is a draft in l's version.
+	UpdateDraft(l Loan)
+	// InsertInstalments adds the instalments of loans that begin.
+	InsertInstalments(loans []Loan)
+
+	// InsertAccount adds an account.
+	InsertAccount(a Account, at time.Time)
+	// UpdateAccount writes limit, state and freeze reason of the account in a's version.
+	UpdateAccount(a domain.Account, at time.Time)
+	// InsertAccountChange adds to the trail of what operators did.
+	InsertAccountChange(c AccountChange)
+}
+
+// LockingTx is a unit of work that can read and lock, for events that arrive in batches.
+type LockingTx interface {
+	Tx
+	ProductReader
+	// LockLoans gives every loan of the orders, as Store.LoansOfOrders, and locks them until the end.
+	LockLoans(ctx context.Context, orderIDs []ids.ID) ([]Loan, error)
+}
+
+// maxTries bounds how often a verb starts again after somebody else was faster.
+const maxTries = 5
+
+// again runs a verb until it is not beaten by a concurrent change, a bounded number of times.
+func again[T any](ctx context.Context, verb func() (T, error)) (answer T, err error) {
+	for range maxTries {
+		answer, err = verb()
+		if !errs.Is(err, errs.ConcurrentChange) || ctx.Err() != nil {
+			return answer, err
+		}
+	}
+	return answer, err
+}
+
+// changed is the refusal of a write that found its row changed.
+func changed() error {
+	return errs.ConcurrentChange.New("somebody else changed this at the same time; repeat the call")
+}

@@ -1,0 +1,147 @@
+package app
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/creditpay/creditpay/pkg/civil"
+	"github.com/creditpay/creditpay/pkg/errs"
+	"github.com/creditpay/creditpay/pkg/money"
+
+	"github.com/creditpay/creditpay/services/bill/internal/domain"
+)
+
+// QuoteRequest asks what a purchase on credit would cost.
+type QuoteRequest struct {
+	UserID, Business string
+	// Orders, one or more, of one currency.
+	Orders []FinancedOrder
+	// TenorMonths is the one tenor asked for; 0 for all.
+	TenorMonths int
+}
+
+// Offer is a plan for a set of orders.
+type Offer struct {
+	// Total is what the payer sees: the sum of PerOrder.
+	Total domain.Plan
+	// PerOrder has a plan for each order, in the request's order.
+	PerOrder []domain.Plan
+}
+
+// Quote is the user's credit and what is offered.
+type Quote struct {
+	// Account counts only when HasAccount.
+	Account    Account
+	HasAccount bool
+	// Offers are shortest first, one for each tenor. They stand there even when Refusal is set, for a page to show.
+	Offers []Offer
+	// Refusal is why the purchase would not be allowed now, an error with a reason; nil when it would.
+	Refusal error
+}
+
+// QuotePlans tells the user's credit and the plans for a set of orders. It changes
+// nothing. Whether the purchase would be allowed is decided by the function that
+// ReserveCredit decides by. A purchase that is not allowed is an answer, not an error;
+// errors are errs.InvalidArgument, errs.CurrencyMismatch (among the orders),
+// errs.AmountOutOfRange and faults.
+//
+// For each tenor the first product counts that finances every order: a product for
+// certain businesses before one for all, then by code.
+func (a *App) QuotePlans(ctx context.Context, r QuoteRequest) (Quote, error) {
+	price, err := checkOrders(r.Orders)
+	if err != nil {
+		return Quote{}, err
+	}
+	now := a.now()
+	products, err := a.products.offered(ctx, now)
+	if err != nil {
+		return Quote{}, err
+	}
+	var q Quote
+	if q.Account, q.HasAccount, err = a.store.Account(ctx, r.UserID); err != nil {
+		return Quote{}, err
+	}
+	elsewhere := false
+	if q.Offers, elsewhere, err = a.offers(products, r, now); err != nil {
+		return Quote{}, err
+	}
+	q.Refusal, err = refusal(q, r, price, elsewhere)
+	return q, err
+}
+
+// offers makes the offers, and tells whether there are some in another tenor than the one asked for.
+func (a *App) offers(products []domain.Product, r QuoteRequest, now time.Time) (list []Offer, elsewhere bool, err error) {
+	offered := map[int]bool{}
+	for _, p := range ranked(products) {
+		if !finances(p, r) {
+			continue
+		}
+		start := civil.Of(now, p.Zone())
+		for _, t := range p.Tenors {
+			if r.TenorMonths != 0 && t.Months != r.TenorMonths {
+				elsewhere = true
+				continue
+			}
+			if offered[t.Months] {
+				continue
+			}
+			plans, err := a.plans.planAll(p, t.Months, r.Business, r.Orders, start)
+			if err != nil {
+				return nil, false, err
+			}
+			total := plans[0]
+			if len(plans) > 1 {
+				if total, err = domain.SumPlans(plans); err != nil {
+					return nil, false, err
+				}
+			}
+			offered[t.Months] = true
+			list = append(list, Offer{Total: total, PerOrder: plans})
+		}
+	}
+	slices.SortFunc(list, func(x, y Offer) int { return x.Total.TenorMonths - y.Total.TenorMonths })
+	return list, elsewhere, nil
+}
+
+// ranked is the products in the order in which they are offered.
+func ranked(products []domain.Product) []domain.Product {
+	out := slices.Clone(products)
+	slices.SortStableFunc(out, func(x, y domain.Product) int {
+		return min(len(y.Businesses), 1) - min(len(x.Businesses), 1)
+	})
+	return out
+}
+
+// finances reports whether the product finances every order of the request.
+func finances(p domain.Product, r QuoteRequest) bool {
+	return !slices.ContainsFunc(r.Orders, func(o FinancedOrder) bool {
+		_, part, err := p.SplitPrice(o.Amount)
+		return err != nil || p.Eligible(r.Business, part) != nil
+	})
+}
+
+// refusal is why the purchase would be refused, nil when it would not. What stands against the user comes before what
+// stands against the purchase, and that before the limit: no limit is large enough for a product that does not exist.
+func refusal(q Quote, r QuoteRequest, price money.Amount, elsewhere bool) (reason, fault error) {
+	if !q.HasAccount {
+		return noAccount(), nil
+	}
+	amount := price
+	if len(q.Offers) > 0 {
+		amount = q.Offers[0].Total.Principal
+	}
+	err := q.Account.MayBuy(amount)
+	switch {
+	case err != nil && !errs.Business(err):
+		return nil, err
+	case len(q.Offers) > 0, err != nil && !errs.Is(err, errs.LimitInsufficient):
+		return err, nil
+	case elsewhere:
+		return errs.TenorNotOffered.New("%d months are not offered for this purchase", r.TenorMonths), nil
+	default:
+		return errs.ProductNotEligible.New("no product finances this purchase"), nil
+	}
+}
+
+func noAccount() error { return errs.AccountNotFound.New("the user has no credit account") }

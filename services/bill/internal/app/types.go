@@ -1,0 +1,98 @@
+package app
+
+import (
+	"time"
+
+	"github.com/creditpay/creditpay/pkg/idempotency"
+	"github.com/creditpay/creditpay/pkg/ids"
+	"github.com/creditpay/creditpay/pkg/money"
+
+	"github.com/creditpay/creditpay/services/bill/internal/domain"
+)
+
+// Account is a credit account and when it was opened.
+type Account struct {
+	domain.Account
+	OpenTime time.Time
+}
+
+// AccountChange is an entry of the trail of what operators did to accounts.
+type AccountChange struct {
+	ID, AccountID ids.ID
+	// Actor is the operator, What the verb, Reason what the operator said.
+	Actor, What, Reason string
+	// Before and After are the account as JSON; Before is nil when it was opened.
+	Before, After []byte
+	Time          time.Time
+}
+
+// ReservationState is the state of a reservation. The numbers are stored.
+type ReservationState uint8
+
+const (
+	// ReservationHeld has at least one loan that is not void.
+	ReservationHeld ReservationState = 1
+	// ReservationReleased has none, and never will: also the tombstone of a release that came first.
+	ReservationReleased ReservationState = 2
+)
+
+// Reservation is what a commit holds of a user's limit. It is the idempotency
+// record of ReserveCredit, under the commit's id.
+type Reservation struct {
+	CommitID ids.ID
+	// UserID is empty in a tombstone, as Fingerprint and Total are.
+	UserID      string
+	State       ReservationState
+	Fingerprint idempotency.Fingerprint
+	// Total is the principal of all its loans, voided ones included.
+	Total      money.Amount
+	CreateTime time.Time
+	// ReleaseTime is zero while it is held.
+	ReleaseTime time.Time
+	Version     int64
+}
+
+// Loan is a loan and who moved it.
+type Loan struct {
+	domain.Loan
+	// DraftActor asked for the reservation, EndActor ended the loan for EndCause; both empty before.
+	DraftActor, EndActor, EndCause string
+}
+
+// FinancedOrder is an order to be financed by a loan of its own.
+type FinancedOrder struct {
+	// OrderID is zero in a quote for no order in particular.
+	OrderID ids.ID `json:"order_id"`
+	// MerchantID is the shop; may be empty in a quote.
+	MerchantID string `json:"merchant_id"`
+	// Amount is the order's price, above zero.
+	Amount money.Amount `json:"amount"`
+}
+
+// accountRecord is an account in stored answers and in the trail of changes. Its
+// names are part of the database.
+type accountRecord struct {
+	ID           ids.ID              `json:"account_id"`
+	UserID       string              `json:"user_id"`
+	Limit        money.Amount        `json:"limit"`
+	Used         money.Amount        `json:"used"`
+	Held         money.Amount        `json:"held"`
+	State        domain.AccountState `json:"state"`
+	FreezeReason string              `json:"freeze_reason,omitempty"`
+	Version      int64               `json:"version"`
+	OpenTime     time.Time           `json:"open_time"`
+}
+
+func recordOf(a Account) accountRecord {
+	return accountRecord{
+		ID: a.ID, UserID: a.UserID, Limit: a.Limit, Used: a.Used, Held: a.Held, State: a.State,
+		FreezeReason: a.FreezeReason, Version: a.Version, OpenTime: a.OpenTime,
+	}
+}
+
+func (r accountRecord) account() Account {
+	return Account{OpenTime: r.OpenTime, Account: domain.Account{
+		ID: r.ID, UserID: r.UserID, Limit: r.Limit, Used: r.Used, Held: r.Held, State: r.State,
+		FreezeReason: r.FreezeReason, Version: r.Version,
+	}}
+}

@@ -1,0 +1,13 @@
+package domain
+
+import (
+	"testing"
+
+	"github.com/creditpay/creditpay/pkg/statetable"
+)
+
+func TestReadmeShowsTheStatesOfTheTables(t *testing.T) {
+	const readme = "../../README.md"
+	statetable.SyncReadme(t, readme, AccountStates.Name(), AccountStates.Mermaid())
+	statetable.SyncReadme(t, readme, LoanStates.Name(), LoanStates.Mermaid())
+}

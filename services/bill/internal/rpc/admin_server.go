@@ -1,0 +1,127 @@
+package rpc
+
+import (
+	"context"
+	"encoding/base64"
+
+	billv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/bill/v1"
+
+	"github.com/creditpay/creditpay/pkg/caller"
+	"github.com/creditpay/creditpay/pkg/errs"
+
+	"github.com/creditpay/creditpay/services/bill/internal/app"
+)
+
+// AdminServer is BillAdminService.
+type AdminServer struct {
+	billv1.UnsafeBillAdminServiceServer
+	App *app.App
+}
+
+// accountCommand is what every change of an account is asked with.
+type accountCommand interface {
+	GetRequestId() string
+	GetUserId() string
+	GetReason() string
+}
+
+func accountRequest(ctx context.Context, c accountCommand) app.AccountRequest {
+	return app.AccountRequest{
+		RequestID: c.GetRequestId(), Actor: caller.FromContext(ctx).String(), UserID: c.GetUserId(), Reason: c.GetReason(),
+	}
+}
+
+// OpenCreditAccount implements BillAdminService.
+func (s *AdminServer) OpenCreditAccount(ctx context.Context, req *billv1.OpenCreditAccountRequest) (*billv1.OpenCreditAccountResponse, error) {
+	limit, err := parseAmount("limit", req.GetLimit())
+	if err != nil {
+		return nil, err
+	}
+	account, err := s.App.OpenCreditAccount(ctx, accountRequest(ctx, req), limit)
+	if err != nil {
+		return nil, err
+	}
+	return &billv1.OpenCreditAccountResponse{Account: accountOf(account)}, nil
+}
+
+// GetCreditAccount implements BillAdminService.
+func (s *AdminServer) GetCreditAccount(ctx context.Context, req *billv1.GetCreditAccountRequest) (*billv1.GetCreditAccountResponse, error) {
+	account, err := s.App.GetCreditAccount(ctx, req.GetUserId())
+	if err != nil {
+		return nil, err
+	}
+	return &billv1.GetCreditAccountResponse{Account: accountOf(account)}, nil
+}
+
+// SetCreditLimit implements BillAdminService.
+func (s *AdminServer) SetCreditLimit(ctx context.Context, req *billv1.SetCreditLimitRequest) (*billv1.SetCreditLimitResponse, error) {
+	limit, err := parseAmount("limit", req.GetLimit())
+	if err != nil {
+		return nil, err
+	}
+	account, err := s.App.SetCreditLimit(ctx, accountRequest(ctx, req), limit)
+	if err != nil {
+		return nil, err
+	}
+	return &billv1.SetCreditLimitResponse{Account: accountOf(account)}, nil
+}
+
+// FreezeCreditAccount implements BillAdminService.
+func (s *AdminServer) FreezeCreditAccount(ctx context.Context, req *billv1.FreezeCreditAccountRequest) (*billv1.FreezeCreditAccountResponse, error) {
+	account, err := s.App.FreezeCreditAccount(ctx, accountRequest(ctx, req))
+	if err != nil {
+		return nil, err
+	}
+	return &billv1.FreezeCreditAccountResponse{Account: accountOf(account)}, nil
+}
+
+// UnfreezeCreditAccount implements BillAdminService.
+func (s *AdminServer) UnfreezeCreditAccount(ctx context.Context, req *billv1.UnfreezeCreditAccountRequest) (*billv1.UnfreezeCreditAccountResponse, error) {
+	account, err := s.App.UnfreezeCreditAccount(ctx, accountRequest(ctx, req))
+	if err != nil {
+		return nil, err
+	}
+	return &billv1.UnfreezeCreditAccountResponse{Account: accountOf(account)}, nil
+}
+
+// pageSizeDefault is the size of a page when none is asked for.
+const pageSizeDefault = 50
+
+// ListProducts implements BillAdminService. A page token is the last code of the page before, in base 64.
+func (s *AdminServer) ListProducts(ctx context.Context, req *billv1.ListProductsRequest) (*billv1.ListProductsResponse, error) {
+	after, err := base64.RawURLEncoding.DecodeString(req.GetPageToken())
+	if err != nil {
+		return nil, errs.PageTokenInvalid.Wrap(err, "start from the first page")
+	}
+	size := int(req.GetPageSize())
+	if size <= 0 {
+		size = pageSizeDefault
+	}
+	page, more, err := s.App.ListProducts(ctx, string(after), size)
+	if err != nil {
+		return nil, err
+	}
+	resp := &billv1.ListProductsResponse{}
+	for _, p := range page {
+		resp.Products = append(resp.Products, productOf(p))
+	}
+	if more {
+		resp.NextPageToken = base64.RawURLEncoding.EncodeToString([]byte(page[len(page)-1].Code))
+	}
+	return resp, nil
+}
+
+// CreateProductVersion implements BillAdminService.
+func (s *AdminServer) CreateProductVersion(context.Context, *billv1.CreateProductVersionRequest) (*billv1.CreateProductVersionResponse, error) {
+	return nil, errs.NotYetAvailable.New("product versions come with a release; they cannot be added by a call yet")
+}
+
+// WriteOffLoan implements BillAdminService.
+func (s *AdminServer) WriteOffLoan(context.Context, *billv1.WriteOffLoanRequest) (*billv1.WriteOffLoanResponse, error) {
+	return nil, errs.NotYetAvailable.New("loans cannot be written off yet")
+}
+
+// WaiveFee implements BillAdminService.
+func (s *AdminServer) WaiveFee(context.Context, *billv1.WaiveFeeRequest) (*billv1.WaiveFeeResponse, error) {
+	return nil, errs.NotYetAvailable.New("fees cannot be waived yet")
+}

@@ -1,0 +1,96 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/creditpay/creditpay/pkg/errs"
+	"github.com/creditpay/creditpay/pkg/money"
+	"github.com/creditpay/creditpay/pkg/mysqlx"
+
+	"github.com/creditpay/creditpay/services/bill/internal/app"
+	"github.com/creditpay/creditpay/services/bill/internal/domain"
+)
+
+const selectAccount = `SELECT id, user_id, currency_code, limit_minor, used_minor, held_minor, state, freeze_reason, version, create_time
+	FROM credit_accounts WHERE user_id = ?`
+
+// Account finds the account of a user.
+func (s *Store) Account(ctx context.Context, userID string) (app.Account, bool, error) {
+	var a app.Account
+	var code string
+	var limit, used, held int64
+	err := s.kit.DB.QueryRowContext(ctx, selectAccount, userID).
+		Scan(&a.ID, &a.UserID, &code, &limit, &used, &held, &a.State, &a.FreezeReason, &a.Version, &a.OpenTime)
+	if mysqlx.NoRows(err) {
+		return app.Account{}, false, nil
+	}
+	if err != nil {
+		return app.Account{}, false, mysqlx.Fault(err, "read a credit account")
+	}
+	of, err := amounts(code)
+	if err != nil {
+		return app.Account{}, false, err
+	}
+	a.Limit, a.Used, a.Held = of(limit), of(used), of(held)
+	if err := a.Check(); err != nil {
+		return app.Account{}, false, errs.Internal.Wrap(err, "a credit account does not add up")
+	}
+	return a, true, nil
+}
+
+const (
+	hold = `UPDATE credit_accounts SET held_minor = held_minor + ?, version = version + 1, update_time = ?
+		WHERE user_id = ? AND currency_code = ? AND state = ? AND limit_minor - used_minor - held_minor >= ?`
+	releaseHold = `UPDATE credit_accounts SET held_minor = held_minor - ?, version = version + 1, update_time = ?
+		WHERE user_id = ? AND currency_code = ? AND held_minor >= ?`
+	useHold = `UPDATE credit_accounts SET held_minor = held_minor - ?, used_minor = used_minor + ?, version = version + 1, update_time = ?
+		WHERE user_id = ? AND currency_code = ? AND held_minor >= ?`
+)
+
+// Hold implements app.Tx: the rule is domain.Account.MayBuy.
+func (t *Tx) Hold(userID string, amount money.Amount, at time.Time, refused error) {
+	t.Tx.QueueExpect(1, refused, hold, amount.Minor(), at, userID, amount.Currency().Code(), domain.AccountActive, amount.Minor())
+}
+
+// ReleaseHold implements app.Tx.
+func (t *Tx) ReleaseHold(userID string, amount money.Amount, at time.Time, short error) {
+	t.Tx.QueueExpect(1, short, releaseHold, amount.Minor(), at, userID, amount.Currency().Code(), amount.Minor())
+}
+
+// UseHold implements app.Tx.
+func (t *Tx) UseHold(userID string, amount money.Amount, at time.Time, short error) {
+	t.Tx.QueueExpect(1, short, useHold, amount.Minor(), amount.Minor(), at, userID, amount.Currency().Code(), amount.Minor())
+}
+
+const insertAccount = `INSERT INTO credit_accounts
+	(id, user_id, currency_code, limit_minor, used_minor, held_minor, state, freeze_reason, version, create_time, update_time)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+
+// InsertAccount implements app.Tx.
+func (t *Tx) InsertAccount(a app.Account, at time.Time) {
+	if err := a.Check(); err != nil {
+		t.Fail(err)
+	}
+	t.Tx.Queue(insertAccount, a.ID, a.UserID, a.Limit.Currency().Code(), a.Limit.Minor(), a.Used.Minor(), a.Held.Minor(),
+		a.State, a.FreezeReason, a.Version, a.OpenTime, at)
+}
+
+const updateAccount = `UPDATE credit_accounts SET limit_minor = ?, state = ?, freeze_reason = ?, version = version + 1, update_time = ?
+	WHERE id = ? AND version = ?`
+
+// UpdateAccount implements app.Tx.
+func (t *Tx) UpdateAccount(a domain.Account, at time.Time) {
+	if err := a.Check(); err != nil {
+		t.Fail(err)
+	}
+	t.Tx.QueueExpect(1, changed(), updateAccount, a.Limit.Minor(), a.State, a.FreezeReason, at, a.ID, a.Version)
+}
+
+const insertAccountChange = `INSERT INTO account_changes (id, account_id, actor, what, reason, before_json, after_json, create_time)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?)`
+
+// InsertAccountChange implements app.Tx.
+func (t *Tx) InsertAccountChange(c app.AccountChange) {
+	t.Tx.Queue(insertAccountChange, c.ID, c.AccountID, c.Actor, c.What, c.Reason, c.Before, c.After, c.Time)
+}

@@ -1,0 +1,119 @@
+package store
+
+import "github.com/creditpay/creditpay/pkg/audit"
+
+// Audit gives the checks of the bill service's books.
+func Audit() []audit.Check {
+	return append(append(accountChecks(), loanChecks()...), journalChecks()...)
+}
+
+// accountChecks compare accounts with loans.
+func accountChecks() []audit.Check {
+	return []audit.Check{
+		{Name: "account_used", Rule: "what an account uses is the outstanding principal of its running loans",
+			Query: `SELECT CONCAT('acc:', HEX(a.id)), CONCAT('uses ', a.used_minor, ', its loans owe ', COALESCE(l.owed, 0))
+				FROM credit_accounts a LEFT JOIN (SELECT user_id, SUM(outstanding_minor) AS owed FROM loans WHERE state IN (2, 3)
+					GROUP BY user_id) l ON l.user_id = a.user_id
+				WHERE a.used_minor <> COALESCE(l.owed, 0)`},
+		{Name: "account_held", Rule: "what an account holds is the principal of its drafted loans",
+			Query: `SELECT CONCAT('acc:', HEX(a.id)), CONCAT('holds ', a.held_minor, ', its drafts are ', COALESCE(l.drafted, 0))
+				FROM credit_accounts a LEFT JOIN (SELECT user_id, SUM(principal_minor) AS drafted FROM loans WHERE state = 1
+					GROUP BY user_id) l ON l.user_id = a.user_id
+				WHERE a.held_minor <> COALESCE(l.drafted, 0)`},
+		{Name: "account_limit", Rule: "what is used and held stays within the limit, and nothing is negative",
+			Query: `SELECT CONCAT('acc:', HEX(id)), CONCAT('uses ', used_minor, ', holds ', held_minor, ' of ', limit_minor)
+				FROM credit_accounts WHERE used_minor < 0 OR held_minor < 0 OR used_minor + held_minor > limit_minor`},
+		{Name: "loan_account", Rule: "every loan has an account of its user and currency",
+			Query: `SELECT CONCAT('lon:', HEX(l.id)), CONCAT('user ', l.user_id, ' has no account in ', l.currency_code)
+				FROM loans l LEFT JOIN credit_accounts a ON a.user_id = l.user_id AND a.currency_code = l.currency_code
+				WHERE a.id IS NULL`},
+	}
+}
+
+// loanChecks compare loans with their instalments, reservations and products.
+func loanChecks() []audit.Check {
+	return []audit.Check{
+		{Name: "loan_instalments", Rule: "a loan that has begun has an instalment for each month, and their principals, interests and fees add up to its own",
+			Query: `SELECT CONCAT('lon:', HEX(l.id)), CONCAT('of ', l.tenor_months, ' months and ', l.principal_minor, ' + ', l.interest_minor, ' + ',
+					l.fee_minor, ' has ', COALESCE(i.months, 0), ' instalments of ', COALESCE(i.principal, 0), ' + ', COALESCE(i.interest, 0), ' + ', COALESCE(i.fee, 0))
+				FROM loans l LEFT JOIN (SELECT loan_id, COUNT(*) AS months, MAX(sequence) AS last_one, SUM(principal_minor) AS principal,
+					SUM(interest_minor) AS interest, SUM(fee_minor) AS fee FROM instalments GROUP BY loan_id) i ON i.loan_id = l.id
+				WHERE l.state IN (2, 3) AND (i.months IS NULL OR i.months <> l.tenor_months OR i.last_one <> l.tenor_months
+					OR i.principal <> l.principal_minor OR i.interest <> l.interest_minor OR i.fee <> l.fee_minor)`},
+		{Name: "loan_outstanding", Rule: "what is outstanding is the principal of the instalments that is not yet paid",
+			Query: `SELECT CONCAT('lon:', HEX(l.id)), CONCAT(l.outstanding_minor, ' is outstanding, ', i.unpaid, ' is unpaid')
+				FROM loans l JOIN (SELECT loan_id, SUM(principal_minor - paid_principal_minor) AS unpaid FROM instalments
+					GROUP BY loan_id) i ON i.loan_id = l.id
+				WHERE l.state IN (2, 3) AND i.unpaid <> l.outstanding_minor`},
+		{Name: "instalment_without_debt", Rule: "a hold is not a debt: drafts and void loans have no instalments",
+			Query: `SELECT CONCAT('lon:', HEX(i.loan_id)), CONCAT('instalment ', i.sequence, ' of a loan in state ', COALESCE(l.state, 0))
+				FROM instalments i LEFT JOIN loans l ON l.id = i.loan_id WHERE l.id IS NULL OR l.state IN (1, 5)`},
+		{Name: "loan_product", Rule: "a loan's product version is kept",
+			Query: `SELECT CONCAT('lon:', HEX(l.id)), CONCAT('product ', l.product_code, ' version ', l.product_version, ' is gone')
+				FROM loans l LEFT JOIN products p ON p.code = l.product_code AND p.version = l.product_version WHERE p.code IS NULL`},
+		{Name: "loan_reservation", Rule: "every loan belongs to a reservation of its user",
+			Query: `SELECT CONCAT('lon:', HEX(l.id)), CONCAT('has no reservation of user ', l.user_id)
+				FROM loans l LEFT JOIN reservations r ON r.commit_id = l.commit_id AND r.user_id = l.user_id WHERE r.commit_id IS NULL`},
+		{Name: "reservation_state", Rule: "a reservation is held exactly while one of its loans is not void",
+			Query: `SELECT CONCAT('cmt:', HEX(r.commit_id)), CONCAT('in state ', r.state, ' with ', COALESCE(l.alive, 0), ' loans that are not void')
+				FROM reservations r LEFT JOIN (SELECT commit_id, SUM(state <> 5) AS alive FROM loans GROUP BY commit_id) l ON l.commit_id = r.commit_id
+				WHERE (r.state = 1) <> (COALESCE(l.alive, 0) > 0)`},
+		{Name: "reservation_total", Rule: "a reservation's total is the principal of its loans",
+			Query: `SELECT CONCAT('cmt:', HEX(r.commit_id)), CONCAT('of ', r.total_minor, ', its loans are ', COALESCE(l.principal, 0))
+				FROM reservations r LEFT JOIN (SELECT commit_id, SUM(principal_minor) AS principal FROM loans GROUP BY commit_id) l ON l.commit_id = r.commit_id
+				WHERE r.total_minor <> COALESCE(l.principal, 0)`},
+		{Name: "draft_old", Rule: "no draft is older than 40 days: its order should have been confirmed or cancelled", UsesNow: true,
+			Query: `SELECT CONCAT('lon:', HEX(id)), CONCAT('a draft since ', draft_time) FROM loans WHERE state = 1 AND draft_time < ? - INTERVAL 40 DAY`},
+	}
+}
+
+// journalChecks compare the journal with accounts and loans. Journals name their loan in text, so they are compared by user.
+func journalChecks() []audit.Check {
+	return []audit.Check{
+		{Name: "journal_held", Rule: "the balance of CREDIT_COMMITMENT of a user is what the account holds",
+			Query: `SELECT CONCAT('acc:', HEX(a.id)), CONCAT('holds ', a.held_minor, ', the journal says ', COALESCE(j.balance, 0))
+				FROM credit_accounts a LEFT JOIN (SELECT party, SUM(debit_minor - credit_minor) AS balance FROM journal_lines
+					WHERE account = 'CREDIT_COMMITMENT' GROUP BY party) j ON j.party = a.user_id
+				WHERE a.held_minor <> COALESCE(j.balance, 0)`},
+		{Name: "journal_used", Rule: "the balance of LOAN_PRINCIPAL of a user is what the account uses",
+			Query: `SELECT CONCAT('acc:', HEX(a.id)), CONCAT('uses ', a.used_minor, ', the journal says ', COALESCE(j.balance, 0))
+				FROM credit_accounts a LEFT JOIN (SELECT party, SUM(debit_minor - credit_minor) AS balance FROM journal_lines
+					WHERE account = 'LOAN_PRINCIPAL' GROUP BY party) j ON j.party = a.user_id
+				WHERE a.used_minor <> COALESCE(j.balance, 0)`},
+		{Name: "journal_party", Rule: "nobody without an account holds or owes anything in the journal",
+			Query: `SELECT j.party, CONCAT(j.account, ' has a balance of ', SUM(j.debit_minor - j.credit_minor))
+				FROM journal_lines j LEFT JOIN credit_accounts a ON a.user_id = j.party
+				WHERE a.id IS NULL AND j.account IN ('CREDIT_COMMITMENT', 'LOAN_PRINCIPAL')
+				GROUP BY j.party, j.account HAVING SUM(j.debit_minor - j.credit_minor) <> 0`},
+		{Name: "journal_once", Rule: "a loan is held, released and activated once at most",
+			Query: `SELECT object_id, CONCAT(COUNT(*), ' journals ', cause) FROM journal_lines
+				WHERE account = 'CREDIT_COMMITMENT' GROUP BY object_id, cause HAVING COUNT(*) > 1`},
+		{Name: "journal_of_states", Rule: "each user has a journal for each loan that was held, released and activated",
+			Query: `SELECT CONCAT('acc:', HEX(a.id)), CONCAT('loans ', COALESCE(l.held, 0), ' held, ', COALESCE(l.released, 0), ' void, ', COALESCE(l.activated, 0),
+					' begun; journals ', COALESCE(j.held, 0), ', ', COALESCE(j.released, 0), ', ', COALESCE(j.activated, 0))
+				FROM credit_accounts a
+				LEFT JOIN (SELECT user_id, COUNT(*) AS held, SUM(state = 5) AS released, SUM(activate_time IS NOT NULL) AS activated
+					FROM loans GROUP BY user_id) l ON l.user_id = a.user_id
+				LEFT JOIN (SELECT party, SUM(cause = 'CREDIT_HELD') AS held, SUM(cause = 'CREDIT_RELEASED') AS released,
+					SUM(cause = 'LOAN_ACTIVATED') AS activated FROM journal_lines WHERE account = 'CREDIT_COMMITMENT' GROUP BY party) j ON j.party = a.user_id
+				WHERE COALESCE(l.held, 0) <> COALESCE(j.held, 0) OR COALESCE(l.released, 0) <> COALESCE(j.released, 0)
+					OR COALESCE(l.activated, 0) <> COALESCE(j.activated, 0)`},
+		{Name: "journal_fee", Rule: "the balance of FEE_RECEIVABLE of a user is the unpaid fee of the instalments",
+			Query: `SELECT CONCAT('acc:', HEX(a.id)), CONCAT('instalments ', COALESCE(i.fee, 0), ', journal ', COALESCE(j.balance, 0))
+				FROM credit_accounts a
+				LEFT JOIN (SELECT l.user_id, SUM(n.fee_minor - n.paid_fee_minor) AS fee FROM instalments n JOIN loans l ON l.id = n.loan_id
+					GROUP BY l.user_id) i ON i.user_id = a.user_id
+				LEFT JOIN (SELECT party, SUM(debit_minor - credit_minor) AS balance FROM journal_lines
+					WHERE account = 'FEE_RECEIVABLE' GROUP BY party) j ON j.party = a.user_id
+				WHERE COALESCE(i.fee, 0) <> COALESCE(j.balance, 0)`},
+	}
+}
+
+// AuditStream gives the loan of each order; see the door. Ids rise with time, so the last void loan has the largest.
+func AuditStream() string {
+	return `SELECT HEX(l.order_id), CASE l.state WHEN 1 THEN 'DRAFT' WHEN 2 THEN 'ACTIVE' WHEN 3 THEN 'OVERDUE' WHEN 4 THEN 'SETTLED'
+			WHEN 5 THEN 'VOID' ELSE 'WRITTEN_OFF' END, l.principal_minor
+		FROM loans l
+		WHERE l.live = 1 OR NOT EXISTS (SELECT 1 FROM loans o WHERE o.order_id = l.order_id AND (o.live = 1 OR o.id > l.id))
+		ORDER BY l.order_id`
+}

@@ -1,0 +1,63 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+
+	"github.com/creditpay/creditpay/pkg/errs"
+	"github.com/creditpay/creditpay/pkg/ids"
+	"github.com/creditpay/creditpay/pkg/mysqlx"
+
+	"github.com/creditpay/creditpay/services/bill/internal/app"
+)
+
+const selectReservation = `SELECT commit_id, user_id, state, fingerprint, currency_code, total_minor, version, create_time, release_time
+	FROM reservations WHERE commit_id = ?`
+
+// Reservation finds the reservation of a commit.
+func (s *Store) Reservation(ctx context.Context, commitID ids.ID) (app.Reservation, bool, error) {
+	var r app.Reservation
+	var fingerprint []byte
+	var code string
+	var total int64
+	var released sql.NullTime
+	err := s.kit.DB.QueryRowContext(ctx, selectReservation, commitID).
+		Scan(&r.CommitID, &r.UserID, &r.State, &fingerprint, &code, &total, &r.Version, &r.CreateTime, &released)
+	if mysqlx.NoRows(err) {
+		return app.Reservation{}, false, nil
+	}
+	if err != nil {
+		return app.Reservation{}, false, mysqlx.Fault(err, "read a reservation")
+	}
+	if copy(r.Fingerprint[:], fingerprint) != len(r.Fingerprint) {
+		return app.Reservation{}, false, errs.Internal.New("a reservation is damaged")
+	}
+	r.ReleaseTime = released.Time
+	if code != "" {
+		of, err := amounts(code)
+		if err != nil {
+			return app.Reservation{}, false, err
+		}
+		r.Total = of(total)
+	}
+	return r, true, nil
+}
+
+const insertReservation = `INSERT INTO reservations
+	(commit_id, user_id, state, fingerprint, currency_code, total_minor, version, create_time, release_time)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`
+
+// InsertReservation implements app.Tx.
+func (t *Tx) InsertReservation(r app.Reservation) {
+	t.reserves = true
+	t.Tx.Queue(insertReservation, r.CommitID, r.UserID, r.State, r.Fingerprint[:], r.Total.Currency().Code(), r.Total.Minor(),
+		r.Version, r.CreateTime, nullTime(r.ReleaseTime))
+}
+
+const updateReservation = `UPDATE reservations SET state = ?, release_time = ?, version = version + 1
+	WHERE commit_id = ? AND state = ? AND version = ?`
+
+// UpdateReservation implements app.Tx.
+func (t *Tx) UpdateReservation(r app.Reservation) {
+	t.Tx.QueueExpect(1, changed(), updateReservation, r.State, nullTime(r.ReleaseTime), r.CommitID, app.ReservationHeld, r.Version)
+}

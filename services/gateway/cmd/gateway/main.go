@@ -1,0 +1,33 @@
+// Command gateway serves the REST edge of the suite.
+package main
+
+import (
+	"context"
+	"os"
+
+	"github.com/creditpay/creditpay/pkg/service"
+
+	"github.com/creditpay/creditpay/services/gateway"
+)
+
+func main() { os.Exit(service.Main("gateway", run)) }
+
+func run(ctx context.Context, env service.Env) error {
+	config, err := gateway.LoadConfig()
+	if err != nil {
+		return err
+	}
+	config.Peer.Transport, config.Peer.TracerProvider = env.Config.Transport(), env.TracerProvider
+	edge, err := gateway.New(config, gateway.Deps{Log: env.Log, Verifier: env.Verifier, Registry: env.Registry, Clock: env.Clock})
+	if err != nil {
+		return err
+	}
+	env.Config.GRPCAddr = service.Off // it speaks gRPC only to its backends
+	deps := env.Deps()
+	deps.HTTP = edge
+	host, err := service.New(env.Config, deps, edge)
+	if err != nil {
+		return err
+	}
+	return host.Run(ctx)
+}

@@ -1,0 +1,73 @@
+package edge
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/creditpay/creditpay/pkg/errs"
+	"github.com/creditpay/creditpay/pkg/rpckit"
+)
+
+// maxTime bounds the deadline that a caller may ask for.
+const maxTime = 30 * time.Second
+
+// timeLimit reads a Grpc-Timeout header, as gRPC defines it: up to 8 digits and a unit of H, M, S, m, u or n. It is
+// rpckit.DefaultDeadline without one, and at most maxTime.
+func timeLimit(header string) (time.Duration, error) {
+	if header == "" {
+		return rpckit.DefaultDeadline, nil
+	}
+	malformed := errs.InvalidArgument.New(`Grpc-Timeout is not up to 8 digits and a unit of H, M, S, m, u or n, like "5S"`)
+	digits, unit := header[:len(header)-1], header[len(header)-1]
+	if len(digits) == 0 || len(digits) > 8 {
+		return 0, malformed
+	}
+	n, err := strconv.ParseUint(digits, 10, 32)
+	if err != nil {
+		return 0, malformed
+	}
+	units := map[byte]time.Duration{'H': time.Hour, 'M': time.Minute, 'S': time.Second, 'm': time.Millisecond, 'u': time.Microsecond, 'n': 1}
+	one, ok := units[unit]
+	if !ok {
+		return 0, malformed
+	}
+	if n > uint64(maxTime/one) {
+		return maxTime, nil
+	}
+	return time.Duration(n) * one, nil
+}
+
+// address is the client's network address as a key of limits: an IPv4 address, or the /64 of an IPv6 address, since whoever has
+// one of those has all of it.
+func address(r *http.Request, proxyHops int) string {
+	text, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		text = r.RemoteAddr
+	}
+	if proxyHops > 0 {
+		hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+		// With fewer entries than proxies the header is not ours: the connection's address stays.
+		if len(hops) >= proxyHops {
+			if hop := strings.TrimSpace(hops[len(hops)-proxyHops]); hop != "" {
+				text = hop
+			}
+		}
+	}
+	ip, err := netip.ParseAddr(text)
+	if err != nil {
+		return "unknown"
+	}
+	ip = ip.Unmap().WithZone("")
+	if ip.Is4() {
+		return ip.String()
+	}
+	prefix, err := ip.Prefix(64)
+	if err != nil {
+		return "unknown"
+	}
+	return prefix.String()
+}

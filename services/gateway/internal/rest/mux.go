@@ -1,0 +1,78 @@
+package rest
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+)
+
+// strictJSON is protobuf's JSON: enums by name, 64-bit integers as strings, defaults written out, and nothing unknown, nothing
+// twice and nothing after the object taken in.
+type strictJSON struct{ runtime.JSONPb }
+
+func newStrictJSON() *strictJSON {
+	return &strictJSON{runtime.JSONPb{MarshalOptions: protojson.MarshalOptions{EmitDefaultValues: true}}}
+}
+
+// NewDecoder reads one whole message.
+func (s *strictJSON) NewDecoder(r io.Reader) runtime.Decoder {
+	return runtime.DecoderFunc(func(v any) error {
+		raw, err := io.ReadAll(r) // package edge has bounded it
+		if err != nil {
+			return err
+		}
+		if len(raw) == 0 {
+			return io.EOF // no body: an empty message
+		}
+		message, ok := v.(proto.Message)
+		if !ok {
+			return errors.New("this address takes no JSON body")
+		}
+		return protojson.UnmarshalOptions{}.Unmarshal(raw, message)
+	})
+}
+
+// NewMux is a router without routes that answers in the suite's form.
+func NewMux() *runtime.ServeMux {
+	return runtime.NewServeMux(
+		runtime.WithMarshalerOption(runtime.MIMEWildcard, newStrictJSON()),
+		runtime.WithErrorHandler(writeRPCError),
+		runtime.WithRoutingErrorHandler(writeRoutingError),
+		runtime.WithIncomingHeaderMatcher(passOn),
+		runtime.WithOutgoingHeaderMatcher(keepInside),
+		runtime.WithOutgoingTrailerMatcher(keepInside),
+		runtime.WithDisablePathLengthFallback(),
+		runtime.WithDisableHTTPMethodOverride(),
+		runtime.WithWriteContentLength(),
+	)
+}
+
+// passOn names the headers that the services get; "authorization" is passed on by the library itself.
+func passOn(header string) (string, bool) {
+	switch name := strings.ToLower(header); name {
+	case "x-request-id", "traceparent", "tracestate":
+		return name, true
+	default:
+		return "", false
+	}
+}
+
+// keepInside lets no gRPC metadata out: nobody promised it to REST callers.
+func keepInside(string) (string, bool) { return "", false }
+
+// Path reports the first segment of the path: "h5", "admin", or "other" for everything else. It is a metric's label.
+func Path(r *http.Request) string {
+	switch {
+	case strings.HasPrefix(r.URL.Path, "/h5/"):
+		return "h5"
+	case strings.HasPrefix(r.URL.Path, "/admin/"):
+		return "admin"
+	default:
+		return "other"
+	}
+}

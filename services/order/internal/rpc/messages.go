@@ -1,0 +1,106 @@
+package rpc
+
+import (
+	"fmt"
+
+	commonv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/common/v1"
+	orderv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/order/v1"
+
+	"github.com/creditpay/creditpay/pkg/ids"
+	"github.com/creditpay/creditpay/services/order/internal/app"
+	"github.com/creditpay/creditpay/services/order/internal/domain"
+	"github.com/creditpay/creditpay/services/order/internal/wire"
+)
+
+func readDraft(req *orderv1.GeneratePaymentsRequest) (domain.Draft, error) {
+	d := domain.Draft{
+		UserID: req.GetUserId(), Business: req.GetBusiness(), CurrencyCode: req.GetCurrencyCode(), RedirectURL: req.GetRedirectUrl(),
+		NotifyURL: req.GetNotifyUrl(), ExpireTime: wire.ReadTime(req.GetExpireTime()), Orders: make([]domain.OrderDraft, len(req.GetOrders())),
+	}
+	var r wire.Amounts
+	for i, o := range req.GetOrders() {
+		d.Orders[i] = domain.OrderDraft{MerchantID: o.GetMerchantId(), OutOrderNo: o.GetOutOrderNo(), Amount: r.Read(o.GetAmount()), Title: o.GetTitle()}
+		for _, item := range o.GetItems() {
+			d.Orders[i].Items = append(d.Orders[i].Items, domain.Item{SKU: item.GetSku(), Name: item.GetName(), Quantity: item.GetQuantity(),
+				UnitPrice: r.Read(item.GetUnitPrice())})
+		}
+	}
+	return d, r.Err()
+}
+
+func readOrderIDs(texts []string) ([]ids.ID, error) {
+	out := make([]ids.ID, len(texts))
+	for i, text := range texts {
+		var err error
+		if out[i], err = wire.ID(ids.Order, fmt.Sprintf("order_ids[%d]", i), text); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func readOrderName(order, merchant, outOrderNo string) (app.OrderName, error) {
+	if order == "" {
+		return app.OrderName{Number: app.OrderNumber{MerchantID: merchant, OutOrderNo: outOrderNo}}, nil
+	}
+	id, err := wire.ID(ids.Order, "order_id", order)
+	return app.OrderName{ID: id}, err
+}
+
+func orderResults(results []app.OrderResult) []*orderv1.OrderResult {
+	out := make([]*orderv1.OrderResult, len(results))
+	for i, r := range results {
+		out[i] = &orderv1.OrderResult{OrderId: ids.Format(ids.Order, r.OrderID), State: orderv1.OrderState(r.State), Reason: wire.Reason(r.Reason),
+			Message: r.Message}
+	}
+	return out
+}
+
+func brief(o domain.Order) *orderv1.OrderBrief {
+	return &orderv1.OrderBrief{
+		OrderId: ids.Format(ids.Order, o.ID), CheckoutId: ids.Format(ids.Checkout, o.CheckoutID), PaymentId: ids.Format(ids.Payment, o.PaymentID),
+		MerchantId: o.MerchantID, OutOrderNo: o.OutOrderNo, UserId: o.UserID, Business: o.Business, State: orderv1.OrderState(o.State),
+		Amount: wire.Money(o.Amount), PaidAmount: wire.Money(o.Paid), RefundedAmount: wire.Money(o.Refunded), Title: o.Title,
+		CreateTime: wire.Time(o.CreateTime), ExpireTime: wire.Time(o.ExpireTime), PayTime: wire.Time(o.PayTime), ConfirmTime: wire.Time(o.ConfirmTime),
+	}
+}
+
+func checkoutInfo(info app.CheckoutInfo) *orderv1.QueryCheckoutInfoResponse {
+	c := info.Checkout
+	out := &orderv1.QueryCheckoutInfoResponse{
+		CheckoutId: ids.Format(ids.Checkout, c.ID), State: orderv1.CheckoutState(c.State), TotalAmount: wire.Money(c.Payable()),
+		ExpireTime: wire.Time(c.ExpireTime), CreditUnavailableReason: wire.Reason(info.Quote.Reason),
+	}
+	for _, o := range c.Orders {
+		out.Orders = append(out.Orders, brief(o))
+	}
+	if credit := info.Quote.Credit; credit != nil {
+		out.Credit = &commonv1.CreditSummary{State: commonv1.CreditAccountState(credit.State), Limit: wire.Money(credit.Limit),
+			Used: wire.Money(credit.Used), Held: wire.Money(credit.Held), Available: wire.Money(credit.Available)}
+	}
+	for _, p := range info.Quote.Plans {
+		out.Plans = append(out.Plans, wire.Plan(p))
+	}
+	for _, a := range info.Actions {
+		out.RequiredActions = append(out.RequiredActions, commonv1.RequiredAction(a))
+	}
+	return out
+}
+
+func detail(d app.Detail) *orderv1.OrderDetail {
+	out := &orderv1.OrderDetail{Order: brief(d.Order), UnavailableParts: d.Unavailable}
+	for _, i := range d.Items {
+		out.Items = append(out.Items, &orderv1.OrderItem{Sku: i.SKU, Name: i.Name, Quantity: i.Quantity, UnitPrice: wire.Money(i.UnitPrice)})
+	}
+	for _, l := range d.Legs {
+		out.Legs = append(out.Legs, &orderv1.PaymentLeg{Kind: l.Kind, Channel: l.Channel, Amount: wire.Money(l.Amount), State: l.State, Reference: l.Reference})
+	}
+	if d.Loan != nil {
+		out.LoanId, out.LoanState, out.Plan = d.Loan.ID, d.Loan.State, wire.Plan(d.Loan.Plan)
+	}
+	for _, t := range d.Timeline {
+		out.Timeline = append(out.Timeline, &commonv1.TimelineEntry{Time: wire.Time(t.Time), Service: t.Service, ObjectId: t.ObjectID,
+			FromState: t.From, ToState: t.To, Actor: t.Actor, Cause: t.Cause})
+	}
+	return out
+}
