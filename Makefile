@@ -9,7 +9,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help run stop test archtest bench fuzz build build-modules generate check-generated breaking \
+.PHONY: help run stop test audit archtest bench fuzz build build-modules generate check-generated breaking \
 	format lint lint-proto lint-go lint-shell tidy-check tools clean
 
 help: ## print the verbs
@@ -22,8 +22,12 @@ stop: ## end the stack that make run started
 	@scripts/stop.sh
 
 test: ## all tests with the race detector (TEST_FLAGS is passed on)
+	@scripts/prepare-test.sh
 	@echo "go test -race on $$(go list $(PATTERNS) | wc -l) packages"
 	go test -race -timeout 20m $(TEST_FLAGS) $(PATTERNS)
+
+audit: ## prove the books of the stack that make run started (ARGS goes to creditctl audit)
+	@go run ./deploy/creditctl/cmd/creditctl audit $(ARGS)
 
 archtest: ## who may import whom (also part of make test)
 	go test ./deploy/archtest/...

@@ -10,8 +10,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -56,7 +58,7 @@ func New(out io.Writer) *cobra.Command {
 	for _, name := range []string{"order", "payment", "bill"} {
 		t.dsns[name] = f.String(name+"-dsn", env("CTL_"+strings.ToUpper(name)+"_DSN", ""), "DSN of the "+name+" schema, for the audit")
 	}
-	root.AddCommand(t.auditCommand(), t.orderCommand(), t.clockCommand(), t.outboxCommand(), t.deadLetterCommand())
+	root.AddCommand(t.credentialCommand(), t.auditCommand(), t.orderCommand(), t.clockCommand(), t.outboxCommand(), t.deadLetterCommand())
 	return root
 }
 
@@ -93,6 +95,30 @@ func (t *target) connect(ctx context.Context) (context.Context, *grpc.ClientConn
 	}
 	conn, err := rpckit.Dial(t.grpcAddr, rpckit.ClientConfig{Transport: rpckit.Plaintext, Deadline: t.timeout})
 	return metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+t.token), conn, err
+}
+
+func (t *target) credentialCommand() *cobra.Command {
+	return &cobra.Command{Use: "credential <name>", Short: "Print one of the development stack's credentials: spm_token, h5_token, h5_pin, …", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			_, creds, err := devstack.ReadInfo(t.stateDir)
+			if err != nil {
+				return err
+			}
+			text, err := json.Marshal(creds)
+			if err != nil {
+				return err
+			}
+			var byName map[string]string
+			if err := json.Unmarshal(text, &byName); err != nil {
+				return err
+			}
+			value, ok := byName[args[0]]
+			if !ok {
+				return fmt.Errorf("no credential %q; there are %s", args[0], strings.Join(slices.Sorted(maps.Keys(byName)), ", "))
+			}
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), value)
+			return err
+		}}
 }
 
 func (t *target) auditCommand() *cobra.Command {

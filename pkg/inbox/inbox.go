@@ -16,6 +16,7 @@ import (
 	"github.com/segmentio/kafka-go"
 	"go.uber.org/zap"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoregistry"
 
 	commonv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/common/v1"
 
@@ -267,8 +268,11 @@ func Unpack(value []byte) (Event, error) {
 		return Event{}, errors.New("read envelope: no payload")
 	}
 	payload, err := env.GetPayload().UnmarshalNew()
-	if err != nil {
+	if errors.Is(err, protoregistry.NotFound) {
 		return Event{}, fmt.Errorf("%w: %s", ErrUnknownType, env.GetPayload().GetTypeUrl())
+	}
+	if err != nil {
+		return Event{}, fmt.Errorf("read %s: %w", env.GetPayload().GetTypeUrl(), err)
 	}
 	return Event{ID: id, Key: env.GetKey(), ObjectID: env.GetObjectId(), ObjectVersion: env.GetObjectVersion(),
 		Payload: payload, Time: env.GetOccurredTime().AsTime()}, nil

@@ -80,7 +80,9 @@ const (
 	pollInterval = time.Second
 	claimBatch   = 64
 	// leaseTime is how long a handler may work before somebody else may try.
-	leaseTime  = 30 * time.Second
+	leaseTime = 30 * time.Second
+	// workTime is when handlers are told to stop, counted from the claim: well before somebody else may try.
+	workTime   = leaseTime * 2 / 3
 	backoffMin = 500 * time.Millisecond
 	backoffMax = 5 * time.Minute
 )
@@ -121,22 +123,23 @@ func (r *Runner) Run(ctx context.Context) error {
 	return nil
 }
 
-// Once does the jobs that are due now, a batch at most, and tells how many it claimed.
+// Once does the jobs that are due now, a batch at most, and tells how many it claimed. Jobs that were claimed before a fault are
+// done all the same.
 func (r *Runner) Once(ctx context.Context) (int, error) {
+	// Leases and handlers end by the machine's clock alike, whatever is done to the business clock meanwhile.
+	work, cancel := context.WithTimeout(ctx, workTime)
+	defer cancel()
 	claimed, err := r.claim(ctx)
-	if err != nil {
-		return 0, err
-	}
 	var g errgroup.Group
 	g.SetLimit(max(r.Workers, 1))
 	for _, j := range claimed {
 		g.Go(func() error {
-			r.do(ctx, j)
+			r.do(work, j)
 			return nil
 		})
 	}
 	_ = g.Wait()
-	return len(claimed), nil
+	return len(claimed), err
 }
 
 // claim reads due jobs without a lock and takes each by compare-and-set on its due time, which becomes the end of the lease.
@@ -177,6 +180,12 @@ func (r *Runner) claim(ctx context.Context) ([]Job, error) {
 
 func (r *Runner) do(ctx context.Context, j Job) {
 	log := r.Log.With(zap.String("job", j.Kind), zap.String("key", j.Key), zap.Int("attempt", j.Attempt))
+	if ctx.Err() != nil {
+		// The batch took too long before it came to this job, or the process stops: it goes back as it was.
+		r.settle(ctx, log, `UPDATE jobs SET due_time = ?, attempt = attempt - 1 WHERE kind = ? AND job_key = ? AND due_time = ?`,
+			r.Clock.Now(), j.Kind, j.Key, j.lease)
+		return
+	}
 	outcome, err := r.handle(ctx, j)
 	if err != nil {
 		log.Warn("job failed and will be tried again", zap.Error(err))
@@ -205,8 +214,6 @@ func (r *Runner) handle(ctx context.Context, j Job) (outcome Outcome, err error)
 	if !ok {
 		return Outcome{}, fmt.Errorf("no handler for jobs of kind %q", j.Kind)
 	}
-	ctx, cancel := context.WithTimeout(ctx, leaseTime*2/3)
-	defer cancel()
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("job panicked: %v", p)

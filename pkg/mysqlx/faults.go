@@ -24,6 +24,8 @@ const (
 	erServerShutdown     = 1053
 	erQueryInterrupted   = 1317
 	erTooManyConns       = 1040
+	erConnectionKilled   = 1927 // MariaDB: an operator or a failover ended the connection.
+	erSessionWasKilled   = 3169 // MySQL: the same.
 	erOptionPreventsStmt = 1290 // Read only: a failover is under way.
 	tidbWriteConflict    = 9007
 	tidbTxnRetryable     = 8022
@@ -68,7 +70,7 @@ func Disconnected(err error) bool {
 	var e *mysql.MySQLError
 	if errors.As(err, &e) {
 		switch e.Number {
-		case erServerShutdown, erWsrepUnknown, erTooManyConns, erOptionPreventsStmt, erQueryInterrupted:
+		case erServerShutdown, erWsrepUnknown, erTooManyConns, erOptionPreventsStmt, erQueryInterrupted, erConnectionKilled, erSessionWasKilled:
 			return true
 		default:
 			return false

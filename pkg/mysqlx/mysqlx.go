@@ -7,6 +7,8 @@ package mysqlx
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
+	"errors"
 	"fmt"
 	"time"
 
@@ -53,7 +55,7 @@ func Open(dsn string, o Options) (*DB, error) {
 	if o.Log == nil {
 		o.Log = zap.NewNop()
 	}
-	pool := sql.OpenDB(connector)
+	pool := sql.OpenDB(isolatedConnector{connector})
 	pool.SetMaxOpenConns(o.MaxConns)
 	pool.SetMaxIdleConns(o.MaxConns)
 	pool.SetConnMaxIdleTime(5 * time.Minute)
@@ -92,10 +94,33 @@ func StrictConfig(dsn string) (*mysql.Config, error) {
 	// Too long, out of range or zero dates are errors, never silent cuts.
 	cfg.Params["sql_mode"] = "'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'"
 	cfg.Params["time_zone"] = "'+00:00'"
-	// Conditional updates carry their own expectations, so READ COMMITTED is enough and locks less.
-	cfg.Params["transaction_isolation"] = "'READ-COMMITTED'"
+	delete(cfg.Params, "transaction_isolation") // See isolatedConnector.
+	delete(cfg.Params, "tx_isolation")
 	cfg.Params["innodb_lock_wait_timeout"] = "5"
 	return cfg, nil
+}
+
+// isolatedConnector sets READ COMMITTED on each new connection: conditional updates carry their own expectations, so that level
+// is enough and locks less. By statement, because the variable's name differs: MariaDB before 11.1 knows only tx_isolation, MySQL 8
+// only transaction_isolation.
+type isolatedConnector struct{ driver.Connector }
+
+// Connect makes a connection.
+func (c isolatedConnector) Connect(ctx context.Context) (driver.Conn, error) {
+	conn, err := c.Connector.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	execer, ok := conn.(driver.ExecerContext)
+	if !ok {
+		err = errors.New("the driver cannot run statements")
+	} else {
+		_, err = execer.ExecContext(ctx, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", nil)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("set the isolation level: %w", err), conn.Close())
+	}
+	return conn, nil
 }
 
 // Ready reports whether the database answers, within a second.

@@ -166,6 +166,9 @@ func (tx *Tx) prepare(ctx context.Context) error {
 // repeated, a bounded number of times with growing pauses, when the server rolled it back for a passing reason, and when the
 // connection broke before COMMIT was sent. A connection that breaks during COMMIT leaves the outcome unknown: the answer is
 // unavailable, and the caller's idempotency key finds out.
+//
+// Errors: DEPENDENCY_UNAVAILABLE and DEADLINE_TOO_SHORT for what passes, errors of fn with a reason as they are, and the driver's
+// errors for all else: Duplicate and Fault read them.
 func (db *DB) InTx(ctx context.Context, fn func(tx *Tx) error) error {
 	begin := time.Now()
 	attempts := 0
@@ -184,6 +187,9 @@ func (db *DB) InTx(ctx context.Context, fn func(tx *Tx) error) error {
 	}
 	if db.observer != nil {
 		db.observer.TxDone(time.Since(begin), attempts, err)
+	}
+	if Retryable(err) || Disconnected(err) || errors.Is(err, context.Canceled) {
+		return Fault(err, "run the transaction")
 	}
 	return err
 }

@@ -21,6 +21,9 @@ type Producer interface {
 
 const (
 	relayBatch = 500
+	// relayBytes keeps what is sent at once below the writer's batch size of 1 MiB: two batches to one partition could fail and
+	// succeed in turn, and the second would overtake the first.
+	relayBytes = 900_000
 	// relayPoll is the fallback for a wake-up that was lost with its process.
 	relayPoll = time.Second
 	// relayLease is how long a dead relay can hold the others up.
@@ -46,14 +49,14 @@ type Relay struct {
 func (r *Relay) Run(ctx context.Context) error {
 	failures := 0
 	for ctx.Err() == nil {
-		n, err := r.once(ctx)
+		more, err := r.once(ctx)
 		wait := relayPoll
 		switch {
 		case err != nil && ctx.Err() == nil:
 			failures++
 			r.Log.Warn("events wait in the outbox", zap.Error(err), zap.Int("failures", failures))
 			wait = min(time.Duration(failures)*200*time.Millisecond, 5*time.Second)
-		case n == relayBatch:
+		case more:
 			failures, wait = 0, 0
 		default:
 			failures = 0
@@ -93,14 +96,18 @@ type row struct {
 	payload    []byte
 }
 
-func (r *Relay) once(ctx context.Context) (int, error) {
+// once sends one batch and tells whether there is more.
+func (r *Relay) once(ctx context.Context) (more bool, err error) {
 	if ok, err := r.lease(ctx); err != nil || !ok {
-		return 0, err
+		return false, err
 	}
 	rows, err := r.pending(ctx)
 	if err != nil || len(rows) == 0 {
-		return 0, err
+		return false, err
 	}
+	fit := fitting(rows)
+	more = len(rows) == relayBatch || fit < len(rows)
+	rows = rows[:fit]
 	msgs := make([]kafka.Message, len(rows))
 	for i, x := range rows {
 		msgs[i] = kafka.Message{Topic: x.topic, Key: []byte(x.key), Value: x.payload,
@@ -113,7 +120,7 @@ func (r *Relay) once(ctx context.Context) (int, error) {
 		// A part may have been written: mark those, the rest is sent again, and receivers dedupe.
 		var each kafka.WriteErrors
 		if !errors.As(err, &each) || len(each) != len(rows) {
-			return 0, fmt.Errorf("send events: %w", err)
+			return false, fmt.Errorf("send events: %w", err)
 		}
 		sent = sent[:0:0]
 		for i, e := range each {
@@ -122,11 +129,23 @@ func (r *Relay) once(ctx context.Context) (int, error) {
 			}
 		}
 		if markErr := r.mark(ctx, sent); markErr != nil {
-			return 0, markErr
+			return false, markErr
 		}
-		return 0, fmt.Errorf("send events: %w", err)
+		return false, fmt.Errorf("send events: %w", err)
 	}
-	return len(rows), r.mark(ctx, sent)
+	return more, r.mark(ctx, sent)
+}
+
+// fitting gives how many rows go into one batch, one at least.
+func fitting(rows []row) int {
+	size := 0
+	for i, x := range rows {
+		// What a message costs besides its value: its headers and framing.
+		if size += len(x.payload) + len(x.key) + 200; size > relayBytes && i > 0 {
+			return i
+		}
+	}
+	return len(rows)
 }
 
 func (r *Relay) pending(ctx context.Context) ([]row, error) {

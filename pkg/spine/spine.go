@@ -130,15 +130,23 @@ func (s *Spine) Consumer() *inbox.Consumer { return s.consumer }
 
 // Run works in the background until ctx ends, and returns when everything has stopped.
 func (s *Spine) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	// Timers do not wait for Kafka: a commit that a crash cut off ends without it.
+	g.Go(func() error { return s.runMessaging(ctx) })
+	runner := &jobs.Runner{DB: s.Kit.DB, Queue: s.Kit.Jobs, Clock: s.deps.Clock, Log: s.Log, Handlers: s.handlers}
+	g.Go(func() error { return runner.Run(ctx) })
+	g.Go(func() error { return s.keepHouse(ctx) })
+	return g.Wait()
+}
+
+// runMessaging relays and consumes, once the topics are there.
+func (s *Spine) runMessaging(ctx context.Context) error {
 	if err := s.ensureTopics(ctx); err != nil {
 		return nil // Only ctx ends the attempts.
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	relay := &outbox.Relay{DB: s.Kit.DB, Producer: s.producer, Writer: s.Kit.Outbox, Clock: s.deps.Clock, Log: s.Log, Owner: s.deps.Owner}
 	g.Go(func() error { return relay.Run(ctx) })
-	runner := &jobs.Runner{DB: s.Kit.DB, Queue: s.Kit.Jobs, Clock: s.deps.Clock, Log: s.Log, Handlers: s.handlers}
-	g.Go(func() error { return runner.Run(ctx) })
-	g.Go(func() error { return s.keepHouse(ctx) })
 	if s.consumer != nil {
 		s.consumer.Reader = kafkax.NewReader(s.kafka, "creditpay."+s.name, s.consumes)
 		g.Go(func() error { return s.consumer.Run(ctx) })

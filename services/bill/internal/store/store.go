@@ -74,16 +74,16 @@ func (s *Store) Join(tx *mysqlx.Tx, fn func(app.LockingTx) error) error {
 }
 
 // explain gives the faults of a unit their reasons. A duplicate that it does not know stays as it is: it may be a
-// request's record, which idempotency.Do looks for.
+// request's record, which idempotency.Do looks for. Those that it knows lose their cause, or they would be taken for one.
 func explain(err error, reserves bool) error {
 	key, duplicate := mysqlx.Duplicate(err)
 	switch {
 	case !duplicate:
 		return mysqlx.Fault(err, "the change could not be written")
 	case key == "account_user":
-		return errs.AccountExists.Wrap(err, "the user has a credit account already")
+		return errs.AccountExists.New("the user has a credit account already")
 	case key == "loan_live_order":
-		return errs.LoanStateInvalid.Wrap(err, "an order of this commit has a loan already")
+		return errs.LoanStateInvalid.New("an order of this commit has a loan already")
 	case key == "PRIMARY" && reserves:
 		return fmt.Errorf("%w: %w", app.ErrReservationExists, err)
 	default:

@@ -87,7 +87,9 @@ type Listener struct {
 }
 
 // NewListener makes a listener.
-func NewListener(verbs *app.App, store Joiner) *Listener { return &Listener{verbs: verbs, store: store} }
+func NewListener(verbs *app.App, store Joiner) *Listener {
+	return &Listener{verbs: verbs, store: store}
+}
 
 // Apply is the inbox's: it reads the events that concern orders and applies them in one go. An event that cannot be read is
 // errs.InvalidArgument, which puts it aside.

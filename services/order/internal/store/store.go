@@ -35,7 +35,6 @@ func Migrations() (mysqlx.MigrationSet, error) {
 // numberKey is the unique key of the marketplace's order numbers.
 const numberKey = "uq_merchant_order"
 
-
 // Encode turns a domain event into its message and says where it goes: topic and key, and the typed id of what changed with its
 // version after the change.
 type Encode func(domain.Event) (topic, key, objectID string, version int64, payload proto.Message)

@@ -1,0 +1,143 @@
+package app_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/creditpay/creditpay/pkg/errs"
+	"github.com/creditpay/creditpay/pkg/money"
+
+	"github.com/creditpay/creditpay/services/bill/internal/app"
+)
+
+func quote(user string, prices ...int64) app.QuoteRequest {
+	q := app.QuoteRequest{UserID: user, Business: "marketplace"}
+	for _, p := range prices {
+		q.Orders = append(q.Orders, app.FinancedOrder{Amount: rp(p)})
+	}
+	return q
+}
+
+func TestQuoteOffersOnePlanATenorShortestFirst(t *testing.T) {
+	t.Parallel()
+	b := newBed(t)
+	b.open(t, "u1", 1_000_000)
+	q, err := b.QuotePlans(t.Context(), quote("u1", 100_000, 50_000))
+	if err != nil || q.Refusal != nil || !q.HasAccount {
+		t.Fatalf("%+v, %v", q, err)
+	}
+	want := []int{1, 3, 6, 12}
+	if len(q.Offers) != len(want) {
+		t.Fatalf("%d offers", len(q.Offers))
+	}
+	for i, o := range q.Offers {
+		if o.Total.TenorMonths != want[i] || o.Total.ProductCode != "SPL_ID" || len(o.PerOrder) != 2 ||
+			o.Total.Principal != rp(150_000) || o.PerOrder[0].Principal != rp(100_000) || o.Total.EffectiveAnnualRatePPM == 0 {
+			t.Errorf("offer %d: %+v", i, o.Total)
+		}
+	}
+	// Published: Rp100,000 once is Rp103,950.
+	if got := q.Offers[0].PerOrder[0].Total; got != rp(103_950) {
+		t.Errorf("100,000 in one month costs %s", got)
+	}
+	one := quote("u1", 100_000)
+	one.TenorMonths = 3
+	if q, err := b.QuotePlans(t.Context(), one); err != nil || len(q.Offers) != 1 || q.Offers[0].Total.TenorMonths != 3 {
+		t.Errorf("one tenor: %+v, %v", q, err)
+	}
+}
+
+func TestQuoteRefusesWhatReserveRefuses(t *testing.T) {
+	t.Parallel()
+	b := newBed(t)
+	b.open(t, "rich", 1_000_000)
+	b.open(t, "poor", 15_000)
+	b.open(t, "frozen", 1_000_000)
+	if _, err := b.FreezeCreditAccount(t.Context(), b.request("frozen")); err != nil {
+		t.Fatal(err)
+	}
+	b.open(t, "late", 1_000_000)
+	if _, err := b.db.ExecContext(t.Context(), `UPDATE credit_accounts SET state = 3 WHERE user_id = 'late'`); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		user   string
+		price  int64
+		tenor  int
+		want   errs.Reason
+		offers bool
+	}{
+		{"rich", 20_000, 3, errs.Reason{}, true},
+		{"poor", 20_000, 3, errs.LimitInsufficient, true},
+		{"frozen", 20_000, 3, errs.AccountFrozen, true},
+		{"late", 20_000, 3, errs.AccountOverdue, true},
+		{"nobody", 20_000, 3, errs.AccountNotFound, true},
+		{"rich", 5_000, 3, errs.ProductNotEligible, false},
+		{"poor", 60_000_000, 3, errs.ProductNotEligible, false},
+		{"rich", 20_000, 5, errs.TenorNotOffered, false},
+	} {
+		request := quote(c.user, c.price)
+		request.TenorMonths = c.tenor
+		q, err := b.QuotePlans(t.Context(), request)
+		if err != nil {
+			t.Errorf("%+v: %v", c, err)
+			continue
+		}
+		purchase := b.purchase(c.user, c.price)
+		purchase.TenorMonths = c.tenor
+		_, reserveErr := b.ReserveCredit(t.Context(), purchase)
+		quoted, _ := errs.ReasonOf(q.Refusal)
+		reserved, _ := errs.ReasonOf(reserveErr)
+		if quoted != c.want || reserved != c.want || (len(q.Offers) > 0) != c.offers {
+			t.Errorf("%+v: quote says %v with %d offers, reserve %v", c, q.Refusal, len(q.Offers), reserveErr)
+		}
+	}
+}
+
+func TestQuoteInAnotherCurrency(t *testing.T) {
+	t.Parallel()
+	b := newBed(t)
+	b.open(t, "u1", 1_000_000)
+	q, err := b.QuotePlans(t.Context(), app.QuoteRequest{UserID: "u1", Business: "marketplace",
+		Orders: []app.FinancedOrder{{Amount: money.New(20_000, money.USD())}}})
+	if err != nil || !errs.Is(q.Refusal, errs.CurrencyMismatch) || len(q.Offers) != 0 {
+		t.Errorf("%+v, %v", q, err)
+	}
+	mixed := quote("u1", 20_000)
+	mixed.Orders = append(mixed.Orders, app.FinancedOrder{Amount: money.New(20_000, money.USD())})
+	if _, err := b.QuotePlans(t.Context(), mixed); !errs.Is(err, errs.CurrencyMismatch) {
+		t.Errorf("mixed currencies: %v", err)
+	}
+}
+
+func TestProductsComeByPage(t *testing.T) {
+	t.Parallel()
+	b := newBed(t)
+	page, more, err := b.ListProducts(t.Context(), "", 1)
+	if err != nil || len(page) != 1 || page[0].Code != "SPL_ID" || !more {
+		t.Fatalf("first page %v, %v, %v", page, more, err)
+	}
+	page, more, err = b.ListProducts(t.Context(), "SPL_ID", 1)
+	if err != nil || len(page) != 1 || page[0].Code != "SPL_ID_REDUCING" || more {
+		t.Errorf("second page %v, %v, %v", page, more, err)
+	}
+	if page, more, err = b.ListProducts(t.Context(), "SPL_ID_REDUCING", 1); err != nil || len(page) != 0 || more {
+		t.Errorf("page after the last %v, %v, %v", page, more, err)
+	}
+}
+
+func TestAnEndedCallIsNotAnAnswer(t *testing.T) {
+	t.Parallel()
+	b := newBed(t)
+	b.open(t, "u1", 1_000_000)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	r := b.purchase("u1", 20_000)
+	if _, err := b.ReserveCredit(ctx, r); err == nil || errs.Business(err) {
+		t.Errorf("reserve: %v", err)
+	}
+	if _, err := b.QuotePlans(ctx, quote("u1", 20_000)); err == nil || errs.Business(err) {
+		t.Errorf("quote: %v", err)
+	}
+	b.reserve(t, r)
+}

@@ -1,0 +1,53 @@
+// Command order serves the order service.
+package main
+
+import (
+	"context"
+	"os"
+
+	"github.com/creditpay/creditpay/pkg/ops"
+	"github.com/creditpay/creditpay/pkg/rpckit"
+	"github.com/creditpay/creditpay/pkg/secret"
+	"github.com/creditpay/creditpay/pkg/service"
+	"github.com/creditpay/creditpay/pkg/spine"
+
+	"github.com/creditpay/creditpay/services/order"
+)
+
+func main() { os.Exit(service.Main(order.Name, run)) }
+
+func run(ctx context.Context, env service.Env) error {
+	var cfg order.Config
+	if err := service.Parse(&cfg); err != nil {
+		return err
+	}
+	keys, err := secret.LoadFile(cfg.KeyringFile)
+	if err != nil {
+		return err
+	}
+	peers, err := env.Client()
+	if err != nil {
+		return err
+	}
+	payment, err := rpckit.Dial(cfg.PaymentAddr, peers)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = payment.Close() }()
+	bill, err := rpckit.Dial(cfg.BillAddr, peers)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = bill.Close() }()
+	svc, err := order.New(ctx, cfg, order.Deps{Spine: spine.ProcessDeps(env), Keyring: keys, Payment: payment, Bill: bill})
+	if err != nil {
+		return err
+	}
+	deps := env.Deps()
+	deps.Ops = ops.New(nil, svc.Spine)
+	host, err := service.New(env.Config, deps, svc)
+	if err != nil {
+		return err
+	}
+	return host.Run(ctx)
+}

@@ -1,0 +1,94 @@
+package store
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/creditpay/creditpay/pkg/audit"
+	"github.com/creditpay/creditpay/pkg/ids"
+)
+
+// typedID is an SQL expression for the typed id of a BINARY(16) column, as package ids writes it: 26 characters of Crockford base 32
+// after the prefix. The 128 bits are cut where both bases meet: 8, 60 and 60 bits are 2, 12 and 12 characters. CONV writes 0-9A-V;
+// its capitals are replaced by Crockford's small letters, which no later replacement finds again.
+func typedID(p ids.Prefix, column string) string {
+	part := func(from, length, width int) string {
+		return fmt.Sprintf("LPAD(CONV(SUBSTR(HEX(%s), %d, %d), 16, 32), %d, '0')", column, from, length, width)
+	}
+	digits := "CONCAT(" + strings.Join([]string{part(1, 2, 2), part(3, 15, 12), part(18, 15, 12)}, ", ") + ")"
+	const crockford = "abcdefghjkmnpqrstvwxyz" // the digits from 10 on
+	for i := range len(crockford) {
+		digits = fmt.Sprintf("REPLACE(%s, '%c', '%c')", digits, 'A'+i, crockford[i])
+	}
+	return fmt.Sprintf("CONCAT('%s_', %s)", p, digits)
+}
+
+// eventMissing selects orders of a condition for which the outbox holds no event of a type. An envelope names its object before its
+// payload, so that the first "ord_" is the order's. The outbox is kept for 30 days; older orders are left out.
+func eventMissing(condition, timeColumn, eventType string) string {
+	return `SELECT CONCAT('ord:', HEX(o.id)), 'no ` + eventType + ` event' FROM orders o WHERE ` + condition +
+		` AND o.` + timeColumn + ` > ? - INTERVAL 29 DAY AND ` + typedID(ids.Order, "o.id") + ` NOT IN (SELECT CAST(SUBSTRING(payload, LOCATE('ord_', payload), 30) AS CHAR(30))
+		FROM outbox WHERE LOCATE('creditpay.order.v1.` + eventType + `', payload) > 0)`
+}
+
+// jobMissing selects rows without their timer.
+func jobMissing(from, prefix, kind, key string) string {
+	return `SELECT CONCAT('` + prefix + `:', HEX(x.id)), 'no ` + kind + ` timer' FROM ` + from + ` LEFT JOIN jobs j ON j.kind = '` + kind +
+		`' AND j.job_key = ` + key + ` WHERE j.kind IS NULL`
+}
+
+// checkoutStates compares each checkout's state with what its orders allow.
+const checkoutStates = `SELECT CONCAT('chk:', HEX(c.id)), CONCAT('state ', c.state, ' with orders ', GROUP_CONCAT(o.state ORDER BY o.id))
+	FROM checkouts c LEFT JOIN orders o ON o.checkout_id = c.id GROUP BY c.id, c.state HAVING NOT CASE c.state
+	WHEN 1 THEN COALESCE(SUM(o.state = 1) > 0 AND SUM(o.state NOT IN (1, 7)) = 0, 0)
+	WHEN 2 THEN COALESCE(SUM(o.state = 2) > 0 AND SUM(o.state NOT IN (2, 7)) = 0, 0)
+	WHEN 3 THEN COALESCE(SUM(o.state IN (3, 4, 5, 6)) > 0 AND SUM(o.state NOT IN (3, 4, 5, 6, 7)) = 0, 0)
+	WHEN 4 THEN COALESCE(SUM(o.state <> 7) = 0, 0)
+	WHEN 5 THEN COALESCE(SUM(o.state = 8) > 0 AND SUM(o.state NOT IN (7, 8)) = 0, 0)
+	ELSE 0 END`
+
+// Audit gives the checks over checkouts and orders.
+func Audit() []audit.Check {
+	return []audit.Check{
+		{Name: "paid_order_without_event", Rule: "every order that was paid has told so", UsesNow: true,
+			Query: eventMissing("o.pay_time IS NOT NULL", "pay_time", "OrderPaid")},
+		{Name: "confirmed_order_without_event", Rule: "every order that was confirmed has told so", UsesNow: true,
+			Query: eventMissing("o.confirm_time IS NOT NULL", "confirm_time", "OrderConfirmed")},
+		{Name: "order_timeline_has_current_state", Rule: "the last entry of an order's timeline is its state",
+			Query: `SELECT CONCAT('ord:', HEX(o.id)), CONCAT('state ', o.state, ', timeline ', COALESCE(t.to_state, 'nothing')) FROM orders o
+				LEFT JOIN order_timeline t ON t.order_id = o.id AND t.version = o.version WHERE t.to_state IS NULL OR t.to_state <> o.state`},
+		{Name: "order_timeline_is_a_chain", Rule: "each entry of a timeline begins where the one before ended",
+			Query: `SELECT CONCAT('ord:', HEX(t.order_id)), CONCAT('entry ', t.version, ' begins at ', t.from_state, ' after ', COALESCE(p.to_state, 'nothing'))
+				FROM order_timeline t LEFT JOIN order_timeline p ON p.order_id = t.order_id AND p.version = t.version - 1
+				WHERE COALESCE(p.to_state, 0) <> t.from_state OR (p.to_state IS NULL) <> (t.version = 1)`},
+		{Name: "checkout_state_matches_orders", Rule: "a checkout's state is that of its orders", Query: checkoutStates},
+		{Name: "checkout_total_matches_orders", Rule: "an unpaid checkout asks for the sum of its payable orders",
+			Query: `SELECT CONCAT('chk:', HEX(c.id)), CONCAT('asks for ', c.total_minor, ', orders make ', COALESCE(SUM(o.amount_minor), 0))
+				FROM checkouts c LEFT JOIN orders o ON o.checkout_id = c.id AND o.state IN (1, 2) AND o.currency_code = c.currency_code
+				WHERE c.state IN (1, 2) GROUP BY c.id, c.total_minor HAVING c.total_minor <> COALESCE(SUM(o.amount_minor), 0)`},
+		{Name: "commit_holds_whole_checkout", Rule: "a checkout and its orders name the same commit",
+			Query: `SELECT CONCAT('ord:', HEX(o.id)), CONCAT('commit ', COALESCE(HEX(o.commit_id), 'none'), ', checkout has ', COALESCE(HEX(c.commit_id), 'none'))
+				FROM orders o JOIN checkouts c ON c.id = o.checkout_id WHERE (o.state = 2 OR o.pay_time IS NOT NULL) AND NOT (o.commit_id <=> c.commit_id)`},
+		{Name: "aborted_commit_holds_nothing", Rule: "a commit that was aborted holds and pays no checkout",
+			Query: `SELECT CONCAT('chk:', HEX(c.id)), CONCAT('aborted commit ', HEX(c.commit_id)) FROM checkouts c JOIN aborted_commits a ON a.commit_id = c.commit_id`},
+		{Name: "paid_matches_state", Rule: "a paid order carries its whole amount and its time, an unpaid one neither",
+			Query: `SELECT CONCAT('ord:', HEX(id)), CONCAT('state ', state, ', paid ', paid_minor, ' of ', amount_minor) FROM orders
+				WHERE (state IN (3, 4, 5, 6) AND (paid_minor <> amount_minor OR pay_time IS NULL)) OR (state IN (1, 2, 8) AND (paid_minor <> 0 OR pay_time IS NOT NULL))`},
+		{Name: "refunded_within_paid", Rule: "0 <= refunded <= paid <= amount",
+			Query: `SELECT CONCAT('ord:', HEX(id)), CONCAT('amount ', amount_minor, ', paid ', paid_minor, ', refunded ', refunded_minor) FROM orders
+				WHERE NOT (0 <= refunded_minor AND refunded_minor <= paid_minor AND paid_minor <= amount_minor)`},
+		{Name: "committing_too_long", Rule: "a commit ends within ten minutes", UsesNow: true,
+			Query: `SELECT CONCAT('ord:', HEX(o.id)), CONCAT('commits since ', t.time) FROM orders o JOIN order_timeline t ON t.order_id = o.id
+				AND t.version = o.version WHERE o.state = 2 AND t.time < ? - INTERVAL 600 SECOND`},
+		{Name: "open_checkout_without_timer", Rule: "an unpaid checkout expires by a timer",
+			Query: jobMissing(`(SELECT id FROM checkouts WHERE state IN (1, 2)) x`, "chk", "checkout_expiry", typedID(ids.Checkout, "x.id"))},
+		{Name: "paid_order_without_timer", Rule: "a paid order is confirmed by a timer when nobody does",
+			Query: jobMissing(`(SELECT id FROM orders WHERE state = 3) x`, "ord", "auto_confirm", typedID(ids.Order, "x.id"))},
+	}
+}
+
+// AuditStream selects (order id in hex, name of its state, paid minor units), by id, of every order that a payment should know.
+func AuditStream() string {
+	return `SELECT HEX(id), CASE state WHEN 2 THEN 'COMMITTING' WHEN 3 THEN 'PAID' WHEN 4 THEN 'CONFIRMED' WHEN 5 THEN 'CLOSED' WHEN 6 THEN 'CANCELLING'
+		ELSE 'CANCELLED' END, paid_minor FROM orders WHERE state IN (2, 3, 4, 5, 6) OR (state = 7 AND pay_time IS NOT NULL) ORDER BY id`
+}

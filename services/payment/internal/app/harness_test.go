@@ -1,0 +1,308 @@
+package app_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/creditpay/creditpay/pkg/audit"
+	"github.com/creditpay/creditpay/pkg/clock"
+	"github.com/creditpay/creditpay/pkg/errs"
+	"github.com/creditpay/creditpay/pkg/ids"
+	"github.com/creditpay/creditpay/pkg/jobs"
+	"github.com/creditpay/creditpay/pkg/money"
+	"github.com/creditpay/creditpay/pkg/mysqlx"
+	"github.com/creditpay/creditpay/pkg/outbox"
+	"github.com/creditpay/creditpay/pkg/schema"
+	"github.com/creditpay/creditpay/pkg/secret"
+	"github.com/creditpay/creditpay/pkg/testkit"
+	"github.com/creditpay/creditpay/pkg/unit"
+	"github.com/creditpay/creditpay/services/payment/internal/app"
+	"github.com/creditpay/creditpay/services/payment/internal/domain"
+	"github.com/creditpay/creditpay/services/payment/internal/event"
+	"github.com/creditpay/creditpay/services/payment/internal/store"
+)
+
+func TestMain(m *testing.M) { testkit.Main(m) }
+
+const (
+	user = "user-1"
+	pin  = "482913"
+	who  = "H5:user-1"
+)
+
+var start = time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC)
+
+// orderService remembers which commit holds a checkout, and refuses as the real one does.
+type orderService struct {
+	mu       sync.Mutex
+	checkout app.Checkout
+	holder   ids.ID
+	aborted  map[ids.ID]bool
+	// down makes every call answer that the service cannot be reached; lost does the work of BeginCommit first.
+	down, lost bool
+	// refuse is what BeginCommit answers; nil for its own rules.
+	refuse error
+}
+
+func (o *orderService) Checkout(_ context.Context, id ids.ID) (app.Checkout, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.down {
+		return app.Checkout{}, errs.DependencyUnavailable.New("order is away")
+	}
+	if id != o.checkout.ID {
+		return app.Checkout{}, errs.NotFound.New("no such checkout")
+	}
+	return o.checkout, nil
+}
+
+func (o *orderService) BeginCommit(_ context.Context, c domain.Commit) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	switch {
+	case o.down:
+		return errs.DependencyUnavailable.New("order is away")
+	case o.refuse != nil:
+		return o.refuse
+	case o.aborted[c.ID]:
+		return errs.CommitAborted.New("aborted before")
+	case !o.holder.IsZero() && o.holder != c.ID:
+		return errs.CheckoutCommitting.New("held by another")
+	}
+	o.holder = c.ID
+	if o.lost {
+		return errs.DependencyUnavailable.New("the answer got lost")
+	}
+	return nil
+}
+
+func (o *orderService) AbortCommit(_ context.Context, c domain.Commit) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.down {
+		return errs.DependencyUnavailable.New("order is away")
+	}
+	o.aborted[c.ID] = true
+	if o.holder == c.ID {
+		o.holder = ids.ID{}
+	}
+	return nil
+}
+
+// billService remembers holds by commit and order.
+type billService struct {
+	mu       sync.Mutex
+	held     map[ids.ID]map[ids.ID]bool
+	released map[ids.ID]bool
+	// away makes every call answer that the service cannot be reached; refuse is what Reserve and QuotePlans refuse with.
+	away   bool
+	refuse error
+	// before is called at the begin of Reserve, without the lock.
+	before func(c domain.Commit)
+}
+
+func (b *billService) QuotePlans(_ context.Context, _, _ string, orders []domain.QuoteOrder, tenor int32) (app.Offers, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.away {
+		return app.Offers{}, errs.DependencyUnavailable.New("bill is away")
+	}
+	available := money.New(1_000_000, money.IDR())
+	offers := app.Offers{Allowed: b.refuse == nil, Why: b.refuse, Available: &available}
+	if tenor == 0 || tenor == 3 {
+		sum := money.Zero(money.IDR())
+		for _, o := range orders {
+			sum, _ = sum.Add(o.Amount)
+		}
+		offers.Plans = []app.Plan{{TenorMonths: 3, ProductCode: "SPL_ID", ProductVersion: 1, Amount: sum, Blob: []byte{1}}}
+	}
+	return offers, nil
+}
+
+func (b *billService) Reserve(_ context.Context, c domain.Commit) ([]domain.Loan, error) {
+	if b.before != nil {
+		b.before(c)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case b.away:
+		return nil, errs.DependencyUnavailable.New("bill is away")
+	case b.refuse != nil:
+		return nil, b.refuse
+	case b.released[c.ID]:
+		return nil, errs.ReservationReleased.New("released before")
+	}
+	b.held[c.ID] = map[ids.ID]bool{}
+	var loans []domain.Loan
+	for _, o := range c.Terms.Orders {
+		b.held[c.ID][o.OrderID] = true
+		loans = append(loans, domain.Loan{OrderID: o.OrderID, LoanID: "lon_" + o.OrderID.String()})
+	}
+	return loans, nil
+}
+
+func (b *billService) Release(_ context.Context, commitID ids.ID, orderIDs []ids.ID, _ string) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.away {
+		return errs.DependencyUnavailable.New("bill is away")
+	}
+	if len(orderIDs) == 0 {
+		b.released[commitID] = true
+		delete(b.held, commitID)
+	}
+	for _, id := range orderIDs {
+		delete(b.held[commitID], id)
+	}
+	return nil
+}
+
+func (b *billService) holds() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n := 0
+	for _, h := range b.held {
+		n += len(h)
+	}
+	return n
+}
+
+type world struct {
+	*app.App
+	t      *testing.T
+	db     *mysqlx.DB
+	store  *store.Store
+	clock  *clock.Fake
+	orders *orderService
+	bill   *billService
+	gen    *ids.Generator
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	ctx := context.Background()
+	db, err := mysqlx.Open(testkit.Database(t), mysqlx.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	mechanism, err := schema.Migrations()
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, err := store.Migrations()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Migrate(ctx, mechanism, own); err != nil {
+		t.Fatal(err)
+	}
+	clk := clock.NewFake(start)
+	gen := ids.NewGenerator(clk)
+	keys, err := secret.GenerateKeyring()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{t: t, db: db, clock: clk, gen: gen}
+	w.store = store.New(&unit.Kit{DB: db, Outbox: outbox.NewWriter(gen, clk), Jobs: jobs.NewQueue(clk), IDs: gen, Clock: clk}, event.Encode)
+	w.orders = &orderService{aborted: map[ids.ID]bool{}, checkout: app.Checkout{ID: gen.New(), UserID: user, Business: "marketplace", Open: true,
+		ExpireTime: start.Add(24 * time.Hour), Amount: money.New(300, money.IDR())}}
+	for _, amount := range []int64{100, 200} {
+		o := domain.QuoteOrder{OrderID: gen.New(), PaymentID: gen.New(), MerchantID: "shop", Amount: money.New(amount, money.IDR())}
+		w.orders.checkout.Orders = append(w.orders.checkout.Orders, o)
+		w.orders.checkout.OrderIDs = append(w.orders.checkout.OrderIDs, o.OrderID)
+	}
+	w.bill = &billService{held: map[ids.ID]map[ids.ID]bool{}, released: map[ids.ID]bool{}}
+	w.App = app.New(app.Deps{Store: w.store, Orders: w.orders, Bill: w.bill, Keys: keys, Clock: clk, IDs: gen, Log: zap.NewNop(),
+		Limits: app.Limits{QuoteLife: 10 * time.Minute, RecoverAfter: 15 * time.Second, Patience: 2 * time.Minute}})
+	return w
+}
+
+func (w *world) checkoutID() string { return ids.Format(ids.Checkout, w.orders.checkout.ID) }
+
+func (w *world) setPin() {
+	w.t.Helper()
+	if err := w.SetPaymentPin(context.Background(), user, who, "pin-0001", pin, ""); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) quote() string {
+	w.t.Helper()
+	q, err := w.ConfirmPayChannel(context.Background(), user, who, "quote-"+w.gen.New().String(), w.choice())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return ids.Format(ids.Quote, q.ID)
+}
+
+func (w *world) choice() app.ChannelChoice {
+	return app.ChannelChoice{CheckoutID: w.checkoutID(), Channel: "CREDIT", TenorMonths: 3}
+}
+
+func (w *world) commit(request, quote string) (app.CommitAnswer, error) {
+	return w.DoCommitPayment(context.Background(), user, who, request, pin, app.CommitRequest{CheckoutID: w.checkoutID(), QuoteID: quote})
+}
+
+// recoverAll drives the timers that are left, as the runner would.
+func (w *world) recoverAll() {
+	w.t.Helper()
+	for _, key := range w.jobs(app.JobRecoverCommit) {
+		if err := w.RecoverCommit(context.Background(), key); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+}
+
+func (w *world) jobs(kind string) []string {
+	w.t.Helper()
+	rows, err := w.db.QueryContext(context.Background(), `SELECT job_key FROM jobs WHERE kind = ?`, kind)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer func() { _ = rows.Close() }()
+	var keys []string
+	for rows.Next() {
+		var k string
+		if err := rows.Scan(&k); err != nil {
+			w.t.Fatal(err)
+		}
+		keys = append(keys, k)
+	}
+	return keys
+}
+
+func (w *world) count(query string, args ...any) int {
+	w.t.Helper()
+	var n int
+	if err := w.db.QueryRowContext(context.Background(), query, args...).Scan(&n); err != nil {
+		w.t.Fatal(err)
+	}
+	return n
+}
+
+// proveBooks runs every check of the service on what the test left.
+func (w *world) proveBooks() {
+	w.t.Helper()
+	found, err := audit.Run(context.Background(), w.db, "payment", w.clock.Now(), append(store.Audit(), audit.Mechanism()...))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, f := range found {
+		if f.Check != "outbox_overdue" { // No relay runs here.
+			w.t.Errorf("audit: %+v", f)
+		}
+	}
+}
+
+func (w *world) wantReason(err error, want errs.Reason) {
+	w.t.Helper()
+	if !errs.Is(err, want) {
+		w.t.Fatalf("got %v, want %s", err, want.Name())
+	}
+}
