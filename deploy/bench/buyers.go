@@ -64,7 +64,9 @@ func newMarket(s *stack) (m *market, err error) {
 
 func (m *market) close() { m.clients.close() }
 
-func (m *market) overGRPC() payer { return grpcPayer{paymentv1.NewPaymentServiceClient(m.clients.payment)} }
+func (m *market) overGRPC() payer {
+	return grpcPayer{paymentv1.NewPaymentServiceClient(m.clients.payment)}
+}
 
 // overREST gives a payer who calls the gateway, with so many connections kept open.
 func (m *market) overREST(conns int) payer {
@@ -75,7 +77,7 @@ func (m *market) overREST(conns int) payer {
 
 // open makes sure that there are at least n users, each with a credit account and a PIN.
 func (m *market) open(ctx context.Context, n int) error {
-	admin, err := m.stack.signer.Mint(caller.Caller{Kind: caller.Admin, Name: "bench"}, tokenLife, time.Now())
+	admin, err := m.adminToken()
 	if err != nil {
 		return err
 	}
@@ -95,6 +97,10 @@ func (m *market) open(ctx context.Context, n int) error {
 	}
 	m.users = append(m.users, missing...)
 	return nil
+}
+
+func (m *market) adminToken() (string, error) {
+	return m.stack.signer.Mint(caller.Caller{Kind: caller.Admin, Name: "bench"}, tokenLife, time.Now())
 }
 
 func (m *market) openOne(ctx context.Context, userID, adminToken string) (*buyer, error) {

@@ -222,3 +222,12 @@ func procField(path, name string) (int64, error) {
 	}
 	return 0, fmt.Errorf("%s has no %s", path, name)
 }
+
+// mentions reports whether a log holds a text.
+func mentions(path, text string) error {
+	log, err := os.ReadFile(path)
+	if err == nil && !strings.Contains(string(log), text) {
+		err = fmt.Errorf("%s does not say %q", path, text)
+	}
+	return err
+}

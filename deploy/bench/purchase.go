@@ -50,7 +50,9 @@ type payer interface {
 }
 
 // grpcPayer calls the payment service.
-type grpcPayer struct{ client paymentv1.PaymentServiceClient }
+type grpcPayer struct {
+	client paymentv1.PaymentServiceClient
+}
 
 func (p grpcPayer) choose(ctx context.Context, b *buyer, req *paymentv1.ConfirmPayChannelRequest) (*paymentv1.ConfirmPayChannelResponse, error) {
 	return p.client.ConfirmPayChannel(as(ctx, b.token), req)

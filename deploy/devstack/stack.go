@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/caarlos0/env/v11"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"go.uber.org/zap"
@@ -155,23 +156,41 @@ func (s *Stack) makeServices(ctx context.Context, log *zap.Logger, brokers []str
 		observer = plan
 	}
 	shared := spine.Deps{Log: log, Clock: s.state.clock, IDs: ids.NewGenerator(s.state.clock), TxObserver: observer, Owner: fmt.Sprintf("devstack/%d", os.Getpid())}
-	base := func(name string) spine.Config {
-		return spine.Config{DSN: s.db.schemas[name], DBConns: 16, Brokers: brokers, KafkaPartitions: 8, KafkaReplicas: 1, Migrate: true}
-	}
-	orders, err := order.New(ctx, orderConfig(base(order.Name), "http://"+loopback(s.config.HTTPAddr)), order.Deps{Spine: shared, Keyring: s.state.keys, Payment: s.conn, Bill: s.conn})
+	orderConfig := defaults[order.Config]()
+	orderConfig.Config = s.spineConfig(order.Name, brokers)
+	orderConfig.CashierURL = "http://" + loopback(s.config.HTTPAddr) + "/checkout"
+	orders, err := order.New(ctx, orderConfig, order.Deps{Spine: shared, Keyring: s.state.keys, Payment: s.conn, Bill: s.conn})
 	if err != nil {
 		return nil, nil, err
 	}
-	payments, err := payment.New(ctx, payment.Config{Config: base(payment.Name), QuoteLife: 10 * time.Minute, RecoverAfter: 5 * time.Second, Patience: 2 * time.Minute},
-		payment.Deps{Spine: shared, Keys: s.state.keys, Order: s.conn, Bill: s.conn})
+	paymentConfig := defaults[payment.Config]()
+	paymentConfig.Config = s.spineConfig(payment.Name, brokers)
+	paymentConfig.RecoverAfter = 5 * time.Second // People watch: what a crash left is finished soon after the restart.
+	payments, err := payment.New(ctx, paymentConfig, payment.Deps{Spine: shared, Keys: s.state.keys, Order: s.conn, Bill: s.conn})
 	if err != nil {
 		return nil, nil, errors.Join(err, orders.Close())
 	}
-	bills, err := bill.New(ctx, bill.Config{Config: base(bill.Name)}, bill.Deps{Spine: shared})
+	billConfig := defaults[bill.Config]()
+	billConfig.Config = s.spineConfig(bill.Name, brokers)
+	bills, err := bill.New(ctx, billConfig, bill.Deps{Spine: shared})
 	if err != nil {
 		return nil, nil, errors.Join(err, orders.Close(), payments.Close())
 	}
 	return []service.Part{orders, payments, bills, refund.New()}, []*spine.Spine{orders.Spine, payments.Spine, bills.Spine}, nil
+}
+
+func (s *Stack) spineConfig(name string, brokers []string) spine.Config {
+	c := defaults[spine.Config]()
+	c.DSN, c.DBConns, c.Brokers = s.db.schemas[name], 16, brokers
+	return c
+}
+
+// defaults is a service's config as its tags give it when the environment says nothing.
+func defaults[T any]() T {
+	var c T
+	// Only a mistake in the tags can fail, and every start of the stack would show it in the service's own validation.
+	_ = env.ParseWithOptions(&c, env.Options{Environment: map[string]string{"none": ""}})
+	return c
 }
 
 // loopback gives the address at which this machine reaches a listen address.

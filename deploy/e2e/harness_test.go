@@ -26,7 +26,6 @@ import (
 
 	"github.com/creditpay/creditpay/pkg/auth"
 	"github.com/creditpay/creditpay/pkg/caller"
-	"github.com/creditpay/creditpay/pkg/testkit"
 
 	"github.com/creditpay/creditpay/deploy/audit"
 	"github.com/creditpay/creditpay/deploy/devstack"
@@ -298,7 +297,14 @@ func stateDir(name string) (string, error) {
 	return filepath.Join(dir, name), err
 }
 
-func TestMain(m *testing.M) { testkit.Main(m, endStacks) }
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if err := endStacks(); err != nil {
+		_, _ = fmt.Fprintln(os.Stderr, err)
+		code = max(code, 1)
+	}
+	os.Exit(code)
+}
 
 // endStacks proves the books of every stack once more, now that nothing moves, stops them and removes their state.
 func endStacks() error {

@@ -43,13 +43,19 @@ type Journal struct {
 // ErrUnbalanced is answered for a journal whose debits and credits differ, or that mixes currencies.
 var ErrUnbalanced = errors.New("journal does not balance")
 
-// Check gives the lines to be written, without those of zero. A journal without lines above zero gives none.
+// Check gives the lines to be written, without those of zero, both sides in the line's currency. A journal without lines above zero gives none.
 // Errors: ErrUnbalanced.
 func (j Journal) Check() ([]Line, error) {
 	lines := make([]Line, 0, len(j.Lines))
 	for _, l := range j.Lines {
 		if l.Debit.IsNegative() || l.Credit.IsNegative() || (!l.Debit.IsZero() && !l.Credit.IsZero()) {
 			return nil, fmt.Errorf("%w: line %s of %s is not one-sided", ErrUnbalanced, l.Account, j.Cause)
+		}
+		// The side that is zero takes the other's currency, so that callers may leave it out.
+		if l.Debit.IsPositive() {
+			l.Credit = money.Zero(l.Debit.Currency())
+		} else {
+			l.Debit = money.Zero(l.Credit.Currency())
 		}
 		if !l.Debit.IsZero() || !l.Credit.IsZero() {
 			lines = append(lines, l)

@@ -10,10 +10,10 @@ import (
 	"github.com/creditpay/creditpay/services/bill/internal/domain"
 )
 
-// planner makes plans, and keeps those of late: the exact effective rate costs a
-// quarter of a millisecond for twelve months, and a quote is followed by a reservation
-// of the same. Two generations bound it without the bookkeeping of a list: a plan
-// that is asked for moves to the young one, and a full young one becomes the old one.
+// planner makes plans, and keeps those of late: the exact effective rate is most of the
+// cost of a quote, and a quote is followed by a reservation of the same. Two generations
+// bound it without the bookkeeping of a list: a plan that is asked for moves to the young
+// one, and a full young one becomes the old one.
 type planner struct {
 	size int
 

@@ -21,8 +21,11 @@ const (
 	insertOrdersWidth = 22
 	insertTimeline    = `INSERT INTO order_timeline (order_id, version, from_state, to_state, time, actor, cause) VALUES `
 	timelineWidth     = 7
-	updateCheckout    = `UPDATE checkouts SET state = ?, commit_id = ?, total_minor = ?, version = ? WHERE id = ? AND state = ? AND version = ?`
-	barCommit         = `INSERT INTO aborted_commits (commit_id, time) VALUES (?, ?) ON DUPLICATE KEY UPDATE commit_id = commit_id`
+	// A compare-and-set that loses is noticed when the packet comes back, after this insert ran into the winner's entry: the lost race
+	// must be what is reported, not the duplicate. The transaction is rolled back either way.
+	timelineExists = ` ON DUPLICATE KEY UPDATE order_id = order_id`
+	updateCheckout = `UPDATE checkouts SET state = ?, commit_id = ?, total_minor = ?, version = ? WHERE id = ? AND state = ? AND version = ?`
+	barCommit      = `INSERT INTO aborted_commits (commit_id, time) VALUES (?, ?) ON DUPLICATE KEY UPDATE commit_id = commit_id`
 
 	// The bounds of the timeline's columns, in characters.
 	actorMax = 128
@@ -110,7 +113,7 @@ func (tx *Tx) addTimeline(from, to []domain.Order, m domain.Mark) {
 	for i, o := range to {
 		values = append(values, o.ID, o.Version, from[i].State, o.State, m.Time, short(m.Actor, actorMax), short(m.Cause, causeMax))
 	}
-	tx.Tx.Queue(insertTimeline+mysqlx.Tuples(len(to), timelineWidth), values...)
+	tx.Tx.Queue(insertTimeline+mysqlx.Tuples(len(to), timelineWidth)+timelineExists, values...)
 }
 
 // BarCommit remembers that a commit was aborted; repeating is harmless.

@@ -1,0 +1,427 @@
+// Package bench owns the measurement that anyone can repeat: the suite in separate processes on a durable MariaDB under a load of
+// purchases, beside two yardsticks on the same database in the same run.
+//
+// It sees the services as strangers do (gRPC, REST, metrics, /proc) and proves the books afterwards with package audit. It must
+// not tune a service: what it starts is what production starts. Only the fill of a large database writes to the services'
+// schemas.
+package bench
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/creditpay/creditpay/deploy/audit"
+
+	"github.com/creditpay/creditpay/pkg/clock"
+	"github.com/creditpay/creditpay/pkg/ids"
+)
+
+// Names of the hidden commands with which the bench starts itself as another process.
+const (
+	// LimitCommand takes an address and a DSN, see ServeLimit.
+	LimitCommand = "limit-server"
+	// BrokerCommand takes a directory and a port, see ServeBroker.
+	BrokerCommand = "broker-server"
+)
+
+// Options say what is measured.
+type Options struct {
+	// Buyers that purchase at the same time, and workers of the yardsticks.
+	Buyers int
+	// Rounds of floor, limit and stack, one after the other, so that noise of the machine hits all alike.
+	Rounds int
+	// Duration of the load of each.
+	Duration time.Duration
+	// Sweep is further numbers of buyers, one round each; empty for none.
+	Sweep []int
+	// REST adds a round in which the payer's calls go through the gateway.
+	REST bool
+	// FillOrders is how many orders the database is filled with before the last rounds; 0 for no fill.
+	FillOrders int
+	// Devstack adds the start and the memory of the development stack.
+	Devstack bool
+	// YardsticksOnly leaves the services out.
+	YardsticksOnly bool
+	// StateDir is where a directory for this run is made, removed at the end unless Keep.
+	StateDir string
+	// Keep leaves the run's directory, with the logs of all processes.
+	Keep bool
+	// BinDir is where the services' binaries are built.
+	BinDir string
+	// BufferPoolMB is InnoDB's cache in MiB.
+	BufferPoolMB int
+}
+
+// Validate tells what is wrong.
+func (o Options) Validate() error {
+	var wrong error
+	if o.Buyers < 1 || o.Buyers > 1000 {
+		wrong = errors.Join(wrong, errors.New("buyers must be 1 to 1000"))
+	}
+	for _, n := range o.Sweep {
+		if n < 1 || n > 1000 {
+			wrong = errors.Join(wrong, fmt.Errorf("sweep: %d buyers are not 1 to 1000", n))
+		}
+	}
+	if o.Rounds < 1 || o.Rounds > 100 {
+		wrong = errors.Join(wrong, errors.New("rounds must be 1 to 100"))
+	}
+	if o.Duration < 100*time.Millisecond || o.Duration > time.Hour {
+		wrong = errors.Join(wrong, errors.New("seconds must be 0.1 to 3600"))
+	}
+	if o.FillOrders < 0 || o.FillOrders > 100_000_000 {
+		wrong = errors.Join(wrong, errors.New("the orders to fill must be 0 to 100 million"))
+	}
+	if o.BufferPoolMB < 64 {
+		wrong = errors.Join(wrong, errors.New("the buffer pool must be 64 MiB or more"))
+	}
+	return wrong
+}
+
+// Result is what was measured.
+type Result struct {
+	Options  Options
+	Machine  Machine
+	Floor    []Yardstick
+	Limit    []Yardstick
+	Stack    []Round
+	Sweep    []Round
+	REST     *Round
+	Fill     Fill
+	Memory   map[string]float64 // resident MB by process, after the load
+	Health   map[string]time.Duration
+	Devstack *Devstack
+	Audit    audit.Report
+	AuditFor time.Duration
+}
+
+// Fill is the measurement on a database that holds many orders.
+type Fill struct {
+	Orders int
+	// Took is how long the fill took, Megabytes is how large the database is then.
+	Took      time.Duration
+	Megabytes float64
+	Floor     []Yardstick
+	Stack     []Round
+}
+
+// bench is a run.
+type bench struct {
+	options Options
+	out     io.Writer
+	stack   *stack
+	writer  *ledgerWriter
+	limit   *limitClient
+	market  *market
+	result  Result
+	free    *ports
+	begin   time.Time
+}
+
+// Run measures. Progress goes to out, one line a step. An error means that something could not be measured; errors of purchases
+// and findings of the audit are part of the result.
+func Run(ctx context.Context, o Options, out io.Writer) (result Result, err error) {
+	if err := o.Validate(); err != nil {
+		return Result{}, err
+	}
+	if err := os.MkdirAll(o.StateDir, 0o700); err != nil {
+		return Result{}, err
+	}
+	dir, err := os.MkdirTemp(o.StateDir, "run-")
+	if err != nil {
+		return Result{}, err
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return Result{}, err
+	}
+	b := &bench{options: o, out: out, free: newPorts(), begin: time.Now()}
+	b.result.Options = o
+	defer func() {
+		b.close()
+		if b.stack != nil {
+			err = errors.Join(err, b.stack.close())
+		}
+		if o.Keep || err != nil {
+			b.say("the logs are in %s", dir)
+			return
+		}
+		err = os.RemoveAll(dir)
+	}()
+	err = b.run(ctx, dir)
+	return b.result, err
+}
+
+func (b *bench) close() {
+	if b.market != nil {
+		b.market.close()
+	}
+	if b.limit != nil {
+		b.limit.close()
+	}
+	if b.writer != nil {
+		b.writer.close()
+	}
+}
+
+func (b *bench) say(format string, args ...any) {
+	_, _ = fmt.Fprintf(b.out, "%7.1fs  %s\n", time.Since(b.begin).Seconds(), fmt.Sprintf(format, args...))
+}
+
+func (b *bench) run(ctx context.Context, dir string) error {
+	var err error
+	if !b.options.YardsticksOnly {
+		b.say("building the services")
+		if err := buildServices(ctx, b.options.BinDir); err != nil {
+			return err
+		}
+		if b.options.Devstack {
+			if b.result.Devstack, err = measureDevstack(ctx, b.options.BinDir, dir, b.free); err != nil {
+				return err
+			}
+			b.say("development stack: healthy after %s, %.0f MB", b.result.Devstack.Healthy.Round(time.Millisecond), b.result.Devstack.ResidentMB)
+		}
+	}
+	bin, err := filepath.Abs(b.options.BinDir)
+	if err != nil {
+		return err
+	}
+	if b.stack, err = openStack(ctx, dir, bin, b.options.BufferPoolMB); err != nil {
+		return err
+	}
+	if b.result.Machine, err = describeMachine(ctx, b.stack.admin, dir); err != nil {
+		return err
+	}
+	if err := b.openYardsticks(ctx); err != nil {
+		return err
+	}
+	if b.options.YardsticksOnly {
+		return b.yardstickRounds(ctx)
+	}
+	return b.measureStack(ctx)
+}
+
+func (b *bench) openYardsticks(ctx context.Context) (err error) {
+	if err := b.stack.startLimit(ctx, b.free); err != nil {
+		return err
+	}
+	if b.writer, err = newLedgerWriter(b.stack.db.DSN(yardstickSchema), ids.NewGenerator(clock.System())); err != nil {
+		return err
+	}
+	if b.limit, err = dialLimit(b.stack.limitAddr); err != nil {
+		return err
+	}
+	warm := min(b.options.Duration, 2*time.Second)
+	measureYardstick(ctx, b.options.Buyers, warm, b.writer.write)
+	measureYardstick(ctx, b.options.Buyers, warm, b.limit.step)
+	return ctx.Err()
+}
+
+func (b *bench) floorRound(ctx context.Context) Yardstick {
+	y := measureYardstick(ctx, b.options.Buyers, b.options.Duration, b.writer.write)
+	b.say("floor: %.1f purchases/s", y.PerSecond())
+	return y
+}
+
+func (b *bench) limitRound(ctx context.Context) Yardstick {
+	y := measureYardstick(ctx, b.options.Buyers, b.options.Duration, b.limit.step)
+	b.say("limit: %.1f purchases/s", y.PerSecond())
+	return y
+}
+
+func (b *bench) yardstickRounds(ctx context.Context) error {
+	for range b.options.Rounds {
+		b.result.Floor = append(b.result.Floor, b.floorRound(ctx))
+		b.result.Limit = append(b.result.Limit, b.limitRound(ctx))
+	}
+	return ctx.Err()
+}
+
+func (b *bench) measureStack(ctx context.Context) error {
+	if err := b.stack.startServices(ctx, b.free); err != nil {
+		return err
+	}
+	b.result.Health = b.stack.healthAfter
+	var err error
+	if b.market, err = newMarket(b.stack); err != nil {
+		return err
+	}
+	var copied *template
+	if b.options.FillOrders > 0 {
+		if copied, err = b.templatePurchase(ctx); err != nil {
+			return err
+		}
+	}
+	grpc := b.market.overGRPC()
+	if _, err := b.stackRound(ctx, "warm-up", b.options.Buyers, min(b.options.Duration, 3*time.Second), grpc); err != nil {
+		return err
+	}
+	for range b.options.Rounds {
+		b.result.Floor = append(b.result.Floor, b.floorRound(ctx))
+		b.result.Limit = append(b.result.Limit, b.limitRound(ctx))
+		r, err := b.stackRound(ctx, "stack", b.options.Buyers, b.options.Duration, grpc)
+		if err != nil {
+			return err
+		}
+		b.result.Stack = append(b.result.Stack, r)
+	}
+	if err := b.furtherRounds(ctx, grpc); err != nil {
+		return err
+	}
+	if copied != nil {
+		if err := b.filled(ctx, copied, grpc); err != nil {
+			return err
+		}
+	}
+	return b.finish(ctx)
+}
+
+// furtherRounds are those with other numbers of buyers, and the one over REST.
+func (b *bench) furtherRounds(ctx context.Context, grpc payer) error {
+	for _, n := range b.options.Sweep {
+		r, err := b.stackRound(ctx, "stack", n, b.options.Duration, grpc)
+		if err != nil {
+			return err
+		}
+		b.result.Sweep = append(b.result.Sweep, r)
+	}
+	if b.options.REST {
+		r, err := b.stackRound(ctx, "stack over REST", b.options.Buyers, b.options.Duration, b.market.overREST(b.options.Buyers))
+		if err != nil {
+			return err
+		}
+		b.result.REST = &r
+	}
+	return nil
+}
+
+func (b *bench) stackRound(ctx context.Context, what string, buyers int, duration time.Duration, p payer) (Round, error) {
+	r, err := b.market.run(ctx, buyers, duration, p)
+	if err != nil {
+		for text, n := range r.Errors {
+			b.say("%d × %s", n, text)
+		}
+		return r, fmt.Errorf("%s with %d buyers: %w", what, buyers, err)
+	}
+	b.say("%s with %d buyers: %.1f purchases/s", what, buyers, r.PerSecond())
+	return r, nil
+}
+
+// templatePurchase makes one purchase on the empty database and reads what it left behind.
+func (b *bench) templatePurchase(ctx context.Context) (*template, error) {
+	admin, err := b.market.adminToken()
+	if err != nil {
+		return nil, err
+	}
+	buyer, err := b.market.openOne(ctx, templateUser, admin)
+	if err != nil {
+		return nil, err
+	}
+	no, begin := "T"+b.market.ids.New().String(), time.Now()
+	t := tally{errors: map[string]int{}}
+	if err := b.market.purchase(ctx, buyer, b.market.overGRPC(), no, &t); err != nil {
+		return nil, fmt.Errorf("the purchase that is to be copied: %w", err)
+	}
+	if err := b.market.drained(ctx, begin, 1); err != nil {
+		return nil, err
+	}
+	if err := b.market.outboxesEmpty(ctx); err != nil {
+		return nil, err
+	}
+	var schemas []string
+	for _, name := range servicesWithSchema() {
+		schemas = append(schemas, schemaOf(name))
+	}
+	return readTemplate(ctx, b.stack.db.AdminDSN(), schemas, no, begin)
+}
+
+// filled measures on a database that holds many orders.
+func (b *bench) filled(ctx context.Context, copied *template, grpc payer) error {
+	begin := time.Now()
+	next := b.options.FillOrders / 10
+	err := copied.insert(ctx, b.stack.admin, fill{orders: b.options.FillOrders, now: begin}, func(orders int) {
+		if orders >= next {
+			b.say("filled %d orders", orders)
+			next += b.options.FillOrders / 10
+		}
+	})
+	if err != nil {
+		return err
+	}
+	if err := settlePages(ctx, b.stack.admin); err != nil {
+		return err
+	}
+	f := &b.result.Fill
+	f.Orders, f.Took = b.options.FillOrders, time.Since(begin)
+	if err := b.stack.admin.QueryRowContext(ctx, `SELECT SUM(data_length + index_length) / 1e6 FROM information_schema.tables
+		WHERE table_schema LIKE 'creditpay_%'`).Scan(&f.Megabytes); err != nil {
+		return err
+	}
+	b.say("%d orders are stored, %.0f MB", f.Orders, f.Megabytes)
+	if _, err := b.stackRound(ctx, "warm-up on the filled database", b.options.Buyers, min(b.options.Duration, 3*time.Second), grpc); err != nil {
+		return err
+	}
+	for range b.options.Rounds {
+		f.Floor = append(f.Floor, b.floorRound(ctx))
+		r, err := b.stackRound(ctx, "stack on the filled database", b.options.Buyers, b.options.Duration, grpc)
+		if err != nil {
+			return err
+		}
+		f.Stack = append(f.Stack, r)
+	}
+	return nil
+}
+
+// settlePages waits until the pages that the fill made dirty are written, at most two minutes: a database that has held its
+// orders for weeks is not still writing them.
+func settlePages(ctx context.Context, db *sql.DB) (err error) {
+	if _, err := db.ExecContext(ctx, `SET GLOBAL innodb_max_dirty_pages_pct = 0`); err != nil {
+		return err
+	}
+	defer func() {
+		_, e := db.ExecContext(context.WithoutCancel(ctx), `SET GLOBAL innodb_max_dirty_pages_pct = 90`)
+		err = errors.Join(err, e)
+	}()
+	deadline := time.Now().Add(2 * time.Minute)
+	ticker := time.NewTicker(100 * time.Millisecond)
+	defer ticker.Stop()
+	for time.Now().Before(deadline) {
+		var dirty int
+		if err := db.QueryRowContext(ctx, `SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'INNODB_BUFFER_POOL_PAGES_DIRTY'`).Scan(&dirty); err != nil {
+			return err
+		}
+		if dirty < 500 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ticker.C:
+		}
+	}
+	return nil
+}
+
+// finish weighs the processes and proves the books.
+func (b *bench) finish(ctx context.Context) error {
+	b.result.Memory = map[string]float64{}
+	for name, pid := range b.stack.pids() {
+		mb, err := residentMB(pid)
+		if err != nil {
+			return fmt.Errorf("weigh %s: %w", name, err)
+		}
+		b.result.Memory[name] = mb
+	}
+	b.say("auditing")
+	begin := time.Now()
+	report, err := audit.Run(ctx, audit.Config{
+		Order: b.stack.dsns[orderProcess], Payment: b.stack.dsns[paymentProcess], Bill: b.stack.dsns[billProcess],
+	})
+	b.result.Audit, b.result.AuditFor = report, time.Since(begin)
+	return err
+}

@@ -1,0 +1,316 @@
+package bench
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// The figures that must hold, from the project's requirements.
+const (
+	wantFloorRatio   = 0.4
+	wantTailRatio    = 8.0
+	wantFilledRatio  = 0.9
+	wantDevstackMB   = 300.0
+	wantHealthyAfter = 5 * time.Second
+)
+
+// Check is one figure that must hold.
+type Check struct {
+	Name string
+	// Holds tells whether it does; Figure is the true value with what is wanted.
+	Holds  bool
+	Figure string
+	// Correctness says that a miss is an error or wrong books, not a slow machine.
+	Correctness bool
+}
+
+// Errors counts the failed purchases of all rounds and the yardsticks' failed transactions.
+func (r Result) Errors() int {
+	n := 0
+	for _, round := range r.rounds() {
+		for _, count := range round.Errors {
+			n += count
+		}
+	}
+	for _, y := range slices.Concat(r.Floor, r.Limit, r.Fill.Floor) {
+		n += y.Errors
+	}
+	return n
+}
+
+func (r Result) rounds() []Round {
+	all := slices.Concat(r.Stack, r.Sweep, r.Fill.Stack)
+	if r.REST != nil {
+		all = append(all, *r.REST)
+	}
+	return all
+}
+
+// FloorRatio is the median, over the rounds, of the stack's purchases/s to those of the floor measured right before it.
+func (r Result) FloorRatio() Spread { return ratios(r.Stack, r.Floor) }
+
+func ratios(rounds []Round, yardsticks []Yardstick) Spread {
+	var out []float64
+	for i := range min(len(rounds), len(yardsticks)) {
+		if y := yardsticks[i].PerSecond(); y > 0 {
+			out = append(out, rounds[i].PerSecond()/y)
+		}
+	}
+	return SpreadOf(out)
+}
+
+func roundsPerSecond(rounds []Round) Spread {
+	var out []float64
+	for _, r := range rounds {
+		out = append(out, r.PerSecond())
+	}
+	return SpreadOf(out)
+}
+
+func yardsticksPerSecond(ys []Yardstick) Spread {
+	var out []float64
+	for _, y := range ys {
+		out = append(out, y.PerSecond())
+	}
+	return SpreadOf(out)
+}
+
+// CommitTail is the median, over the rounds, of p99 to p50 of DoCommitPayment.
+func (r Result) CommitTail() Spread {
+	var out []float64
+	for _, round := range r.Stack {
+		if q := round.Steps[stepCommit]; q.P50 > 0 {
+			out = append(out, float64(q.P99)/float64(q.P50))
+		}
+	}
+	return SpreadOf(out)
+}
+
+// Checks compares the figures with what must hold; figures that were not measured are left out.
+func (r Result) Checks() []Check {
+	checks := []Check{{Name: "no errors", Holds: r.Errors() == 0, Figure: fmt.Sprintf("%d errors", r.Errors()), Correctness: true}}
+	if len(r.Stack) == 0 {
+		return checks
+	}
+	n := len(r.Audit.Findings)
+	checks = append(checks, Check{Name: "clean audit", Holds: n == 0 && r.Audit.Checks > 0, Correctness: true,
+		Figure: fmt.Sprintf("%d findings in %d checks over %d orders", n, r.Audit.Checks, r.Audit.Orders)})
+	floor, tail := r.FloorRatio(), r.CommitTail()
+	checks = append(checks,
+		Check{Name: "share of the floor", Holds: floor.Median >= wantFloorRatio, Figure: fmt.Sprintf("%.3f, at least %.1f", floor.Median, wantFloorRatio)},
+		Check{Name: "p99 of DoCommitPayment", Holds: tail.Median <= wantTailRatio, Figure: fmt.Sprintf("%.1f × p50, at most %.0f ×", tail.Median, wantTailRatio)})
+	if len(r.Fill.Stack) > 0 {
+		filled := roundsPerSecond(r.Fill.Stack).Median / roundsPerSecond(r.Stack).Median
+		checks = append(checks, Check{Name: fmt.Sprintf("with %d orders stored", r.Fill.Orders), Holds: filled >= wantFilledRatio,
+			Figure: fmt.Sprintf("%.3f of the purchases/s without, at least %.1f", filled, wantFilledRatio)})
+	}
+	slowest := time.Duration(0)
+	for _, d := range r.Health {
+		slowest = max(slowest, d)
+	}
+	checks = append(checks, Check{Name: "each service healthy", Holds: slowest <= wantHealthyAfter, Figure: fmt.Sprintf("%.2f s after its start, at most %s", slowest.Seconds(), wantHealthyAfter)})
+	if d := r.Devstack; d != nil {
+		first := max(d.Healthy, d.Again)
+		checks = append(checks,
+			Check{Name: "development stack healthy", Holds: first <= wantHealthyAfter, Figure: fmt.Sprintf("%.2f s after its start, at most %s", first.Seconds(), wantHealthyAfter)},
+			Check{Name: "memory of the development stack", Holds: d.ResidentMB <= wantDevstackMB, Figure: fmt.Sprintf("%.0f MB without MariaDB, at most %.0f MB", d.ResidentMB, wantDevstackMB)})
+	}
+	return checks
+}
+
+// Wrong reports whether purchases failed or the books are wrong: no figure counts then.
+func (r Result) Wrong() bool {
+	return slices.ContainsFunc(r.Checks(), func(c Check) bool { return c.Correctness && !c.Holds })
+}
+
+// Write prints the result for people.
+func (r Result) Write(to io.Writer) error {
+	w := &printer{w: tabwriter.NewWriter(to, 0, 0, 2, ' ', tabwriter.AlignRight)}
+	r.writeMachine(w)
+	r.writeThroughput(w)
+	if len(r.Stack) > 0 {
+		r.writeSteps(w)
+		r.writeCost(w)
+		r.writeMemory(w)
+	}
+	r.writeVerdict(w)
+	return w.flush()
+}
+
+// printer keeps the first error of many prints.
+type printer struct {
+	w   *tabwriter.Writer
+	err error
+}
+
+func (p *printer) line(format string, args ...any) {
+	if p.err == nil {
+		_, p.err = fmt.Fprintf(p.w, format+"\n", args...)
+	}
+}
+
+// block ends a table and names the next.
+func (p *printer) block(title string) {
+	if p.err == nil {
+		p.err = p.w.Flush()
+	}
+	p.line("\n%s", title)
+}
+
+func (p *printer) flush() error {
+	if p.err == nil {
+		p.err = p.w.Flush()
+	}
+	return p.err
+}
+
+func (r Result) writeMachine(w *printer) {
+	m := r.Machine
+	w.block("machine")
+	w.line("  %s, %d cores, %.0f MB; %s; %s", m.Processor, m.Cores, m.MemoryMB, m.System, m.Go)
+	w.line("  MariaDB %s", m.Database)
+	w.line("  durable write of 4 KiB: p50 %s, p99 %s", ms(m.Flush.P50), ms(m.Flush.P99))
+	w.line("  load generator, services, broker and database share these cores")
+}
+
+func (r Result) writeThroughput(w *printer) {
+	o := r.Options
+	w.block(fmt.Sprintf("purchases/s at %d buyers, median of %d rounds of %s (lowest – highest)", o.Buyers, o.Rounds, o.Duration))
+	floor, limit := yardsticksPerSecond(r.Floor), yardsticksPerSecond(r.Limit)
+	w.line("floor (8 durable transactions, no RPC)\t%s\t\t", spread(floor))
+	w.line("limit (each behind a bare gRPC call)\t%s\t%.3f of the floor\t", spread(limit), quotient(limit.Median, floor.Median))
+	if len(r.Stack) == 0 {
+		return
+	}
+	stack := roundsPerSecond(r.Stack)
+	ratio := r.FloorRatio()
+	w.line("stack\t%s\t%.3f of the floor (%.3f – %.3f)\t%.3f of the limit", spread(stack), ratio.Median, ratio.Min, ratio.Max, quotient(stack.Median, limit.Median))
+	if r.REST != nil {
+		w.line("stack, payer over REST\t%.1f\t%.3f of the stack\t", r.REST.PerSecond(), quotient(r.REST.PerSecond(), stack.Median))
+	}
+	if len(r.Fill.Stack) > 0 {
+		filled, ground := roundsPerSecond(r.Fill.Stack), yardsticksPerSecond(r.Fill.Floor)
+		w.line("stack, %d orders stored\t%s\t%.3f of the stack\t", r.Fill.Orders, spread(filled), quotient(filled.Median, stack.Median))
+		w.line("floor on that server\t%s\t%.3f of the floor\t", spread(ground), quotient(ground.Median, floor.Median))
+		w.line("  the fill took %.0f s; the database has %.0f MB", r.Fill.Took.Seconds(), r.Fill.Megabytes)
+	}
+	if len(r.Sweep) > 0 {
+		w.block("by buyers\npurchases/s\tDoCommitPayment p50\tp99\twhole purchase p50\tp99\tbuyers\t")
+		for _, s := range r.Sweep {
+			c := s.Steps[stepCommit]
+			w.line("%.1f\t%s\t%s\t%s\t%s\t%d\t", s.PerSecond(), ms(c.P50), ms(c.P99), ms(s.Total.P50), ms(s.Total.P99), s.Buyers)
+		}
+	}
+}
+
+// middle is the round of the median throughput.
+func (r Result) middle() Round {
+	sorted := slices.SortedFunc(slices.Values(r.Stack), func(a, b Round) int {
+		return int(a.PerSecond()*1000) - int(b.PerSecond()*1000)
+	})
+	return sorted[(len(sorted)-1)/2]
+}
+
+func (r Result) writeSteps(w *printer) {
+	m := r.middle()
+	w.block(fmt.Sprintf("calls of a purchase at %d buyers, the median round: %d purchases, %d confirmations repeated because they overtook the payment's event\np50\tp95\tp99\tmax\tms\t",
+		m.Buyers, m.Purchases, m.Early))
+	for s := range stepCount {
+		q := m.Steps[s]
+		w.line("%s\t%s\t%s\t%s\t%s\t", bare(q.P50), bare(q.P95), bare(q.P99), bare(q.Max), s)
+	}
+	w.line("%s\t%s\t%s\t%s\t%s\t", bare(m.Total.P50), bare(m.Total.P95), bare(m.Total.P99), bare(m.Total.Max), "whole purchase")
+	w.block(fmt.Sprintf("the last loan was active %s after the last call; this time is part of the throughput", ms(m.Drain)))
+}
+
+func (r Result) writeCost(w *printer) {
+	m := r.middle()
+	if m.Purchases == 0 {
+		return
+	}
+	each := float64(m.Purchases)
+	w.block("processor time per purchase, ms")
+	total := time.Duration(0)
+	for _, name := range slices.SortedFunc(maps.Keys(m.Used.cpu), func(a, b string) int { return int(m.Used.cpu[b] - m.Used.cpu[a]) }) {
+		total += m.Used.cpu[name]
+		label := name
+		if name == "bench" {
+			label = "load generator"
+		}
+		w.line("%.2f\t%s\t", m.Used.cpu[name].Seconds()*1000/each, label)
+	}
+	w.line("%.2f\t%s\t", total.Seconds()*1000/each, "all")
+	calls := 0.0
+	for _, n := range m.Used.calls {
+		calls += n
+	}
+	w.block(fmt.Sprintf("per purchase: %.2f durable transactions, %.2f flushes of the log, %.2f RPCs", float64(m.Used.commits)/each, float64(m.Used.flushes)/each, calls/each))
+	for _, key := range slices.Sorted(maps.Keys(m.Used.calls)) {
+		w.line("%.2f\t%s\t", m.Used.calls[key]/each, key)
+	}
+}
+
+func (r Result) writeMemory(w *printer) {
+	w.block("memory after the load, MB resident")
+	for _, name := range slices.Sorted(maps.Keys(r.Memory)) {
+		healthy := ""
+		if d, ok := r.Health[name]; ok {
+			healthy = fmt.Sprintf("healthy %.2f s after its start", d.Seconds())
+		}
+		w.line("%.0f\t%s\t%s\t", r.Memory[name], name, healthy)
+	}
+	if d := r.Devstack; d != nil {
+		w.line("%.0f\t%s\t%s\t", d.ResidentMB, "development stack", fmt.Sprintf("healthy %.2f s after its first start, %.2f s after its second", d.Healthy.Seconds(), d.Again.Seconds()))
+	}
+}
+
+// errorsShown bounds the list of different errors.
+const errorsShown = 10
+
+func (r Result) writeVerdict(w *printer) {
+	counts := map[string]int{}
+	for _, round := range r.rounds() {
+		for text, n := range round.Errors {
+			counts[text] += n
+		}
+	}
+	if len(counts) > 0 {
+		w.block("errors")
+		texts := slices.SortedFunc(maps.Keys(counts), func(a, b string) int { return counts[b] - counts[a] })
+		for _, text := range texts[:min(len(texts), errorsShown)] {
+			w.line("  %d × %s", counts[text], strings.ReplaceAll(text, "\n", " "))
+		}
+	}
+	if len(r.Stack) > 0 {
+		w.block(fmt.Sprintf("audit: %d checks, %d orders compared, %d findings, %.1f s", r.Audit.Checks, r.Audit.Orders, len(r.Audit.Findings), r.AuditFor.Seconds()))
+		for _, f := range r.Audit.Findings[:min(len(r.Audit.Findings), errorsShown)] {
+			w.line("  %s.%s %s: %s", f.Service, f.Check, f.ID, f.Text)
+		}
+	}
+	w.block("what must hold")
+	for _, c := range r.Checks() {
+		verdict := "PASS"
+		if !c.Holds {
+			verdict = "MISS"
+		}
+		w.line("  %s  %s: %s", verdict, c.Name, c.Figure)
+	}
+}
+
+func quotient(a, b float64) float64 {
+	if b == 0 {
+		return 0
+	}
+	return a / b
+}
+
+func spread(s Spread) string { return fmt.Sprintf("%.1f (%.1f – %.1f)", s.Median, s.Min, s.Max) }
+
+func ms(d time.Duration) string { return bare(d) + " ms" }
+
+func bare(d time.Duration) string { return fmt.Sprintf("%.2f", float64(d)/float64(time.Millisecond)) }

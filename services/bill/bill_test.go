@@ -1,0 +1,274 @@
+package bill_test
+
+import (
+	"context"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+	"go.uber.org/zap"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/test/bufconn"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	billv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/bill/v1"
+	commonv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/common/v1"
+	orderv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/order/v1"
+
+	"github.com/creditpay/creditpay/pkg/audit"
+	"github.com/creditpay/creditpay/pkg/caller"
+	"github.com/creditpay/creditpay/pkg/clock"
+	"github.com/creditpay/creditpay/pkg/errs"
+	"github.com/creditpay/creditpay/pkg/ids"
+	"github.com/creditpay/creditpay/pkg/localbroker"
+	"github.com/creditpay/creditpay/pkg/mysqlx"
+	"github.com/creditpay/creditpay/pkg/rpckit"
+	"github.com/creditpay/creditpay/pkg/spine"
+	"github.com/creditpay/creditpay/pkg/testkit"
+
+	"github.com/creditpay/creditpay/services/bill"
+)
+
+func TestMain(m *testing.M) { testkit.Main(m) }
+
+// kindIsToken takes the token for the kind of the caller.
+type kindIsToken struct{}
+
+func (kindIsToken) Verify(token string, _ time.Time) (caller.Caller, error) {
+	kind, ok := caller.ParseKind(token)
+	if !ok {
+		return caller.Caller{}, errs.TokenInvalid.New("no such kind")
+	}
+	return caller.Caller{Kind: kind, Name: "test"}, nil
+}
+
+// tokenOf is always the same token.
+type tokenOf string
+
+func (t tokenOf) Token(context.Context) (string, error) { return string(t), nil }
+
+// bed is the whole service behind its door.
+type bed struct {
+	service *bill.Service
+	dsn     string
+	broker  string
+	ids     *ids.Generator
+	dial    func(kind caller.Kind) *grpc.ClientConn
+}
+
+func newBed(t *testing.T) *bed {
+	t.Helper()
+	b := &bed{dsn: testkit.Database(t), ids: ids.NewGenerator(clock.System())}
+	b.broker = testkit.Broker(t, localbroker.Topic{Name: "creditpay.order.events.v1", Partitions: 1})
+	cfg := bill.Config{
+		Config:       spine.Config{DSN: b.dsn, DBConns: 8, Brokers: []string{b.broker}, KafkaPartitions: 1, KafkaReplicas: 1, Migrate: true},
+		SeedProducts: true, ProductRefresh: time.Second, PlanCacheSize: 10,
+	}
+	var err error
+	b.service, err = bill.New(t.Context(), cfg, bill.Deps{Spine: spine.Deps{Log: zap.NewNop(), Clock: clock.System(), IDs: b.ids, Owner: "test"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	options, err := rpckit.ServerOptions(rpckit.Config{Verifier: kindIsToken{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, wire := grpc.NewServer(options...), bufconn.Listen(1<<20)
+	b.service.Register(rpckit.Registrar(server))
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 2)
+	go func() { ended <- server.Serve(wire) }()
+	go func() { ended <- b.service.Run(ctx) }()
+	t.Cleanup(func() {
+		server.GracefulStop()
+		stop()
+		for range 2 {
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+		}
+		if err := b.service.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	b.dial = func(kind caller.Kind) *grpc.ClientConn {
+		conn, err := rpckit.Dial("passthrough:///bill", rpckit.ClientConfig{
+			TokenSource: tokenOf(kind.String()), Transport: rpckit.Plaintext,
+			Dialer: func(ctx context.Context, _ string) (net.Conn, error) { return wire.DialContext(ctx) },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		return conn
+	}
+	return b
+}
+
+func rp(minor int64) *commonv1.Money {
+	return &commonv1.Money{AmountMinor: minor, CurrencyCode: "IDR"}
+}
+
+// send puts an event on the order service's topic.
+func (b *bed) send(t *testing.T, at time.Time, message proto.Message) {
+	t.Helper()
+	payload, err := anypb.New(message)
+	if err != nil {
+		t.Fatal(err)
+	}
+	value, err := proto.Marshal(&commonv1.EventEnvelope{
+		EventId: ids.Format(ids.Event, b.ids.New()), OccurredTime: timestamppb.New(at), Key: "k", Payload: payload,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &kafka.Writer{Addr: kafka.TCP(b.broker), Topic: "creditpay.order.events.v1", BatchTimeout: time.Millisecond}
+	defer func() { _ = w.Close() }()
+	if err := w.WriteMessages(t.Context(), kafka.Message{Key: []byte("k"), Value: value}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAPurchaseFromQuoteToDebtOverTheWire(t *testing.T) {
+	t.Parallel()
+	b := newBed(t)
+	ctx := t.Context()
+	admin, internal := billv1.NewBillAdminServiceClient(b.dial(caller.Admin)), billv1.NewBillInternalServiceClient(b.dial(caller.Service))
+	opened, err := admin.OpenCreditAccount(ctx, &billv1.OpenCreditAccountRequest{RequestId: "request-1", UserId: "u1", Limit: rp(1_000_000), Reason: "new"})
+	if err != nil || opened.GetAccount().GetSummary().GetAvailable().GetAmountMinor() != 1_000_000 {
+		t.Fatal(opened, err)
+	}
+	order, commit := ids.Format(ids.Order, b.ids.New()), ids.Format(ids.Commit, b.ids.New())
+	orders := []*billv1.FinancedOrder{{OrderId: order, Amount: rp(300_000), MerchantId: "shop-1"}}
+	quote, err := internal.QuotePlans(ctx, &billv1.QuotePlansRequest{UserId: "u1", Business: "marketplace", Orders: orders, TenorMonths: 3})
+	if err != nil || !quote.GetAllowed() || len(quote.GetOffers()) != 1 {
+		t.Fatal(quote, err)
+	}
+	plan := quote.GetOffers()[0].GetTotal()
+	reserve := &billv1.ReserveCreditRequest{
+		CommitId: commit, UserId: "u1", Business: "marketplace", Orders: orders,
+		ProductCode: plan.GetProductCode(), ProductVersion: plan.GetProductVersion(), TenorMonths: plan.GetTenorMonths(),
+	}
+	reserved, err := internal.ReserveCredit(ctx, reserve)
+	if err != nil || len(reserved.GetLoans()) != 1 || reserved.GetLoans()[0].GetOrderId() != order {
+		t.Fatal(reserved, err)
+	}
+	at := time.Now()
+	b.send(t, at, &orderv1.OrderConfirmed{Order: &orderv1.OrderRef{OrderId: order}})
+	var got *billv1.BatchGetLoansResponse
+	testkit.Eventually(t, 20*time.Second, func() bool {
+		got, err = internal.BatchGetLoans(ctx, &billv1.BatchGetLoansRequest{OrderIds: []string{order}})
+		return err == nil && got.GetLoans()[0].GetState() == billv1.LoanState_LOAN_STATE_ACTIVE
+	})
+	loan := got.GetLoans()[0]
+	if loan.GetOutstandingPrincipal().GetAmountMinor() != 300_000 || loan.GetPlan().GetTotal().GetAmountMinor() != plan.GetTotal().GetAmountMinor() || len(got.GetTimeline()) != 2 {
+		t.Errorf("loan: %v", got)
+	}
+	account, err := admin.GetCreditAccount(ctx, &billv1.GetCreditAccountRequest{UserId: "u1"})
+	if s := account.GetAccount().GetSummary(); err != nil || s.GetUsed().GetAmountMinor() != 300_000 || s.GetHeld().GetAmountMinor() != 0 {
+		t.Errorf("account: %v, %v", account, err)
+	}
+	if _, err := internal.ReleaseCredit(ctx, &billv1.ReleaseCreditRequest{CommitId: commit}); !errs.Is(err, errs.LoanStateInvalid) {
+		t.Errorf("release of a debt: %v", err)
+	}
+	b.auditBooks(t)
+}
+
+// auditBooks waits for the events to be sent and fails for every finding.
+func (b *bed) auditBooks(t *testing.T) {
+	t.Helper()
+	db, err := mysqlx.Open(b.dsn, mysqlx.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	testkit.Eventually(t, 20*time.Second, func() bool {
+		var waiting int
+		return db.QueryRowContext(t.Context(), `SELECT COUNT(*) FROM outbox WHERE published = 0`).Scan(&waiting) == nil && waiting == 0
+	})
+	found, err := audit.Run(t.Context(), db, bill.Name, time.Now(), append(bill.Audit(), audit.Mechanism()...))
+	if err != nil || len(found) != 0 {
+		t.Errorf("audit: %v, %v", found, err)
+	}
+}
+
+func TestTheDoorSaysWhatIsWrongAndWhatIsLater(t *testing.T) {
+	t.Parallel()
+	b := newBed(t)
+	ctx := t.Context()
+	spm, service, admin := b.dial(caller.SPM), b.dial(caller.Service), b.dial(caller.Admin)
+	internal := billv1.NewBillInternalServiceClient(service)
+	info, err := billv1.NewBillServiceClient(spm).QueryUserInstalmentInfo(ctx, &billv1.QueryUserInstalmentInfoRequest{UserId: "u1", Amount: rp(100_000), Business: "marketplace"})
+	if err != nil || info.GetAllowed() || info.GetReason() != commonv1.ErrorReason_ERROR_REASON_ACCOUNT_NOT_FOUND || info.GetCredit() != nil || len(info.GetPlans()) != 4 {
+		t.Errorf("a user without account: %v, %v", info, err)
+	}
+	page, err := billv1.NewBillAdminServiceClient(admin).ListProducts(ctx, &billv1.ListProductsRequest{PageSize: 1})
+	if err != nil || len(page.GetProducts()) != 1 || page.GetNextPageToken() == "" {
+		t.Fatal(page, err)
+	}
+	page, err = billv1.NewBillAdminServiceClient(admin).ListProducts(ctx, &billv1.ListProductsRequest{PageToken: page.GetNextPageToken()})
+	if err != nil || len(page.GetProducts()) != 1 || page.GetProducts()[0].GetTenors()[0].GetRatePpm() != 20_000 || page.GetNextPageToken() != "" {
+		t.Error(page, err)
+	}
+	for name, c := range map[string]struct {
+		call func() error
+		want errs.Reason
+	}{
+		"malformed commit id": {func() error {
+			_, err := internal.ReleaseCredit(ctx, &billv1.ReleaseCreditRequest{CommitId: "ord_1"})
+			return err
+		}, errs.InvalidArgument},
+		"malformed order id": {func() error {
+			_, err := internal.BatchGetLoans(ctx, &billv1.BatchGetLoansRequest{OrderIds: []string{"x"}})
+			return err
+		}, errs.InvalidArgument},
+		"unknown currency": {func() error {
+			_, err := billv1.NewBillServiceClient(spm).QueryUserInstalmentInfo(ctx, &billv1.QueryUserInstalmentInfoRequest{
+				UserId: "u1", Amount: &commonv1.Money{AmountMinor: 1, CurrencyCode: "ZZZ"}, Business: "marketplace"})
+			return err
+		}, errs.InvalidArgument},
+		"page token of nobody": {func() error {
+			_, err := billv1.NewBillAdminServiceClient(admin).ListProducts(ctx, &billv1.ListProductsRequest{PageToken: "!"})
+			return err
+		}, errs.PageTokenInvalid},
+		"account of nobody": {func() error {
+			_, err := billv1.NewBillAdminServiceClient(admin).GetCreditAccount(ctx, &billv1.GetCreditAccountRequest{UserId: "nobody"})
+			return err
+		}, errs.AccountNotFound},
+		"later work": {func() error {
+			_, err := internal.AdjustForRefund(ctx, &billv1.AdjustForRefundRequest{RefundId: "rfd_1", OrderId: "ord_1", Amount: rp(1)})
+			return err
+		}, errs.NotYetAvailable},
+		"not for the marketplace": {func() error {
+			_, err := billv1.NewBillInternalServiceClient(spm).ReleaseCredit(ctx, &billv1.ReleaseCreditRequest{CommitId: "cmt_1"})
+			return err
+		}, errs.CallerNotAllowed},
+	} {
+		if err := c.call(); !errs.Is(err, c.want) {
+			t.Errorf("%s: %v, want %s", name, err, c.want.Name())
+		}
+	}
+}
+
+func TestConfigThatCannotWorkIsRefused(t *testing.T) {
+	t.Parallel()
+	good := bill.Config{Config: spine.Config{DSN: "x", Brokers: []string{"y"}}, ProductRefresh: time.Second, PlanCacheSize: 1}
+	if err := good.Validate(); err != nil {
+		t.Error(err)
+	}
+	for name, change := range map[string]func(*bill.Config){
+		"no database":      func(c *bill.Config) { c.DSN = "" },
+		"no broker":        func(c *bill.Config) { c.Brokers = nil },
+		"negative refresh": func(c *bill.Config) { c.ProductRefresh = -1 },
+		"endless cache":    func(c *bill.Config) { c.PlanCacheSize = 1 << 30 },
+	} {
+		c := good
+		change(&c)
+		if err := c.Validate(); err == nil {
+			t.Errorf("%s is accepted", name)
+		}
+	}
+}
