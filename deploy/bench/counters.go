@@ -17,7 +17,7 @@ type counters struct {
 	// commits of transactions that wrote, of the whole server: InnoDB's trx_rw_commits. It counts autocommitted writes too, and
 	// neither reads nor transactions that changed nothing.
 	commits int64
-	// flushes of the log to disk: group commit lets many transactions share one.
+	// flushes of files to disk, mostly of the log: group commit lets many transactions share one.
 	flushes int64
 }
 
@@ -39,7 +39,7 @@ func (s *stack) counters(ctx context.Context) (counters, error) {
 	}
 	err := s.admin.QueryRowContext(ctx, `SELECT
 		(SELECT COUNT FROM information_schema.INNODB_METRICS WHERE NAME = 'trx_rw_commits'),
-		(SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'INNODB_OS_LOG_FSYNCS')`).Scan(&c.commits, &c.flushes)
+		(SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'INNODB_DATA_FSYNCS')`).Scan(&c.commits, &c.flushes)
 	if err != nil {
 		return c, fmt.Errorf("read the database's counters: %w", err)
 	}

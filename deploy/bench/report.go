@@ -249,7 +249,7 @@ func (r Result) writeCost(w *printer) {
 	for _, n := range m.Used.calls {
 		calls += n
 	}
-	w.block(fmt.Sprintf("per purchase: %.2f durable transactions, %.2f flushes of the log, %.2f RPCs", float64(m.Used.commits)/each, float64(m.Used.flushes)/each, calls/each))
+	w.block(fmt.Sprintf("per purchase: %.2f durable transactions, %.2f flushes to disk, %.2f RPCs", float64(m.Used.commits)/each, float64(m.Used.flushes)/each, calls/each))
 	for _, key := range slices.Sorted(maps.Keys(m.Used.calls)) {
 		w.line("%.2f\t%s\t", m.Used.calls[key]/each, key)
 	}

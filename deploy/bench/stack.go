@@ -28,12 +28,17 @@ const (
 	orderProcess   = "order"
 	paymentProcess = "payment"
 	billProcess    = "bill"
+	refundProcess  = "refund"
 	gatewayProcess = "gateway"
 	brokerProcess  = "broker"
 	limitProcess   = "limit"
 )
 
 func servicesWithSchema() []string { return []string{orderProcess, paymentProcess, billProcess} }
+
+// suite is every process that is built from the services module, in the order of their starts. Refund takes no part in a purchase
+// but the gateway is ready only when it is there.
+func suite() []string { return append(servicesWithSchema(), refundProcess, gatewayProcess) }
 
 func schemaOf(service string) string { return "creditpay_" + service }
 
@@ -61,7 +66,7 @@ func buildServices(ctx context.Context, bin string) error {
 		return fmt.Errorf("build the services: %w", err)
 	}
 	args := []string{"build", "-o", bin + string(filepath.Separator)}
-	for _, name := range append(servicesWithSchema(), gatewayProcess) {
+	for _, name := range suite() {
 		args = append(args, servicesModule+"/"+name+"/cmd/"+name)
 	}
 	if out, err := exec.CommandContext(ctx, "go", args...).CombinedOutput(); err != nil {
@@ -147,7 +152,7 @@ func (s *stack) startServices(ctx context.Context, free *ports) error {
 	if err := s.startBroker(ctx, free); err != nil {
 		return err
 	}
-	for _, name := range append(servicesWithSchema(), gatewayProcess) {
+	for _, name := range suite() {
 		var err1, err2 error
 		s.grpcAddr[name], err1 = free.addr()
 		s.httpAddr[name], err2 = free.addr()
@@ -156,7 +161,7 @@ func (s *stack) startServices(ctx context.Context, free *ports) error {
 		}
 	}
 	// One after the other, so that each start is timed on a quiet machine.
-	for _, name := range append(servicesWithSchema(), gatewayProcess) {
+	for _, name := range suite() {
 		p, err := s.start(name, filepath.Join(s.bin, name), nil, s.environment(name))
 		if err != nil {
 			return err
@@ -236,6 +241,8 @@ func (s *stack) environment(name string) map[string]string {
 		"CREDITPAY_ORDER_ADDR":             s.grpcAddr[orderProcess],
 		"CREDITPAY_PAYMENT_ADDR":           s.grpcAddr[paymentProcess],
 		"CREDITPAY_BILL_ADDR":              s.grpcAddr[billProcess],
+		"CREDITPAY_REFUND_ADDR":            s.grpcAddr[refundProcess],
+		"CREDITPAY_CASHIER_URL":            "http://" + s.httpAddr[gatewayProcess] + "/pay",
 	}
 	if dsn := s.dsns[name]; dsn != "" {
 		env["CREDITPAY_MYSQL_DSN"] = dsn

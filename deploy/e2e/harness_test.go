@@ -191,9 +191,14 @@ func (s *stack) now(t testing.TB) time.Time {
 // advance moves the stack's clock.
 func (s *stack) advance(t testing.TB, d time.Duration) {
 	t.Helper()
-	if _, err := opsv1.NewOpsServiceClient(s.conn).AdvanceClock(s.admin(t), &opsv1.AdvanceClockRequest{Duration: durationpb.New(d)}); err != nil {
+	if err := s.tryAdvance(s.admin(t), d); err != nil {
 		t.Fatalf("advance the clock by %s: %v", d, err)
 	}
+}
+
+func (s *stack) tryAdvance(ctx context.Context, d time.Duration) error {
+	_, err := opsv1.NewOpsServiceClient(s.conn).AdvanceClock(ctx, &opsv1.AdvanceClockRequest{Duration: durationpb.New(d)})
+	return told(err)
 }
 
 func (s *stack) auditConfig() (audit.Config, error) {

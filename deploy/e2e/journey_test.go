@@ -28,6 +28,16 @@ func undated(p *commonv1.Plan) *commonv1.Plan {
 	return c
 }
 
+// sameFigures reports whether a result page shows the quote's figures. The sum of several loans may leave the effective annual rate
+// out (0: not computed); when it stands there, it is the quote's.
+func sameFigures(shown, quoted *commonv1.Plan) bool {
+	a, b := undated(shown), undated(quoted)
+	if a.GetEffectiveAnnualRatePpm() == 0 {
+		b.EffectiveAnnualRatePpm = 0
+	}
+	return proto.Equal(a, b)
+}
+
 // addsUp checks a plan's own sums.
 func addsUp(t *testing.T, p *commonv1.Plan) {
 	t.Helper()
@@ -68,6 +78,9 @@ func TestAPurchaseOnCreditRunsFromCheckoutToActiveLoan(t *testing.T) {
 	c := p.checkout(t, amount)
 	orderID := c.GetOrders()[0].GetOrderId()
 
+	if r := s.confirm(t, orderID); r[0].GetReason() != commonv1.ErrorReason_ERROR_REASON_ORDER_NOT_PAID || r[0].GetState() != orderv1.OrderState_ORDER_STATE_CREATED {
+		t.Errorf("an unpaid order is confirmed: %v", r)
+	}
 	offered := p.looks(t, c, amount)
 	q := p.quote(t, c.GetCheckoutId())
 	if !proto.Equal(q.GetPlan(), offered) {
@@ -177,7 +190,7 @@ func (p *payer) commitsAndAsks(t *testing.T, c *orderv1.Checkout, q *paymentv1.Q
 	}
 	r := p.result(t, c.GetCheckoutId())
 	if r.GetState() != orderv1.CheckoutState_CHECKOUT_STATE_PAID || r.GetPaidAmount().GetAmountMinor() != amount || r.GetNextDueDate() != "" ||
-		r.GetRedirectUrl() != "https://shop.example/thanks" || !proto.Equal(undated(r.GetPlan()), undated(q.GetPlan())) {
+		r.GetRedirectUrl() != "https://shop.example/thanks" || !sameFigures(r.GetPlan(), q.GetPlan()) {
 		t.Errorf("QueryCheckoutResult: %v", r)
 	}
 }
@@ -315,7 +328,7 @@ func TestACheckoutThatWasCancelledUnpaidCannotBePaid(t *testing.T) {
 	if r := p.result(t, c.GetCheckoutId()); r.GetState() != orderv1.CheckoutState_CHECKOUT_STATE_CANCELLED || r.GetPaidAmount().GetAmountMinor() != 0 {
 		t.Errorf("result page %v", r)
 	}
-	if r := s.confirm(t, c.GetOrders()[0].GetOrderId()); r[0].GetReason() != commonv1.ErrorReason_ERROR_REASON_ORDER_NOT_PAID {
+	if r := s.confirm(t, c.GetOrders()[0].GetOrderId()); r[0].GetReason() != commonv1.ErrorReason_ERROR_REASON_ORDER_STATE_INVALID {
 		t.Errorf("a cancelled order is confirmed: %v", r)
 	}
 	p.wantCredit(t, 1_000_000, 0, 0)

@@ -2,6 +2,7 @@ package inbox
 
 import (
 	"context"
+	"database/sql"
 	"time"
 
 	"github.com/segmentio/kafka-go"
@@ -61,7 +62,7 @@ func clip(s string, n int) string {
 	return s
 }
 
-const deadLetterColumns = `id, topic, event_id, message_key, type, error, attempts, payload, create_time, COALESCE(replay_time, '0001-01-01')`
+const deadLetterColumns = `id, topic, event_id, message_key, type, error, attempts, payload, create_time, replay_time`
 
 // ListDeadLetters reads dead letters, newest first, those below the given id (zero: from the newest).
 func ListDeadLetters(ctx context.Context, db *mysqlx.DB, below ids.ID, replayed Replayed, limit int) ([]DeadLetter, error) {
@@ -93,13 +94,12 @@ const (
 
 func scanDeadLetter(row mysqlx.Row) (DeadLetter, error) {
 	var d DeadLetter
-	err := row.Scan(&d.ID, &d.Topic, &d.EventID, &d.Key, &d.Type, &d.Error, &d.Attempts, &d.Payload, &d.CreateTime, &d.ReplayTime)
+	var replayed sql.NullTime
+	err := row.Scan(&d.ID, &d.Topic, &d.EventID, &d.Key, &d.Type, &d.Error, &d.Attempts, &d.Payload, &d.CreateTime, &replayed)
 	if mysqlx.NoRows(err) {
 		return d, errs.NotFound.New("no such dead letter")
 	}
-	if d.ReplayTime.Year() == 1 {
-		d.ReplayTime = time.Time{}
-	}
+	d.ReplayTime = replayed.Time
 	return d, mysqlx.Fault(err, "read a dead letter")
 }
 

@@ -90,6 +90,7 @@ func orDefault[N int | time.Duration](value, fallback N) N {
 
 func (c Config) dataDir() string  { return filepath.Join(c.Dir, "data") }
 func (c Config) newDir() string   { return filepath.Join(c.Dir, "data.new") }
+func (c Config) tmpDir() string   { return filepath.Join(c.Dir, "tmp") }
 func (c Config) lockPath() string { return filepath.Join(c.Dir, "lock") }
 func (c Config) errorLog() string { return filepath.Join(c.Dir, "error.log") }
 
@@ -101,6 +102,8 @@ func (c Config) commonFlags(dataDir string) []string {
 		"--basedir=" + c.Server.Prefix,
 		"--lc-messages-dir=" + c.Server.Share,
 		"--datadir=" + dataDir,
+		// Servers that share /tmp remove each other's #sql files when they start.
+		"--tmpdir=" + c.tmpDir(),
 		"--innodb-data-file-path=ibdata1:1M:autoextend",
 		"--innodb-autoextend-increment=1",
 	}

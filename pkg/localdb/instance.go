@@ -42,7 +42,7 @@ func Start(ctx context.Context, cfg Config) (*Instance, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
+	if err := os.MkdirAll(cfg.tmpDir(), 0o700); err != nil {
 		return nil, fmt.Errorf("localdb: create directory: %w", err)
 	}
 	lock, err := lockDir(ctx, cfg)

@@ -164,27 +164,27 @@ type Settlement struct {
 // (unknown order, other commit, other amount, an order left out) is errs.OrderStateInvalid: an operator must look.
 func (c Checkout) Settles(s Settlement) ([]Order, error) {
 	if s.PayTime.IsZero() || len(s.Orders) == 0 {
-		return nil, errs.OrderStateInvalid.New("the settlement of commit %s names no time or no orders", s.CommitID)
+		return nil, errs.OrderStateInvalid.New("the settlement of commit %s names no time or no orders", ids.Format(ids.Commit, s.CommitID))
 	}
 	var pays []Order
 	for _, p := range s.Orders {
 		o, ok := c.Order(p.OrderID)
 		switch {
 		case !ok:
-			return nil, errs.OrderStateInvalid.New("order %s is not of checkout %s", p.OrderID, c.ID)
+			return nil, errs.OrderStateInvalid.New("order %s is not of checkout %s", ids.Format(ids.Order, p.OrderID), ids.Format(ids.Checkout, c.ID))
 		case o.CommitID != s.CommitID:
-			return nil, errs.OrderStateInvalid.New("order %s does not belong to commit %s", o.ID, s.CommitID).With("state", o.State.String())
+			return nil, errs.OrderStateInvalid.New("order %s does not belong to commit %s", ids.Format(ids.Order, o.ID), ids.Format(ids.Commit, s.CommitID)).With("state", o.State.String())
 		case o.PaymentID != p.PaymentID || o.Amount != p.Amount:
-			return nil, errs.OrderStateInvalid.New("order %s asks for %s, another payment or amount came: %s", o.ID, o.Amount, p.Amount)
+			return nil, errs.OrderStateInvalid.New("order %s asks for %s, another payment or amount came: %s", ids.Format(ids.Order, o.ID), o.Amount, p.Amount)
 		case o.Settled():
 			continue
 		case o.State != OrderCommitting:
-			return nil, errs.OrderStateInvalid.New("order %s is %s and cannot become PAID", o.ID, o.State).With("state", o.State.String())
+			return nil, errs.OrderStateInvalid.New("order %s is %s and cannot become PAID", ids.Format(ids.Order, o.ID), o.State).With("state", o.State.String())
 		}
 		pays = append(pays, o)
 	}
 	if open := len(c.In(OrderCommitting)); len(pays) != open {
-		return nil, errs.OrderStateInvalid.New("commit %s pays %d of %d orders of checkout %s", s.CommitID, len(pays), open, c.ID)
+		return nil, errs.OrderStateInvalid.New("commit %s pays %d of %d orders of checkout %s", ids.Format(ids.Commit, s.CommitID), len(pays), open, ids.Format(ids.Checkout, c.ID))
 	}
 	return pays, nil
 }

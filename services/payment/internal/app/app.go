@@ -200,5 +200,9 @@ func (a *App) ownCheckout(ctx context.Context, checkoutID ids.ID, userID string)
 	if c.UserID != userID {
 		return Checkout{}, errs.NotFound.New("no such checkout")
 	}
+	if c.Open && !a.now().Before(c.ExpireTime) {
+		// The order service's timer comes a moment later; its BeginCommit goes by the time, too.
+		c.Open, c.Why = false, errs.CheckoutExpired.New("the checkout's time is over")
+	}
 	return c, nil
 }

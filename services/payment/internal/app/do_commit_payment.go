@@ -84,7 +84,7 @@ func (a *App) startCommit(ctx context.Context, userID, caller, requestID, pinDig
 		return domain.Commit{}, errs.QuoteNotFound.New("no plan was chosen for this checkout; call ConfirmPayChannel")
 	}
 	if err := quote.Usable(userID, quoteID, a.now()); err != nil {
-		return domain.Commit{}, err
+		return domain.Commit{}, a.whyUnusable(ctx, checkoutID, userID, err)
 	}
 	if err := a.verifyPin(ctx, pin, pinDigits); err != nil {
 		return domain.Commit{}, err
@@ -104,6 +104,22 @@ func (a *App) startCommit(ctx context.Context, userID, caller, requestID, pinDig
 		return domain.Commit{}, a.whyNoSecondCommit(ctx, checkoutID)
 	}
 	return commit, err
+}
+
+// whyUnusable tells why a quote cannot be used: what ended the checkout comes before what ended the quote, because a new quote
+// would not help. CheckCommitPayment looks in the same order.
+func (a *App) whyUnusable(ctx context.Context, checkoutID ids.ID, userID string, refusal error) error {
+	if errs.Is(refusal, errs.NotFound) {
+		return refusal
+	}
+	switch checkout, err := a.ownCheckout(ctx, checkoutID, userID); {
+	case err != nil:
+		return err
+	case !checkout.Open:
+		return checkout.Why
+	default:
+		return refusal
+	}
 }
 
 // whyNoSecondCommit tells what the checkout's other commit came to.
