@@ -222,24 +222,53 @@ func (b *bench) openYardsticks(ctx context.Context) (err error) {
 	return ctx.Err()
 }
 
-func (b *bench) floorRound(ctx context.Context) Yardstick {
-	y := measureYardstick(ctx, b.options.Buyers, b.options.Duration, b.writer.write)
-	b.say("floor: %.1f purchases/s", y.PerSecond())
-	return y
+func (b *bench) floorRound(ctx context.Context) (Yardstick, error) {
+	return b.yardstickRound(ctx, "floor", b.writer.write)
 }
 
-func (b *bench) limitRound(ctx context.Context) Yardstick {
-	y := measureYardstick(ctx, b.options.Buyers, b.options.Duration, b.limit.step)
-	b.say("limit: %.1f purchases/s", y.PerSecond())
-	return y
+func (b *bench) limitRound(ctx context.Context) (Yardstick, error) {
+	return b.yardstickRound(ctx, limitProcess, b.limit.step)
+}
+
+func (b *bench) yardstickRound(ctx context.Context, what string, step func(context.Context) error) (Yardstick, error) {
+	before, err := b.stack.cpuTimes()
+	if err != nil {
+		return Yardstick{}, err
+	}
+	y := measureYardstick(ctx, b.options.Buyers, b.options.Duration, step)
+	after, err := b.stack.cpuTimes()
+	if err != nil {
+		return Yardstick{}, err
+	}
+	y.CPU = map[string]time.Duration{}
+	for name := range after {
+		y.CPU[name] = after[name] - before[name]
+	}
+	b.say("%s: %.1f purchases/s", what, y.PerSecond())
+	return y, ctx.Err()
+}
+
+// yardsticks is one round of both.
+func (b *bench) yardsticks(ctx context.Context) error {
+	floor, err := b.floorRound(ctx)
+	if err != nil {
+		return err
+	}
+	limit, err := b.limitRound(ctx)
+	if err != nil {
+		return err
+	}
+	b.result.Floor, b.result.Limit = append(b.result.Floor, floor), append(b.result.Limit, limit)
+	return nil
 }
 
 func (b *bench) yardstickRounds(ctx context.Context) error {
 	for range b.options.Rounds {
-		b.result.Floor = append(b.result.Floor, b.floorRound(ctx))
-		b.result.Limit = append(b.result.Limit, b.limitRound(ctx))
+		if err := b.yardsticks(ctx); err != nil {
+			return err
+		}
 	}
-	return ctx.Err()
+	return nil
 }
 
 func (b *bench) measureStack(ctx context.Context) error {
@@ -262,8 +291,9 @@ func (b *bench) measureStack(ctx context.Context) error {
 		return err
 	}
 	for range b.options.Rounds {
-		b.result.Floor = append(b.result.Floor, b.floorRound(ctx))
-		b.result.Limit = append(b.result.Limit, b.limitRound(ctx))
+		if err := b.yardsticks(ctx); err != nil {
+			return err
+		}
 		r, err := b.stackRound(ctx, "stack", b.options.Buyers, b.options.Duration, grpc)
 		if err != nil {
 			return err
@@ -367,7 +397,11 @@ func (b *bench) filled(ctx context.Context, copied *template, grpc payer) error 
 		return err
 	}
 	for range b.options.Rounds {
-		f.Floor = append(f.Floor, b.floorRound(ctx))
+		floor, err := b.floorRound(ctx)
+		if err != nil {
+			return err
+		}
+		f.Floor = append(f.Floor, floor)
 		r, err := b.stackRound(ctx, "stack on the filled database", b.options.Buyers, b.options.Duration, grpc)
 		if err != nil {
 			return err
@@ -380,13 +414,20 @@ func (b *bench) filled(ctx context.Context, copied *template, grpc payer) error 
 // settlePages waits until the pages that the fill made dirty are written, at most two minutes: a database that has held its
 // orders for weeks is not still writing them.
 func settlePages(ctx context.Context, db *sql.DB) (err error) {
-	if _, err := db.ExecContext(ctx, `SET GLOBAL innodb_max_dirty_pages_pct = 0`); err != nil {
+	var usual, usualMax int
+	if err := db.QueryRowContext(ctx, `SELECT @@innodb_io_capacity, @@innodb_io_capacity_max`).Scan(&usual, &usualMax); err != nil {
 		return err
 	}
-	defer func() {
-		_, e := db.ExecContext(context.WithoutCancel(ctx), `SET GLOBAL innodb_max_dirty_pages_pct = 90`)
-		err = errors.Join(err, e)
-	}()
+	set := func(ctx context.Context, dirty, capacity, capacityMax int) error {
+		// The maximum first: the server refuses a capacity above it.
+		_, err := db.ExecContext(ctx, fmt.Sprintf(`SET GLOBAL innodb_io_capacity_max = %d, GLOBAL innodb_io_capacity = %d, GLOBAL innodb_io_capacity_max = %d,
+			GLOBAL innodb_max_dirty_pages_pct = %d`, max(capacityMax, usualMax), capacity, capacityMax, dirty))
+		return err
+	}
+	if err := set(ctx, 0, 20_000, 40_000); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, set(context.WithoutCancel(ctx), 90, usual, usualMax)) }()
 	deadline := time.Now().Add(2 * time.Minute)
 	ticker := time.NewTicker(100 * time.Millisecond)
 	defer ticker.Stop()

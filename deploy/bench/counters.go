@@ -22,14 +22,11 @@ type counters struct {
 }
 
 func (s *stack) counters(ctx context.Context) (counters, error) {
-	c := counters{cpu: map[string]time.Duration{}, calls: map[string]float64{}}
-	for name, pid := range s.pids() {
-		used, err := cpuTime(pid)
-		if err != nil {
-			return c, fmt.Errorf("read the processor time of %s: %w", name, err)
-		}
-		c.cpu[name] = used
+	cpu, err := s.cpuTimes()
+	if err != nil {
+		return counters{}, err
 	}
+	c := counters{cpu: cpu, calls: map[string]float64{}}
 	for _, name := range servicesWithSchema() {
 		text, err := get(ctx, "http://"+s.httpAddr[name]+"/metrics")
 		if err != nil {
@@ -37,13 +34,25 @@ func (s *stack) counters(ctx context.Context) (counters, error) {
 		}
 		addCalls(c.calls, name, text)
 	}
-	err := s.admin.QueryRowContext(ctx, `SELECT
+	err = s.admin.QueryRowContext(ctx, `SELECT
 		(SELECT COUNT FROM information_schema.INNODB_METRICS WHERE NAME = 'trx_rw_commits'),
 		(SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'INNODB_DATA_FSYNCS')`).Scan(&c.commits, &c.flushes)
 	if err != nil {
 		return c, fmt.Errorf("read the database's counters: %w", err)
 	}
 	return c, nil
+}
+
+func (s *stack) cpuTimes() (map[string]time.Duration, error) {
+	out := map[string]time.Duration{}
+	for name, pid := range s.pids() {
+		used, err := cpuTime(pid)
+		if err != nil {
+			return nil, fmt.Errorf("read the processor time of %s: %w", name, err)
+		}
+		out[name] = used
+	}
+	return out, nil
 }
 
 // addCalls reads the counts of calls out of a service's metrics (Prometheus text format): all codes of a method together.

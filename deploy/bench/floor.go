@@ -156,6 +156,8 @@ type Yardstick struct {
 	Elapsed   time.Duration
 	// Errors counts transactions that failed.
 	Errors int
+	// CPU is the processor time of all that took part, by process.
+	CPU map[string]time.Duration
 	// Transaction sums up how long one transaction took, the call included for the limit.
 	Transaction Quantiles
 }

@@ -182,22 +182,22 @@ func (r Result) writeThroughput(w *printer) {
 	o := r.Options
 	w.block(fmt.Sprintf("purchases/s at %d buyers, median of %d rounds of %s (lowest – highest)", o.Buyers, o.Rounds, o.Duration))
 	floor, limit := yardsticksPerSecond(r.Floor), yardsticksPerSecond(r.Limit)
-	w.line("floor (8 durable transactions, no RPC)\t%s\t\t", spread(floor))
-	w.line("limit (each behind a bare gRPC call)\t%s\t%.3f of the floor\t", spread(limit), quotient(limit.Median, floor.Median))
+	w.line("%s\t\tfloor: 8 durable transactions, no RPC\t", spread(floor))
+	w.line("%s\t%.3f of the floor\tlimit: each behind a bare gRPC call\t", spread(limit), quotient(limit.Median, floor.Median))
 	if len(r.Stack) == 0 {
 		return
 	}
-	stack := roundsPerSecond(r.Stack)
-	ratio := r.FloorRatio()
-	w.line("stack\t%s\t%.3f of the floor (%.3f – %.3f)\t%.3f of the limit", spread(stack), ratio.Median, ratio.Min, ratio.Max, quotient(stack.Median, limit.Median))
+	stack, ratio := roundsPerSecond(r.Stack), r.FloorRatio()
+	w.line("%s\t%.3f of the floor (%.3f – %.3f)\tstack\t", spread(stack), ratio.Median, ratio.Min, ratio.Max)
+	w.line("\t%.3f of the limit\t\t", quotient(stack.Median, limit.Median))
 	if r.REST != nil {
-		w.line("stack, payer over REST\t%.1f\t%.3f of the stack\t", r.REST.PerSecond(), quotient(r.REST.PerSecond(), stack.Median))
+		w.line("%.1f\t%.3f of the stack\tstack, payer over REST\t", r.REST.PerSecond(), quotient(r.REST.PerSecond(), stack.Median))
 	}
 	if len(r.Fill.Stack) > 0 {
 		filled, ground := roundsPerSecond(r.Fill.Stack), yardsticksPerSecond(r.Fill.Floor)
-		w.line("stack, %d orders stored\t%s\t%.3f of the stack\t", r.Fill.Orders, spread(filled), quotient(filled.Median, stack.Median))
-		w.line("floor on that server\t%s\t%.3f of the floor\t", spread(ground), quotient(ground.Median, floor.Median))
-		w.line("  the fill took %.0f s; the database has %.0f MB", r.Fill.Took.Seconds(), r.Fill.Megabytes)
+		w.line("%s\t%.3f of the stack\tstack, %d orders stored\t", spread(filled), quotient(filled.Median, stack.Median), r.Fill.Orders)
+		w.line("%s\t%.3f of the floor\tfloor on that server\t", spread(ground), quotient(ground.Median, floor.Median))
+		w.line("%.0f s\t%.0f MB\tthe fill: how long, and how large the database is\t", r.Fill.Took.Seconds(), r.Fill.Megabytes)
 	}
 	if len(r.Sweep) > 0 {
 		w.block("by buyers\npurchases/s\tDoCommitPayment p50\tp99\twhole purchase p50\tp99\tbuyers\t")
@@ -234,17 +234,7 @@ func (r Result) writeCost(w *printer) {
 		return
 	}
 	each := float64(m.Purchases)
-	w.block("processor time per purchase, ms")
-	total := time.Duration(0)
-	for _, name := range slices.SortedFunc(maps.Keys(m.Used.cpu), func(a, b string) int { return int(m.Used.cpu[b] - m.Used.cpu[a]) }) {
-		total += m.Used.cpu[name]
-		label := name
-		if name == "bench" {
-			label = "load generator"
-		}
-		w.line("%.2f\t%s\t", m.Used.cpu[name].Seconds()*1000/each, label)
-	}
-	w.line("%.2f\t%s\t", total.Seconds()*1000/each, "all")
+	r.writeProcessorTime(w, m)
 	calls := 0.0
 	for _, n := range m.Used.calls {
 		calls += n
@@ -253,6 +243,26 @@ func (r Result) writeCost(w *printer) {
 	for _, key := range slices.Sorted(maps.Keys(m.Used.calls)) {
 		w.line("%.2f\t%s\t", m.Used.calls[key]/each, key)
 	}
+}
+
+// writeProcessorTime sets the stack's processor time beside that of the yardsticks: where the ratio to the floor comes from.
+func (r Result) writeProcessorTime(w *printer, m Round) {
+	w.block("processor time per purchase, ms\nstack\tfloor\tlimit\t\t")
+	per := func(d time.Duration, n int) float64 { return quotient(d.Seconds()*1000, float64(n)) }
+	floor, limit := r.Floor[len(r.Floor)-1], r.Limit[len(r.Limit)-1]
+	var all [3]float64
+	for _, name := range slices.SortedFunc(maps.Keys(m.Used.cpu), func(a, b string) int { return int(m.Used.cpu[b] - m.Used.cpu[a]) }) {
+		row := [3]float64{per(m.Used.cpu[name], m.Purchases), per(floor.CPU[name], floor.Purchases), per(limit.CPU[name], limit.Purchases)}
+		for i := range all {
+			all[i] += row[i]
+		}
+		label := name
+		if name == "bench" {
+			label = "load generator"
+		}
+		w.line("%.2f\t%.2f\t%.2f\t%s\t", row[0], row[1], row[2], label)
+	}
+	w.line("%.2f\t%.2f\t%.2f\t%s\t", all[0], all[1], all[2], "all")
 }
 
 func (r Result) writeMemory(w *printer) {

@@ -259,9 +259,7 @@ func (s *stack) environment(name string) map[string]string {
 func (s *stack) pids() map[string]int {
 	out := map[string]int{"mariadb": s.db.PID(), "bench": os.Getpid()}
 	for _, p := range s.processes {
-		if p.name != limitProcess {
-			out[p.name] = p.pid()
-		}
+		out[p.name] = p.pid()
 	}
 	return out
 }

@@ -57,11 +57,11 @@ func servicesWithSchema() []string { return []string{order.Name, payment.Name, b
 
 // New starts the database and the broker, brings the schemas up to date and makes all services. Nothing is served before Run.
 // What people should read goes to out.
-func New(ctx context.Context, config Config, out io.Writer) (s *Stack, err error) {
+func New(ctx context.Context, config Config, out io.Writer) (made *Stack, err error) {
 	if err := config.prepare(); err != nil {
 		return nil, err
 	}
-	s = &Stack{config: config, out: out}
+	s := &Stack{config: config, out: out}
 	s.say = func(format string, args ...any) { _, _ = fmt.Fprintf(out, format+"\n", args...) }
 	defer func() {
 		if err != nil {

@@ -202,7 +202,8 @@ func (s *stack) send(ctx context.Context, method, path, token string, body []byt
 	return text, nil
 }
 
-// rest makes one REST call. Fields that the contract does not know are an error.
+// rest makes one REST call. Fields that the contract does not know are an error, and so is a success when into is
+// nil.
 func (s *stack) rest(ctx context.Context, method, path, token string, body map[string]any, into proto.Message) error {
 	var payload []byte
 	if body != nil {
@@ -214,6 +215,9 @@ func (s *stack) rest(ctx context.Context, method, path, token string, body map[s
 	text, err := s.send(ctx, method, path, token, payload)
 	if err != nil {
 		return err
+	}
+	if into == nil {
+		return fmt.Errorf("%s %s was expected to be refused and answers %s", method, path, text)
 	}
 	return protojson.Unmarshal(text, into)
 }

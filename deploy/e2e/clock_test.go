@@ -158,18 +158,28 @@ func (s *stack) race(t *testing.T, p *payer, c *orderv1.Checkout, quoteID string
 	var got raced
 	var wg sync.WaitGroup
 	gate := make(chan struct{})
+	// The others come a few calls later than the commit, so that they meet it at different steps.
+	later := func(calls int) {
+		for range calls {
+			_, _ = orderv1.NewOrderServiceClient(s.conn).GetOrderInfo(s.spm(t), &orderv1.GetOrderInfoRequest{OrderId: c.GetOrders()[0].GetOrderId()})
+		}
+	}
 	// Every third round leaves the clock alone, so that commit and cancel meet without a third.
 	runners := []func(){
 		func() {
 			got.commit, got.commitErr = p.tryCommit(t.Context(), commitCall{checkoutID: c.GetCheckoutId(), quoteID: quoteID})
 		},
 		func() {
+			later(round % 7)
 			got.cancel, got.cancelErr = orderv1.NewOrderServiceClient(s.conn).CancelPayments(s.spm(t),
 				&orderv1.CancelPaymentsRequest{RequestId: unique("cancel"), CheckoutId: c.GetCheckoutId(), Reason: "race"})
 		},
 	}
 	if round%3 != 0 {
-		runners = append(runners, func() { got.clockErr = s.tryAdvance(s.admin(t), 63*time.Second) })
+		runners = append(runners, func() {
+			later(round % 5)
+			got.clockErr = s.tryAdvance(s.admin(t), 63*time.Second)
+		})
 	}
 	if round%4 == 1 {
 		runners[1] = func() { got.cancelErr = context.Canceled } // Nobody cancels.

@@ -116,9 +116,7 @@ func (r *Runner) Run(ctx context.Context) error {
 			continue
 		}
 		until := r.Clock.Now().Add(pollInterval * time.Duration(1+min(failures, 4)))
-		if err := clock.Wait(ctx, r.Clock, until, r.Queue.wake); err != nil {
-			break
-		}
+		_ = clock.Wait(ctx, r.Clock, until, r.Queue.wake) // It fails when ctx ends, which the loop sees.
 	}
 	return nil
 }

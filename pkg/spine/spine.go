@@ -141,8 +141,8 @@ func (s *Spine) Run(ctx context.Context) error {
 
 // runMessaging relays and consumes, once the topics are there.
 func (s *Spine) runMessaging(ctx context.Context) error {
-	if err := s.ensureTopics(ctx); err != nil {
-		return nil // Only ctx ends the attempts.
+	if !s.ensureTopics(ctx) {
+		return nil // ctx ended before Kafka was there.
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	relay := &outbox.Relay{DB: s.Kit.DB, Producer: s.producer, Writer: s.Kit.Outbox, Clock: s.deps.Clock, Log: s.Log, Owner: s.deps.Owner}
@@ -154,15 +154,15 @@ func (s *Spine) runMessaging(ctx context.Context) error {
 	return g.Wait()
 }
 
-// ensureTopics makes the topics that this service writes and reads, as long as it takes.
-func (s *Spine) ensureTopics(ctx context.Context) error {
+// ensureTopics makes the topics that this service writes and reads, as long as it takes; false when ctx ended first.
+func (s *Spine) ensureTopics(ctx context.Context) bool {
 	topics := append(append([]string{}, s.topics...), s.consumes...)
 	for {
 		attempt, cancel := context.WithTimeout(ctx, 10*time.Second)
 		err := kafkax.EnsureTopics(attempt, s.kafka, s.transport, topics...)
 		cancel()
 		if err == nil || ctx.Err() != nil {
-			return ctx.Err()
+			return ctx.Err() == nil
 		}
 		s.Log.Warn("Kafka cannot be reached; events wait in the outbox", zap.Error(err))
 		t := time.NewTimer(time.Second)

@@ -144,7 +144,7 @@ func TestAPurchaseFromQuoteToDebtOverTheWire(t *testing.T) {
 	order, commit := ids.Format(ids.Order, b.ids.New()), ids.Format(ids.Commit, b.ids.New())
 	orders := []*billv1.FinancedOrder{{OrderId: order, Amount: rp(300_000), MerchantId: "shop-1"}}
 	quote, err := internal.QuotePlans(ctx, &billv1.QuotePlansRequest{UserId: "u1", Business: "marketplace", Orders: orders, TenorMonths: 3})
-	if err != nil || !quote.GetAllowed() || len(quote.GetOffers()) != 1 {
+	if err != nil || !quote.GetAllowed() || len(quote.GetOffers()) != 2 {
 		t.Fatal(quote, err)
 	}
 	plan := quote.GetOffers()[0].GetTotal()
@@ -202,7 +202,7 @@ func TestTheDoorSaysWhatIsWrongAndWhatIsLater(t *testing.T) {
 	spm, service, admin := b.dial(caller.SPM), b.dial(caller.Service), b.dial(caller.Admin)
 	internal := billv1.NewBillInternalServiceClient(service)
 	info, err := billv1.NewBillServiceClient(spm).QueryUserInstalmentInfo(ctx, &billv1.QueryUserInstalmentInfoRequest{UserId: "u1", Amount: rp(100_000), Business: "marketplace"})
-	if err != nil || info.GetAllowed() || info.GetReason() != commonv1.ErrorReason_ERROR_REASON_ACCOUNT_NOT_FOUND || info.GetCredit() != nil || len(info.GetPlans()) != 4 {
+	if err != nil || info.GetAllowed() || info.GetReason() != commonv1.ErrorReason_ERROR_REASON_ACCOUNT_NOT_FOUND || info.GetCredit() != nil || len(info.GetPlans()) != 7 {
 		t.Errorf("a user without account: %v, %v", info, err)
 	}
 	page, err := billv1.NewBillAdminServiceClient(admin).ListProducts(ctx, &billv1.ListProductsRequest{PageSize: 1})

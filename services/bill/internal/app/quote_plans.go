@@ -19,6 +19,8 @@ type QuoteRequest struct {
 	Orders []FinancedOrder
 	// TenorMonths is the one tenor asked for; 0 for all.
 	TenorMonths int
+	// ProductCode is the one product asked for; empty for all.
+	ProductCode string
 }
 
 // Offer is a plan for a set of orders.
@@ -34,7 +36,7 @@ type Quote struct {
 	// Account counts only when HasAccount.
 	Account    Account
 	HasAccount bool
-	// Offers are shortest first, one for each tenor. They stand there even when Refusal is set, for a page to show.
+	// Offers are shortest first, one for each product and tenor; within a tenor the preferred product first. They stand there even when Refusal is set, for a page to show.
 	Offers []Offer
 	// Refusal is why the purchase would not be allowed now, an error with a reason; nil when it would.
 	Refusal error
@@ -46,8 +48,8 @@ type Quote struct {
 // errors are errs.InvalidArgument, errs.CurrencyMismatch (among the orders),
 // errs.AmountOutOfRange and faults.
 //
-// For each tenor the first product counts that finances every order: a product for
-// certain businesses before one for all, then by code.
+// An offer is made by each product that finances every order. Preferred are products for
+// certain businesses before those for all, then by code.
 func (a *App) QuotePlans(ctx context.Context, r QuoteRequest) (Quote, error) {
 	price, err := checkOrders(r.Orders)
 	if err != nil {
@@ -70,20 +72,16 @@ func (a *App) QuotePlans(ctx context.Context, r QuoteRequest) (Quote, error) {
 	return q, err
 }
 
-// offers makes the offers, and tells whether there are some in another tenor than the one asked for.
+// offers makes the offers, and tells whether there are some in another product or tenor than those asked for.
 func (a *App) offers(products []domain.Product, r QuoteRequest, now time.Time) (list []Offer, elsewhere bool, err error) {
-	offered := map[int]bool{}
 	for _, p := range ranked(products) {
 		if !finances(p, r) {
 			continue
 		}
 		start := civil.Of(now, p.Zone())
 		for _, t := range p.Tenors {
-			if r.TenorMonths != 0 && t.Months != r.TenorMonths {
+			if (r.TenorMonths != 0 && t.Months != r.TenorMonths) || (r.ProductCode != "" && p.Code != r.ProductCode) {
 				elsewhere = true
-				continue
-			}
-			if offered[t.Months] {
 				continue
 			}
 			plans, err := a.plans.planAll(p, t.Months, r.Business, r.Orders, start)
@@ -96,11 +94,10 @@ func (a *App) offers(products []domain.Product, r QuoteRequest, now time.Time) (
 					return nil, false, err
 				}
 			}
-			offered[t.Months] = true
 			list = append(list, Offer{Total: total, PerOrder: plans})
 		}
 	}
-	slices.SortFunc(list, func(x, y Offer) int { return x.Total.TenorMonths - y.Total.TenorMonths })
+	slices.SortStableFunc(list, func(x, y Offer) int { return x.Total.TenorMonths - y.Total.TenorMonths })
 	return list, elsewhere, nil
 }
 
@@ -138,7 +135,7 @@ func refusal(q Quote, r QuoteRequest, price money.Amount, elsewhere bool) (reaso
 	case len(q.Offers) > 0, err != nil && !errs.Is(err, errs.LimitInsufficient):
 		return err, nil
 	case elsewhere:
-		return errs.TenorNotOffered.New("%d months are not offered for this purchase", r.TenorMonths), nil
+		return errs.TenorNotOffered.New("this product or tenor is not offered for this purchase"), nil
 	default:
 		return errs.ProductNotEligible.New("no product finances this purchase"), nil
 	}

@@ -18,7 +18,7 @@ func quote(user string, prices ...int64) app.QuoteRequest {
 	return q
 }
 
-func TestQuoteOffersOnePlanATenorShortestFirst(t *testing.T) {
+func TestQuoteOffersEachProductsTenorsShortestFirst(t *testing.T) {
 	t.Parallel()
 	b := newBed(t)
 	b.open(t, "u1", 1_000_000)
@@ -26,12 +26,15 @@ func TestQuoteOffersOnePlanATenorShortestFirst(t *testing.T) {
 	if err != nil || q.Refusal != nil || !q.HasAccount {
 		t.Fatalf("%+v, %v", q, err)
 	}
-	want := []int{1, 3, 6, 12}
+	want := []struct {
+		months  int
+		product string
+	}{{1, "SPL_ID"}, {3, "SPL_ID"}, {3, "SPL_ID_REDUCING"}, {6, "SPL_ID"}, {6, "SPL_ID_REDUCING"}, {12, "SPL_ID"}, {12, "SPL_ID_REDUCING"}}
 	if len(q.Offers) != len(want) {
 		t.Fatalf("%d offers", len(q.Offers))
 	}
 	for i, o := range q.Offers {
-		if o.Total.TenorMonths != want[i] || o.Total.ProductCode != "SPL_ID" || len(o.PerOrder) != 2 ||
+		if o.Total.TenorMonths != want[i].months || o.Total.ProductCode != want[i].product || len(o.PerOrder) != 2 ||
 			o.Total.Principal != rp(150_000) || o.PerOrder[0].Principal != rp(100_000) || o.Total.EffectiveAnnualRatePPM == 0 {
 			t.Errorf("offer %d: %+v", i, o.Total)
 		}
@@ -42,8 +45,16 @@ func TestQuoteOffersOnePlanATenorShortestFirst(t *testing.T) {
 	}
 	one := quote("u1", 100_000)
 	one.TenorMonths = 3
-	if q, err := b.QuotePlans(t.Context(), one); err != nil || len(q.Offers) != 1 || q.Offers[0].Total.TenorMonths != 3 {
+	if q, err := b.QuotePlans(t.Context(), one); err != nil || len(q.Offers) != 2 || q.Offers[0].Total.TenorMonths != 3 || q.Offers[0].Total.ProductCode != "SPL_ID" {
 		t.Errorf("one tenor: %+v, %v", q, err)
+	}
+	one.ProductCode = "SPL_ID_REDUCING"
+	if q, err := b.QuotePlans(t.Context(), one); err != nil || len(q.Offers) != 1 || q.Offers[0].Total.ProductCode != "SPL_ID_REDUCING" {
+		t.Errorf("one product and tenor: %+v, %v", q, err)
+	}
+	one.TenorMonths = 1
+	if q, err := b.QuotePlans(t.Context(), one); err != nil || len(q.Offers) != 0 || !errs.Is(q.Refusal, errs.TenorNotOffered) {
+		t.Errorf("a tenor that the product lacks: %+v, %v", q, err)
 	}
 }
 

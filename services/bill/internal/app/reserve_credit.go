@@ -68,6 +68,10 @@ func (a *App) ReserveCredit(ctx context.Context, r ReserveRequest) ([]ReservedLo
 		case errors.Is(err, ErrReservationExists):
 			return a.reservedBefore(ctx, r, fp)
 		case errors.Is(err, errHoldRefused):
+			// A commit that is repeated needs no room for a second hold: its first one answers.
+			if _, found, err := a.store.Reservation(ctx, r.CommitID); err != nil || found {
+				return a.reservedOr(ctx, r, fp, err)
+			}
 			return nil, a.whyNot(ctx, r.UserID, total)
 		default:
 			return nil, err
@@ -128,6 +132,14 @@ func hold(tx Tx, r Reservation, loans []Loan) error {
 		post(tx, l, causeHeld, lines)
 	}
 	return nil
+}
+
+// reservedOr answers a commit that is known, or the fault that hid it.
+func (a *App) reservedOr(ctx context.Context, r ReserveRequest, fp idempotency.Fingerprint, fault error) ([]ReservedLoan, error) {
+	if fault != nil {
+		return nil, fault
+	}
+	return a.reservedBefore(ctx, r, fp)
 }
 
 // reservedBefore answers a commit that is known.

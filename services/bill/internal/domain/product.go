@@ -55,6 +55,7 @@ func (t Tenor) MonthlyRatePPM() int64 {
 		div = monthsPerYear
 	case PerTransaction:
 		div = int64(max(t.Months, 1))
+	default: // PerMonth is what is asked for.
 	}
 	return (2*t.RatePPM + div) / (2 * div)
 }

@@ -112,6 +112,7 @@ func flatInstalments(p Product, tenor Tenor, principal money.Amount) ([]Instalme
 		rate.Mul(rate, new(big.Rat).SetInt64(int64(tenor.Months)))
 	case Zero:
 		rate.SetInt64(0)
+	default: // FlatPerTransaction takes the rate once; the declining methods do not come here.
 	}
 	interest, err := principal.MulRat(rate, p.Rounding)
 	if err != nil {

@@ -26,7 +26,7 @@ func (s *InternalServer) QuotePlans(ctx context.Context, req *billv1.QuotePlansR
 		return nil, err
 	}
 	q, err := s.App.QuotePlans(ctx, app.QuoteRequest{
-		UserID: req.GetUserId(), Business: req.GetBusiness(), Orders: orders, TenorMonths: int(req.GetTenorMonths()),
+		UserID: req.GetUserId(), Business: req.GetBusiness(), Orders: orders, TenorMonths: int(req.GetTenorMonths()), ProductCode: req.GetProductCode(),
 	})
 	if err != nil {
 		return nil, err

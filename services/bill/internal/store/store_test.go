@@ -322,7 +322,7 @@ func TestAuditFindsWhatIsWrong(t *testing.T) {
 			t.Fatalf("%s: %v", statement, err)
 		}
 	}
-	found := append(first, b.findings(t)...)
+	found := slices.Concat(first, b.findings(t))
 	for _, c := range store.Audit() {
 		if !slices.Contains(found, c.Name) {
 			t.Errorf("check %s found nothing", c.Name)

@@ -15,10 +15,10 @@ const ordersPerFlush = 150
 // Incoming is an event of another service that changes orders.
 type Incoming interface{ isIncoming() }
 
-// PaymentSucceeded: a commit has paid its orders.
+// PaymentSucceeded says that a commit has paid its orders.
 type PaymentSucceeded struct{ domain.Settlement }
 
-// PaymentReversed: the payment of a cancelled order was taken back.
+// PaymentReversed says that the payment of a cancelled order was taken back.
 type PaymentReversed struct {
 	// CheckoutID and OrderID name the order.
 	CheckoutID, OrderID ids.ID
@@ -26,7 +26,7 @@ type PaymentReversed struct {
 	Time time.Time
 }
 
-// LoanSettled: the loan of an order is paid off.
+// LoanSettled says that the loan of an order is paid off.
 type LoanSettled struct {
 	// OrderID names the order.
 	OrderID ids.ID

@@ -94,6 +94,7 @@ func (c Checkout) Moved(to CheckoutState, commit ids.ID) (Checkout, error) {
 		c.CommitID = commit
 	case CheckoutOpen, CheckoutExpired:
 		c.CommitID = ids.ID{}
+	default: // Paid and cancelled checkouts keep the commit that they had.
 	}
 	return c, nil
 }
@@ -109,6 +110,7 @@ func (c Checkout) Unpayable(now time.Time) *errs.Error {
 		return errs.CheckoutCancelled.New("the checkout was cancelled; make a new one")
 	case CheckoutExpired:
 		return errs.CheckoutExpired.New("the checkout's time is over; make a new one")
+	default: // Open: its time decides.
 	}
 	if c.Over(now) {
 		return errs.CheckoutExpired.New("the checkout's time is over; make a new one")

@@ -16,8 +16,9 @@ const (
 	OrdersMax = 50
 	// ItemsMax is how many lines an order may have.
 	ItemsMax = 100
-	// ExpiryMin and ExpiryMax bound how far ahead a checkout may expire.
+	// ExpiryMin is the least time that a checkout can be paid.
 	ExpiryMin = time.Minute
+	// ExpiryMax is the longest.
 	ExpiryMax = 30 * 24 * time.Hour
 	urlMax    = 2048
 )

@@ -72,6 +72,7 @@ func (o Order) Moved(to OrderState, m Mark, commit ids.ID) (Order, error) {
 		o.ConfirmTime = m.Time
 	case OrderCancelled:
 		o.CancelTime = m.Time
+	default: // The other states have no time of their own.
 	}
 	o.State = to
 	return o, nil

@@ -24,9 +24,10 @@ import (
 const (
 	// Topic of this service's own events; the key is the checkout id.
 	Topic = "creditpay.order.events.v1"
-	// PaymentTopic and BillTopic are listened to.
+	// PaymentTopic is listened to.
 	PaymentTopic = "creditpay.payment.events.v1"
-	BillTopic    = "creditpay.bill.events.v1"
+	// BillTopic is listened to.
+	BillTopic = "creditpay.bill.events.v1"
 )
 
 // Encode gives the contract's form of a domain event.

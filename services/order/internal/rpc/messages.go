@@ -1,31 +1,54 @@
 package rpc
 
 import (
+	"errors"
 	"fmt"
 
 	commonv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/common/v1"
 	orderv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/order/v1"
 
+	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/ids"
+	"github.com/creditpay/creditpay/pkg/money"
 	"github.com/creditpay/creditpay/services/order/internal/app"
 	"github.com/creditpay/creditpay/services/order/internal/domain"
 	"github.com/creditpay/creditpay/services/order/internal/wire"
 )
 
 func readDraft(req *orderv1.GeneratePaymentsRequest) (domain.Draft, error) {
+	if t := req.GetExpireTime(); t != nil && !t.IsValid() {
+		return domain.Draft{}, errs.InvalidArgument.New("expire_time is no time between the years 1 and 9999").With("field", "expire_time")
+	}
 	d := domain.Draft{
 		UserID: req.GetUserId(), Business: req.GetBusiness(), CurrencyCode: req.GetCurrencyCode(), RedirectURL: req.GetRedirectUrl(),
 		NotifyURL: req.GetNotifyUrl(), ExpireTime: wire.ReadTime(req.GetExpireTime()), Orders: make([]domain.OrderDraft, len(req.GetOrders())),
 	}
-	var r wire.Amounts
 	for i, o := range req.GetOrders() {
-		d.Orders[i] = domain.OrderDraft{MerchantID: o.GetMerchantId(), OutOrderNo: o.GetOutOrderNo(), Amount: r.Read(o.GetAmount()), Title: o.GetTitle()}
-		for _, item := range o.GetItems() {
+		amount, err := readAmount(fmt.Sprintf("orders[%d].amount", i), o.GetAmount())
+		if err != nil {
+			return domain.Draft{}, err
+		}
+		d.Orders[i] = domain.OrderDraft{MerchantID: o.GetMerchantId(), OutOrderNo: o.GetOutOrderNo(), Amount: amount, Title: o.GetTitle()}
+		for j, item := range o.GetItems() {
+			price, err := readAmount(fmt.Sprintf("orders[%d].items[%d].unit_price", i, j), item.GetUnitPrice())
+			if err != nil {
+				return domain.Draft{}, err
+			}
 			d.Orders[i].Items = append(d.Orders[i].Items, domain.Item{SKU: item.GetSku(), Name: item.GetName(), Quantity: item.GetQuantity(),
-				UnitPrice: r.Read(item.GetUnitPrice())})
+				UnitPrice: price})
 		}
 	}
-	return d, r.Err()
+	return d, nil
+}
+
+// readAmount is wire.Amount for a field of a request, which the refusal names.
+func readAmount(field string, m *commonv1.Money) (money.Amount, error) {
+	a, err := wire.Amount(m)
+	var refused *errs.Error
+	if errors.As(err, &refused) {
+		return a, refused.With("field", field+".currency_code")
+	}
+	return a, err
 }
 
 func readOrderIDs(texts []string) ([]ids.ID, error) {

@@ -135,10 +135,16 @@ const (
 	ActionChooseChannel Action = 5
 )
 
+// Pick narrows plans down; the zero Pick takes all.
+type Pick struct {
+	ProductCode string
+	TenorMonths int32
+}
+
 // Bill is the bill service.
 type Bill interface {
-	// QuotePlans for the orders; tenor 0 gives all tenors.
-	QuotePlans(ctx context.Context, userID, business string, orders []domain.QuoteOrder, tenorMonths int32) (Offers, error)
+	// QuotePlans for the orders of a checkout.
+	QuotePlans(ctx context.Context, checkout Checkout, pick Pick) (Offers, error)
 	// Reserve holds the limit and drafts the loans. Idempotent.
 	Reserve(ctx context.Context, c domain.Commit) ([]domain.Loan, error)
 	// Release gives holds back: all of the commit, or those of the orders. Idempotent.

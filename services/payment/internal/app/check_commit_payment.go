@@ -55,15 +55,15 @@ func (a *App) CheckCommitPayment(ctx context.Context, userID, checkoutText, quot
 	} else if err := r.block(a.mayUseQuote(quote, userID, quoteText, checkout)); err != nil {
 		return r, err
 	}
-	return r, a.checkCredit(ctx, &r, userID, checkout, quote)
+	return r, a.checkCredit(ctx, &r, checkout, quote)
 }
 
-func (a *App) checkCredit(ctx context.Context, r *Readiness, userID string, checkout Checkout, quote *domain.Quote) error {
-	var tenor int32
+func (a *App) checkCredit(ctx context.Context, r *Readiness, checkout Checkout, quote *domain.Quote) error {
+	var pick Pick
 	if quote != nil {
-		tenor = quote.Terms.TenorMonths
+		pick = Pick{ProductCode: quote.Terms.ProductCode, TenorMonths: quote.Terms.TenorMonths}
 	}
-	offers, err := a.Bill.QuotePlans(ctx, userID, checkout.Business, checkout.Orders, tenor)
+	offers, err := a.Bill.QuotePlans(ctx, checkout, pick)
 	if err != nil {
 		return err
 	}

@@ -123,6 +123,7 @@ func TestAChoiceThatIsNotOfferedIsRefusedWithItsReason(t *testing.T) {
 		"unknown channel": {func(c *app.ChannelChoice) { c.Channel = "CASH_X" }, errs.ChannelNotAvailable},
 		"down payment":    {func(c *app.ChannelChoice) { c.DownPaymentChannel = "VA" }, errs.ChannelNotAvailable},
 		"no tenor":        {func(c *app.ChannelChoice) { c.TenorMonths = 0 }, errs.TenorNotOffered},
+		"other product":   {func(c *app.ChannelChoice) { c.ProductCode = "GOLD" }, errs.TenorNotOffered},
 		"other tenor":     {func(c *app.ChannelChoice) { c.TenorMonths = 7 }, errs.TenorNotOffered},
 		"malformed id":    {func(c *app.ChannelChoice) { c.CheckoutID = "ord_x" }, errs.InvalidArgument},
 	} {

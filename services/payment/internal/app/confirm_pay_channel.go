@@ -11,9 +11,11 @@ import (
 
 // ChannelChoice is what the payer chose.
 type ChannelChoice struct {
-	CheckoutID         string
-	Channel            string
-	TenorMonths        int32
+	CheckoutID  string
+	Channel     string
+	TenorMonths int32
+	// ProductCode is empty for the preferred product.
+	ProductCode        string
 	DownPaymentChannel string
 }
 
@@ -59,7 +61,7 @@ func (a *App) makeQuote(ctx context.Context, userID string, choice ChannelChoice
 	if !checkout.Open {
 		return domain.Quote{}, checkout.Why
 	}
-	offers, err := a.Bill.QuotePlans(ctx, userID, checkout.Business, checkout.Orders, choice.TenorMonths)
+	offers, err := a.Bill.QuotePlans(ctx, checkout, Pick{ProductCode: choice.ProductCode, TenorMonths: choice.TenorMonths})
 	if err != nil {
 		return domain.Quote{}, err
 	}
@@ -67,7 +69,7 @@ func (a *App) makeQuote(ctx context.Context, userID string, choice ChannelChoice
 		return domain.Quote{}, offers.Why
 	}
 	if len(offers.Plans) == 0 {
-		return domain.Quote{}, errs.TenorNotOffered.New("a plan of %d months is not offered for this amount", choice.TenorMonths)
+		return domain.Quote{}, errs.TenorNotOffered.New("this plan is not offered for the amount; QueryCheckoutInfo lists those that are")
 	}
 	plan := offers.Plans[0]
 	quote := domain.Quote{

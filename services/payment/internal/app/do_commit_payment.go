@@ -78,10 +78,7 @@ func (a *App) startCommit(ctx context.Context, userID, caller, requestID, pinDig
 	}
 	if quote == nil {
 		// Tell a stranger nothing that the owner would not be told.
-		if _, err := a.ownCheckout(ctx, checkoutID, userID); err != nil {
-			return domain.Commit{}, err
-		}
-		return domain.Commit{}, errs.QuoteNotFound.New("no plan was chosen for this checkout; call ConfirmPayChannel")
+		return domain.Commit{}, a.whyUnusable(ctx, checkoutID, userID, errs.QuoteNotFound.New("no plan was chosen for this checkout; call ConfirmPayChannel"))
 	}
 	if err := quote.Usable(userID, quoteID, a.now()); err != nil {
 		return domain.Commit{}, a.whyUnusable(ctx, checkoutID, userID, err)

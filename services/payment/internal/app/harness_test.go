@@ -105,7 +105,7 @@ type billService struct {
 	before func(c domain.Commit)
 }
 
-func (b *billService) QuotePlans(_ context.Context, _, _ string, orders []domain.QuoteOrder, tenor int32) (app.Offers, error) {
+func (b *billService) QuotePlans(_ context.Context, c app.Checkout, pick app.Pick) (app.Offers, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.away {
@@ -113,9 +113,9 @@ func (b *billService) QuotePlans(_ context.Context, _, _ string, orders []domain
 	}
 	available := money.New(1_000_000, money.IDR())
 	offers := app.Offers{Allowed: b.refuse == nil, Why: b.refuse, Available: &available}
-	if tenor == 0 || tenor == 3 {
+	if (pick.TenorMonths == 0 || pick.TenorMonths == 3) && (pick.ProductCode == "" || pick.ProductCode == "SPL_ID") {
 		sum := money.Zero(money.IDR())
-		for _, o := range orders {
+		for _, o := range c.Orders {
 			sum, _ = sum.Add(o.Amount)
 		}
 		offers.Plans = []app.Plan{{TenorMonths: 3, ProductCode: "SPL_ID", ProductVersion: 1, Amount: sum, Blob: []byte{1}}}

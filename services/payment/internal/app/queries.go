@@ -35,7 +35,7 @@ func (a *App) QueryPayChannels(ctx context.Context, userID, checkoutText string)
 		credit.Disabled = checkout.Why
 		return []Channel{credit}, nil
 	}
-	offers, err := a.Bill.QuotePlans(ctx, userID, checkout.Business, checkout.Orders, 0)
+	offers, err := a.Bill.QuotePlans(ctx, checkout, Pick{})
 	switch {
 	case errs.Is(err, errs.DependencyUnavailable):
 		credit.Disabled = err
@@ -87,6 +87,7 @@ func (a *App) QueryPaymentStatus(ctx context.Context, userID, checkoutText strin
 			return Status{}, err
 		}
 		s.State = foldState(s.Payments)
+	default: // Not decided: there is nothing more to tell.
 	}
 	return s, nil
 }

@@ -64,6 +64,8 @@ func TestWeakPinsAreRefused(t *testing.T) {
 	}
 }
 
+var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+
 func commit(t *testing.T, amounts ...int64) domain.Commit {
 	t.Helper()
 	gen := ids.NewGenerator(clock.System())
@@ -98,7 +100,7 @@ func TestASucceededCommitPaysEachOrderOnceAndItsJournalsBalance(t *testing.T) {
 	t.Parallel()
 	c := commit(t, 10, 20)
 	loans := []domain.Loan{{OrderID: c.Terms.Orders[1].OrderID, LoanID: "lon_b"}, {OrderID: c.Terms.Orders[0].OrderID, LoanID: "lon_a"}}
-	ps, err := c.Succeed(loans, time.Now())
+	ps, err := c.Succeed(loans, noon)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,11 +114,11 @@ func TestASucceededCommitPaysEachOrderOnceAndItsJournalsBalance(t *testing.T) {
 			}
 		}
 	}
-	if _, err := c.Succeed(loans[:1], time.Now()); err == nil {
+	if _, err := c.Succeed(loans[:1], noon); err == nil {
 		t.Error("a reservation that misses an order is accepted")
 	}
 	c.State = domain.CommitFailing
-	if _, err := c.Succeed(loans, time.Now()); err == nil {
+	if _, err := c.Succeed(loans, noon); err == nil {
 		t.Error("a failing commit succeeds")
 	}
 }
@@ -124,7 +126,7 @@ func TestASucceededCommitPaysEachOrderOnceAndItsJournalsBalance(t *testing.T) {
 func TestAQuoteIsForItsUserItsIDAndItsTime(t *testing.T) {
 	t.Parallel()
 	gen := ids.NewGenerator(clock.System())
-	now := time.Now()
+	now := noon
 	q := domain.Quote{ID: gen.New(), UserID: "u", ExpireTime: now}
 	for name, c := range map[string]struct {
 		user string

@@ -106,9 +106,10 @@ func financed(orders []domain.QuoteOrder) []*billv1.FinancedOrder {
 	return out
 }
 
-// QuotePlans for the orders.
-func (b *Bill) QuotePlans(ctx context.Context, userID, business string, orders []domain.QuoteOrder, tenorMonths int32) (app.Offers, error) {
-	res, err := b.client.QuotePlans(ctx, &billv1.QuotePlansRequest{UserId: userID, Business: business, Orders: financed(orders), TenorMonths: tenorMonths})
+// QuotePlans for the orders of a checkout.
+func (b *Bill) QuotePlans(ctx context.Context, c app.Checkout, pick app.Pick) (app.Offers, error) {
+	res, err := b.client.QuotePlans(ctx, &billv1.QuotePlansRequest{UserId: c.UserID, Business: c.Business, Orders: financed(c.Orders),
+		ProductCode: pick.ProductCode, TenorMonths: pick.TenorMonths})
 	if err != nil {
 		return app.Offers{}, err
 	}

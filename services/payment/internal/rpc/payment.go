@@ -50,7 +50,7 @@ func (s *Payment) QueryPayChannels(ctx context.Context, req *paymentv1.QueryPayC
 func (s *Payment) ConfirmPayChannel(ctx context.Context, req *paymentv1.ConfirmPayChannelRequest) (*paymentv1.ConfirmPayChannelResponse, error) {
 	who := caller.FromContext(ctx)
 	q, err := s.App.ConfirmPayChannel(ctx, who.UserID, who.String(), req.GetRequestId(), app.ChannelChoice{CheckoutID: req.GetCheckoutId(),
-		Channel: req.GetChannel(), TenorMonths: req.GetTenorMonths(), DownPaymentChannel: req.GetDownPaymentChannel()})
+		Channel: req.GetChannel(), TenorMonths: req.GetTenorMonths(), ProductCode: req.GetProductCode(), DownPaymentChannel: req.GetDownPaymentChannel()})
 	if err != nil {
 		return nil, err
 	}
@@ -94,6 +94,7 @@ func (s *Payment) DoCommitPayment(ctx context.Context, req *paymentv1.DoCommitPa
 		res.NextAction = &paymentv1.NextAction{Action: &paymentv1.NextAction_Wait{Wait: &paymentv1.WaitAction{RetryAfterMs: waitMS}}}
 	case domain.PaymentFailed:
 		res.FailureReason, res.FailureMessage = wire.Reason(a.FailureReason), a.FailureMessage
+	default: // SUCCEEDED says everything by its payments.
 	}
 	return res, nil
 }

@@ -97,7 +97,9 @@ type QuotePlansRequest struct {
 	// 1 to 50 orders of one currency.
 	Orders []*FinancedOrder `protobuf:"bytes,3,rep,name=orders,proto3" json:"orders,omitempty"`
 	// Only this tenor; 0 for all.
-	TenorMonths   int32 `protobuf:"varint,4,opt,name=tenor_months,json=tenorMonths,proto3" json:"tenor_months,omitempty"`
+	TenorMonths int32 `protobuf:"varint,4,opt,name=tenor_months,json=tenorMonths,proto3" json:"tenor_months,omitempty"`
+	// Only this product; empty for all.
+	ProductCode   string `protobuf:"bytes,5,opt,name=product_code,json=productCode,proto3" json:"product_code,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -160,12 +162,19 @@ func (x *QuotePlansRequest) GetTenorMonths() int32 {
 	return 0
 }
 
+func (x *QuotePlansRequest) GetProductCode() string {
+	if x != nil {
+		return x.ProductCode
+	}
+	return ""
+}
+
 // Output of QuotePlans.
 type QuotePlansResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Limit and use; not set when there is no account.
 	Credit *v1.CreditSummary `protobuf:"bytes,1,opt,name=credit,proto3" json:"credit,omitempty"`
-	// The offers, shortest first.
+	// The offers, one per product and tenor: shortest first, within a tenor in the order in which products are preferred.
 	Offers []*PlanOffer `protobuf:"bytes,2,rep,name=offers,proto3" json:"offers,omitempty"`
 	// Whether a purchase of the sum would be allowed now.
 	Allowed bool `protobuf:"varint,3,opt,name=allowed,proto3" json:"allowed,omitempty"`
@@ -764,13 +773,14 @@ const file_creditpay_bill_v1_bill_internal_service_proto_rawDesc = "" +
 	"\border_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\aorderId\x12:\n" +
 	"\x06amount\x18\x02 \x01(\v2\x1a.creditpay.common.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x06amount\x12(\n" +
 	"\vmerchant_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\n" +
-	"merchantId\"\xf9\x01\n" +
+	"merchantId\"\xa5\x02\n" +
 	"\x11QuotePlansRequest\x125\n" +
 	"\auser_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{1,64}$R\x06userId\x129\n" +
 	"\bbusiness\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[a-z][a-z0-9_]{0,31}$R\bbusiness\x12D\n" +
 	"\x06orders\x18\x03 \x03(\v2 .creditpay.bill.v1.FinancedOrderB\n" +
 	"\xbaH\a\x92\x01\x04\b\x01\x102R\x06orders\x12,\n" +
-	"\ftenor_months\x18\x04 \x01(\x05B\t\xbaH\x06\x1a\x04\x18<(\x00R\vtenorMonths\"\xaa\x02\n" +
+	"\ftenor_months\x18\x04 \x01(\x05B\t\xbaH\x06\x1a\x04\x18<(\x00R\vtenorMonths\x12*\n" +
+	"\fproduct_code\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18 R\vproductCode\"\xaa\x02\n" +
 	"\x12QuotePlansResponse\x12:\n" +
 	"\x06credit\x18\x01 \x01(\v2\".creditpay.common.v1.CreditSummaryR\x06credit\x124\n" +
 	"\x06offers\x18\x02 \x03(\v2\x1c.creditpay.bill.v1.PlanOfferR\x06offers\x12\x18\n" +

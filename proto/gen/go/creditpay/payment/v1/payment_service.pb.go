@@ -240,8 +240,10 @@ type ConfirmPayChannelRequest struct {
 	TenorMonths int32 `protobuf:"varint,4,opt,name=tenor_months,json=tenorMonths,proto3" json:"tenor_months,omitempty"`
 	// The cash channel of the down payment, when the plan asks for one.
 	DownPaymentChannel string `protobuf:"bytes,5,opt,name=down_payment_channel,json=downPaymentChannel,proto3" json:"down_payment_channel,omitempty"`
-	unknownFields      protoimpl.UnknownFields
-	sizeCache          protoimpl.SizeCache
+	// The product of the plan; empty for the first plan of that tenor in QueryCheckoutInfo.
+	ProductCode   string `protobuf:"bytes,6,opt,name=product_code,json=productCode,proto3" json:"product_code,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ConfirmPayChannelRequest) Reset() {
@@ -305,6 +307,13 @@ func (x *ConfirmPayChannelRequest) GetTenorMonths() int32 {
 func (x *ConfirmPayChannelRequest) GetDownPaymentChannel() string {
 	if x != nil {
 		return x.DownPaymentChannel
+	}
+	return ""
+}
+
+func (x *ConfirmPayChannelRequest) GetProductCode() string {
+	if x != nil {
+		return x.ProductCode
 	}
 	return ""
 }
@@ -1160,7 +1169,7 @@ const file_creditpay_payment_v1_payment_service_proto_rawDesc = "" +
 	"\vcheckout_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\n" +
 	"checkoutId\"X\n" +
 	"\x18QueryPayChannelsResponse\x12<\n" +
-	"\bchannels\x18\x01 \x03(\v2 .creditpay.payment.v1.PayChannelR\bchannels\"\xa7\x02\n" +
+	"\bchannels\x18\x01 \x03(\v2 .creditpay.payment.v1.PayChannelR\bchannels\"\xd3\x02\n" +
 	"\x18ConfirmPayChannelRequest\x12=\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9_.:-]{8,64}$R\trequestId\x12*\n" +
@@ -1168,7 +1177,8 @@ const file_creditpay_payment_v1_payment_service_proto_rawDesc = "" +
 	"checkoutId\x127\n" +
 	"\achannel\x18\x03 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[A-Z][A-Z0-9_]{0,31}$R\achannel\x12,\n" +
 	"\ftenor_months\x18\x04 \x01(\x05B\t\xbaH\x06\x1a\x04\x18<(\x00R\vtenorMonths\x129\n" +
-	"\x14down_payment_channel\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18 R\x12downPaymentChannel\"N\n" +
+	"\x14down_payment_channel\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18 R\x12downPaymentChannel\x12*\n" +
+	"\fproduct_code\x18\x06 \x01(\tB\a\xbaH\x04r\x02\x18 R\vproductCode\"N\n" +
 	"\x19ConfirmPayChannelResponse\x121\n" +
 	"\x05quote\x18\x01 \x01(\v2\x1b.creditpay.payment.v1.QuoteR\x05quote\"k\n" +
 	"\x19CheckCommitPaymentRequest\x12*\n" +

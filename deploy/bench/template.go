@@ -1,0 +1,357 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+
+	"github.com/creditpay/creditpay/pkg/ids"
+)
+
+// The filler makes a database that has seen many purchases by copying one real purchase: every row that it left behind, with
+// other ids, users, order numbers and times. So the copies have the shape of real rows whatever the services store, and the
+// books stay right: the audit is asked about them too.
+//
+// Copies are 8 to 28 days old. Sent events are copied, since services keep them; the records of requests and of seen events, which
+// are of use for days only, are not.
+
+const (
+	fillBatch   = 500
+	fillWorkers = 4
+	// fillOrdersPerUser is how many purchases each of the copied users made.
+	fillOrdersPerUser = 10
+	fillOldest        = 28 * 24 * time.Hour
+	fillYoungest      = 8 * 24 * time.Hour
+
+	templateUser = "template-user-0000000001"
+	timeLayout   = "2006-01-02 15:04:05.000000"
+)
+
+// fillSkipped are the tables of which there is not a row per purchase, or that forget within days.
+var fillSkipped = []string{"products", "leases", "dead_letters", "idempotency", "inbox"}
+
+// fillPerUser are the tables with rows per user.
+var fillPerUser = []string{"credit_accounts", "account_changes", "pins"}
+
+// slotKind is what a place in a copied row holds.
+type slotKind int
+
+const (
+	slotID     slotKind = iota // 32 hex digits of an id
+	slotIDText                 // the 26 characters of an id
+	slotUser
+	slotOrderNo
+	slotTime // DATETIME(6)
+	slotUsed // an account's used credit, 19 digits
+)
+
+// slot is a place of fixed length in the text of a row.
+type slot struct {
+	at   int
+	kind slotKind
+	id   int // index into template.ids
+	time time.Time
+	used int64
+}
+
+// tableRows is what the template purchase left in one table.
+type tableRows struct {
+	table   string // schema-qualified
+	head    string // INSERT INTO … VALUES
+	perUser bool
+	rows    []rowText
+}
+
+type rowText struct {
+	text  []byte
+	slots []slot
+}
+
+// template is one purchase, ready to be copied.
+type template struct {
+	tables  []*tableRows
+	ids     []templateID
+	orderNo string
+	at      time.Time
+}
+
+type templateID struct {
+	id      ids.ID
+	perUser bool
+}
+
+// value is one cell as read.
+type value struct {
+	null bool
+	typ  string // DATA_TYPE
+	data []byte
+}
+
+// rawTable is a table as read.
+type rawTable struct {
+	schema, name string
+	columns      []string
+	rows         [][]value
+}
+
+// readTemplate reads what the only purchase of these schemas left behind. It was made by templateUser at the given time with
+// that order number.
+func readTemplate(ctx context.Context, adminDSN string, schemas []string, orderNo string, at time.Time) (*template, error) {
+	config, err := mysql.ParseDSN(adminDSN)
+	if err != nil {
+		return nil, err
+	}
+	config.ParseTime = false // times as MySQL writes them
+	db, err := sql.Open("mysql", config.FormatDSN())
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = db.Close() }()
+	t := &template{orderNo: orderNo, at: at}
+	var raw []rawTable
+	for _, schema := range schemas {
+		tables, err := readSchema(ctx, db, schema)
+		if err != nil {
+			return nil, fmt.Errorf("read the template purchase of %s: %w", schema, err)
+		}
+		raw = append(raw, tables...)
+	}
+	known := map[ids.ID]int{}
+	for _, perUser := range []bool{true, false} { // an account's id stays one per user wherever it is written
+		for _, table := range raw {
+			if slices.Contains(fillPerUser, table.name) == perUser {
+				t.collectIDs(table, perUser, known)
+			}
+		}
+	}
+	for _, table := range raw {
+		compiled, err := t.compile(table, known)
+		if err != nil {
+			return nil, err
+		}
+		t.tables = append(t.tables, compiled)
+	}
+	return t, nil
+}
+
+func readSchema(ctx context.Context, db *sql.DB, schema string) ([]rawTable, error) {
+	names, err := column(ctx, db, `SELECT table_name FROM information_schema.tables WHERE table_schema = ? AND table_type = 'BASE TABLE' ORDER BY table_name`, schema)
+	if err != nil {
+		return nil, err
+	}
+	var out []rawTable
+	for _, name := range names {
+		if slices.Contains(fillSkipped, name) || strings.HasPrefix(name, "migration") {
+			continue
+		}
+		table := rawTable{schema: schema, name: name}
+		if table.columns, err = column(ctx, db, `SELECT column_name FROM information_schema.columns
+			WHERE table_schema = ? AND table_name = ? AND extra NOT LIKE '%GENERATED%' ORDER BY ordinal_position`, schema, name); err != nil {
+			return nil, err
+		}
+		types, err := column(ctx, db, `SELECT column_type FROM information_schema.columns
+			WHERE table_schema = ? AND table_name = ? AND extra NOT LIKE '%GENERATED%' ORDER BY ordinal_position`, schema, name)
+		if err != nil {
+			return nil, err
+		}
+		if table.rows, err = readRows(ctx, db, table, types); err != nil {
+			return nil, err
+		}
+		if len(table.rows) > 0 {
+			out = append(out, table)
+		}
+	}
+	return out, nil
+}
+
+func column(ctx context.Context, db *sql.DB, query string, args ...any) (out []string, err error) {
+	rows, err := db.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var s string
+		if err := rows.Scan(&s); err != nil {
+			return nil, err
+		}
+		out = append(out, s)
+	}
+	return out, rows.Err()
+}
+
+// templateRowsMax bounds the rows of one table: more than that was not one purchase.
+const templateRowsMax = 50
+
+func readRows(ctx context.Context, db *sql.DB, table rawTable, types []string) (out [][]value, err error) {
+	rows, err := db.QueryContext(ctx, "SELECT `"+strings.Join(table.columns, "`,`")+"` FROM `"+table.schema+"`.`"+table.name+"`")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		cells := make([]sql.RawBytes, len(types))
+		into := make([]any, len(types))
+		for i := range cells {
+			into[i] = &cells[i]
+		}
+		if err := rows.Scan(into...); err != nil {
+			return nil, err
+		}
+		row := make([]value, len(types))
+		for i, c := range cells {
+			row[i] = value{null: c == nil, typ: types[i], data: bytes.Clone(c)}
+		}
+		if out = append(out, row); len(out) > templateRowsMax {
+			return nil, fmt.Errorf("%s holds more than one purchase", table.name)
+		}
+	}
+	return out, rows.Err()
+}
+
+func (t *template) collectIDs(table rawTable, perUser bool, known map[ids.ID]int) {
+	for _, row := range table.rows {
+		for _, v := range row {
+			if v.typ != "binary(16)" || v.null {
+				continue
+			}
+			id := ids.ID(v.data)
+			if _, ok := known[id]; !ok && !id.IsZero() {
+				known[id] = len(t.ids)
+				t.ids = append(t.ids, templateID{id: id, perUser: perUser})
+			}
+		}
+	}
+}
+
+// compile turns rows into texts with slots.
+func (t *template) compile(table rawTable, known map[ids.ID]int) (*tableRows, error) {
+	out := &tableRows{table: table.schema + "." + table.name, perUser: slices.Contains(fillPerUser, table.name),
+		head: "INSERT INTO `" + table.schema + "`.`" + table.name + "` (`" + strings.Join(table.columns, "`,`") + "`) VALUES "}
+	for _, row := range table.rows {
+		var r rowText
+		r.text = append(r.text, '(')
+		for i, v := range row {
+			if i > 0 {
+				r.text = append(r.text, ',')
+			}
+			if err := t.cell(&r, table, table.columns[i], v, known); err != nil {
+				return nil, fmt.Errorf("copy %s.%s: %w", out.table, table.columns[i], err)
+			}
+		}
+		r.text = append(r.text, ')')
+		out.rows = append(out.rows, r)
+	}
+	return out, nil
+}
+
+func (t *template) cell(r *rowText, table rawTable, name string, v value, known map[ids.ID]int) error {
+	switch {
+	case v.null:
+		r.text = append(r.text, "NULL"...)
+	case v.typ == "datetime(6)":
+		r.text = append(r.text, '\'')
+		if at, err := time.Parse(timeLayout, string(v.data)); err == nil && table.name != "jobs" { // timers stay where they are
+			r.slots = append(r.slots, slot{at: len(r.text), kind: slotTime, time: at})
+		}
+		r.text = append(append(r.text, v.data...), '\'')
+	case table.name == "credit_accounts" && name == "used_minor":
+		var used int64
+		if _, err := fmt.Sscan(string(v.data), &used); err != nil {
+			return err
+		}
+		r.slots = append(r.slots, slot{at: len(r.text), kind: slotUsed, used: used})
+		r.text = fmt.Appendf(r.text, "%019d", used)
+	case numeric(v.typ):
+		r.text = append(r.text, v.data...)
+	case v.typ == "binary(16)" && has(known, v.data):
+		r.text = append(r.text, "x'"...)
+		r.slots = append(r.slots, slot{at: len(r.text), kind: slotID, id: known[ids.ID(v.data)]})
+		r.text = append(hex.AppendEncode(r.text, v.data), '\'')
+	case v.typ == "date":
+		r.text = append(append(append(r.text, '\''), v.data...), '\'')
+	default:
+		return t.content(r, v.data, known)
+	}
+	return nil
+}
+
+func has(known map[ids.ID]int, data []byte) bool {
+	_, ok := known[ids.ID(data)]
+	return ok
+}
+
+func numeric(typ string) bool {
+	for _, prefix := range []string{"int", "bigint", "smallint", "tinyint", "mediumint", "decimal"} {
+		if strings.HasPrefix(typ, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// content writes text or bytes with the ids, the user and the order number in them as slots.
+func (t *template) content(r *rowText, data []byte, known map[ids.ID]int) error {
+	r.text = append(r.text, "_binary'"...)
+	for i := 0; i < len(data); {
+		s, n := t.find(data[i:], known)
+		if n > 0 {
+			s.at = len(r.text)
+			r.slots = append(r.slots, s)
+			r.text = append(r.text, data[i:i+n]...)
+			i += n
+			continue
+		}
+		if i+16 <= len(data) && has(known, data[i:i+16]) {
+			return errors.New("an id in its 16 bytes stands inside a value")
+		}
+		r.text = appendEscaped(r.text, data[i])
+		i++
+	}
+	r.text = append(r.text, '\'')
+	return nil
+}
+
+// find reports what slot the data begins with, and its length; 0 for none.
+func (t *template) find(data []byte, known map[ids.ID]int) (slot, int) {
+	const idLength = 26
+	if len(data) >= idLength {
+		var id ids.ID
+		if id.UnmarshalText(data[:idLength]) == nil {
+			if k, ok := known[id]; ok {
+				return slot{kind: slotIDText, id: k}, idLength
+			}
+		}
+	}
+	if bytes.HasPrefix(data, []byte(templateUser)) {
+		return slot{kind: slotUser}, len(templateUser)
+	}
+	if bytes.HasPrefix(data, []byte(t.orderNo)) {
+		return slot{kind: slotOrderNo}, len(t.orderNo)
+	}
+	return slot{}, 0
+}
+
+func appendEscaped(to []byte, c byte) []byte {
+	switch c {
+	case 0:
+		return append(to, '\\', '0')
+	case '\n':
+		return append(to, '\\', 'n')
+	case '\r':
+		return append(to, '\\', 'r')
+	case 0x1a:
+		return append(to, '\\', 'Z')
+	case '\'', '"', '\\':
+		return append(to, '\\', c)
+	}
+	return append(to, c)
+}

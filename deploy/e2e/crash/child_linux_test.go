@@ -1,0 +1,8 @@
+package crash
+
+import "syscall"
+
+// childAttributes has the kernel end a child when the test dies.
+func childAttributes() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+}

@@ -1,0 +1,233 @@
+package crash
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	billv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/bill/v1"
+	commonv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/common/v1"
+	opsv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/ops/v1"
+	orderv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/order/v1"
+	paymentv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/payment/v1"
+
+	"github.com/creditpay/creditpay/pkg/auth"
+	"github.com/creditpay/creditpay/pkg/caller"
+	"github.com/creditpay/creditpay/pkg/localdb"
+	"github.com/creditpay/creditpay/pkg/testkit"
+
+	"github.com/creditpay/creditpay/deploy/audit"
+	"github.com/creditpay/creditpay/deploy/devstack"
+)
+
+const (
+	// settleTime bounds how long everything may take to settle after a crash.
+	settleTime = 40 * time.Second
+	// leaseTime is longer than any lease of the stack; its clock is moved by so much, or every crash would cost half a minute.
+	leaseTime = 35 * time.Second
+
+	price      = 100_000
+	tenor      = 3
+	buyerPIN   = "194728"
+	buyerLimit = 1_000_000_000_000
+)
+
+// site is a place where a stack is started and killed; its database and its files survive.
+type site struct {
+	db      *localdb.Instance
+	dir     string
+	env     []string
+	process *process
+	conn    *grpc.ClientConn
+	info    devstack.Info
+	creds   devstack.Credentials
+}
+
+func newSite(t *testing.T, env ...string) *site {
+	t.Helper()
+	s := &site{db: testkit.MySQLInstance(t), dir: shortDir(t)}
+	grpcAddr := freeAddr(t)
+	s.env = append(env, "CREDITPAY_STATE_DIR="+filepath.Join(s.dir, "state"), "CREDITPAY_DEMO_PURCHASE=false", "CREDITPAY_LOG_LEVEL=error",
+		"CREDITPAY_HTTP_ADDR="+freeAddr(t), "CREDITPAY_GRPC_ADDR="+grpcAddr, "CREDITPAY_MYSQL_DSN="+s.db.AdminDSN())
+	var err error
+	s.conn, err = grpc.NewClient(grpcAddr, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithConnectParams(grpc.ConnectParams{
+		Backoff: backoff.Config{BaseDelay: 20 * time.Millisecond, Multiplier: 1.2, MaxDelay: 100 * time.Millisecond}, MinConnectTimeout: time.Second}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = s.conn.Close()
+		if s.process != nil {
+			s.process.kill()
+		}
+	})
+	return s
+}
+
+// start starts the stack; crashAfter is the transaction, counted from arm on, after which it kills itself, 0 for none.
+func (s *site) start(t *testing.T, crashAfter int) {
+	t.Helper()
+	file, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	env := append([]string{fmt.Sprintf("CREDITPAY_CRASH_AFTER_TX=%d", crashAfter)}, s.env...)
+	if s.process, err = run(file, env, "make audit"); err != nil {
+		t.Fatal(err)
+	}
+	if s.info, s.creds, err = devstack.ReadInfo(filepath.Join(s.dir, "state")); err != nil {
+		t.Fatal(err)
+	}
+	// The first connection after a crash may still be the dead one.
+	testkit.Eventually(t, 10*time.Second, func() error {
+		_, err := s.orders().GetOrderInfo(as(t.Context(), s.creds.SPMToken), &orderv1.GetOrderInfoRequest{OrderId: "ord_00000000000000000000000000"})
+		if status.Code(err) == codes.Unavailable {
+			return err
+		}
+		return nil
+	})
+}
+
+func (s *site) orders() orderv1.OrderServiceClient { return orderv1.NewOrderServiceClient(s.conn) }
+func (s *site) payments() paymentv1.PaymentServiceClient {
+	return paymentv1.NewPaymentServiceClient(s.conn)
+}
+
+// skipLeases moves the stack's clock past the leases that the dead process held.
+func (s *site) skipLeases(t *testing.T) {
+	t.Helper()
+	_, err := opsv1.NewOpsServiceClient(s.conn).AdvanceClock(as(t.Context(), s.creds.AdminToken), &opsv1.AdvanceClockRequest{Duration: durationpb.New(leaseTime)})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// proveBooks waits until the audit finds nothing, and no event waits.
+func (s *site) proveBooks(t *testing.T) {
+	t.Helper()
+	offset, err := devstack.ClockOffset(filepath.Join(s.dir, "state"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := audit.Run(t.Context(), audit.Config{Order: s.info.Schemas["order"], Payment: s.info.Schemas["payment"], Bill: s.info.Schemas["bill"],
+		Now: func() time.Time { return time.Now().Add(offset) }, Settle: settleTime})
+	if err != nil || r.Checks == 0 {
+		t.Fatalf("audit of %d checks: %v", r.Checks, err)
+	}
+	for _, f := range r.Findings {
+		t.Errorf("audit: %s %s %s: %s", f.Service, f.Check, f.ID, f.Text)
+	}
+	testkit.Eventually(t, settleTime, func() error {
+		for _, name := range []string{"order", "payment", "bill"} {
+			if n, err := s.count(t.Context(), `SELECT COUNT(*) FROM creditpay_`+name+`.outbox WHERE published = 0`); err != nil || n != 0 {
+				return fmt.Errorf("%d events wait at %s: %w", n, name, err)
+			}
+		}
+		return nil
+	})
+}
+
+// count asks the database for a number.
+func (s *site) count(ctx context.Context, query string, args ...any) (n int64, err error) {
+	db, err := sql.Open("mysql", s.db.AdminDSN())
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = db.Close() }()
+	return n, db.QueryRowContext(ctx, query, args...).Scan(&n)
+}
+
+func (s *site) mustCount(t *testing.T, query string, args ...any) int64 {
+	t.Helper()
+	n, err := s.count(t.Context(), query, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// buyer is a user with an account and a PIN, who shops at the marketplace.
+type buyer struct {
+	site             *site
+	user, token, spm string
+}
+
+func (s *site) newBuyer(t *testing.T, user string) *buyer {
+	t.Helper()
+	signer, err := auth.LoadSigner(filepath.Join(s.dir, "state", auth.SigningKeyFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &buyer{site: s, user: user, spm: s.creds.SPMToken}
+	if b.token, err = signer.Mint(caller.Caller{Kind: caller.H5, Name: "h5", UserID: user}, time.Hour, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	_, err = billv1.NewBillAdminServiceClient(s.conn).OpenCreditAccount(as(t.Context(), s.creds.AdminToken), &billv1.OpenCreditAccountRequest{
+		RequestId: "open-" + user, UserId: user, Reason: "crash test", Limit: &commonv1.Money{AmountMinor: buyerLimit, CurrencyCode: "IDR"}})
+	if err == nil {
+		_, err = s.payments().SetPaymentPin(as(t.Context(), b.token), &paymentv1.SetPaymentPinRequest{RequestId: "pin-" + user, NewPin: buyerPIN})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func as(ctx context.Context, token string) context.Context {
+	return metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+token)
+}
+
+// reason gives the reason of a refusal on the wire; empty for what came from the transport.
+func reason(err error) string {
+	for _, d := range status.Convert(err).Details() {
+		if info, ok := d.(*errdetails.ErrorInfo); ok {
+			return info.GetReason()
+		}
+	}
+	return ""
+}
+
+// passing reports whether a caller is to repeat the same call with the same request_id.
+func passing(err error) bool {
+	switch reason(err) {
+	case "DEPENDENCY_UNAVAILABLE", "REQUEST_IN_FLIGHT", "CONCURRENT_CHANGE", "DEADLINE_TOO_SHORT", "CHECKOUT_COMMITTING":
+		return true
+	case "":
+		// A connection that broke, or a call that took longer than its caller waited.
+		return status.Code(err) == codes.Unavailable || status.Code(err) == codes.DeadlineExceeded
+	default:
+		return false
+	}
+}
+
+const (
+	callTime = 8 * time.Second
+	// patience bounds how long a caller repeats one call.
+	patience = time.Minute
+	again    = 25 * time.Millisecond
+)
+
+// keep repeats a call as its contract says, until it is done or refused for good.
+func keep(ctx context.Context, call func(ctx context.Context) error) error {
+	deadline := time.Now().Add(patience)
+	for {
+		one, cancel := context.WithTimeout(ctx, callTime)
+		err := call(one)
+		cancel()
+		if err == nil || !passing(err) || time.Now().After(deadline) || !pause(ctx, again) {
+			return err
+		}
+	}
+}
