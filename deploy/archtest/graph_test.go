@@ -32,17 +32,6 @@ func (p pkg) generated() bool { return below(p.path(), "proto/gen") }
 // below reports whether a path is a folder or lies in it.
 func below(path, folder string) bool { return path == folder || strings.HasPrefix(path, folder+"/") }
 
-// ours gives the imports of a package that belong to the project, below the root.
-func (p pkg) ours() []string {
-	var out []string
-	for _, i := range p.Imports {
-		if rest, ok := strings.CutPrefix(i, root); ok {
-			out = append(out, rest)
-		}
-	}
-	return out
-}
-
 // room is the place of a package in a service: the service, and the room below internal; "" for the door, "cmd" for its commands.
 func room(path string) (service, name string, ok bool) {
 	parts := strings.Split(path, "/")

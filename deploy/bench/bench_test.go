@@ -2,10 +2,14 @@ package bench
 
 import (
 	"context"
+	"io"
 	"net"
+	"os"
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/creditpay/creditpay/deploy/audit"
 
 	"github.com/creditpay/creditpay/pkg/clock"
 	"github.com/creditpay/creditpay/pkg/ids"
@@ -127,5 +131,67 @@ func TestFloorAndLimitCommitPurchases(t *testing.T) {
 	}
 	if want := (floor.Purchases + limit.Purchases) * yardstickTransactions; entries != want || events != want {
 		t.Errorf("the database holds %d entries and %d events, want %d of each", entries, events, want)
+	}
+}
+
+func TestCallsAreCountedOverAllCodes(t *testing.T) {
+	t.Parallel()
+	text := `# HELP creditpay_rpc_seconds Time to answer a call, by method and gRPC code.
+creditpay_rpc_seconds_bucket{code="OK",method="/creditpay.order.v1.OrderService/GetOrderInfo",le="+Inf"} 9
+creditpay_rpc_seconds_sum{code="OK",method="/creditpay.order.v1.OrderService/GetOrderInfo"} 0.5
+creditpay_rpc_seconds_count{code="OK",method="/creditpay.order.v1.OrderService/GetOrderInfo"} 9
+creditpay_rpc_seconds_count{code="NotFound",method="/creditpay.order.v1.OrderService/GetOrderInfo"} 2
+creditpay_rpc_seconds_count{code="OK",method="/creditpay.order.v1.OrderService/ConfirmPayment"} 1.5e+03
+`
+	got := map[string]float64{}
+	addCalls(got, "order", text)
+	if len(got) != 2 || got["order GetOrderInfo"] != 11 || got["order ConfirmPayment"] != 1500 {
+		t.Errorf("addCalls = %v", got)
+	}
+}
+
+func TestOwnProcessorTimeAndMemoryAreRead(t *testing.T) {
+	t.Parallel()
+	before, err := cpuTime(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	testkit.Eventually(t, 30*time.Second, func() bool {
+		sum := 0
+		for i := range 1_000_000 {
+			sum += i
+		}
+		now, err := cpuTime(os.Getpid())
+		return err == nil && sum > 0 && now > before
+	})
+	if mb, err := residentMB(os.Getpid()); err != nil || mb < 1 || mb > 10_000 {
+		t.Errorf("residentMB = %v, %v", mb, err)
+	}
+}
+
+func TestVerdictTellsErrorsFromSlowness(t *testing.T) {
+	t.Parallel()
+	second := time.Second
+	good := Result{
+		Floor: []Yardstick{{Purchases: 100, Elapsed: second}}, Limit: []Yardstick{{Purchases: 80, Elapsed: second}},
+		Stack: []Round{{Purchases: 50, Elapsed: second}}, Audit: audit.Report{Checks: 3, Orders: 50},
+	}
+	slow, failed, dirty, blind := good, good, good, good
+	slow.Stack = []Round{{Purchases: 10, Elapsed: second}}
+	failed.Stack = []Round{{Purchases: 50, Elapsed: second, Errors: map[string]int{"boom": 1}}}
+	dirty.Audit.Findings = []audit.Finding{{Service: "bill", Check: "x"}}
+	blind.Audit.Checks = 0
+	for _, c := range []struct {
+		name          string
+		result        Result
+		wrong, missed bool
+	}{{"good", good, false, false}, {"slow", slow, false, true}, {"failed", failed, true, true}, {"dirty", dirty, true, true}, {"no checks made", blind, true, true}} {
+		missed := slices.ContainsFunc(c.result.Checks(), func(k Check) bool { return !k.Holds })
+		if c.result.Wrong() != c.wrong || missed != c.missed {
+			t.Errorf("%s: wrong %t, missed %t; want %t, %t: %+v", c.name, c.result.Wrong(), missed, c.wrong, c.missed, c.result.Checks())
+		}
+		if err := c.result.Write(io.Discard); err != nil {
+			t.Errorf("%s: Write: %v", c.name, err)
+		}
 	}
 }

@@ -36,19 +36,61 @@ func (f fill) when(i, of int) time.Time {
 	return f.now.Add(-fillOldest + (fillOldest-fillYoungest)*time.Duration(i)/time.Duration(of))
 }
 
-// insert makes the copies in the template's schemas. Durability is switched off meanwhile: nobody's money is in it.
-func (t *template) insert(ctx context.Context, db *sql.DB, f fill, progress func(orders int)) (err error) {
-	if _, err := db.ExecContext(ctx, `SET GLOBAL innodb_flush_log_at_trx_commit = 0`); err != nil {
-		return err
-	}
-	defer func() {
-		_, e := db.ExecContext(context.WithoutCancel(ctx), `SET GLOBAL innodb_flush_log_at_trx_commit = 1`)
-		err = errors.Join(err, e)
-	}()
+// insert makes the copies in the template's schemas.
+func (t *template) insert(ctx context.Context, db *sql.DB, f fill, progress func(orders int)) error {
 	if err := t.insertKind(ctx, db, f, f.users(), true, func(int) {}); err != nil {
 		return err
 	}
 	return t.insertKind(ctx, db, f, f.orders, false, progress)
+}
+
+// relaxed runs fn while the server writes fast and carelessly: commits are not durable, since nobody's money is in the copies, and
+// pages go to disk as fast as it takes them. Afterwards the pages are written out (at most two minutes: a database that has held
+// its orders for weeks is not still writing them) and the settings are as they were.
+func relaxed(ctx context.Context, db *sql.DB, fn func() error) (err error) {
+	var capacity, capacityMax int
+	var dirty float64
+	if err := db.QueryRowContext(ctx, `SELECT @@innodb_io_capacity, @@innodb_io_capacity_max, @@innodb_max_dirty_pages_pct`).Scan(&capacity, &capacityMax, &dirty); err != nil {
+		return fmt.Errorf("read the server's settings: %w", err)
+	}
+	// The maximum goes up first and down last: the server refuses a capacity above it.
+	if _, err := db.ExecContext(ctx, `SET GLOBAL innodb_flush_log_at_trx_commit = 0, GLOBAL innodb_io_capacity_max = 40000,
+		GLOBAL innodb_io_capacity = 20000, GLOBAL innodb_max_dirty_pages_pct = 0`); err != nil {
+		return fmt.Errorf("relax the server: %w", err)
+	}
+	defer func() {
+		_, e := db.ExecContext(context.WithoutCancel(ctx), fmt.Sprintf(`SET GLOBAL innodb_flush_log_at_trx_commit = 1,
+			GLOBAL innodb_io_capacity = %d, GLOBAL innodb_io_capacity_max = %d, GLOBAL innodb_max_dirty_pages_pct = %f`, capacity, capacityMax, dirty))
+		err = errors.Join(err, e)
+	}()
+	if err := fn(); err != nil {
+		return err
+	}
+	return settlePages(ctx, db)
+}
+
+// pagesSettled is how many dirty pages count as none: the services' own timers write a few all the time.
+const pagesSettled = 500
+
+func settlePages(ctx context.Context, db *sql.DB) error {
+	deadline := time.Now().Add(2 * time.Minute)
+	ticker := time.NewTicker(100 * time.Millisecond)
+	defer ticker.Stop()
+	for time.Now().Before(deadline) {
+		var dirty int
+		if err := db.QueryRowContext(ctx, `SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'INNODB_BUFFER_POOL_PAGES_DIRTY'`).Scan(&dirty); err != nil {
+			return fmt.Errorf("wait for pages to be written: %w", err)
+		}
+		if dirty < pagesSettled {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ticker.C:
+		}
+	}
+	return nil
 }
 
 func (t *template) insertKind(ctx context.Context, db *sql.DB, f fill, count int, perUser bool, progress func(int)) error {

@@ -34,7 +34,8 @@ func startProcess(name, program string, args []string, env map[string]string, lo
 	}
 	defer func() { _ = log.Close() }() // the child has its own
 	p := &process{name: name, logPath: logPath, started: time.Now(), done: make(chan struct{})}
-	p.cmd = exec.Command(program, args...)
+	// No context ends a child: stop does, in order.
+	p.cmd = exec.CommandContext(context.Background(), program, args...)
 	p.cmd.Stdout, p.cmd.Stderr = log, log
 	p.cmd.SysProcAttr = childAttributes()
 	for _, v := range os.Environ() {
@@ -121,8 +122,7 @@ func tail(path string) string {
 // answers gives a condition for until: GET url answers 200.
 func answers(url string) func(context.Context) error {
 	return func(ctx context.Context) error {
-		body, err := get(ctx, url)
-		_ = body
+		_, err := get(ctx, url)
 		return err
 	}
 }
@@ -172,7 +172,7 @@ func (p *ports) addr() (string, error) {
 		if p.next++; p.next >= portTo {
 			p.next = portFrom
 		}
-		l, err := net.Listen("tcp", addr)
+		l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", addr)
 		if err != nil {
 			continue
 		}

@@ -20,8 +20,8 @@ import (
 // other ids, users, order numbers and times. So the copies have the shape of real rows whatever the services store, and the
 // books stay right: the audit is asked about them too.
 //
-// Copies are 8 to 28 days old. Sent events are copied, since services keep them; the records of requests and of seen events, which
-// are of use for days only, are not.
+// Copies are 8 to 28 days old: within the 30 days for which services keep the records of requests, of sent and of seen events, so
+// those are copied too.
 
 const (
 	fillBatch   = 500
@@ -35,8 +35,11 @@ const (
 	timeLayout   = "2006-01-02 15:04:05.000000"
 )
 
-// fillSkipped are the tables of which there is not a row per purchase, or that forget within days.
-var fillSkipped = []string{"products", "leases", "dead_letters", "idempotency", "inbox"}
+// fillSkipped are the tables of which there is not a row per purchase.
+var fillSkipped = []string{"products", "leases", "dead_letters"}
+
+// requestsTable has rows per user (opening an account) and rows per purchase, whose requests bear the order number here.
+const requestsTable = "idempotency"
 
 // fillPerUser are the tables with rows per user.
 var fillPerUser = []string{"credit_accounts", "account_changes", "pins"}
@@ -98,6 +101,7 @@ type value struct {
 // rawTable is a table as read.
 type rawTable struct {
 	schema, name string
+	perUser      bool
 	columns      []string
 	rows         [][]value
 }
@@ -122,12 +126,14 @@ func readTemplate(ctx context.Context, adminDSN string, schemas []string, orderN
 		if err != nil {
 			return nil, fmt.Errorf("read the template purchase of %s: %w", schema, err)
 		}
-		raw = append(raw, tables...)
+		for _, table := range tables {
+			raw = append(raw, t.split(table)...)
+		}
 	}
 	known := map[ids.ID]int{}
 	for _, perUser := range []bool{true, false} { // an account's id stays one per user wherever it is written
 		for _, table := range raw {
-			if slices.Contains(fillPerUser, table.name) == perUser {
+			if table.perUser == perUser {
 				t.collectIDs(table, perUser, known)
 			}
 		}
@@ -140,6 +146,24 @@ func readTemplate(ctx context.Context, adminDSN string, schemas []string, orderN
 		t.tables = append(t.tables, compiled)
 	}
 	return t, nil
+}
+
+// split parts a table into what belongs to the user and what to the purchase.
+func (t *template) split(table rawTable) []rawTable {
+	if table.name != requestsTable {
+		table.perUser = slices.Contains(fillPerUser, table.name)
+		return []rawTable{table}
+	}
+	user, purchase := table, table
+	user.perUser, user.rows, purchase.rows = true, nil, nil
+	for _, row := range table.rows {
+		if slices.ContainsFunc(row, func(v value) bool { return bytes.Contains(v.data, []byte(t.orderNo)) }) {
+			purchase.rows = append(purchase.rows, row)
+		} else {
+			user.rows = append(user.rows, row)
+		}
+	}
+	return slices.DeleteFunc([]rawTable{user, purchase}, func(t rawTable) bool { return len(t.rows) == 0 })
 }
 
 func readSchema(ctx context.Context, db *sql.DB, schema string) ([]rawTable, error) {
@@ -234,7 +258,7 @@ func (t *template) collectIDs(table rawTable, perUser bool, known map[ids.ID]int
 
 // compile turns rows into texts with slots.
 func (t *template) compile(table rawTable, known map[ids.ID]int) (*tableRows, error) {
-	out := &tableRows{table: table.schema + "." + table.name, perUser: slices.Contains(fillPerUser, table.name),
+	out := &tableRows{table: table.schema + "." + table.name, perUser: table.perUser,
 		head: "INSERT INTO `" + table.schema + "`.`" + table.name + "` (`" + strings.Join(table.columns, "`,`") + "`) VALUES "}
 	for _, row := range table.rows {
 		var r rowText

@@ -85,18 +85,20 @@ func (b *books) look(t *testing.T) map[string]string {
 	return seen
 }
 
-// rest waits until nothing is on its way any more: all events were sent and the tables stand still.
-func (b *books) rest(t *testing.T) map[string]string {
+// readers names the services that read another's events.
+func readers() map[string][]string {
+	return map[string][]string{"order": {"payment", "bill"}, "payment": {"order"}, "bill": {"order"}}
+}
+
+// rest waits until nothing is on its way any more: all events were sent, those of the last hour have been read by all who read
+// them, and the tables stand still.
+func (b *books) rest(t *testing.T, now time.Time) map[string]string {
 	t.Helper()
 	var seen map[string]string
 	testkit.Eventually(t, 20*time.Second, func() error {
-		for name, db := range b.dbs {
-			var waiting int
-			if err := db.QueryRowContext(t.Context(), "SELECT COUNT(*) FROM outbox WHERE published = 0").Scan(&waiting); err != nil {
+		for from, to := range readers() {
+			if err := b.arrived(t, from, to, now); err != nil {
 				return err
-			}
-			if waiting > 0 {
-				return fmt.Errorf("%d events of %s are on their way", waiting, name)
 			}
 		}
 		before := seen
@@ -106,6 +108,31 @@ func (b *books) rest(t *testing.T) map[string]string {
 		return nil
 	})
 	return seen
+}
+
+// arrived is an error while an event of one service has not been sent, or not been read.
+func (b *books) arrived(t *testing.T, from string, to []string, now time.Time) error {
+	rows, err := b.dbs[from].QueryContext(t.Context(), "SELECT HEX(id), published FROM outbox WHERE create_time > ? OR published = 0", now.UTC().Add(-time.Hour))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var event string
+		var published bool
+		if err := rows.Scan(&event, &published); err != nil {
+			return err
+		}
+		if !published {
+			return fmt.Errorf("event %s of %s was not sent", event, from)
+		}
+		for _, reader := range to {
+			if b.text(t, reader, "SELECT COUNT(*) FROM inbox WHERE event_id = UNHEX(?)", event) == "0" {
+				return fmt.Errorf("event %s of %s was not read by %s", event, from, reader)
+			}
+		}
+	}
+	return rows.Err()
 }
 
 func sameTables(a, b map[string]string) bool { return a != nil && len(difference(a, b)) == 0 }
@@ -167,11 +194,11 @@ func TestBadInputIsRefusedInDueFormAndChangesNothing(t *testing.T) {
 	s := alone(t)
 	w := s.badWorld(t)
 	b := s.books(t)
-	before := b.rest(t)
+	before := b.rest(t, s.now(t))
 	cases := slices.Concat(w.generates(t), w.reads(), w.payments(), w.marketplace(), w.operators(), w.forms(t), w.tokens(t))
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			r := wantReason(t, c.call(t.Context()), c.want)
+			r := refusedFor(t, c.call(t.Context()), c.want)
 			if c.http != 0 && r.http != c.http {
 				t.Errorf("HTTP %d, want %d", r.http, c.http)
 			}
@@ -194,8 +221,8 @@ func TestBadInputIsRefusedInDueFormAndChangesNothing(t *testing.T) {
 func foreignLooksUnknown(t *testing.T, w *badWorld) {
 	t.Helper()
 	for _, path := range []string{"/h5/v1/checkouts/%s", "/h5/v1/checkouts/%s/channels", "/h5/v1/checkouts/%s/result", "/h5/v1/checkouts/%s/payment", "/h5/v1/checkouts/%s/commit-check"} {
-		a := wantReason(t, w.p.call(t.Context(), http.MethodGet, fmt.Sprintf(path, w.foreign.GetCheckoutId()), nil, nil), errs.NotFound)
-		b := wantReason(t, w.p.call(t.Context(), http.MethodGet, fmt.Sprintf(path, unknownID(ids.Checkout)), nil, nil), errs.NotFound)
+		a := refusedFor(t, w.p.call(t.Context(), http.MethodGet, fmt.Sprintf(path, w.foreign.GetCheckoutId()), nil, nil), errs.NotFound)
+		b := refusedFor(t, w.p.call(t.Context(), http.MethodGet, fmt.Sprintf(path, unknownID(ids.Checkout)), nil, nil), errs.NotFound)
 		if a.message != b.message || fmt.Sprint(a.metadata) != fmt.Sprint(b.metadata) {
 			t.Errorf("%s: foreign %v, unknown %v", path, a, b)
 		}
@@ -507,6 +534,7 @@ func (w *badWorld) forms(t *testing.T) []badCall {
 		}},
 		generate("no message", []byte("\x07\x07\x07")), generate("text that is not UTF-8", notUTF8), generate("larger than a mebibyte", large), generate("cut off", valid[:len(valid)-3]),
 		at("unknown", errs.NotFound, http.StatusNotFound, http.MethodGet, "/h5/v1/nothing"), at("outside", errs.NotFound, http.StatusNotFound, http.MethodGet, "/nothing"),
+		at("not UTF-8", bad, http.StatusBadRequest, http.MethodGet, "/h5/v1/checkouts/%ff"), at("not UTF-8 in a query", bad, http.StatusBadRequest, http.MethodGet, "/h5/v1/checkouts/"+w.open.GetCheckoutId()+"/commit-check?quoteId=%ff"),
 		at("wrong verb", bad, http.StatusMethodNotAllowed, http.MethodGet, "/h5/v1/pin"), at("deleting", bad, http.StatusMethodNotAllowed, http.MethodDelete, "/h5/v1/checkouts/x"),
 	}
 }

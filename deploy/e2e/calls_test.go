@@ -65,8 +65,14 @@ func reasonOf(t testing.TB, err error) string {
 	return r.reason
 }
 
-// wantReason fails the test unless the call was refused for that reason, and gives the refusal.
-func wantReason(t testing.TB, err error, reason errs.Reason) *refusal {
+// wantReason fails the test unless the call was refused for that reason.
+func wantReason(t testing.TB, err error, reason errs.Reason) {
+	t.Helper()
+	_ = refusedFor(t, err, reason)
+}
+
+// refusedFor is wantReason, and gives the refusal.
+func refusedFor(t testing.TB, err error, reason errs.Reason) *refusal {
 	t.Helper()
 	var r *refusal
 	if !errors.As(err, &r) || r.reason != reason.Name() {

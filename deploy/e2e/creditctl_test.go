@@ -189,7 +189,7 @@ func clockAdvances(t *testing.T, s *stack) {
 
 // outboxReplays sends all events of all services again: receivers know them.
 func outboxReplays(t *testing.T, s *stack, p *payer, b *books) {
-	before := b.rest(t)
+	before := b.rest(t, s.now(t))
 	credit := p.credit(t)
 	for _, service := range []string{"order", "payment", "bill"} {
 		stored := b.text(t, service, "SELECT COUNT(*) FROM outbox")
@@ -203,7 +203,7 @@ func outboxReplays(t *testing.T, s *stack, p *payer, b *books) {
 	other.pay(t, c.GetCheckoutId())
 	s.confirm(t, c.GetOrders()[0].GetOrderId())
 	other.awaitLoan(t, c.GetOrders()[0].GetOrderId(), "ACTIVE")
-	after := b.rest(t)
+	after := b.rest(t, s.now(t))
 	if len(difference(before, after)) == 0 {
 		t.Error("the purchase in between changed nothing, so the comparison is worth nothing")
 	}

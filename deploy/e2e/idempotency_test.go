@@ -202,11 +202,11 @@ func TestWrongPINsAreCountedAndLock(t *testing.T) {
 		return err
 	}
 	for left := 4; left > 0; left-- {
-		if r := wantReason(t, commit(wrongPin), errs.PinWrong); r.metadata["tries_left"] != fmt.Sprint(left) {
+		if r := refusedFor(t, commit(wrongPin), errs.PinWrong); r.metadata["tries_left"] != fmt.Sprint(left) {
 			t.Errorf("the refusal says %v, want %d tries left", r.metadata, left)
 		}
 	}
-	if r := wantReason(t, commit(wrongPin), errs.PinLocked); r.metadata["locked_until"] == "" {
+	if r := refusedFor(t, commit(wrongPin), errs.PinLocked); r.metadata["locked_until"] == "" {
 		t.Errorf("the refusal does not say until when: %v", r)
 	}
 	wantReason(t, commit(rightPin), errs.PinLocked)

@@ -141,11 +141,11 @@ func (p *payer) looks(t *testing.T, c *orderv1.Checkout, amount int64) *commonv1
 	var three *commonv1.Plan
 	for i, plan := range byID.GetPlans() {
 		addsUp(t, plan)
-		if i > 0 && plan.GetTenorMonths() <= byID.GetPlans()[i-1].GetTenorMonths() {
+		if i > 0 && plan.GetTenorMonths() < byID.GetPlans()[i-1].GetTenorMonths() {
 			t.Errorf("plans are not shortest first")
 		}
-		if plan.GetTenorMonths() == 3 {
-			three = plan
+		if plan.GetTenorMonths() == 3 && three == nil {
+			three = plan // The preferred one: without a product named, it is the one that is locked.
 		}
 	}
 	if three == nil {
@@ -257,6 +257,61 @@ func (s *stack) everybodySees(t *testing.T, p *payer, d *orderv1.OrderDetail) {
 		if err := s.rest(t.Context(), http.MethodGet, path, s.Credentials.AdminToken, nil, &rest); err != nil || !proto.Equal(rest.GetOrder(), o) {
 			t.Errorf("GET %s: %v, %v", path, &rest, err)
 		}
+	}
+}
+
+func TestEveryPlanOnOfferCanBeLockedAsItWasShown(t *testing.T) {
+	t.Parallel()
+	s := shared(t)
+	p := s.payer(t, 5_000_000)
+	c := p.checkout(t, 100_001, 300_003)
+	var info orderv1.QueryCheckoutInfoResponse
+	if err := p.call(t.Context(), http.MethodGet, "/h5/v1/checkouts/"+c.GetCheckoutId(), nil, &info); err != nil {
+		t.Fatal(err)
+	}
+	products := map[string]bool{}
+	for _, plan := range info.GetPlans() {
+		products[plan.GetProductCode()] = true
+		var res paymentv1.ConfirmPayChannelResponse
+		err := p.call(t.Context(), http.MethodPost, "/h5/v1/checkouts/"+c.GetCheckoutId()+"/quote", map[string]any{"requestId": unique("quote"),
+			"channel": "CREDIT", "tenorMonths": plan.GetTenorMonths(), "productCode": plan.GetProductCode()}, &res)
+		if err != nil || !proto.Equal(res.GetQuote().GetPlan(), plan) {
+			t.Errorf("%s over %d months is locked as\n%v, %v; shown was\n%v", plan.GetProductCode(), plan.GetTenorMonths(), res.GetQuote().GetPlan(), err, plan)
+		}
+	}
+	if len(products) < 2 {
+		t.Errorf("only products %v are on offer, so the choice is not tested", products)
+	}
+	last := info.GetPlans()[len(info.GetPlans())-1]
+	p.payPlan(t, c, last)
+	s.proveBooks(t)
+}
+
+// payPlan pays the quote that was locked last; its loans are of the plan's product.
+func (p *payer) payPlan(t *testing.T, c *orderv1.Checkout, plan *commonv1.Plan) {
+	t.Helper()
+	var res paymentv1.ConfirmPayChannelResponse
+	err := p.call(t.Context(), http.MethodPost, "/h5/v1/checkouts/"+c.GetCheckoutId()+"/quote", map[string]any{"requestId": unique("quote"),
+		"channel": "CREDIT", "tenorMonths": plan.GetTenorMonths(), "productCode": plan.GetProductCode()}, &res)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := p.check(t, c.GetCheckoutId(), res.GetQuote().GetQuoteId()); !r.GetReady() {
+		t.Errorf("CheckCommitPayment: %v", r)
+	}
+	p.payQuote(t, c.GetCheckoutId(), res.GetQuote().GetQuoteId())
+	var total int64
+	for _, o := range c.GetOrders() {
+		p.s.confirm(t, o.GetOrderId())
+		d := p.awaitLoan(t, o.GetOrderId(), "ACTIVE")
+		addsUp(t, d.GetPlan())
+		total += d.GetPlan().GetTotal().GetAmountMinor()
+		if d.GetPlan().GetProductCode() != plan.GetProductCode() || d.GetPlan().GetTenorMonths() != plan.GetTenorMonths() {
+			t.Errorf("the loan is of %v, chosen was %v", d.GetPlan(), plan)
+		}
+	}
+	if total != plan.GetTotal().GetAmountMinor() {
+		t.Errorf("the loans come to %d, shown was %v", total, plan.GetTotal())
 	}
 }
 

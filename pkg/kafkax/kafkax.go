@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"time"
 
@@ -56,7 +57,8 @@ func NewReader(c Config, group string, topics []string) *kafka.Reader {
 	})
 }
 
-// EnsureTopics makes the topics that do not exist.
+// EnsureTopics makes the topics that do not exist. A topic may be named twice, for example as written and as read; Kafka refuses
+// such a request as a whole.
 func EnsureTopics(ctx context.Context, c Config, t *kafka.Transport, topics ...string) error {
 	if c.Partitions <= 0 {
 		c.Partitions = 8
@@ -69,7 +71,7 @@ func EnsureTopics(ctx context.Context, c Config, t *kafka.Transport, topics ...s
 	}
 	client := &kafka.Client{Addr: kafka.TCP(c.Brokers...), Transport: t, Timeout: 5 * time.Second}
 	req := &kafka.CreateTopicsRequest{}
-	for _, name := range topics {
+	for _, name := range slices.Compact(slices.Sorted(slices.Values(topics))) {
 		req.Topics = append(req.Topics, kafka.TopicConfig{Topic: name, NumPartitions: c.Partitions, ReplicationFactor: c.Replicas,
 			ConfigEntries: []kafka.ConfigEntry{{ConfigName: "retention.ms", ConfigValue: strconv.FormatInt(c.Retention.Milliseconds(), 10)}}})
 	}

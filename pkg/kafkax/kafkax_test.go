@@ -25,7 +25,7 @@ func TestTopicsAreMadeOnceWithTheirPartitionsAndRetention(t *testing.T) {
 	t.Parallel()
 	c, transport := newConfig(t)
 	for range 2 { // What exists is well.
-		if err := kafkax.EnsureTopics(t.Context(), c, transport, topic, "creditpay.test.deadletter.v1"); err != nil {
+		if err := kafkax.EnsureTopics(t.Context(), c, transport, topic, "creditpay.test.deadletter.v1", topic); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -87,8 +87,9 @@ func TestStrictSettingsHoldWhateverTheDSNSays(t *testing.T) {
 	if n, err := res.RowsAffected(); err != nil || n != 1 {
 		t.Errorf("%d rows, %v: rows changed are counted, not rows found", n, err)
 	}
-	var level string
-	if err := db.QueryRowContext(t.Context(), `SELECT VARIABLE_VALUE FROM information_schema.SESSION_VARIABLES WHERE VARIABLE_NAME IN ('tx_isolation', 'transaction_isolation') LIMIT 1`).Scan(&level); err != nil || level != "READ-COMMITTED" {
+	var name, level string
+	err = db.QueryRowContext(t.Context(), `SHOW SESSION VARIABLES WHERE Variable_name IN ('tx_isolation', 'transaction_isolation')`).Scan(&name, &level)
+	if err != nil || level != "READ-COMMITTED" {
 		t.Errorf("isolation %q, %v", level, err)
 	}
 	if _, err := mysqlx.Open("not a dsn", mysqlx.Options{}); err == nil {

@@ -16,10 +16,11 @@ import (
 
 // purchase is one checkout of one order.
 type purchase struct {
-	b                        *buyer
-	no                       string
-	checkout, order, quote   string
-	commits, confirms, tries int
+	b                      *buyer
+	no                     string
+	checkout, order, quote string
+	// commits counts the quotes that were locked, tries the commits that were aborted.
+	commits, tries int
 }
 
 // open makes the checkout and chooses a plan.

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -59,7 +60,7 @@ func newSite(t *testing.T, env ...string) *site {
 	t.Helper()
 	s := &site{db: testkit.MySQLInstance(t), dir: shortDir(t)}
 	grpcAddr := freeAddr(t)
-	s.env = append(env, "CREDITPAY_STATE_DIR="+filepath.Join(s.dir, "state"), "CREDITPAY_DEMO_PURCHASE=false", "CREDITPAY_LOG_LEVEL=error",
+	s.env = append(slices.Clone(env), "CREDITPAY_STATE_DIR="+filepath.Join(s.dir, "state"), "CREDITPAY_DEMO_PURCHASE=false", "CREDITPAY_LOG_LEVEL=error",
 		"CREDITPAY_HTTP_ADDR="+freeAddr(t), "CREDITPAY_GRPC_ADDR="+grpcAddr, "CREDITPAY_MYSQL_DSN="+s.db.AdminDSN())
 	var err error
 	s.conn, err = grpc.NewClient(grpcAddr, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithConnectParams(grpc.ConnectParams{

@@ -68,7 +68,7 @@ func (a *App) QuotePlans(ctx context.Context, r QuoteRequest) (Quote, error) {
 	if q.Offers, elsewhere, err = a.offers(products, r, now); err != nil {
 		return Quote{}, err
 	}
-	q.Refusal, err = refusal(q, r, price, elsewhere)
+	q.Refusal, err = refusal(q, price, elsewhere)
 	return q, err
 }
 
@@ -120,7 +120,7 @@ func finances(p domain.Product, r QuoteRequest) bool {
 
 // refusal is why the purchase would be refused, nil when it would not. What stands against the user comes before what
 // stands against the purchase, and that before the limit: no limit is large enough for a product that does not exist.
-func refusal(q Quote, r QuoteRequest, price money.Amount, elsewhere bool) (reason, fault error) {
+func refusal(q Quote, price money.Amount, elsewhere bool) (reason, fault error) {
 	if !q.HasAccount {
 		return noAccount(), nil
 	}

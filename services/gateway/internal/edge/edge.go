@@ -11,6 +11,7 @@ import (
 	"io"
 	"math"
 	"net/http"
+	"net/url"
 	"runtime/debug"
 	"slices"
 	"strconv"
@@ -194,7 +195,7 @@ func (e *Edge) API(next http.Handler) http.Handler {
 			rest.Write(w, errs.CallerNotAllowed.New("this address wants a token of kind %s, not %s", wanted, c.Kind))
 			return
 		}
-		if !within(w, e.callers.take(c.String(), e.config.Clock.Now())) || !readBody(w, r) {
+		if !within(w, e.callers.take(c.String(), e.config.Clock.Now())) || !addressIsText(w, r) || !readBody(w, r) {
 			return
 		}
 		limit, err := timeLimit(r.Header.Get("Grpc-Timeout"))
@@ -217,6 +218,16 @@ func within(w http.ResponseWriter, wait time.Duration) bool {
 	w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
 	rest.Write(w, errs.RateLimited.New("too many requests; repeat after the time in Retry-After"))
 	return false
+}
+
+// addressIsText refuses an address whose path or query is not UTF-8: no call could carry it. It reports whether the request goes on.
+func addressIsText(w http.ResponseWriter, r *http.Request) bool {
+	query, err := url.QueryUnescape(r.URL.RawQuery)
+	if err != nil || !utf8.ValidString(query) || !utf8.ValidString(r.URL.Path) {
+		rest.Write(w, errs.InvalidArgument.New("the address is malformed or not UTF-8"))
+		return false
+	}
+	return true
 }
 
 // readBody reads the body, bounded, before anything looks at it. It reports whether the request goes on.
