@@ -136,7 +136,7 @@ func (m *market) purchase(ctx context.Context, b *buyer, p payer, no string, t *
 		return fmt.Errorf("%s: %d orders instead of 1", stepGenerate, len(out.GetCheckout().GetOrders()))
 	}
 	at := time.Now()
-	quote, err := p.choose(ctx, b, &paymentv1.ConfirmPayChannelRequest{RequestId: "q-" + no, CheckoutId: checkout, Channel: "CREDIT", TenorMonths: purchaseTenor})
+	quote, err := p.choose(ctx, b, &paymentv1.ConfirmPayChannelRequest{RequestId: "q-" + no, CheckoutId: checkout, Channel: "CREDIT", ProductCode: "SPL_ID", TenorMonths: purchaseTenor})
 	if err != nil {
 		return fmt.Errorf("%s: %w", stepChoose, err)
 	}

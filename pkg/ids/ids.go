@@ -154,6 +154,16 @@ func (id *ID) Scan(src any) error {
 	return nil
 }
 
+// First is the smallest id that a generator can make at a time: a bound for queries by time.
+func First(t time.Time) ID {
+	var id ID
+	ms := uint64(max(t.UnixMilli(), 0))
+	for i := range 6 {
+		id[i] = byte(ms >> (40 - 8*i))
+	}
+	return id
+}
+
 // NullID is an ID that may be NULL in the database. ID counts only when Valid.
 type NullID struct {
 	ID    ID

@@ -30,7 +30,7 @@ type Config struct {
 
 // Transport is one pool of connections per process.
 func Transport() *kafka.Transport {
-	return &kafka.Transport{Dial: (&net.Dialer{Timeout: 3 * time.Second}).DialContext, IdleTimeout: 30 * time.Second, MetadataTTL: 30 * time.Second}
+	return &kafka.Transport{Dial: (&net.Dialer{Timeout: 3 * time.Second}).DialContext, IdleTimeout: 30 * time.Second, MetadataTTL: 3 * time.Second}
 }
 
 // NewProducer makes a writer that waits for all in-sync replicas and keeps the order of a key.

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -23,14 +25,12 @@ const maxAttempts = 5
 const maxQueued = 2000
 
 // Tx is a transaction that saves round trips: writes are queued and leave together in one packet, with BEGIN in front, when a
-// result is needed or at the end. A purchase step is two round trips this way, whatever it writes.
+// result is needed or, with COMMIT behind it, at the end. A purchase step is one round trip this way, whatever it writes.
 type Tx struct {
 	conn     *sql.Conn
 	begun    bool
 	queue    []statement
 	onCommit []func()
-	// stepwise sends each statement by itself, see Flush; expects says that a packet held a compare-and-set.
-	stepwise, expects bool
 }
 
 type statement struct {
@@ -56,58 +56,83 @@ func (tx *Tx) QueueExpect(rows int64, mismatch error, query string, args ...any)
 // OnCommit registers a call for after the commit, for example to wake the relay. It is forgotten when the transaction fails.
 func (tx *Tx) OnCommit(f func()) { tx.onCommit = append(tx.onCommit, f) }
 
-// Flush sends what is queued and checks the rows found.
-//
-// The server runs a packet to its end before the rows found can be checked, so a lost compare-and-set may show as the violated
-// unique key of an INSERT behind it. InTx then runs the transaction again, stepwise, and the loser gets its own mismatch.
+// Flush sends what is queued. The first expectation that does not hold stops the packet, and its mismatch is answered.
 func (tx *Tx) Flush(ctx context.Context) error {
 	if len(tx.queue) == 0 {
 		return nil
 	}
-	if tx.stepwise && len(tx.queue) > 1 {
-		all := tx.queue
-		for i := range all {
-			tx.queue = all[i : i+1 : i+1]
-			if err := tx.Flush(ctx); err != nil {
-				return err
-			}
-		}
-		tx.queue = nil
-		return nil
-	}
+	return tx.send(ctx, "")
+}
+
+// guard stands behind a statement that must find a number of rows. Where it found another, the expression overflows, which is an
+// error on every server (1690, "DOUBLE value is out of range in 'exp(if(row_count() = 1,0,1000007))'"), and the server runs
+// nothing of the packet that comes after it, COMMIT included. The last number tells which statement it was.
+const guard = ";SET @creditpay_guard=EXP(IF(ROW_COUNT()=%d,0,%d))"
+
+// guardTag is added to a statement's place in the packet, so that the number has seven digits.
+const guardTag = 1_000_000
+
+const erOutOfRange = 1690
+
+var guardText = regexp.MustCompile(`row_count\(\).*\b(1\d{6})\b`)
+
+// send sends what is queued in one packet, with BEGIN in front when the transaction has not begun, and the given end.
+func (tx *Tx) send(ctx context.Context, end string) error {
 	if len(tx.queue) > maxQueued {
 		return fmt.Errorf("%d statements in one transaction, at most %d", len(tx.queue), maxQueued)
 	}
 	var text strings.Builder
 	var args []any
-	skip := 0
+	want := len(tx.queue)
 	if !tx.begun {
 		text.WriteString("START TRANSACTION;")
-		skip = 1
+		want++
 	}
 	for i, s := range tx.queue {
+		if strings.IndexByte(s.query, ';') >= 0 {
+			return fmt.Errorf("a queued statement holds a semicolon: %.60s", s.query)
+		}
 		if i > 0 {
 			text.WriteByte(';')
 		}
-		tx.expects = tx.expects || s.rows != anyRows
 		text.WriteString(s.query)
 		args = append(args, s.args...)
+		if s.rows != anyRows {
+			fmt.Fprintf(&text, guard, s.rows, guardTag+i)
+			want++
+		}
+	}
+	if end != "" {
+		text.WriteString(";" + end)
+		want++
 	}
 	tx.begun = true
 	found, err := tx.exec(ctx, text.String(), args)
 	if err != nil {
-		return err
+		return tx.mismatchOr(err)
 	}
-	if len(found) != len(tx.queue)+skip {
-		return fmt.Errorf("%d statements gave %d results: a statement holds a semicolon", len(tx.queue)+skip, len(found))
-	}
-	for i, s := range tx.queue {
-		if s.rows != anyRows && found[i+skip] != s.rows {
-			return s.mismatch
-		}
+	if len(found) != want {
+		return fmt.Errorf("%d statements gave %d results", want, len(found))
 	}
 	tx.queue = tx.queue[:0]
 	return nil
+}
+
+// mismatchOr gives the mismatch of the statement whose guard raised the error, or the error itself.
+func (tx *Tx) mismatchOr(err error) error {
+	var e *mysql.MySQLError
+	if !errors.As(err, &e) || e.Number != erOutOfRange {
+		return err
+	}
+	m := guardText.FindStringSubmatch(e.Message)
+	if m == nil {
+		return err
+	}
+	place, convErr := strconv.Atoi(m[1])
+	if place -= guardTag; convErr != nil || place >= len(tx.queue) || tx.queue[place].rows == anyRows {
+		return err
+	}
+	return tx.queue[place].mismatch
 }
 
 // exec runs one packet of statements and gives the rows found by each.
@@ -189,17 +214,12 @@ func (tx *Tx) prepare(ctx context.Context) error {
 func (db *DB) InTx(ctx context.Context, fn func(tx *Tx) error) error {
 	begin := time.Now()
 	attempts := 0
-	stepwise := false
 	var err error
 	for attempts < maxAttempts {
 		attempts++
-		tx := &Tx{stepwise: stepwise}
+		tx := &Tx{}
 		var again bool
 		again, err = db.attempt(ctx, tx, fn)
-		if _, dup := Duplicate(err); dup && tx.expects && !stepwise {
-			stepwise = true
-			continue
-		}
 		if !again || ctx.Err() != nil {
 			break
 		}
@@ -242,27 +262,37 @@ func (db *DB) attempt(ctx context.Context, tx *Tx, fn func(tx *Tx) error) (again
 			panic(p)
 		}
 	}()
-	err = fn(tx)
-	if err == nil {
-		err = tx.Flush(ctx)
-	}
-	if err != nil {
+	if err := fn(tx); err != nil {
 		tx.rollback(ctx)
 		if _, ok := errs.ReasonOf(err); ok {
 			return false, err
 		}
 		return Retryable(err) || Disconnected(err), err
 	}
-	if tx.begun {
-		if _, err := tx.exec(ctx, "COMMIT", nil); err != nil {
-			tx.rollback(ctx)
-			return Retryable(err), fmt.Errorf("commit: %w", err)
+	if err := tx.finish(ctx); err != nil {
+		tx.rollback(ctx)
+		if _, ok := errs.ReasonOf(err); ok {
+			return false, err
 		}
+		// A pooled connection that was dead before anything was sent may be replaced; one that broke since may have committed.
+		return Retryable(err) || errors.Is(err, driver.ErrBadConn), fmt.Errorf("commit: %w", err)
 	}
 	for _, f := range tx.onCommit {
 		f()
 	}
 	return false, nil
+}
+
+// finish sends what is left with COMMIT behind it, in one packet.
+func (tx *Tx) finish(ctx context.Context) error {
+	if len(tx.queue) > 0 {
+		return tx.send(ctx, "COMMIT")
+	}
+	if !tx.begun {
+		return nil
+	}
+	_, err := tx.exec(ctx, "COMMIT", nil)
+	return err
 }
 
 // rollback ends the transaction; when that cannot be said to the server, the connection is thrown away, which says it too.

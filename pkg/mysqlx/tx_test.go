@@ -3,6 +3,7 @@ package mysqlx_test
 import (
 	"context"
 	"errors"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -196,9 +197,9 @@ func TestConnectionKilledBeforeCommitIsRetried(t *testing.T) {
 		}
 		return nil
 	})
-	// The closure ended without an error, so the loss shows at COMMIT: the outcome is not known to the client.
-	if !errs.Is(err, errs.DependencyUnavailable) || runs != 1 {
-		t.Fatalf("killed during COMMIT: %v after %d runs", err, runs)
+	// The connection is found dead before COMMIT is sent, so nothing can have been committed.
+	if err != nil || runs != 2 || balance(t, db, 1) != 101 {
+		t.Fatalf("killed before COMMIT: %v after %d runs, balance %d", err, runs, balance(t, db, 1))
 	}
 	runs = 0
 	err = db.InTx(t.Context(), func(tx *mysqlx.Tx) error {
@@ -211,8 +212,39 @@ func TestConnectionKilledBeforeCommitIsRetried(t *testing.T) {
 		tx.Queue(`UPDATE accounts SET balance = balance + 1 WHERE id = 1`)
 		return nil
 	})
-	if err != nil || runs != 2 || seen.last() != 2 || balance(t, db, 1) != 102 {
-		t.Errorf("killed before COMMIT: %v after %d runs, balance %d, want 102", err, runs, balance(t, db, 1))
+	if err != nil || runs != 2 || seen.last() != 2 || balance(t, db, 1) != 103 {
+		t.Errorf("killed between statements: %v after %d runs, balance %d, want 103", err, runs, balance(t, db, 1))
+	}
+}
+
+func TestAConnectionThatBreaksInThePacketOfCommitLeavesTheOutcomeToTheCaller(t *testing.T) {
+	t.Parallel()
+	db, _ := accounts(t)
+	killed := make(chan error, 1)
+	go func() {
+		for t.Context().Err() == nil {
+			var id int64
+			err := db.QueryRowContext(t.Context(), `SELECT id FROM information_schema.processlist WHERE info LIKE '%SLEEP(7)%' AND id <> CONNECTION_ID()`).Scan(&id)
+			if err == nil {
+				_, err = db.ExecContext(t.Context(), `KILL `+strconv.FormatInt(id, 10))
+				killed <- err
+				return
+			}
+		}
+		killed <- t.Context().Err()
+	}()
+	runs := 0
+	err := db.InTx(t.Context(), func(tx *mysqlx.Tx) error {
+		runs++
+		tx.Queue(`UPDATE accounts SET balance = balance + 1 WHERE id = 1`)
+		tx.Queue(`DO SLEEP(7)`)
+		return nil
+	})
+	if killErr := <-killed; killErr != nil {
+		t.Fatal(killErr)
+	}
+	if !errs.Is(err, errs.DependencyUnavailable) || runs != 1 {
+		t.Fatalf("broken in the packet of COMMIT: %v after %d runs", err, runs)
 	}
 }
 

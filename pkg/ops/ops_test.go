@@ -37,7 +37,7 @@ func newSpine(t *testing.T, name string) *spine.Spine {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Close() })
-	s.OnEvents(func(context.Context, *mysqlx.Tx, []inbox.Event) error { return nil }, "t")
+	s.OnEvents(func(context.Context, *mysqlx.Tx, []inbox.Event) error { return nil }, nil, "t")
 	return s
 }
 

@@ -29,7 +29,10 @@ const (
 	// relayLease is how long a dead relay can hold the others up.
 	relayLease = 10 * time.Second
 	// relayGather lets the events of transactions that commit together leave together.
-	relayGather = 2 * time.Millisecond
+	relayGather = 4 * time.Millisecond
+	// relayWindow is how far back a read looks between sweeps. The index still holds what was published a moment ago until the
+	// server's purge has passed; a read from the beginning would walk over all of it.
+	relayWindow = 5 * time.Second
 )
 
 // Relay moves events from the outbox to Kafka.
@@ -43,6 +46,7 @@ type Relay struct {
 	Owner string
 
 	leaseUntil time.Time
+	sweptAt    time.Time
 }
 
 // Run relays until ctx ends. Faults are logged and tried again; nothing is given up.
@@ -149,7 +153,13 @@ func fitting(rows []row) int {
 }
 
 func (r *Relay) pending(ctx context.Context) ([]row, error) {
-	rows, err := r.DB.QueryContext(ctx, `SELECT id, topic, message_key, payload FROM outbox WHERE published = 0 ORDER BY id LIMIT ?`, relayBatch)
+	// A sweep reads from the beginning: it finds what a transaction longer than the window left, and what another process left.
+	now := r.Clock.Now()
+	var from ids.ID
+	if since := now.Sub(r.sweptAt); since >= 0 && since < relayPoll {
+		from = ids.First(now.Add(-relayWindow))
+	}
+	rows, err := r.DB.QueryContext(ctx, `SELECT id, topic, message_key, payload FROM outbox WHERE published = 0 AND id >= ? ORDER BY id LIMIT ?`, from, relayBatch)
 	if err != nil {
 		return nil, mysqlx.Fault(err, "read the outbox")
 	}
@@ -162,7 +172,13 @@ func (r *Relay) pending(ctx context.Context) ([]row, error) {
 		}
 		out = append(out, x)
 	}
-	return out, mysqlx.Fault(rows.Err(), "read the outbox")
+	if err := rows.Err(); err != nil {
+		return nil, mysqlx.Fault(err, "read the outbox")
+	}
+	if from.IsZero() && len(out) < relayBatch {
+		r.sweptAt = now
+	}
+	return out, nil
 }
 
 func (r *Relay) mark(ctx context.Context, sent []row) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"runtime/debug"
 	"time"
 
@@ -81,6 +82,8 @@ func ServerOptions(config Config) ([]grpc.ServerOption, error) {
 		),
 		grpc.ChainStreamInterceptor(recovery.StreamServerInterceptor(rescue), streamAccess),
 		grpc.ForceServerCodecV2(newCodec()),
+		// Workers keep the stacks that calls have grown; a new goroutine would grow its own each time.
+		grpc.NumStreamWorkers(uint32(2*runtime.GOMAXPROCS(0) + 14)),
 		// Above MaxMessage the codec refuses, which callers understand; this is the bound of memory.
 		grpc.MaxRecvMsgSize(2 * MaxMessage),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 2 * time.Minute, Timeout: 20 * time.Second}),

@@ -13,6 +13,7 @@ import (
 	"github.com/segmentio/kafka-go"
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/creditpay/creditpay/pkg/clock"
 	"github.com/creditpay/creditpay/pkg/ids"
@@ -119,10 +120,10 @@ func (s *Spine) Name() string { return s.name }
 // OnJob gives jobs of a kind to a handler. Before Run.
 func (s *Spine) OnJob(kind string, h jobs.Handler) { s.handlers[kind] = h }
 
-// OnEvents gives the events of topics to the service. Before Run, once.
-func (s *Spine) OnEvents(apply inbox.Apply, topics ...string) {
+// OnEvents gives the events of these types in the topics to the service; nil for all types. Before Run, once.
+func (s *Spine) OnEvents(apply inbox.Apply, types []proto.Message, topics ...string) {
 	s.apply, s.consumes = apply, topics
-	s.consumer = &inbox.Consumer{DB: s.Kit.DB, Apply: apply, Outbox: s.Kit.Outbox, IDs: s.deps.IDs, Clock: s.deps.Clock, Log: s.Log, Service: s.name}
+	s.consumer = &inbox.Consumer{DB: s.Kit.DB, Apply: apply, Types: types, Outbox: s.Kit.Outbox, IDs: s.deps.IDs, Clock: s.deps.Clock, Log: s.Log, Service: s.name}
 }
 
 // Consumer digests this service's events; nil when it consumes none. For the replay of dead letters.

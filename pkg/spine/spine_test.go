@@ -89,7 +89,7 @@ func remember(_ context.Context, tx *mysqlx.Tx, events []inbox.Event) error {
 func TestATimerTellsAnEventThatComesBackThroughTheInbox(t *testing.T) {
 	t.Parallel()
 	s := newSpine(t, testkit.Broker(t))
-	s.OnEvents(remember, topic)
+	s.OnEvents(remember, nil, topic)
 	s.OnJob("tell", func(ctx context.Context, j jobs.Job) (jobs.Outcome, error) {
 		return jobs.Done(), s.Kit.Do(ctx, func(w *unit.Work) error {
 			w.Tell(topic, j.Key, j.Key, 1, wrapperspb.String("hello "+j.Key))
@@ -118,7 +118,7 @@ func TestTimersRunWhileKafkaIsAwayAndEventsLeaveWhenItComes(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := newSpine(t, broker.Addr())
-	s.OnEvents(remember, topic)
+	s.OnEvents(remember, nil, topic)
 	s.OnJob("tell", func(ctx context.Context, j jobs.Job) (jobs.Outcome, error) {
 		return jobs.Done(), s.Kit.Do(ctx, func(w *unit.Work) error {
 			w.Tx.Queue(`INSERT INTO seen (text) VALUES ('timer ran')`)

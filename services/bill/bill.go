@@ -63,7 +63,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 		Store: rows, Requests: rows.Requests(), IDs: deps.Spine.IDs, Clock: deps.Spine.Clock,
 		ProductRefresh: cfg.ProductRefresh, PlanCacheSize: cfg.PlanCacheSize,
 	})
-	backbone.OnEvents(event.NewHandler(verbs, rows).Apply, event.OrderTopic)
+	backbone.OnEvents(event.NewHandler(verbs, rows).Apply, event.Wanted(), event.OrderTopic)
 	return &Service{Spine: backbone, app: verbs}, nil
 }
 

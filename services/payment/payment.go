@@ -58,7 +58,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 		Limits: app.Limits{QuoteLife: cfg.QuoteLife, RecoverAfter: cfg.RecoverAfter, Patience: cfg.Patience},
 	})
 	listener := &event.Listener{App: verbs, Store: st}
-	sp.OnEvents(listener.Apply, event.TopicOrders)
+	sp.OnEvents(listener.Apply, event.Wanted(), event.TopicOrders)
 	sp.OnJob(app.JobRecoverCommit, func(ctx context.Context, j jobs.Job) (jobs.Outcome, error) {
 		return jobs.Done(), verbs.RecoverCommit(ctx, j.Key)
 	})

@@ -99,3 +99,8 @@ func (h *Handler) Apply(ctx context.Context, tx *mysqlx.Tx, events []inbox.Event
 	}
 	return h.store.Join(tx, func(tx app.LockingTx) error { return h.verbs.ActivateLoans(ctx, tx, confirmed) })
 }
+
+// Wanted are the events that concern this service.
+func Wanted() []proto.Message {
+	return []proto.Message{&orderv1.OrderConfirmed{}}
+}

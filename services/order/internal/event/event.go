@@ -144,3 +144,8 @@ func read(e inbox.Event) (app.Incoming, error) {
 		return nil, nil
 	}
 }
+
+// Wanted are the events that concern this service.
+func Wanted() []proto.Message {
+	return []proto.Message{&paymentv1.PaymentSucceeded{}, &paymentv1.PaymentReversed{}, &billv1.LoanSettled{}}
+}

@@ -94,3 +94,8 @@ func (l *Listener) Apply(ctx context.Context, tx *mysqlx.Tx, events []inbox.Even
 	}
 	return l.Store.Join(tx, func(tx app.Tx) error { return l.App.BeginReversal(tx, payments) })
 }
+
+// Wanted are the events that concern this service.
+func Wanted() []proto.Message {
+	return []proto.Message{&orderv1.OrderCancelRequested{}}
+}

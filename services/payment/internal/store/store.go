@@ -8,6 +8,7 @@ import (
 	"database/sql"
 	"embed"
 	"encoding/json"
+	"errors"
 	"io/fs"
 	"time"
 
@@ -65,48 +66,57 @@ const quoteColumns = `q.checkout_id, q.quote_id, q.user_id, q.terms, q.plan, q.e
 // Quote of a checkout; nil when none was locked.
 func (s *Store) Quote(ctx context.Context, checkoutID ids.ID) (*domain.Quote, error) {
 	var q domain.Quote
-	var terms []byte
-	err := s.kit.DB.QueryRowContext(ctx, `SELECT `+quoteColumns+` FROM quotes q WHERE q.checkout_id = ?`, checkoutID).
-		Scan(&q.CheckoutID, &q.ID, &q.UserID, &terms, &q.Plan, &q.ExpireTime)
+	err := scanQuote(s.kit.DB.QueryRowContext(ctx, `SELECT `+quoteColumns+` FROM quotes q WHERE q.checkout_id = ?`, checkoutID), &q)
 	if mysqlx.NoRows(err) {
 		return nil, nil
-	}
-	if err == nil {
-		err = readTerms(terms, &q.Terms)
 	}
 	return &q, mysqlx.Fault(err, "read the quote")
 }
 
 // QuoteAndPin reads both in one round trip.
 func (s *Store) QuoteAndPin(ctx context.Context, checkoutID ids.ID, userID string) (*domain.Quote, *domain.Pin, error) {
-	const query = `SELECT ` + quoteColumns + `, p.user_id, p.salt, p.mac, p.failed_count, p.locked_until, p.version
-		FROM (SELECT 1 AS one) o LEFT JOIN quotes q ON q.checkout_id = ? LEFT JOIN pins p ON p.user_id = ?`
-	var q domain.Quote
-	var p domain.Pin
-	var checkout, quote ids.NullID
-	var quoteUser, pinUser sql.NullString
-	var terms []byte
-	var expire, locked sql.NullTime
-	var failed, version sql.NullInt64
-	err := s.kit.DB.QueryRowContext(ctx, query, checkoutID, userID).
-		Scan(&checkout, &quote, &quoteUser, &terms, &q.Plan, &expire, &pinUser, &p.Salt, &p.MAC, &failed, &locked, &version)
+	const query = `SELECT ` + quoteColumns + ` FROM quotes q WHERE q.checkout_id = ?;
+		SELECT ` + pinColumns + ` FROM pins WHERE user_id = ?`
+	rows, err := s.kit.DB.QueryContext(ctx, query, checkoutID, userID)
 	if err != nil {
 		return nil, nil, mysqlx.Fault(err, "read quote and PIN")
 	}
-	var quoteOut *domain.Quote
-	var pinOut *domain.Pin
-	if checkout.Valid {
-		q.CheckoutID, q.ID, q.UserID, q.ExpireTime = checkout.ID, quote.ID, quoteUser.String, expire.Time
-		if err := readTerms(terms, &q.Terms); err != nil {
-			return nil, nil, err
+	defer func() { _ = rows.Close() }()
+	var quote *domain.Quote
+	var pin *domain.Pin
+	if rows.Next() {
+		quote = new(domain.Quote)
+		if err := scanQuote(rows, quote); err != nil {
+			return nil, nil, mysqlx.Fault(err, "read the quote")
 		}
-		quoteOut = &q
 	}
-	if pinUser.Valid {
-		p.UserID, p.FailedCount, p.LockedUntil, p.Version = pinUser.String, int(failed.Int64), locked.Time, version.Int64
-		pinOut = &p
+	if !rows.NextResultSet() {
+		return nil, nil, mysqlx.Fault(errors.Join(rows.Err(), errs.Internal.New("the PIN was not read")), "read the PIN")
 	}
-	return quoteOut, pinOut, nil
+	if rows.Next() {
+		pin = &domain.Pin{UserID: userID}
+		if err := scanPin(rows, pin); err != nil {
+			return nil, nil, mysqlx.Fault(err, "read the PIN")
+		}
+	}
+	return quote, pin, mysqlx.Fault(rows.Err(), "read quote and PIN")
+}
+
+func scanQuote(row mysqlx.Row, q *domain.Quote) error {
+	var terms []byte
+	if err := row.Scan(&q.CheckoutID, &q.ID, &q.UserID, &terms, &q.Plan, &q.ExpireTime); err != nil {
+		return err
+	}
+	return readTerms(terms, &q.Terms)
+}
+
+const pinColumns = `salt, mac, failed_count, locked_until, version`
+
+func scanPin(row mysqlx.Row, p *domain.Pin) error {
+	var locked sql.NullTime
+	err := row.Scan(&p.Salt, &p.MAC, &p.FailedCount, &locked, &p.Version)
+	p.LockedUntil = locked.Time
+	return err
 }
 
 func readTerms(blob []byte, t *domain.Terms) error {
@@ -119,13 +129,10 @@ func readTerms(blob []byte, t *domain.Terms) error {
 // Pin of a user; nil when none is set.
 func (s *Store) Pin(ctx context.Context, userID string) (*domain.Pin, error) {
 	p := domain.Pin{UserID: userID}
-	var locked sql.NullTime
-	err := s.kit.DB.QueryRowContext(ctx, `SELECT salt, mac, failed_count, locked_until, version FROM pins WHERE user_id = ?`, userID).
-		Scan(&p.Salt, &p.MAC, &p.FailedCount, &locked, &p.Version)
+	err := scanPin(s.kit.DB.QueryRowContext(ctx, `SELECT `+pinColumns+` FROM pins WHERE user_id = ?`, userID), &p)
 	if mysqlx.NoRows(err) {
 		return nil, nil
 	}
-	p.LockedUntil = locked.Time
 	return &p, mysqlx.Fault(err, "read the PIN")
 }
 
