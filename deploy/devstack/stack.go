@@ -131,6 +131,13 @@ func (s *Stack) makeHost(ctx context.Context, brokers []string) error {
 	if err != nil {
 		return err
 	}
+	defer func() {
+		if s.host == nil {
+			for _, p := range parts {
+				_ = p.Close() // Something else failed, which is what the caller hears of.
+			}
+		}
+	}()
 	edge, err := gateway.New(gateway.Config{OrderAddr: self, PaymentAddr: self, BillAddr: self, RefundAddr: self,
 		CallerRate: s.config.CallerRate, CallerBurst: 2 * s.config.CallerRate, AddressRate: 10 * s.config.CallerRate, AddressBurst: 20 * s.config.CallerRate,
 		LimitEntries: 10_000, Peer: rpckit.ClientConfig{Transport: rpckit.Plaintext}},
@@ -150,12 +157,19 @@ func (s *Stack) makeHost(ctx context.Context, brokers []string) error {
 	return writeJSON(s.state.path(stackFile), s.Info)
 }
 
+// ownerOf names a stack in leases by its state directory; a lease's owner has 64 characters at most.
+func ownerOf(stateDir string) string {
+	return "devstack" + stateDir[max(0, len(stateDir)-56):]
+}
+
 func (s *Stack) makeServices(ctx context.Context, log *zap.Logger, brokers []string) ([]service.Part, []*spine.Spine, error) {
 	var observer mysqlx.Observer
 	if plan := newCrashPlan(ctx, s.config.CrashAfterTx); plan != nil {
 		observer = plan
 	}
-	shared := spine.Deps{Log: log, Clock: s.state.clock, IDs: ids.NewGenerator(s.state.clock), TxObserver: observer, Owner: fmt.Sprintf("devstack/%d", os.Getpid())}
+	shared := spine.Deps{Log: log, Clock: s.state.clock, IDs: ids.NewGenerator(s.state.clock), TxObserver: observer,
+		// One stack at a time holds the state directory, so the next one may take its leases over at once, also after a kill.
+		Owner: ownerOf(s.config.StateDir)}
 	orderConfig := defaults[order.Config]()
 	orderConfig.Config = s.spineConfig(order.Name, brokers)
 	orderConfig.CashierURL = "http://" + loopback(s.config.HTTPAddr) + "/checkout"

@@ -144,7 +144,7 @@ func (a *App) checkoutsOf(ctx context.Context, unpaid map[ids.ID][]domain.Order)
 
 // write queues the cancellation: checkouts first, then orders, by id.
 func (p *cancellation) write(a *App, tx Tx, m domain.Mark) error {
-	after, err := p.settles.write(a, tx, m.Actor)
+	after, err := p.settles.write(a, tx, m.Actor, p.paid)
 	if err != nil {
 		return err
 	}
