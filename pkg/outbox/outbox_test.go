@@ -363,3 +363,34 @@ func TestReplaySendsEventsSinceATimeAgain(t *testing.T) {
 		t.Errorf("sent %q again", text)
 	}
 }
+
+func TestANewerEventDoesNotOvertakeAnOlderOneThatCouldNotBeSent(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	r := &recorder{}
+	o.tell(t, "k", "first")
+	if err := o.clock.Advance(time.Hour); err != nil { // Far older than any window of the relay.
+		t.Fatal(err)
+	}
+	o.tell(t, "k", "second")
+	refused := 0
+	r.failWith(func(msgs []kafka.Message) error {
+		if len(msgs) == 2 && refused < 2 {
+			refused++
+			return errors.New("the broker is away")
+		}
+		return nil
+	})
+	o.relay(t, "a", r)
+	testkit.Eventually(t, within, func() bool { return o.pending(t) == 0 })
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.msgs) != 2 || refused != 2 {
+		t.Fatalf("%d events were sent after %d refusals", len(r.msgs), refused)
+	}
+	for i, want := range []string{"first", "second"} {
+		if _, text := open(t, r.msgs[i]); text != want {
+			t.Errorf("event %d is %q, want %q", i, text, want)
+		}
+	}
+}

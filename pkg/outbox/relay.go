@@ -32,7 +32,7 @@ const (
 	relayGather = 4 * time.Millisecond
 	// relayWindow is how far back a read looks between sweeps. The index still holds what was published a moment ago until the
 	// server's purge has passed; a read from the beginning would walk over all of it.
-	relayWindow = 5 * time.Second
+	relayWindow = 30 * time.Second
 )
 
 // Relay moves events from the outbox to Kafka.
@@ -105,9 +105,23 @@ func (r *Relay) once(ctx context.Context) (more bool, err error) {
 	if ok, err := r.lease(ctx); err != nil || !ok {
 		return false, err
 	}
-	rows, err := r.pending(ctx)
-	if err != nil || len(rows) == 0 {
+	now := r.Clock.Now()
+	sweep := r.sweepDue(now)
+	rows, err := r.pending(ctx, now, sweep)
+	if err != nil {
 		return false, err
+	}
+	defer func() {
+		// Only a sweep that left nothing behind allows the window: a newer event must not overtake an older one of its key.
+		switch {
+		case err != nil:
+			r.sweptAt = time.Time{}
+		case sweep && !more:
+			r.sweptAt = now
+		}
+	}()
+	if len(rows) == 0 {
+		return false, nil
 	}
 	fit := fitting(rows)
 	more = len(rows) == relayBatch || fit < len(rows)
@@ -152,11 +166,16 @@ func fitting(rows []row) int {
 	return len(rows)
 }
 
-func (r *Relay) pending(ctx context.Context) ([]row, error) {
-	// A sweep reads from the beginning: it finds what a transaction longer than the window left, and what another process left.
-	now := r.Clock.Now()
+// sweepDue tells whether the next read begins at the beginning: it finds what a transaction longer than the window left, what
+// another process left, and what could not be sent.
+func (r *Relay) sweepDue(now time.Time) bool {
+	since := now.Sub(r.sweptAt)
+	return since < 0 || since >= relayPoll
+}
+
+func (r *Relay) pending(ctx context.Context, now time.Time, sweep bool) ([]row, error) {
 	var from ids.ID
-	if since := now.Sub(r.sweptAt); since >= 0 && since < relayPoll {
+	if !sweep {
 		from = ids.First(now.Add(-relayWindow))
 	}
 	rows, err := r.DB.QueryContext(ctx, `SELECT id, topic, message_key, payload FROM outbox WHERE published = 0 AND id >= ? ORDER BY id LIMIT ?`, from, relayBatch)
@@ -174,9 +193,6 @@ func (r *Relay) pending(ctx context.Context) ([]row, error) {
 	}
 	if err := rows.Err(); err != nil {
 		return nil, mysqlx.Fault(err, "read the outbox")
-	}
-	if from.IsZero() && len(out) < relayBatch {
-		r.sweptAt = now
 	}
 	return out, nil
 }
