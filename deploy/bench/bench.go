@@ -85,13 +85,15 @@ func (o Options) Validate() error {
 
 // Result is what was measured.
 type Result struct {
-	Options  Options
-	Machine  Machine
-	Floor    []Yardstick
-	Limit    []Yardstick
-	Stack    []Round
-	Sweep    []Round
-	REST     *Round
+	Options Options
+	Machine Machine
+	Floor   []Yardstick
+	Limit   []Yardstick
+	Stack   []Round
+	Sweep   []Round
+	REST    *Round
+	// Quoted is a round in which each purchase locks a quote before it commits.
+	Quoted   *Round
 	Fill     Fill
 	Memory   map[string]float64 // resident MB by process, after the load
 	Health   map[string]time.Duration
@@ -279,6 +281,9 @@ func (b *bench) measureStack(ctx context.Context) error {
 	if b.market, err = newMarket(b.stack); err != nil {
 		return err
 	}
+	if err := b.market.showPlan(ctx); err != nil {
+		return err
+	}
 	var copied *template
 	if b.options.FillOrders > 0 {
 		if copied, err = b.templatePurchase(ctx); err != nil {
@@ -319,6 +324,11 @@ func (b *bench) furtherRounds(ctx context.Context, grpc payer) error {
 		}
 		b.result.Sweep = append(b.result.Sweep, r)
 	}
+	quoted, err := b.stackRound(ctx, "stack with locked quotes", b.options.Buyers, b.options.Duration, b.market.withQuote())
+	if err != nil {
+		return err
+	}
+	b.result.Quoted = &quoted
 	if b.options.REST {
 		r, err := b.stackRound(ctx, "stack over REST", b.options.Buyers, b.options.Duration, b.market.overREST(b.options.Buyers))
 		if err != nil {

@@ -45,6 +45,8 @@ type market struct {
 	spmToken string
 	ids      *ids.Generator
 	users    []*buyer
+	// plan is what the pages of the marketplace show.
+	plan *paymentv1.PlanChoice
 }
 
 func newMarket(s *stack) (m *market, err error) {
@@ -65,7 +67,31 @@ func newMarket(s *stack) (m *market, err error) {
 func (m *market) close() { m.clients.close() }
 
 func (m *market) overGRPC() payer {
-	return grpcPayer{paymentv1.NewPaymentServiceClient(m.clients.payment)}
+	return grpcPayer{client: paymentv1.NewPaymentServiceClient(m.clients.payment)}
+}
+
+// withQuote gives a payer whose page locks a quote first.
+func (m *market) withQuote() payer {
+	return grpcPayer{client: paymentv1.NewPaymentServiceClient(m.clients.payment), quoted: true}
+}
+
+// showPlan asks for the plans of a product page and keeps the one that is bought by.
+func (m *market) showPlan(ctx context.Context) error {
+	res, err := billv1.NewBillServiceClient(m.clients.bill).QueryUserInstalmentInfo(as(ctx, m.spmToken), &billv1.QueryUserInstalmentInfoRequest{
+		UserId: "bench-visitor", Business: "marketplace", Amount: &commonv1.Money{AmountMinor: purchaseAmount, CurrencyCode: currency}})
+	if err != nil {
+		return fmt.Errorf("ask for the plans: %w", err)
+	}
+	for _, p := range res.GetPlans() {
+		if p.GetTenorMonths() == purchaseTenor && m.plan == nil {
+			m.plan = &paymentv1.PlanChoice{Channel: "CREDIT", ProductCode: p.GetProductCode(), ProductVersion: p.GetProductVersion(),
+				TenorMonths: p.GetTenorMonths(), AgreedTotal: p.GetTotal()}
+		}
+	}
+	if m.plan == nil {
+		return fmt.Errorf("no plan of %d months is offered", purchaseTenor)
+	}
+	return nil
 }
 
 // overREST gives a payer who calls the gateway, with so many connections kept open.

@@ -45,6 +45,8 @@ const (
 
 // payer makes the calls of the payer's page, over gRPC or over REST.
 type payer interface {
+	// quotes says that the page locks a quote before it commits, instead of naming the plan that it showed.
+	quotes() bool
 	choose(ctx context.Context, b *buyer, req *paymentv1.ConfirmPayChannelRequest) (*paymentv1.ConfirmPayChannelResponse, error)
 	commit(ctx context.Context, b *buyer, req *paymentv1.DoCommitPaymentRequest) (*paymentv1.DoCommitPaymentResponse, error)
 }
@@ -52,7 +54,10 @@ type payer interface {
 // grpcPayer calls the payment service.
 type grpcPayer struct {
 	client paymentv1.PaymentServiceClient
+	quoted bool
 }
+
+func (p grpcPayer) quotes() bool { return p.quoted }
 
 func (p grpcPayer) choose(ctx context.Context, b *buyer, req *paymentv1.ConfirmPayChannelRequest) (*paymentv1.ConfirmPayChannelResponse, error) {
 	return p.client.ConfirmPayChannel(as(ctx, b.token), req)
@@ -68,6 +73,8 @@ type restPayer struct {
 	client *http.Client
 }
 
+func (p restPayer) quotes() bool { return false }
+
 func (p restPayer) choose(ctx context.Context, b *buyer, req *paymentv1.ConfirmPayChannelRequest) (*paymentv1.ConfirmPayChannelResponse, error) {
 	var res paymentv1.ConfirmPayChannelResponse
 	return &res, p.post(ctx, b, "/h5/v1/checkouts/"+req.GetCheckoutId()+"/quote",
@@ -76,8 +83,11 @@ func (p restPayer) choose(ctx context.Context, b *buyer, req *paymentv1.ConfirmP
 
 func (p restPayer) commit(ctx context.Context, b *buyer, req *paymentv1.DoCommitPaymentRequest) (*paymentv1.DoCommitPaymentResponse, error) {
 	var res paymentv1.DoCommitPaymentResponse
+	c := req.GetChoice()
+	choice := map[string]any{"channel": c.GetChannel(), "productCode": c.GetProductCode(), "productVersion": c.GetProductVersion(), "tenorMonths": c.GetTenorMonths(),
+		"agreedTotal": map[string]any{"amountMinor": c.GetAgreedTotal().GetAmountMinor(), "currencyCode": c.GetAgreedTotal().GetCurrencyCode()}}
 	return &res, p.post(ctx, b, "/h5/v1/checkouts/"+req.GetCheckoutId()+"/commit",
-		map[string]any{"requestId": req.GetRequestId(), "quoteId": req.GetQuoteId(), "pin": req.GetPin()}, &res)
+		map[string]any{"requestId": req.GetRequestId(), "choice": choice, "pin": req.GetPin()}, &res)
 }
 
 func (p restPayer) post(ctx context.Context, b *buyer, path string, body map[string]any, into proto.Message) error {
@@ -122,8 +132,8 @@ type tally struct {
 
 func (t *tally) time(s step, begin time.Time) { t.took[s] = append(t.took[s], time.Since(begin)) }
 
-// purchase walks one purchase: the marketplace opens a checkout of one order, the payer chooses a plan and pays, the marketplace
-// reports the goods as received.
+// purchase walks one purchase: the marketplace opens a checkout of one order, the payer pays by a plan that the page showed or
+// locked, the marketplace reports the goods as received.
 func (m *market) purchase(ctx context.Context, b *buyer, p payer, no string, t *tally) error {
 	begin := time.Now()
 	out, err := m.order.GeneratePayments(as(ctx, m.spmToken), generateRequest(b.userID, no))
@@ -135,14 +145,19 @@ func (m *market) purchase(ctx context.Context, b *buyer, p payer, no string, t *
 	if len(out.GetCheckout().GetOrders()) != 1 {
 		return fmt.Errorf("%s: %d orders instead of 1", stepGenerate, len(out.GetCheckout().GetOrders()))
 	}
-	at := time.Now()
-	quote, err := p.choose(ctx, b, &paymentv1.ConfirmPayChannelRequest{RequestId: "q-" + no, CheckoutId: checkout, Channel: "CREDIT", ProductCode: "SPL_ID", TenorMonths: purchaseTenor})
-	if err != nil {
-		return fmt.Errorf("%s: %w", stepChoose, err)
+	pay := &paymentv1.DoCommitPaymentRequest{RequestId: "c-" + no, CheckoutId: checkout, Choice: m.plan, Pin: buyerPIN}
+	if p.quotes() {
+		at := time.Now()
+		quote, err := p.choose(ctx, b, &paymentv1.ConfirmPayChannelRequest{RequestId: "q-" + no, CheckoutId: checkout, Channel: m.plan.GetChannel(),
+			ProductCode: m.plan.GetProductCode(), TenorMonths: m.plan.GetTenorMonths()})
+		if err != nil {
+			return fmt.Errorf("%s: %w", stepChoose, err)
+		}
+		t.time(stepChoose, at)
+		pay.Choice, pay.QuoteId = nil, quote.GetQuote().GetQuoteId()
 	}
-	t.time(stepChoose, at)
-	at = time.Now()
-	paid, err := p.commit(ctx, b, &paymentv1.DoCommitPaymentRequest{RequestId: "c-" + no, CheckoutId: checkout, QuoteId: quote.GetQuote().GetQuoteId(), Pin: buyerPIN})
+	at := time.Now()
+	paid, err := p.commit(ctx, b, pay)
 	if err != nil {
 		return fmt.Errorf("%s: %w", stepCommit, err)
 	}

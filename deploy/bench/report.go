@@ -45,8 +45,10 @@ func (r Result) Errors() int {
 
 func (r Result) rounds() []Round {
 	all := slices.Concat(r.Stack, r.Sweep, r.Fill.Stack)
-	if r.REST != nil {
-		all = append(all, *r.REST)
+	for _, one := range []*Round{r.REST, r.Quoted} {
+		if one != nil {
+			all = append(all, *one)
+		}
 	}
 	return all
 }
@@ -193,6 +195,9 @@ func (r Result) writeThroughput(w *printer) {
 	if r.REST != nil {
 		w.line("%.1f\t%.3f of the stack\tstack, payer over REST\t", r.REST.PerSecond(), quotient(r.REST.PerSecond(), stack.Median))
 	}
+	if r.Quoted != nil {
+		w.line("%.1f\t%.3f of the stack\tstack, each purchase with ConfirmPayChannel\t", r.Quoted.PerSecond(), quotient(r.Quoted.PerSecond(), stack.Median))
+	}
 	if len(r.Fill.Stack) > 0 {
 		filled, ground := roundsPerSecond(r.Fill.Stack), yardsticksPerSecond(r.Fill.Floor)
 		w.line("%s\t%.3f of the stack\tstack, %d orders stored\t", spread(filled), quotient(filled.Median, stack.Median), r.Fill.Orders)
@@ -222,6 +227,9 @@ func (r Result) writeSteps(w *printer) {
 		m.Buyers, m.Purchases, m.Early))
 	for s := range stepCount {
 		q := m.Steps[s]
+		if s == stepChoose && r.Quoted != nil {
+			q = r.Quoted.Steps[s] // From the round that makes the call.
+		}
 		w.line("%s\t%s\t%s\t%s\t%s\t", bare(q.P50), bare(q.P95), bare(q.P99), bare(q.Max), s)
 	}
 	w.line("%s\t%s\t%s\t%s\t%s\t", bare(m.Total.P50), bare(m.Total.P95), bare(m.Total.P99), bare(m.Total.Max), "whole purchase")

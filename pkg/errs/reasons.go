@@ -78,6 +78,8 @@ var (
 	LegAmountMismatch = Reason{"LEG_AMOUNT_MISMATCH", KindFailedPrecondition}
 	// CommitAborted: The commit was withdrawn before it succeeded.
 	CommitAborted = Reason{"COMMIT_ABORTED", KindFailedPrecondition}
+	// PlanChanged: The plan that the payer agreed to is not what is offered now. Show the plans again.
+	PlanChanged = Reason{"PLAN_CHANGED", KindFailedPrecondition}
 	// AccountNotFound: The user has no credit account.
 	AccountNotFound = Reason{"ACCOUNT_NOT_FOUND", KindFailedPrecondition}
 	// AccountFrozen: The credit account is frozen.
@@ -149,6 +151,7 @@ func All() []Reason {
 		PinTooWeak,
 		LegAmountMismatch,
 		CommitAborted,
+		PlanChanged,
 		AccountNotFound,
 		AccountFrozen,
 		AccountOverdue,

@@ -51,34 +51,15 @@ type Record struct {
 	Answer []byte
 }
 
-// Insert adds the record to a transaction. A nil answer means in flight; Complete brings it later. When the key exists, the
-// transaction fails and Do finds out why.
+// Insert adds the record to a transaction. When the key exists, the transaction fails and Do finds out why.
 func Insert(tx *mysqlx.Tx, k Key, fp Fingerprint, answer any, now time.Time) error {
-	var blob []byte
-	if answer != nil {
-		var err error
-		if blob, err = json.Marshal(answer); err != nil {
-			return fmt.Errorf("write the answer: %w", err)
-		}
-	}
-	tx.Queue(`INSERT INTO idempotency (scope, request_id, fingerprint, answer, create_time) VALUES (?, ?, ?, ?, ?)`,
-		k.scope(), k.RequestID, fp[:], blob, now)
-	return nil
-}
-
-// Complete adds the answer of a request that was in flight. An answer that is there already stays.
-func Complete(tx *mysqlx.Tx, k Key, answer any) error {
 	blob, err := json.Marshal(answer)
 	if err != nil {
 		return fmt.Errorf("write the answer: %w", err)
 	}
-	tx.Queue(`UPDATE idempotency SET answer = ? WHERE scope = ? AND request_id = ? AND answer IS NULL`, blob, k.scope(), k.RequestID)
+	tx.Queue(`INSERT INTO idempotency (scope, request_id, fingerprint, answer, create_time) VALUES (?, ?, ?, ?, ?)`,
+		k.scope(), k.RequestID, fp[:], blob, now)
 	return nil
-}
-
-// Forget removes a request that had no effect, so that it may be sent again.
-func Forget(tx *mysqlx.Tx, k Key) {
-	tx.Queue(`DELETE FROM idempotency WHERE scope = ? AND request_id = ? AND answer IS NULL`, k.scope(), k.RequestID)
 }
 
 // Reader reads records.
@@ -117,6 +98,12 @@ func Purge(ctx context.Context, db *mysqlx.DB, before time.Time, limit int) (int
 // refused, by a rule or because the record exists, the first answer is given again if there is one for the same content;
 // REQUEST_ID_REUSED answers other content, REQUEST_IN_FLIGHT a first call that is not done.
 func Do[T any](ctx context.Context, db Reader, k Key, fp Fingerprint, verb func() (T, error)) (T, error) {
+	return DoWith(fp, func() (Record, bool, error) { return Find(ctx, db, k) }, verb)
+}
+
+// DoWith is Do for a verb whose record is a row of its own, such as the saga that the request began: find reads it, with a nil
+// Answer while the saga is under way. The verb's transaction must fail on a unique key when the record exists.
+func DoWith[T any](fp Fingerprint, find func() (Record, bool, error), verb func() (T, error)) (T, error) {
 	answer, err := verb()
 	if err == nil {
 		return answer, nil
@@ -126,7 +113,7 @@ func Do[T any](ctx context.Context, db Reader, k Key, fp Fingerprint, verb func(
 	if !duplicate && !refused(err) {
 		return none, mysqlx.Fault(err, "the request failed")
 	}
-	rec, found, findErr := Find(ctx, db, k)
+	rec, found, findErr := find()
 	switch {
 	case findErr != nil:
 		return none, findErr

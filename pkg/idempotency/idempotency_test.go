@@ -2,6 +2,7 @@ package idempotency_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"sync/atomic"
 	"testing"
@@ -144,46 +145,34 @@ func TestTheSameIDOfAnotherCallerOrVerbIsAnotherRequest(t *testing.T) {
 	}
 }
 
-func TestARequestInFlightIsAConflictUntilItIsCompleted(t *testing.T) {
+func TestASagaThatIsItsOwnRecordConflictsWhileItRunsAndAnswersWhenItEnded(t *testing.T) {
 	t.Parallel()
-	s := newShop(t)
-	r := request{Amount: 5}
-	fp, k := fingerprint(t, r), key("request-1")
-	if _, err := s.buy(t.Context(), k, fp, r, nil); err != nil {
+	fp, other := fingerprint(t, request{Amount: 5}), fingerprint(t, request{Amount: 6})
+	done, err := json.Marshal(someAnswer())
+	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.buy(t.Context(), k, fp, r, nil); !errs.Is(err, errs.RequestInFlight) {
-		t.Errorf("in flight: %v", err)
-	}
-	done, late := someAnswer(), answer{State: 9}
-	for _, a := range []answer{done, late} {
-		if err := s.db.InTx(t.Context(), func(tx *mysqlx.Tx) error { return idempotency.Complete(tx, k, a) }); err != nil {
-			t.Fatal(err)
+	refusal := errs.CheckoutCommitting.New("taken")
+	for name, c := range map[string]struct {
+		rec   idempotency.Record
+		found bool
+		want  errs.Reason
+	}{
+		"running":       {rec: idempotency.Record{Fingerprint: fp}, found: true, want: errs.RequestInFlight},
+		"other content": {rec: idempotency.Record{Fingerprint: other, Answer: done}, found: true, want: errs.RequestIDReused},
+		"never begun":   {want: errs.CheckoutCommitting},
+	} {
+		_, err := idempotency.DoWith(fp, func() (idempotency.Record, bool, error) { return c.rec, c.found, nil }, func() (answer, error) { return answer{}, refusal })
+		if !errs.Is(err, c.want) {
+			t.Errorf("%s: %v, want %s", name, err, c.want.Name())
 		}
 	}
-	// What was completed is not forgotten.
-	if err := s.db.InTx(t.Context(), func(tx *mysqlx.Tx) error { idempotency.Forget(tx, k); return nil }); err != nil {
-		t.Fatal(err)
+	ended := func() (idempotency.Record, bool, error) {
+		return idempotency.Record{Fingerprint: fp, Answer: done}, true, nil
 	}
-	got, err := s.buy(t.Context(), k, fp, r, nil)
-	if diff := cmp.Diff(done, got); err != nil || diff != "" {
-		t.Errorf("%v: the first answer does not stay: %s", err, diff)
-	}
-}
-
-func TestAForgottenRequestMayBeSentAgain(t *testing.T) {
-	t.Parallel()
-	s := newShop(t)
-	r := request{Amount: 5}
-	fp, k := fingerprint(t, r), key("request-1")
-	if _, err := s.buy(t.Context(), k, fp, r, nil); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.db.InTx(t.Context(), func(tx *mysqlx.Tx) error { idempotency.Forget(tx, k); return nil }); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.buy(t.Context(), k, fp, r, nil); err != nil {
-		t.Error(err)
+	got, err := idempotency.DoWith(fp, ended, func() (answer, error) { return answer{}, refusal })
+	if diff := cmp.Diff(someAnswer(), got); err != nil || diff != "" {
+		t.Errorf("%v: not the first answer: %s", err, diff)
 	}
 }
 

@@ -1,5 +1,6 @@
 // Package jobs owns durable timers: a row per thing to be done at a time, claimed by lease, repeated with growing pauses until
-// its handler says that it is done.
+// its handler says that it is done. A timer that nearly every row of a table has and that seldom fires is a column of that table
+// instead, see Column: it costs no row and no statement of its own.
 //
 // Handlers must be safe to run twice and late by weeks: a lease that runs out gives the job to somebody else. A job is written
 // and removed in the transaction of the change that needs it. The package must not know what jobs do.
@@ -7,6 +8,7 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -14,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/creditpay/creditpay/pkg/clock"
+	"github.com/creditpay/creditpay/pkg/ids"
 	"github.com/creditpay/creditpay/pkg/mysqlx"
 )
 
@@ -23,10 +26,13 @@ type Job struct {
 	Kind string
 	// Key is what the job is about, a typed id.
 	Key string
-	// Attempt counts the claims, 1 for the first.
+	// Attempt counts the claims, 1 for the first; 1 always for a timer in a column.
 	Attempt int
 
 	lease time.Time
+	// column is where the timer stands; nil for a row of the jobs table.
+	column *Column
+	id     ids.ID
 }
 
 // Outcome is what a handler answers besides an error.
@@ -94,6 +100,8 @@ type Runner struct {
 	Clock    clock.Clock
 	Log      *zap.Logger
 	Handlers map[string]Handler
+	// Columns are the timers that stand in other tables.
+	Columns []Column
 	// Workers bounds the handlers at work at once, 8 by default.
 	Workers int
 }
@@ -112,7 +120,7 @@ func (r *Runner) Run(ctx context.Context) error {
 		} else {
 			failures = 0
 		}
-		if n == claimBatch {
+		if n >= claimBatch {
 			continue
 		}
 		until := r.Clock.Now().Add(pollInterval * time.Duration(1+min(failures, 4)))
@@ -121,13 +129,17 @@ func (r *Runner) Run(ctx context.Context) error {
 	return nil
 }
 
-// Once does the jobs that are due now, a batch at most, and tells how many it claimed. Jobs that were claimed before a fault are
+// Once does the jobs that are due now, a batch of each place at most, and tells how many it claimed. Jobs that were claimed before a fault are
 // done all the same.
 func (r *Runner) Once(ctx context.Context) (int, error) {
 	// Leases and handlers end by the machine's clock alike, whatever is done to the business clock meanwhile.
 	work, cancel := context.WithTimeout(ctx, workTime)
 	defer cancel()
 	claimed, err := r.claim(ctx)
+	for i := range r.Columns {
+		more, columnErr := r.claimColumn(ctx, &r.Columns[i])
+		claimed, err = append(claimed, more...), errors.Join(err, columnErr)
+	}
 	var g errgroup.Group
 	g.SetLimit(max(r.Workers, 1))
 	for _, j := range claimed {
@@ -180,31 +192,62 @@ func (r *Runner) do(ctx context.Context, j Job) {
 	log := r.Log.With(zap.String("job", j.Kind), zap.String("key", j.Key), zap.Int("attempt", j.Attempt))
 	if ctx.Err() != nil {
 		// The batch took too long before it came to this job, or the process stops: it goes back as it was.
-		r.settle(ctx, log, `UPDATE jobs SET due_time = ?, attempt = attempt - 1 WHERE kind = ? AND job_key = ? AND due_time = ?`,
-			r.Clock.Now(), j.Kind, j.Key, j.lease)
+		r.settle(ctx, log, j.putBack(r.Clock.Now()))
 		return
 	}
 	outcome, err := r.handle(ctx, j)
-	if err != nil {
+	switch {
+	case err != nil:
 		log.Warn("job failed and will be tried again", zap.Error(err))
-		pause := backoffMax
-		if j.Attempt < 10 {
-			pause = min(backoffMin<<j.Attempt, backoffMax)
-		}
-		text := err.Error()
-		if len(text) > 480 {
-			text = text[:480]
-		}
-		r.settle(ctx, log, `UPDATE jobs SET due_time = ?, last_error = ? WHERE kind = ? AND job_key = ? AND due_time = ?`,
-			r.Clock.Now().Add(pause), text, j.Kind, j.Key, j.lease)
-		return
+		r.settle(ctx, log, j.failed(r.Clock.Now(), err))
+	case outcome.done:
+		r.settle(ctx, log, j.done())
+	default:
+		r.settle(ctx, log, j.again(outcome.next))
 	}
-	if outcome.done {
-		r.settle(ctx, log, `DELETE FROM jobs WHERE kind = ? AND job_key = ? AND due_time = ?`, j.Kind, j.Key, j.lease)
-		return
+}
+
+// ending is the statement that ends a claim. It finds the row only while the lease is the claim's own: a row whose lease was lost
+// is somebody else's and is left alone.
+type ending struct {
+	query string
+	args  []any
+}
+
+func (j Job) putBack(now time.Time) ending {
+	if j.column != nil {
+		return j.column.move(j, now)
 	}
-	r.settle(ctx, log, `UPDATE jobs SET due_time = ?, attempt = 0, last_error = '' WHERE kind = ? AND job_key = ? AND due_time = ?`,
-		outcome.next, j.Kind, j.Key, j.lease)
+	return ending{`UPDATE jobs SET due_time = ?, attempt = attempt - 1 WHERE kind = ? AND job_key = ? AND due_time = ?`, []any{now, j.Kind, j.Key, j.lease}}
+}
+
+func (j Job) failed(now time.Time, cause error) ending {
+	if j.column != nil {
+		return j.column.move(j, now.Add(columnRetry))
+	}
+	pause := backoffMax
+	if j.Attempt < 10 {
+		pause = min(backoffMin<<j.Attempt, backoffMax)
+	}
+	text := cause.Error()
+	if len(text) > 480 {
+		text = text[:480]
+	}
+	return ending{`UPDATE jobs SET due_time = ?, last_error = ? WHERE kind = ? AND job_key = ? AND due_time = ?`, []any{now.Add(pause), text, j.Kind, j.Key, j.lease}}
+}
+
+func (j Job) done() ending {
+	if j.column != nil {
+		return j.column.move(j, nil)
+	}
+	return ending{`DELETE FROM jobs WHERE kind = ? AND job_key = ? AND due_time = ?`, []any{j.Kind, j.Key, j.lease}}
+}
+
+func (j Job) again(next time.Time) ending {
+	if j.column != nil {
+		return j.column.move(j, next)
+	}
+	return ending{`UPDATE jobs SET due_time = ?, attempt = 0, last_error = '' WHERE kind = ? AND job_key = ? AND due_time = ?`, []any{next, j.Kind, j.Key, j.lease}}
 }
 
 func (r *Runner) handle(ctx context.Context, j Job) (outcome Outcome, err error) {
@@ -220,11 +263,11 @@ func (r *Runner) handle(ctx context.Context, j Job) (outcome Outcome, err error)
 	return h(ctx, j)
 }
 
-// settle writes a job's end. When the lease was lost in between, the row is somebody else's and is left alone.
-func (r *Runner) settle(ctx context.Context, log *zap.Logger, query string, args ...any) {
+// settle writes a job's end.
+func (r *Runner) settle(ctx context.Context, log *zap.Logger, e ending) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	if _, err := r.DB.ExecContext(ctx, query, args...); err != nil {
+	if _, err := r.DB.ExecContext(ctx, e.query, e.args...); err != nil {
 		log.Warn("the end of a job could not be written; its lease will run out", zap.Error(err))
 	}
 }

@@ -38,6 +38,7 @@ type statement struct {
 	args     []any
 	rows     int64 // anyRows or the number of rows that must be found
 	mismatch error
+	width    int // the values of a row, for a statement of QueueRow
 }
 
 const anyRows = -1
@@ -45,6 +46,22 @@ const anyRows = -1
 // Queue adds a write whose number of rows does not matter.
 func (tx *Tx) Queue(query string, args ...any) {
 	tx.queue = append(tx.queue, statement{query: query, args: args, rows: anyRows})
+}
+
+// maxMerged bounds the rows that QueueRow puts into one statement.
+const maxMerged = 500
+
+// QueueRow adds a row to an INSERT whose text up to VALUES is head. Rows of the same head that wait for the same packet leave in
+// one statement, in the place of the first: for tables that only collect, such as the outbox and the journal.
+func (tx *Tx) QueueRow(head string, values ...any) {
+	for i := range tx.queue {
+		s := &tx.queue[i]
+		if s.width == len(values) && s.query == head && len(s.args) < maxMerged*s.width {
+			s.args = append(s.args, values...)
+			return
+		}
+	}
+	tx.queue = append(tx.queue, statement{query: head, args: values, rows: anyRows, width: len(values)})
 }
 
 // QueueExpect adds a write that must find exactly this many rows; otherwise the transaction is rolled back and answers mismatch.
@@ -96,6 +113,9 @@ func (tx *Tx) send(ctx context.Context, end string) error {
 			text.WriteByte(';')
 		}
 		text.WriteString(s.query)
+		if s.width > 0 {
+			text.WriteString(Tuples(len(s.args)/s.width, s.width))
+		}
 		args = append(args, s.args...)
 		if s.rows != anyRows {
 			fmt.Fprintf(&text, guard, s.rows, guardTag+i)

@@ -388,3 +388,36 @@ func TestTransactionsWaitOutARestartOfTheDatabase(t *testing.T) {
 		t.Errorf("after the restart: %v", err)
 	}
 }
+
+func TestRowsOfOneHeadLeaveInFewStatements(t *testing.T) {
+	t.Parallel()
+	db, _ := accounts(t)
+	const head = `INSERT INTO accounts (id, balance) VALUES `
+	lost := errors.New("lost")
+	// Three thousand statements would be refused as too many for one transaction.
+	fill := func(expected int64) error {
+		return db.InTx(t.Context(), func(tx *mysqlx.Tx) error {
+			for id := 100; id < 3100; id++ {
+				tx.QueueRow(head, id, id)
+				if id == 100 {
+					tx.QueueExpect(expected, lost, `UPDATE accounts SET balance = balance + 1 WHERE id = ?`, id)
+				}
+			}
+			return nil
+		})
+	}
+	var rows int
+	count := func() int {
+		t.Helper()
+		if err := db.QueryRowContext(t.Context(), `SELECT COUNT(*) FROM accounts WHERE id >= 100`).Scan(&rows); err != nil {
+			t.Fatal(err)
+		}
+		return rows
+	}
+	if err := fill(2); !errors.Is(err, lost) || count() != 0 {
+		t.Errorf("a lost expectation: %v, %d rows", err, rows)
+	}
+	if err := fill(1); err != nil || count() != 3000 || balance(t, db, 100) != 101 || balance(t, db, 3099) != 3099 {
+		t.Errorf("%v, %d rows", err, rows)
+	}
+}

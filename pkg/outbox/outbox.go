@@ -77,8 +77,7 @@ func (w *Writer) Add(tx *mysqlx.Tx, e Event) (ids.ID, error) {
 
 // AddRaw puts a packed envelope into the transaction, for example on its way to a dead-letter topic.
 func (w *Writer) AddRaw(tx *mysqlx.Tx, id ids.ID, topic, key string, envelope []byte, now time.Time) {
-	tx.Queue(`INSERT INTO outbox (id, topic, message_key, payload, published, create_time) VALUES (?, ?, ?, ?, 0, ?)`,
-		id, topic, key, envelope, now)
+	tx.QueueRow(`INSERT INTO outbox (id, topic, message_key, payload, create_time) VALUES `, id, topic, key, envelope, now)
 	tx.OnCommit(w.nudge)
 }
 

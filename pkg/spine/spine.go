@@ -80,6 +80,7 @@ type Spine struct {
 	producer  *kafka.Writer
 	topics    []string
 	handlers  map[string]jobs.Handler
+	columns   []jobs.Column
 	consumes  []string
 	apply     inbox.Apply
 	consumer  *inbox.Consumer
@@ -120,6 +121,12 @@ func (s *Spine) Name() string { return s.name }
 // OnJob gives jobs of a kind to a handler. Before Run.
 func (s *Spine) OnJob(kind string, h jobs.Handler) { s.handlers[kind] = h }
 
+// OnDue gives the timers in a column to a handler. Before Run.
+func (s *Spine) OnDue(c jobs.Column, h jobs.Handler) {
+	s.columns = append(s.columns, c)
+	s.handlers[c.Kind] = h
+}
+
 // OnEvents gives the events of these types in the topics to the service; nil for all types. Before Run, once.
 func (s *Spine) OnEvents(apply inbox.Apply, types []proto.Message, topics ...string) {
 	s.apply, s.consumes = apply, topics
@@ -134,7 +141,7 @@ func (s *Spine) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	// Timers do not wait for Kafka: a commit that a crash cut off ends without it.
 	g.Go(func() error { return s.runMessaging(ctx) })
-	runner := &jobs.Runner{DB: s.Kit.DB, Queue: s.Kit.Jobs, Clock: s.deps.Clock, Log: s.Log, Handlers: s.handlers}
+	runner := &jobs.Runner{DB: s.Kit.DB, Queue: s.Kit.Jobs, Clock: s.deps.Clock, Log: s.Log, Handlers: s.handlers, Columns: s.columns}
 	g.Go(func() error { return runner.Run(ctx) })
 	g.Go(func() error { return s.keepHouse(ctx) })
 	return g.Wait()

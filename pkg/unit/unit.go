@@ -58,22 +58,12 @@ func (w *Work) Fail(err error) {
 	}
 }
 
-// Remember records a request with its answer; nil for one in flight.
+// Remember records a request with its answer.
 func (w *Work) Remember(k idempotency.Key, fp idempotency.Fingerprint, answer any) {
 	if err := idempotency.Insert(w.Tx, k, fp, answer, w.kit.Clock.Now()); err != nil {
 		w.Fail(err)
 	}
 }
-
-// CompleteRequest adds the answer of a request that was in flight.
-func (w *Work) CompleteRequest(k idempotency.Key, answer any) {
-	if err := idempotency.Complete(w.Tx, k, answer); err != nil {
-		w.Fail(err)
-	}
-}
-
-// ForgetRequest removes a request in flight that had no effect.
-func (w *Work) ForgetRequest(k idempotency.Key) { idempotency.Forget(w.Tx, k) }
 
 // Tell adds an event and gives its id, for a row that wants to prove that it was told. The object's version is the one after
 // the change.
@@ -102,10 +92,9 @@ func (w *Work) Post(objectID, cause string, lines []ledger.Line) {
 	if len(lines) == 0 {
 		return
 	}
-	args := make([]any, 0, len(lines)*10)
 	for i, l := range lines {
-		args = append(args, j.ID, i+1, l.Account, l.Party, j.ObjectID, j.Cause, l.Debit.Currency().Code(), l.Debit.Minor(), l.Credit.Minor(), j.Time)
+		w.Tx.QueueRow(insertLine, j.ID, i+1, l.Account, l.Party, j.ObjectID, j.Cause, l.Debit.Currency().Code(), l.Debit.Minor(), l.Credit.Minor(), j.Time)
 	}
-	w.Tx.Queue(`INSERT INTO journal_lines (journal_id, line_no, account, party, object_id, cause, currency_code, debit_minor, credit_minor, post_time) VALUES `+
-		mysqlx.Tuples(len(lines), 10), args...)
 }
+
+const insertLine = `INSERT INTO journal_lines (journal_id, line_no, account, party, object_id, cause, currency_code, debit_minor, credit_minor, post_time) VALUES `

@@ -76,8 +76,8 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 		},
 	})
 	backbone.OnEvents(event.NewListener(verbs, rows).Apply, event.Wanted(), event.PaymentTopic, event.BillTopic)
-	backbone.OnJob(app.JobCheckoutExpiry, verbs.ExpireCheckout)
-	backbone.OnJob(app.JobAutoConfirm, verbs.AutoConfirm)
+	backbone.OnDue(store.ExpiryColumn(), verbs.ExpireCheckout)
+	backbone.OnDue(store.AutoConfirmColumn(), verbs.AutoConfirm)
 	return &Service{Spine: backbone, verbs: verbs}, nil
 }
 

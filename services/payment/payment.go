@@ -59,7 +59,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	})
 	listener := &event.Listener{App: verbs, Store: st}
 	sp.OnEvents(listener.Apply, event.Wanted(), event.TopicOrders)
-	sp.OnJob(app.JobRecoverCommit, func(ctx context.Context, j jobs.Job) (jobs.Outcome, error) {
+	sp.OnDue(store.RecoverColumn(), func(ctx context.Context, j jobs.Job) (jobs.Outcome, error) {
 		return jobs.Done(), verbs.RecoverCommit(ctx, j.Key)
 	})
 	sp.OnJob(app.JobReversePayment, func(ctx context.Context, j jobs.Job) (jobs.Outcome, error) {

@@ -28,6 +28,8 @@ type ReserveRequest struct {
 	ProductCode    string `json:"product_code"`
 	ProductVersion int    `json:"product_version"`
 	TenorMonths    int    `json:"tenor_months"`
+	// AgreedTotal is what the payer agreed to pay in all, for a commit without a quote; the zero Amount with one.
+	AgreedTotal money.Amount `json:"agreed_total,omitzero"`
 	// Actor is who asks; it does not tell requests apart.
 	Actor string `json:"-"`
 }
@@ -42,8 +44,8 @@ var errHoldRefused = errors.New("the account does not take the hold")
 // does nothing. The same commit and content answers the first answer again. It fails
 // with errs.AccountNotFound, errs.AccountFrozen, errs.AccountOverdue,
 // errs.LimitInsufficient, errs.CurrencyMismatch, errs.ProductNotEligible,
-// errs.TenorNotOffered, errs.ReservationReleased, errs.RequestIDReused (same commit,
-// other content) and errs.LoanStateInvalid (an order has a loan already).
+// errs.TenorNotOffered, errs.PlanChanged, errs.ReservationReleased, errs.RequestIDReused
+// (same commit, other content) and errs.LoanStateInvalid (an order has a loan already).
 //
 // In the good case nothing is read: the unit's writes decide, and only a refusal is
 // looked into.
@@ -54,6 +56,12 @@ func (a *App) ReserveCredit(ctx context.Context, r ReserveRequest) ([]ReservedLo
 	}
 	now := a.now()
 	loans, total, err := a.draft(ctx, r, now)
+	if errs.Business(err) {
+		// What was offered when the commit came first need not be offered any more.
+		if _, found, readErr := a.store.Reservation(ctx, r.CommitID); readErr != nil || found {
+			return a.reservedOr(ctx, r, fp, readErr)
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -96,6 +104,11 @@ func (a *App) draft(ctx context.Context, r ReserveRequest, now time.Time) ([]Loa
 	if err != nil {
 		return nil, money.Amount{}, err
 	}
+	if r.AgreedTotal.IsPositive() {
+		if err := a.stillOffered(ctx, r, plans, now); err != nil {
+			return nil, money.Amount{}, err
+		}
+	}
 	loans := make([]Loan, len(plans))
 	for i, o := range r.Orders {
 		if slices.ContainsFunc(r.Orders[:i], func(other FinancedOrder) bool { return other.OrderID == o.OrderID }) {
@@ -116,6 +129,31 @@ func (a *App) draft(ctx context.Context, r ReserveRequest, now time.Time) ([]Loa
 		loans[i] = Loan{Loan: loan, DraftActor: r.Actor}
 	}
 	return loans, total, nil
+}
+
+// stillOffered refuses what a payer agreed to without a quote when the product version is not offered any more, or when the
+// plans add up to another total. A quote needs neither: it was locked.
+func (a *App) stillOffered(ctx context.Context, r ReserveRequest, plans []domain.Plan, now time.Time) error {
+	offered, err := a.products.offered(ctx, now)
+	if err != nil {
+		return err
+	}
+	current := func(p domain.Product) bool { return p.Code == r.ProductCode && p.Version == r.ProductVersion }
+	if !slices.ContainsFunc(offered, current) {
+		return errs.PlanChanged.New("product %s version %d is not offered any more; show the plans again", r.ProductCode, r.ProductVersion)
+	}
+	totals := make([]money.Amount, len(plans))
+	for i, p := range plans {
+		totals[i] = p.Total
+	}
+	total, err := sumOf(totals)
+	if err != nil {
+		return err
+	}
+	if total != r.AgreedTotal {
+		return errs.PlanChanged.New("the plan costs %s, not %s; show the plans again", total, r.AgreedTotal)
+	}
+	return nil
 }
 
 // hold is the unit of a reservation. The account comes first: callers of one user wait for each other there, so that

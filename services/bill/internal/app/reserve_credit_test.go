@@ -3,9 +3,11 @@ package app_test
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/ids"
+	"github.com/creditpay/creditpay/pkg/money"
 
 	"github.com/creditpay/creditpay/services/bill/internal/app"
 )
@@ -145,4 +147,44 @@ func TestMalformedPurchasesAreRefused(t *testing.T) {
 		}
 	}
 	b.wantFigures(t, "u1", 100_000, 0, 0)
+}
+
+func TestAPlanAgreedToWithoutAQuoteIsHeldOnlyAsItIsOffered(t *testing.T) {
+	t.Parallel()
+	b := newBed(t)
+	b.open(t, "u1", 1_000_000)
+	agreed := b.purchase("u1", 100_000)
+	plans, err := b.QuotePlans(t.Context(), app.QuoteRequest{UserID: "u1", Business: agreed.Business, Orders: agreed.Orders, TenorMonths: agreed.TenorMonths, ProductCode: agreed.ProductCode})
+	if err != nil || len(plans.Offers) != 1 {
+		t.Fatalf("%+v, %v", plans, err)
+	}
+	agreed.AgreedTotal = plans.Offers[0].Total.Total
+	less := agreed
+	less.AgreedTotal = money.New(agreed.AgreedTotal.Minor()-1, agreed.AgreedTotal.Currency())
+	if _, err := b.ReserveCredit(t.Context(), less); !errs.Is(err, errs.PlanChanged) {
+		t.Errorf("another total: %v", err)
+	}
+	b.wantFigures(t, "u1", 1_000_000, 0, 0)
+	first, err := b.ReserveCredit(t.Context(), agreed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The product is sold under other terms from now on: what was held stays, a new purchase by the old terms is refused.
+	if _, err := b.db.ExecContext(t.Context(), `INSERT INTO products SELECT code, 2, REPLACE(CAST(definition AS CHAR), '"version":1', '"version":2'), effective_time, create_time
+		FROM products WHERE code = ? AND version = 1`, agreed.ProductCode); err != nil {
+		t.Fatal(err)
+	}
+	b.clock.Advance(time.Hour) // Longer than the list of products is kept in memory.
+	if again, err := b.ReserveCredit(t.Context(), agreed); err != nil || !slices.Equal(first, again) {
+		t.Errorf("repeated: %+v, %v", again, err)
+	}
+	late := b.purchase("u1", 100_000)
+	late.AgreedTotal = agreed.AgreedTotal
+	if _, err := b.ReserveCredit(t.Context(), late); !errs.Is(err, errs.PlanChanged) {
+		t.Errorf("by old terms: %v", err)
+	}
+	quoted := b.purchase("u1", 100_000)
+	if _, err := b.ReserveCredit(t.Context(), quoted); err != nil {
+		t.Errorf("by a locked quote: %v", err)
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/creditpay/creditpay/pkg/caller"
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/ids"
+	"github.com/creditpay/creditpay/pkg/money"
 
 	"github.com/creditpay/creditpay/services/bill/internal/app"
 )
@@ -55,8 +56,18 @@ func (s *InternalServer) ReserveCredit(ctx context.Context, req *billv1.ReserveC
 	if err != nil {
 		return nil, err
 	}
+	var agreed money.Amount
+	if req.GetAgreedTotal() != nil {
+		if agreed, err = parseAmount("agreed_total", req.GetAgreedTotal()); err != nil {
+			return nil, err
+		}
+		if !agreed.IsPositive() {
+			return nil, invalid("agreed_total.amount_minor", errs.InvalidArgument.New("not above zero"), "give an amount above zero")
+		}
+	}
 	loans, err := s.App.ReserveCredit(ctx, app.ReserveRequest{
-		CommitID: commit, UserID: req.GetUserId(), Business: req.GetBusiness(), Orders: orders,
+		AgreedTotal: agreed,
+		CommitID:    commit, UserID: req.GetUserId(), Business: req.GetBusiness(), Orders: orders,
 		ProductCode: req.GetProductCode(), ProductVersion: int(req.GetProductVersion()), TenorMonths: int(req.GetTenorMonths()),
 		Actor: caller.FromContext(ctx).String(),
 	})

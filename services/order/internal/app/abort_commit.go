@@ -72,9 +72,6 @@ func (a *App) giveBack(ctx context.Context, c domain.Checkout, in Abort, m domai
 		tx.MoveCheckout(c, next)
 		mv.write(tx)
 		tx.BarCommit(in.CommitID, m.Time)
-		if checkoutTo == domain.CheckoutExpired {
-			tx.Unschedule(JobCheckoutExpiry, checkoutKey(c.ID))
-		}
 		return nil
 	})
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/creditpay/creditpay/services/order/internal/domain"
 )
 
-// The timers of this service. A job's key is the typed id of what it is about.
+// The timers of this service, which stand in the rows that they are about. A job's key is the typed id of its row.
 const (
 	// JobCheckoutExpiry ends a checkout that was not paid in time; its key is a checkout id.
 	JobCheckoutExpiry = "checkout_expiry"
@@ -60,17 +60,17 @@ type Store interface {
 type Tx interface {
 	// Remember records a request with its answer.
 	Remember(k idempotency.Key, fp idempotency.Fingerprint, answer any)
-	// Schedule sets or moves a timer, Unschedule removes it.
-	Schedule(kind, key string, due time.Time)
-	Unschedule(kind, key string)
 	// Emit tells an event.
 	Emit(e domain.Event)
-	// InsertCheckout adds a checkout with its orders, their lines (one list per order) and the first entries of their timelines.
+	// InsertCheckout adds a checkout with its orders, their lines (one list per order) and the first entries of their timelines. Its
+	// expiry is set.
 	InsertCheckout(c domain.Checkout, items [][]domain.Item, m domain.Mark)
-	// MoveCheckout changes a checkout's state, commit and total by compare-and-set. The orders are not touched.
+	// MoveCheckout changes a checkout's state, commit and total by compare-and-set, and ends its expiry when it cannot be paid any
+	// more. The orders are not touched.
 	MoveCheckout(from, to domain.Checkout)
-	// MoveOrders changes orders by compare-and-set and adds to their timelines. All move between the same two states.
-	MoveOrders(from, to []domain.Order, m domain.Mark)
+	// MoveOrders changes orders by compare-and-set and adds to their timelines. All move between the same two states. Those that
+	// become PAID are confirmed by themselves at autoConfirm, those that leave it are not any more.
+	MoveOrders(from, to []domain.Order, m domain.Mark, autoConfirm time.Time)
 	// BarCommit remembers that a commit was aborted; repeating is harmless.
 	BarCommit(commit ids.ID, at time.Time)
 }

@@ -164,7 +164,7 @@ func (w *world) checkout(id ids.ID) domain.Checkout {
 func (w *world) begin(c domain.Checkout) ids.ID {
 	w.t.Helper()
 	commit := w.IDs.New()
-	if err := w.BeginCommit(w.t.Context(), c.ID, domain.Commit{ID: commit, Expected: c.Total}, "SERVICE:payment"); err != nil {
+	if _, err := w.BeginCommit(w.t.Context(), c.ID, domain.Commit{ID: commit, UserID: c.UserID, Expected: c.Total}, "SERVICE:payment"); err != nil {
 		w.t.Fatal(err)
 	}
 	return commit

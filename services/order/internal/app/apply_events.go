@@ -116,7 +116,7 @@ func (b *batch) succeeded(e PaymentSucceeded) error {
 	if !ok {
 		return errs.NotFound.New("no checkout %s to settle", checkoutKey(e.CheckoutID))
 	}
-	after, err := b.app.settle(b.tx, c, e.Settlement, "event:PaymentSucceeded", nil)
+	after, err := b.app.settle(b.tx, c, e.Settlement, "event:PaymentSucceeded")
 	if err != nil {
 		return err
 	}

@@ -144,7 +144,7 @@ func (a *App) checkoutsOf(ctx context.Context, unpaid map[ids.ID][]domain.Order)
 
 // write queues the cancellation: checkouts first, then orders, by id.
 func (p *cancellation) write(a *App, tx Tx, m domain.Mark) error {
-	after, err := p.settles.write(a, tx, m.Actor, p.paid)
+	after, err := p.settles.write(a, tx, m.Actor)
 	if err != nil {
 		return err
 	}
@@ -160,14 +160,8 @@ func (p *cancellation) write(a *App, tx Tx, m domain.Mark) error {
 		}
 		tx.MoveCheckout(c, next)
 		mv.write(tx)
-		if next.State == domain.CheckoutCancelled {
-			tx.Unschedule(JobCheckoutExpiry, checkoutKey(id))
-		}
 	}
-	cancelling, err := moveOrders(tx, latest(p.paid, after), domain.OrderCancelling, m, ids.ID{})
-	for _, o := range cancelling {
-		tx.Unschedule(JobAutoConfirm, orderKey(o.ID))
-	}
+	_, err = moveOrders(tx, latest(p.paid, after), domain.OrderCancelling, m, ids.ID{})
 	return err
 }
 

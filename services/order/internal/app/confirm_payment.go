@@ -64,17 +64,11 @@ func (a *App) confirm(ctx context.Context, orderIDs []ids.ID, m domain.Mark, rec
 	}
 	return results, a.Store.Do(ctx, func(tx Tx) error {
 		rec(tx, results)
-		after, err := settles.write(a, tx, m.Actor, confirming)
+		after, err := settles.write(a, tx, m.Actor)
 		if err != nil {
 			return err
 		}
-		confirmed, err := moveOrders(tx, latest(confirming, after), domain.OrderConfirmed, m, ids.ID{})
-		for _, o := range confirmed {
-			if confirming[o.ID].State == domain.OrderCommitting {
-				continue // Its timer was never set.
-			}
-			tx.Unschedule(JobAutoConfirm, orderKey(o.ID))
-		}
+		_, err = moveOrders(tx, latest(confirming, after), domain.OrderConfirmed, m, ids.ID{})
 		return err
 	})
 }

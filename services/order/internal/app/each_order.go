@@ -124,10 +124,10 @@ func (a *App) learn(ctx context.Context, orderIDs []ids.ID, ask func(context.Con
 type settling map[ids.ID]commitAnswer
 
 // write settles them in the order of their ids and gives every order of theirs afterwards.
-func (s settling) write(a *App, tx Tx, actor string, passing map[ids.ID]domain.Order) (map[ids.ID]domain.Order, error) {
+func (s settling) write(a *App, tx Tx, actor string) (map[ids.ID]domain.Order, error) {
 	after := map[ids.ID]domain.Order{}
 	for _, id := range sortedIDs(s) {
-		c, err := a.settle(tx, s[id].checkout, *s[id].settlement, actor, passing)
+		c, err := a.settle(tx, s[id].checkout, *s[id].settlement, actor)
 		if err != nil {
 			return nil, err
 		}

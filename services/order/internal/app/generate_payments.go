@@ -58,7 +58,6 @@ func (a *App) GeneratePayments(ctx context.Context, in Generate) (Generated, err
 		err = a.Store.Do(ctx, func(tx Tx) error {
 			tx.Remember(key, fp, answer)
 			tx.InsertCheckout(c, items, mark)
-			tx.Schedule(JobCheckoutExpiry, checkoutKey(c.ID), c.ExpireTime)
 			tx.Emit(domain.Created{Checkout: c})
 			return nil
 		})

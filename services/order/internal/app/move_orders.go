@@ -1,6 +1,8 @@
 package app
 
 import (
+	"time"
+
 	"github.com/creditpay/creditpay/pkg/ids"
 	"github.com/creditpay/creditpay/services/order/internal/domain"
 )
@@ -9,6 +11,8 @@ import (
 type movement struct {
 	from, to []domain.Order
 	mark     domain.Mark
+	// autoConfirm is when orders that become PAID are confirmed by themselves.
+	autoConfirm time.Time
 }
 
 // planMove computes a movement; nothing is written. An illegal move is errs.OrderStateInvalid.
@@ -28,7 +32,7 @@ func (mv movement) write(tx Tx) {
 	if len(mv.from) == 0 {
 		return
 	}
-	tx.MoveOrders(mv.from, mv.to, mv.mark)
+	tx.MoveOrders(mv.from, mv.to, mv.mark, mv.autoConfirm)
 	for _, o := range mv.to {
 		if e, ok := domain.EventOf(o, mv.mark); ok {
 			tx.Emit(e)

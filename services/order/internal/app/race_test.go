@@ -17,7 +17,8 @@ func TestOfFiftyCommitsExactlyOneBegins(t *testing.T) {
 	c := w.generate("request-0", draft("a", "b"))
 	won := 0
 	for _, err := range atOnce(50, func(int) error {
-		return w.BeginCommit(t.Context(), c.ID, domain.Commit{ID: w.IDs.New(), Expected: c.Total}, "SERVICE:payment")
+		_, err := w.BeginCommit(t.Context(), c.ID, domain.Commit{ID: w.IDs.New(), UserID: c.UserID, Expected: c.Total}, "SERVICE:payment")
+		return err
 	}) {
 		switch {
 		case err == nil:
@@ -42,7 +43,8 @@ func TestOneOfBeginCancelAndExpiryWins(t *testing.T) {
 		failures := atOnce(3, func(i int) error {
 			switch i {
 			case 0:
-				return w.BeginCommit(t.Context(), c.ID, domain.Commit{ID: w.IDs.New(), Expected: c.Total}, "SERVICE:payment")
+				_, err := w.BeginCommit(t.Context(), c.ID, domain.Commit{ID: w.IDs.New(), UserID: c.UserID, Expected: c.Total}, "SERVICE:payment")
+				return err
 			case 1:
 				_, err := w.CancelPayments(t.Context(), app.Cancel{Caller: spm, RequestID: "cancel-" + request(round), CheckoutID: c.ID, Reason: "no"})
 				return err
@@ -151,10 +153,11 @@ func TestALateBeginOfAnAbortedCommitIsRefused(t *testing.T) {
 	w := newWorld(t)
 	for round := range 10 {
 		c := w.generate(request(round), draft(request(round)))
-		commit := domain.Commit{ID: w.IDs.New(), Expected: c.Total}
+		commit := domain.Commit{ID: w.IDs.New(), UserID: c.UserID, Expected: c.Total}
 		failures := atOnce(2, func(i int) error {
 			if i == 0 {
-				return w.BeginCommit(t.Context(), c.ID, commit, "SERVICE:payment")
+				_, err := w.BeginCommit(t.Context(), c.ID, commit, "SERVICE:payment")
+				return err
 			}
 			return w.AbortCommit(t.Context(), app.Abort{CheckoutID: c.ID, CommitID: commit.ID, Reason: "withdrawn", Actor: "SERVICE:payment"})
 		})
@@ -162,7 +165,7 @@ func TestALateBeginOfAnAbortedCommitIsRefused(t *testing.T) {
 			t.Errorf("round %d: begin %v, abort %v", round, failures[0], failures[1])
 		}
 		wantStates(t, w.checkout(c.ID), domain.CheckoutOpen, domain.OrderCreated)
-		if err := w.BeginCommit(t.Context(), c.ID, commit, "SERVICE:payment"); !errs.Is(err, errs.CommitAborted) {
+		if _, err := w.BeginCommit(t.Context(), c.ID, commit, "SERVICE:payment"); !errs.Is(err, errs.CommitAborted) {
 			t.Errorf("round %d: late begin %v", round, err)
 		}
 		w.begin(w.checkout(c.ID))

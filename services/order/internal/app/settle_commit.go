@@ -14,9 +14,9 @@ import (
 const askLimit = 8
 
 // settle queues what a succeeded commit means: the checkout and its orders are paid, the expiry ends, auto-confirm begins. It gives
-// the checkout afterwards. A settlement that was applied before changes nothing. Orders that the same unit takes further are passing: they need no timer. The door for both the event and the verbs that
+// the checkout afterwards. A settlement that was applied before changes nothing. The door for both the event and the verbs that
 // are ahead of it.
-func (a *App) settle(tx Tx, c domain.Checkout, s domain.Settlement, actor string, passing map[ids.ID]domain.Order) (domain.Checkout, error) {
+func (a *App) settle(tx Tx, c domain.Checkout, s domain.Settlement, actor string) (domain.Checkout, error) {
 	pays, err := c.Settles(s)
 	if err != nil || len(pays) == 0 {
 		return c, err
@@ -30,15 +30,10 @@ func (a *App) settle(tx Tx, c domain.Checkout, s domain.Settlement, actor string
 	if err != nil {
 		return c, err
 	}
+	// The orders of a checkout are of one business and were paid at one time.
+	mv.autoConfirm = a.autoConfirmTime(mv.to[0])
 	tx.MoveCheckout(c, next)
 	mv.write(tx)
-	tx.Unschedule(JobCheckoutExpiry, checkoutKey(c.ID))
-	for _, o := range mv.to {
-		if _, ok := passing[o.ID]; ok {
-			continue
-		}
-		tx.Schedule(JobAutoConfirm, orderKey(o.ID), a.autoConfirmTime(o))
-	}
 	return next.WithOrders(mv.to...), nil
 }
 

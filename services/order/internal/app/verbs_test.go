@@ -28,7 +28,7 @@ func TestAnOrderLivesFromCreationToTheEndOfItsLoan(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantStates(t, w.checkout(c.ID), domain.CheckoutPaid, domain.OrderClosed, domain.OrderConfirmed)
-	if n := w.count(`SELECT COUNT(*) FROM jobs`); n != 0 {
+	if n := w.count(`SELECT (SELECT COUNT(timer_time) FROM checkouts) + (SELECT COUNT(auto_confirm_time) FROM orders)`); n != 0 {
 		t.Errorf("%d timers are left", n)
 	}
 	if n := w.count(`SELECT COUNT(*) FROM outbox`); n != 6 {
@@ -76,7 +76,7 @@ func TestCancelShrinksAnUnpaidCheckoutAndEndsIt(t *testing.T) {
 	if now.Total != idr(100) {
 		t.Errorf("total %s", now.Total)
 	}
-	if err := w.BeginCommit(t.Context(), c.ID, domain.Commit{ID: w.IDs.New(), Expected: c.Total}, "x"); !errs.Is(err, errs.CheckoutChanged) {
+	if _, err := w.BeginCommit(t.Context(), c.ID, domain.Commit{ID: w.IDs.New(), UserID: c.UserID, Expected: c.Total}, "x"); !errs.Is(err, errs.CheckoutChanged) {
 		t.Errorf("commit of the old total: %v", err)
 	}
 	r := w.cancel("cancel-1", orderIDs(c)...)
@@ -84,7 +84,7 @@ func TestCancelShrinksAnUnpaidCheckoutAndEndsIt(t *testing.T) {
 		t.Errorf("results %+v", r)
 	}
 	wantStates(t, w.checkout(c.ID), domain.CheckoutCancelled, domain.OrderCancelled, domain.OrderCancelled)
-	if n := w.count(`SELECT COUNT(*) FROM jobs`); n != 0 {
+	if n := w.count(`SELECT (SELECT COUNT(timer_time) FROM checkouts) + (SELECT COUNT(auto_confirm_time) FROM orders)`); n != 0 {
 		t.Errorf("%d timers are left", n)
 	}
 }
@@ -148,7 +148,7 @@ func TestTimersExpireAndConfirm(t *testing.T) {
 	paid := w.paid("request-2", "c")
 	key := ids.Format(ids.Order, paid.Orders[0].ID)
 	var due time.Time
-	if err := w.db.QueryRowContext(t.Context(), `SELECT due_time FROM jobs WHERE kind = ? AND job_key = ?`, app.JobAutoConfirm, key).Scan(&due); err != nil {
+	if err := w.db.QueryRowContext(t.Context(), `SELECT auto_confirm_time FROM orders WHERE id = ?`, paid.Orders[0].ID).Scan(&due); err != nil {
 		t.Fatal(err)
 	}
 	if due != paid.Orders[0].PayTime.Add(15*24*time.Hour) {

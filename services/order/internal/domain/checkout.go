@@ -122,13 +122,18 @@ func (c Checkout) Unpayable(now time.Time) *errs.Error {
 type Commit struct {
 	// ID of the commit.
 	ID ids.ID
-	// Expected is the sum that the payer agreed to.
+	// UserID is the payer.
+	UserID string
+	// Expected is the sum that the payer's quote was made for; the zero Amount without a quote.
 	Expected money.Amount
 }
 
 // Begin reports what a commit finds: begun already (true), or that it may begin (false), or the reason why not. Barred says that
 // the commit was aborted before.
 func (c Checkout) Begin(commit Commit, barred bool, now time.Time) (begun bool, err error) {
+	if c.UserID != commit.UserID {
+		return false, errs.NotFound.New("no such checkout")
+	}
 	if barred {
 		return false, errs.CommitAborted.New("this commit was withdrawn before")
 	}
@@ -138,7 +143,7 @@ func (c Checkout) Begin(commit Commit, barred bool, now time.Time) (begun bool, 
 	if refusal := c.Unpayable(now); refusal != nil {
 		return false, refusal
 	}
-	if c.Total != commit.Expected {
+	if commit.Expected.IsPositive() && c.Total != commit.Expected {
 		return false, errs.CheckoutChanged.New("the checkout asks for %s, not for %s; choose the plan again", c.Total, commit.Expected)
 	}
 	return false, nil

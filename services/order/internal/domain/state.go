@@ -64,6 +64,9 @@ const (
 	CheckoutExpired    CheckoutState = 5
 )
 
+// Payable reports whether the checkout may still come to be paid: its expiry watches it until then.
+func (s CheckoutState) Payable() bool { return s == CheckoutOpen || s == CheckoutCommitting }
+
 // String is the state's name.
 func (s CheckoutState) String() string {
 	switch s {

@@ -6,6 +6,7 @@ import (
 	orderv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/order/v1"
 
 	"github.com/creditpay/creditpay/pkg/caller"
+	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/ids"
 	"github.com/creditpay/creditpay/services/order/internal/app"
 	"github.com/creditpay/creditpay/services/order/internal/domain"
@@ -37,12 +38,16 @@ func (s *Internal) GetCheckout(ctx context.Context, req *orderv1.GetCheckoutRequ
 		PayableAmount: wire.Money(c.Payable()), ExpireTime: wire.Time(c.ExpireTime),
 	}
 	for _, o := range c.Orders {
-		out.Orders = append(out.Orders, &orderv1.PayableOrder{
-			OrderId: ids.Format(ids.Order, o.ID), PaymentId: ids.Format(ids.Payment, o.PaymentID), MerchantId: o.MerchantID,
-			State: orderv1.OrderState(o.State), Amount: wire.Money(o.Amount),
-		})
+		out.Orders = append(out.Orders, payable(o))
 	}
 	return out, nil
+}
+
+func payable(o domain.Order) *orderv1.PayableOrder {
+	return &orderv1.PayableOrder{
+		OrderId: ids.Format(ids.Order, o.ID), PaymentId: ids.Format(ids.Payment, o.PaymentID), MerchantId: o.MerchantID,
+		State: orderv1.OrderState(o.State), Amount: wire.Money(o.Amount),
+	}
 }
 
 // BeginCommit takes a checkout for a commit.
@@ -51,14 +56,26 @@ func (s *Internal) BeginCommit(ctx context.Context, req *orderv1.BeginCommitRequ
 	if err != nil {
 		return nil, err
 	}
-	expected, err := wire.Amount(req.GetExpectedAmount())
+	begin := domain.Commit{ID: commit, UserID: req.GetUserId()}
+	if req.GetExpectedAmount() != nil {
+		if begin.Expected, err = wire.Amount(req.GetExpectedAmount()); err != nil {
+			return nil, err
+		}
+		if !begin.Expected.IsPositive() {
+			return nil, errs.InvalidArgument.New("expected_amount must be above zero").With("field", "expected_amount")
+		}
+	}
+	c, err := s.verbs.BeginCommit(ctx, checkout, begin, caller.FromContext(ctx).String())
 	if err != nil {
 		return nil, err
 	}
-	if err := s.verbs.BeginCommit(ctx, checkout, domain.Commit{ID: commit, Expected: expected}, caller.FromContext(ctx).String()); err != nil {
-		return nil, err
+	out := &orderv1.BeginCommitResponse{Business: c.Business}
+	for _, o := range c.Orders {
+		if o.CommitID == commit {
+			out.Orders = append(out.Orders, payable(o))
+		}
 	}
-	return &orderv1.BeginCommitResponse{}, nil
+	return out, nil
 }
 
 // AbortCommit gives a checkout back.

@@ -31,11 +31,8 @@ func eventMissing(condition, timeColumn, eventType string) string {
 		FROM outbox WHERE LOCATE('creditpay.order.v1.` + eventType + `', payload) > 0)`
 }
 
-// jobMissing selects rows without their timer.
-func jobMissing(from, prefix, kind, key string) string {
-	return `SELECT CONCAT('` + prefix + `:', HEX(x.id)), 'no ` + kind + ` timer' FROM ` + from + ` LEFT JOIN jobs j ON j.kind = '` + kind +
-		`' AND j.job_key = ` + key + ` WHERE j.kind IS NULL`
-}
+// lastLine is the last entry of a timeline.
+const lastLine = "CONVERT(SUBSTRING_INDEX(SUBSTRING_INDEX(timeline, '\\n', -2), '\\n', 1) USING utf8mb4)"
 
 // checkoutStates compares each checkout's state with what its orders allow.
 const checkoutStates = `SELECT CONCAT('chk:', HEX(c.id)), CONCAT('state ', c.state, ' with orders ', GROUP_CONCAT(o.state ORDER BY o.id))
@@ -55,12 +52,11 @@ func Audit() []audit.Check {
 		{Name: "confirmed_order_without_event", Rule: "every order that was confirmed has told so", UsesNow: true,
 			Query: eventMissing("o.confirm_time IS NOT NULL", "confirm_time", "OrderConfirmed")},
 		{Name: "order_timeline_has_current_state", Rule: "the last entry of an order's timeline is its state",
-			Query: `SELECT CONCAT('ord:', HEX(o.id)), CONCAT('state ', o.state, ', timeline ', COALESCE(t.to_state, 'nothing')) FROM orders o
-				LEFT JOIN order_timeline t ON t.order_id = o.id AND t.version = o.version WHERE t.to_state IS NULL OR t.to_state <> o.state`},
-		{Name: "order_timeline_is_a_chain", Rule: "each entry of a timeline begins where the one before ended",
-			Query: `SELECT CONCAT('ord:', HEX(t.order_id)), CONCAT('entry ', t.version, ' begins at ', t.from_state, ' after ', COALESCE(p.to_state, 'nothing'))
-				FROM order_timeline t LEFT JOIN order_timeline p ON p.order_id = t.order_id AND p.version = t.version - 1
-				WHERE COALESCE(p.to_state, 0) <> t.from_state OR (p.to_state IS NULL) <> (t.version = 1)`},
+			Query: `SELECT CONCAT('ord:', HEX(id)), CONCAT('state ', state, ', timeline ends ', ` + lastLine + `) FROM orders
+				WHERE NOT COALESCE(JSON_EXTRACT(` + lastLine + `, '$.to') = state, 0)`},
+		{Name: "order_timeline_is_complete", Rule: "a timeline has an entry for each version",
+			Query: `SELECT CONCAT('ord:', HEX(id)), CONCAT('version ', version, ', timeline ', timeline) FROM orders
+				WHERE LENGTH(timeline) - LENGTH(REPLACE(timeline, '\n', '')) <> version OR timeline NOT LIKE '{"to":1,%'`},
 		{Name: "checkout_state_matches_orders", Rule: "a checkout's state is that of its orders", Query: checkoutStates},
 		{Name: "checkout_total_matches_orders", Rule: "an unpaid checkout asks for the sum of its payable orders",
 			Query: `SELECT CONCAT('chk:', HEX(c.id)), CONCAT('asks for ', c.total_minor, ', orders make ', COALESCE(SUM(o.amount_minor), 0))
@@ -78,12 +74,16 @@ func Audit() []audit.Check {
 			Query: `SELECT CONCAT('ord:', HEX(id)), CONCAT('amount ', amount_minor, ', paid ', paid_minor, ', refunded ', refunded_minor) FROM orders
 				WHERE NOT (0 <= refunded_minor AND refunded_minor <= paid_minor AND paid_minor <= amount_minor)`},
 		{Name: "committing_too_long", Rule: "a commit ends within ten minutes", UsesNow: true,
-			Query: `SELECT CONCAT('ord:', HEX(o.id)), CONCAT('commits since ', t.time) FROM orders o JOIN order_timeline t ON t.order_id = o.id
-				AND t.version = o.version WHERE o.state = 2 AND t.time < ? - INTERVAL 600 SECOND`},
+			Query: `SELECT CONCAT('ord:', HEX(id)), CONCAT('commits since ', JSON_UNQUOTE(JSON_EXTRACT(` + lastLine + `, '$.time'))) FROM orders
+				WHERE state = 2 AND JSON_UNQUOTE(JSON_EXTRACT(` + lastLine + `, '$.time')) < CAST(? - INTERVAL 600 SECOND AS CHAR)`},
 		{Name: "open_checkout_without_timer", Rule: "an unpaid checkout expires by a timer",
-			Query: jobMissing(`(SELECT id FROM checkouts WHERE state IN (1, 2)) x`, "chk", "checkout_expiry", typedID(ids.Checkout, "x.id"))},
+			Query: `SELECT CONCAT('chk:', HEX(id)), 'no expiry' FROM checkouts WHERE state IN (1, 2) AND timer_time IS NULL`},
 		{Name: "paid_order_without_timer", Rule: "a paid order is confirmed by a timer when nobody does",
-			Query: jobMissing(`(SELECT id FROM orders WHERE state = 3) x`, "ord", "auto_confirm", typedID(ids.Order, "x.id"))},
+			Query: `SELECT CONCAT('ord:', HEX(id)), 'no auto-confirm' FROM orders WHERE state = 3 AND auto_confirm_time IS NULL`},
+		{Name: "timer_overdue", Rule: "a timer is at work within a minute", UsesNow: true,
+			Query: `SELECT CONCAT('chk:', HEX(id)), CONCAT('expiry due since ', timer_time) FROM checkouts WHERE timer_time < ? - INTERVAL 60 SECOND`},
+		{Name: "auto_confirm_overdue", Rule: "a timer is at work within a minute", UsesNow: true,
+			Query: `SELECT CONCAT('ord:', HEX(id)), CONCAT('auto-confirm due since ', auto_confirm_time) FROM orders WHERE auto_confirm_time < ? - INTERVAL 60 SECOND`},
 	}
 }
 

@@ -26,11 +26,13 @@ const (
 	selectOrders    = `SELECT ` + orderColumns + ` FROM orders o WHERE o.id IN `
 	selectByNumber  = `SELECT ` + orderColumns + ` FROM orders o WHERE `
 	selectCheckouts = `SELECT ` + checkoutColumns + `, 0, ` + orderColumns + checkoutsFrom
-	selectForCommit = `SELECT ` + checkoutColumns + `, EXISTS (SELECT 1 FROM aborted_commits a WHERE a.commit_id = ?), ` + orderColumns + checkoutsFrom
+	selectForCommit = `SELECT ` + checkoutColumns + `, EXISTS (SELECT 1 FROM aborted_commits a WHERE a.commit_id = ?), ` + orderColumns + oneCheckout
 	byCheckout      = ` ORDER BY c.id, o.id`
-	selectItems     = `SELECT items FROM orders WHERE id = ?`
-	// An order has at most a few moves per commit; a thousand is far beyond any real history.
-	selectTimeline = `SELECT version, from_state, to_state, time, actor, cause FROM order_timeline WHERE order_id = ? ORDER BY version LIMIT 1000`
+	// One checkout is a constant for the server: its orders come by their index, without a sort.
+	oneCheckout    = ` FROM checkouts c STRAIGHT_JOIN orders o ON o.checkout_id = c.id WHERE c.id = ? ORDER BY o.id`
+	selectOne      = `SELECT ` + checkoutColumns + `, 0, ` + orderColumns + oneCheckout
+	selectItems    = `SELECT items FROM orders WHERE id = ?`
+	selectTimeline = `SELECT timeline FROM orders WHERE id = ?`
 )
 
 // scanner is a row of a result.
@@ -142,8 +144,12 @@ func scanOrders(found rows) (list []domain.Order, err error) {
 
 // Checkout reads a checkout with its orders; errs.NotFound when there is none.
 func (s *Store) Checkout(ctx context.Context, id ids.ID) (domain.Checkout, error) {
-	list, err := s.Checkouts(ctx, []ids.ID{id})
-	return only(list, err)
+	found, err := s.kit.DB.QueryContext(ctx, selectOne, id)
+	if err != nil {
+		return domain.Checkout{}, mysqlx.Fault(err, "read a checkout")
+	}
+	list, _, err := scanCheckouts(found)
+	return only(list, mysqlx.Fault(err, "read a checkout"))
 }
 
 func only(list []domain.Checkout, err error) (domain.Checkout, error) {
@@ -159,7 +165,7 @@ func only(list []domain.Checkout, err error) (domain.Checkout, error) {
 
 // CheckoutForCommit reads a checkout, and in the same snapshot whether the commit was aborted; errs.NotFound when there is none.
 func (s *Store) CheckoutForCommit(ctx context.Context, id, commit ids.ID) (domain.Checkout, bool, error) {
-	found, err := s.kit.DB.QueryContext(ctx, selectForCommit+`(?)`+byCheckout, commit, id)
+	found, err := s.kit.DB.QueryContext(ctx, selectForCommit, commit, id)
 	if err != nil {
 		return domain.Checkout{}, false, mysqlx.Fault(err, "read a checkout")
 	}
@@ -226,22 +232,21 @@ func (s *Store) Items(ctx context.Context, order ids.ID) ([]domain.Item, error) 
 	return items, nil
 }
 
-// Timeline reads an order's changes, oldest first.
+// Timeline reads an order's changes, oldest first; errs.NotFound when there is no such order.
 func (s *Store) Timeline(ctx context.Context, order ids.ID) ([]domain.TimelineEntry, error) {
-	found, err := s.kit.DB.QueryContext(ctx, selectTimeline, order)
+	var blob []byte
+	err := s.kit.DB.QueryRowContext(ctx, selectTimeline, order).Scan(&blob)
+	if mysqlx.NoRows(err) {
+		return nil, errs.NotFound.New("no such order")
+	}
 	if err != nil {
 		return nil, mysqlx.Fault(err, "read a timeline")
 	}
-	defer func() { _ = found.Close() }()
-	var list []domain.TimelineEntry
-	for found.Next() {
-		var e domain.TimelineEntry
-		if err := found.Scan(&e.Version, &e.From, &e.To, &e.Time, &e.Actor, &e.Cause); err != nil {
-			return nil, mysqlx.Fault(err, "read a timeline")
-		}
-		list = append(list, e)
+	list, err := readTimeline(blob)
+	if err != nil {
+		return nil, errs.Internal.Wrap(err, "the timeline of an order is damaged")
 	}
-	return list, mysqlx.Fault(found.Err(), "read a timeline")
+	return list, nil
 }
 
 // LockCheckouts reads and locks checkouts with their orders, in the order of their ids.

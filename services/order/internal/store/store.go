@@ -14,6 +14,8 @@ import (
 
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/idempotency"
+	"github.com/creditpay/creditpay/pkg/ids"
+	"github.com/creditpay/creditpay/pkg/jobs"
 	"github.com/creditpay/creditpay/pkg/mysqlx"
 	"github.com/creditpay/creditpay/pkg/unit"
 	"github.com/creditpay/creditpay/services/order/internal/app"
@@ -73,6 +75,16 @@ func (s *Store) Do(ctx context.Context, fn func(tx app.Tx) error) error {
 // Join runs fn inside a transaction that is open already, the inbox's.
 func (s *Store) Join(tx *mysqlx.Tx, fn func(tx app.EventTx) error) error {
 	return s.kit.Join(tx, func(w *unit.Work) error { return fn(&Tx{Work: w, encode: s.encode}) })
+}
+
+// ExpiryColumn is the timer of checkouts.
+func ExpiryColumn() jobs.Column {
+	return jobs.Column{Kind: app.JobCheckoutExpiry, Table: "checkouts", Key: "id", Due: "timer_time", Prefix: ids.Checkout}
+}
+
+// AutoConfirmColumn is the timer of orders.
+func AutoConfirmColumn() jobs.Column {
+	return jobs.Column{Kind: app.JobAutoConfirm, Table: "orders", Key: "id", Due: "auto_confirm_time", Prefix: ids.Order}
 }
 
 // Emit puts an event into the outbox.

@@ -72,7 +72,6 @@ func (p *place) insert() (domain.Checkout, []domain.Item) {
 	items := []domain.Item{{SKU: "s;1", Name: `quote " and ; '`, Quantity: 2, UnitPrice: idr(50)}}
 	err := p.Do(p.t.Context(), func(tx app.Tx) error {
 		tx.InsertCheckout(c, [][]domain.Item{items, nil}, domain.Mark{Time: p.now, Actor: "SPM:x", Cause: "made"})
-		tx.Schedule(app.JobCheckoutExpiry, ids.Format(ids.Checkout, c.ID), c.ExpireTime)
 		tx.Emit(domain.Created{Checkout: c})
 		return nil
 	})
@@ -126,7 +125,7 @@ func TestALostCompareAndSetChangesNothing(t *testing.T) {
 	stale := slices.Clone(c.Orders)
 	stale[1].Version = 7
 	err := p.Do(t.Context(), func(tx app.Tx) error {
-		tx.MoveOrders(stale, moved, domain.Mark{Time: p.now, Actor: "x", Cause: "y"})
+		tx.MoveOrders(stale, moved, domain.Mark{Time: p.now, Actor: "x", Cause: "y"}, time.Time{})
 		tx.BarCommit(moved[0].CommitID, p.now)
 		return nil
 	})
@@ -190,8 +189,10 @@ func TestTheAuditFindsWhatIsBroken(t *testing.T) {
 				"commit_holds_whole_checkout", "paid_order_without_timer"}},
 		{`UPDATE orders SET state = 4, confirm_time = create_time WHERE id = ?`, []string{"confirmed_order_without_event"}},
 		{`UPDATE orders SET state = 2, paid_minor = 1 WHERE id = ?`, []string{"paid_matches_state"}},
-		{`UPDATE order_timeline SET to_state = 2 WHERE order_id = ?`, []string{"committing_too_long"}},
-		{`UPDATE order_timeline SET from_state = 3 WHERE order_id = ?`, []string{"order_timeline_is_a_chain"}},
+		{`UPDATE orders SET timeline = CONCAT(timeline, '{"to":2,"time":"2026-12-01 09:00:00.000000","actor":"x","cause":"y"}', CHAR(10)) WHERE id = ?`,
+			[]string{"committing_too_long", "order_timeline_is_complete"}},
+		{`UPDATE orders SET auto_confirm_time = create_time WHERE id = ?`, []string{"auto_confirm_overdue"}},
+		{`UPDATE checkouts SET timer_time = create_time WHERE id IN (SELECT checkout_id FROM orders WHERE id = ?)`, []string{"timer_overdue"}},
 	} {
 		if _, err := p.db.ExecContext(t.Context(), broken.statement, c.Orders[0].ID); err != nil {
 			t.Fatal(err)
@@ -203,7 +204,7 @@ func TestTheAuditFindsWhatIsBroken(t *testing.T) {
 			}
 		}
 	}
-	if _, err := p.db.ExecContext(t.Context(), `DELETE FROM jobs`); err != nil {
+	if _, err := p.db.ExecContext(t.Context(), `UPDATE checkouts SET timer_time = NULL`); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := p.db.ExecContext(t.Context(), `INSERT INTO aborted_commits SELECT id, create_time FROM checkouts`); err != nil {

@@ -14,30 +14,23 @@ import (
 
 const (
 	insertCheckout = `INSERT INTO checkouts (id, user_id, business, currency_code, state, commit_id, total_minor, redirect_url, notify_url,
-		expire_time, create_time, version) VALUES (?, ?, ?, ?, ?, NULL, ?, ?, ?, ?, ?, ?)`
+		expire_time, timer_time, create_time, version) VALUES (?, ?, ?, ?, ?, NULL, ?, ?, ?, ?, ?, ?, ?)`
 	insertOrders = `INSERT INTO orders (id, checkout_id, payment_id, merchant_id, out_order_no, content_hash, user_id, business, currency_code,
-		amount_minor, paid_minor, refunded_minor, title, items, state, commit_id, version, create_time, expire_time, pay_time, confirm_time,
-		cancel_time) VALUES `
-	insertOrdersWidth = 22
-	insertTimeline    = `INSERT INTO order_timeline (order_id, version, from_state, to_state, time, actor, cause) VALUES `
-	timelineWidth     = 7
-	// A compare-and-set that loses is noticed when the packet comes back, after this insert ran into the winner's entry: the lost race
-	// must be what is reported, not the duplicate. The transaction is rolled back either way.
-	timelineExists = ` ON DUPLICATE KEY UPDATE order_id = order_id`
-	updateCheckout = `UPDATE checkouts SET state = ?, commit_id = ?, total_minor = ?, version = ? WHERE id = ? AND state = ? AND version = ?`
-	barCommit      = `INSERT INTO aborted_commits (commit_id, time) VALUES (?, ?) ON DUPLICATE KEY UPDATE commit_id = commit_id`
-
-	// The bounds of the timeline's columns, in characters.
-	actorMax = 128
-	causeMax = 255
+		amount_minor, paid_minor, refunded_minor, title, items, state, commit_id, version, timeline, create_time, expire_time, pay_time,
+		confirm_time, cancel_time) VALUES `
+	insertOrdersWidth = 23
+	updateCheckout    = `UPDATE checkouts SET state = ?, commit_id = ?, total_minor = ?, version = ?`
+	endExpiry         = `, timer_time = NULL`
+	whereCheckout     = ` WHERE id = ? AND state = ? AND version = ?`
+	barCommit         = `INSERT INTO aborted_commits (commit_id, time) VALUES (?, ?) ON DUPLICATE KEY UPDATE commit_id = commit_id`
 )
 
 // InsertCheckout adds a checkout with its orders, their lines (one list per order) and the first entries of their timelines.
 func (tx *Tx) InsertCheckout(c domain.Checkout, items [][]domain.Item, m domain.Mark) {
 	tx.Tx.Queue(insertCheckout, c.ID, c.UserID, c.Business, c.Total.Currency().Code(), c.State, c.Total.Minor(), c.RedirectURL, c.NotifyURL,
-		c.ExpireTime, c.CreateTime, c.Version)
+		c.ExpireTime, c.ExpireTime, c.CreateTime, c.Version)
 	values := make([]any, 0, len(c.Orders)*insertOrdersWidth)
-	before := make([]domain.Order, len(c.Orders))
+	entry := timelineLine(domain.OrderCreated, m)
 	for i, o := range c.Orders {
 		lines := items[i]
 		if lines == nil {
@@ -50,29 +43,35 @@ func (tx *Tx) InsertCheckout(c domain.Checkout, items [][]domain.Item, m domain.
 		}
 		values = append(values, o.ID, o.CheckoutID, o.PaymentID, o.MerchantID, o.OutOrderNo, o.ContentHash[:], o.UserID, o.Business,
 			o.Amount.Currency().Code(), o.Amount.Minor(), o.Paid.Minor(), o.Refunded.Minor(), o.Title, string(blob), o.State, ids.Null(o.CommitID),
-			o.Version, o.CreateTime, o.ExpireTime, nullTime(o.PayTime), nullTime(o.ConfirmTime), nullTime(o.CancelTime))
+			o.Version, entry, o.CreateTime, o.ExpireTime, nullTime(o.PayTime), nullTime(o.ConfirmTime), nullTime(o.CancelTime))
 	}
 	tx.Tx.Queue(insertOrders+mysqlx.Tuples(len(c.Orders), insertOrdersWidth), values...)
-	tx.addTimeline(before, c.Orders, m)
 }
 
-// MoveCheckout changes a checkout by compare-and-set on state and version.
+// MoveCheckout changes a checkout by compare-and-set on state and version, and ends its expiry when it cannot be paid any more.
 func (tx *Tx) MoveCheckout(from, to domain.Checkout) {
-	tx.Tx.QueueExpect(1, changed(), updateCheckout, to.State, ids.Null(to.CommitID), to.Total.Minor(), to.Version, from.ID, from.State, from.Version)
+	query := updateCheckout + whereCheckout
+	if !to.State.Payable() {
+		query = updateCheckout + endExpiry + whereCheckout
+	}
+	tx.Tx.QueueExpect(1, changed(), query, to.State, ids.Null(to.CommitID), to.Total.Minor(), to.Version, from.ID, from.State, from.Version)
 }
 
 // MoveOrders changes orders by compare-and-set on state and version, in one statement, and adds to their timelines. All move between
-// the same two states.
-func (tx *Tx) MoveOrders(from, to []domain.Order, m domain.Mark) {
+// the same two states. Those that become PAID get the timer autoConfirm, those that leave it lose theirs.
+func (tx *Tx) MoveOrders(from, to []domain.Order, m domain.Mark, autoConfirm time.Time) {
 	if len(from) == 0 || len(from) != len(to) {
 		tx.Fail(fmt.Errorf("move %d orders to %d", len(from), len(to)))
 		return
 	}
 	first := to[0]
-	set, values := assignments(first, m)
+	set, values := assignments(first, m, autoConfirm)
+	if from[0].State == domain.OrderPaid {
+		set += `, auto_confirm_time = NULL`
+	}
 	var query strings.Builder
-	query.WriteString(`UPDATE orders SET state = ?, version = version + 1` + set + ` WHERE state = ? AND (`)
-	values = append([]any{first.State}, append(values, from[0].State)...)
+	query.WriteString(`UPDATE orders SET state = ?, version = version + 1, timeline = CONCAT(timeline, ?)` + set + ` WHERE state = ? AND (`)
+	values = append([]any{first.State, timelineLine(first.State, m)}, append(values, from[0].State)...)
 	for i := range from {
 		if from[i].State != from[0].State || to[i].State != first.State || from[i].ID != to[i].ID {
 			tx.Fail(fmt.Errorf("orders that move together differ in state"))
@@ -86,18 +85,17 @@ func (tx *Tx) MoveOrders(from, to []domain.Order, m domain.Mark) {
 	}
 	query.WriteByte(')')
 	tx.Tx.QueueExpect(int64(len(from)), changed(), query.String(), values...)
-	tx.addTimeline(from, to, m)
 }
 
 // assignments is what a move to a state changes besides state and version, see domain.Order.Moved.
-func assignments(to domain.Order, m domain.Mark) (set string, values []any) {
+func assignments(to domain.Order, m domain.Mark, autoConfirm time.Time) (set string, values []any) {
 	switch to.State {
 	case domain.OrderCommitting:
 		return `, commit_id = ?`, []any{to.CommitID}
 	case domain.OrderCreated, domain.OrderExpired:
 		return `, commit_id = NULL`, nil
 	case domain.OrderPaid:
-		return `, paid_minor = amount_minor, pay_time = ?`, []any{m.Time}
+		return `, paid_minor = amount_minor, pay_time = ?, auto_confirm_time = ?`, []any{m.Time, nullTime(autoConfirm)}
 	case domain.OrderConfirmed:
 		return `, confirm_time = ?`, []any{m.Time}
 	case domain.OrderCancelled:
@@ -105,15 +103,6 @@ func assignments(to domain.Order, m domain.Mark) (set string, values []any) {
 	default:
 		return ``, nil
 	}
-}
-
-// addTimeline queues one entry per order; an order before its creation is the zero order.
-func (tx *Tx) addTimeline(from, to []domain.Order, m domain.Mark) {
-	values := make([]any, 0, len(to)*timelineWidth)
-	for i, o := range to {
-		values = append(values, o.ID, o.Version, from[i].State, o.State, m.Time, short(m.Actor, actorMax), short(m.Cause, causeMax))
-	}
-	tx.Tx.Queue(insertTimeline+mysqlx.Tuples(len(to), timelineWidth)+timelineExists, values...)
 }
 
 // BarCommit remembers that a commit was aborted; repeating is harmless.

@@ -6,6 +6,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"go.uber.org/zap"
@@ -22,7 +23,7 @@ import (
 
 // Store is the payment service's memory.
 type Store interface {
-	// Do runs fn as one transaction; fn may run several times.
+	// Do runs fn as one transaction; fn may run several times. ErrCheckoutTaken and ErrRequestKnown are what InsertCommit may meet.
 	Do(ctx context.Context, fn func(tx Tx) error) error
 	// Requests finds the records of requests.
 	Requests() idempotency.Reader
@@ -34,6 +35,8 @@ type Store interface {
 	QuoteAndPin(ctx context.Context, checkoutID ids.ID, userID string) (*domain.Quote, *domain.Pin, error)
 	// Commit by id. Errors: NOT_FOUND.
 	Commit(ctx context.Context, id ids.ID) (domain.Commit, error)
+	// CommitOfRequest is the commit that a request made; nil when there is none.
+	CommitOfRequest(ctx context.Context, caller, requestID string) (*domain.Commit, error)
 	// LastCommit of a checkout; nil when there was none.
 	LastCommit(ctx context.Context, checkoutID ids.ID) (*domain.Commit, error)
 	// CommitsOfOrders gives the commits of the checkouts of these orders' payments, oldest first.
@@ -49,8 +52,6 @@ type Store interface {
 // Tx is a transaction's writes. They are queued; what is refused fails the transaction.
 type Tx interface {
 	Remember(k idempotency.Key, fp idempotency.Fingerprint, answer any)
-	CompleteRequest(k idempotency.Key, answer any)
-	ForgetRequest(k idempotency.Key)
 	Schedule(kind, key string, due time.Time)
 	Unschedule(kind, key string)
 	Post(objectID, cause string, lines []ledger.Line)
@@ -63,11 +64,12 @@ type Tx interface {
 	PutPin(p domain.Pin, now time.Time)
 	// CountPin stores the tries of a PIN whose version was one less. Mismatch: CONCURRENT_CHANGE.
 	CountPin(p domain.Pin)
-	// GuardPin makes the transaction fail with CONCURRENT_CHANGE when the PIN changed since it was read, and resets its tries.
-	GuardPin(p domain.Pin)
-	// InsertCommit stores the intent; a second active commit of the checkout violates a unique key.
-	InsertCommit(c domain.Commit)
-	// MoveCommit stores the commit's state and failure if it was in from. Mismatch: CONCURRENT_CHANGE.
+	// InsertCommit stores the intent with the time when the recovery worker takes over, if the PIN is still the one that was
+	// verified, and resets the PIN's tries. Mismatch: CONCURRENT_CHANGE. A second active commit of the checkout answers
+	// ErrCheckoutTaken, a second commit of the request ErrRequestKnown.
+	InsertCommit(c domain.Commit, verified domain.Pin, recoverTime time.Time)
+	// MoveCommit stores the commit's state, failure and request if it was in from; one that ended has no timer. Mismatch:
+	// CONCURRENT_CHANGE.
 	MoveCommit(c domain.Commit, from domain.CommitState)
 	// InsertPayments stores payments with their legs.
 	InsertPayments(ps []domain.Payment)
@@ -84,7 +86,7 @@ type Checkout struct {
 	Open bool
 	Why  error
 	// Orders that can be paid, and their sum.
-	Orders []domain.QuoteOrder
+	Orders []domain.PayableOrder
 	Amount money.Amount
 	// OrderIDs of all orders.
 	OrderIDs   []ids.ID
@@ -95,10 +97,16 @@ type Checkout struct {
 type Orders interface {
 	// Checkout by id. Errors: NOT_FOUND.
 	Checkout(ctx context.Context, id ids.ID) (Checkout, error)
-	// BeginCommit takes the checkout for this commit. Idempotent.
-	BeginCommit(ctx context.Context, c domain.Commit) error
+	// BeginCommit takes the checkout for this commit and tells what it pays. Idempotent.
+	BeginCommit(ctx context.Context, c domain.Commit) (Begun, error)
 	// AbortCommit gives it back. Idempotent.
 	AbortCommit(ctx context.Context, c domain.Commit) error
+}
+
+// Begun is what a commit pays.
+type Begun struct {
+	Business string
+	Orders   []domain.PayableOrder
 }
 
 // Offers are the plans for a set of orders.
@@ -118,7 +126,8 @@ type Plan struct {
 	TenorMonths    int32
 	ProductCode    string
 	ProductVersion int32
-	Amount         money.Amount
+	// Amount is the sum of the orders, Total everything that the payer will pay.
+	Amount, Total money.Amount
 	// Blob is the plan in the contract's form.
 	Blob []byte
 }
@@ -145,8 +154,8 @@ type Pick struct {
 type Bill interface {
 	// QuotePlans for the orders of a checkout.
 	QuotePlans(ctx context.Context, checkout Checkout, pick Pick) (Offers, error)
-	// Reserve holds the limit and drafts the loans. Idempotent.
-	Reserve(ctx context.Context, c domain.Commit) ([]domain.Loan, error)
+	// Reserve holds the limit for what the commit pays and drafts the loans. Idempotent.
+	Reserve(ctx context.Context, c domain.Commit, pays Begun) ([]domain.Loan, error)
 	// Release gives holds back: all of the commit, or those of the orders. Idempotent.
 	Release(ctx context.Context, commitID ids.ID, orderIDs []ids.ID, reason string) error
 }
@@ -179,9 +188,16 @@ type App struct{ Deps }
 // New makes the verbs.
 func New(d Deps) *App { return &App{d} }
 
+var (
+	// ErrCheckoutTaken: the checkout has a commit that has not failed.
+	ErrCheckoutTaken = errors.New("the checkout has another commit")
+	// ErrRequestKnown: the request has a commit.
+	ErrRequestKnown = errors.New("the request has a commit")
+)
+
 // Kinds of this service's timers.
 const (
-	// JobRecoverCommit drives a commit whose process may have died to its end; the key is the commit id.
+	// JobRecoverCommit drives a commit whose process may have died to its end; the key is the commit id. It stands in the commit's row.
 	JobRecoverCommit = "recover_commit"
 	// JobReversePayment takes a payment back; the key is the payment id.
 	JobReversePayment = "reverse_payment"

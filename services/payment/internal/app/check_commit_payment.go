@@ -23,8 +23,8 @@ func (r Readiness) Ready() bool {
 
 // CheckCommitPayment makes the checks of DoCommitPayment and changes nothing: those of the quote and the PIN by the same
 // functions, those of the checkout and the credit by asking their owners the questions that their part of the commit asks.
-func (a *App) CheckCommitPayment(ctx context.Context, userID, checkoutText, quoteText string) (Readiness, error) {
-	checkoutID, err := parseID(ids.Checkout, "checkout_id", checkoutText)
+func (a *App) CheckCommitPayment(ctx context.Context, userID string, req CommitRequest) (Readiness, error) {
+	checkoutID, err := parseID(ids.Checkout, "checkout_id", req.CheckoutID)
 	if err != nil {
 		return Readiness{}, err
 	}
@@ -50,20 +50,27 @@ func (a *App) CheckCommitPayment(ctx context.Context, userID, checkoutText, quot
 	default:
 		r.Actions = append(r.Actions, ActionVerifyPin)
 	}
-	if quoteText == "" {
+	var terms domain.Terms
+	switch {
+	case req.Choice != nil:
+		if terms, err = termsOf(*req.Choice); err != nil {
+			return r, r.block(err)
+		}
+	case req.QuoteID == "":
 		r.Actions = append(r.Actions, ActionChooseChannel)
-	} else if err := r.block(a.mayUseQuote(quote, userID, quoteText, checkout)); err != nil {
-		return r, err
+	default:
+		if err := r.block(a.mayUseQuote(quote, userID, req.QuoteID, checkout)); err != nil {
+			return r, err
+		}
 	}
-	return r, a.checkCredit(ctx, &r, checkout, quote)
+	if req.Choice == nil && quote != nil {
+		terms = quote.Terms
+	}
+	return r, a.checkCredit(ctx, &r, checkout, terms)
 }
 
-func (a *App) checkCredit(ctx context.Context, r *Readiness, checkout Checkout, quote *domain.Quote) error {
-	var pick Pick
-	if quote != nil {
-		pick = Pick{ProductCode: quote.Terms.ProductCode, TenorMonths: quote.Terms.TenorMonths}
-	}
-	offers, err := a.Bill.QuotePlans(ctx, checkout, pick)
+func (a *App) checkCredit(ctx context.Context, r *Readiness, checkout Checkout, terms domain.Terms) error {
+	offers, err := a.Bill.QuotePlans(ctx, checkout, Pick{ProductCode: terms.ProductCode, TenorMonths: terms.TenorMonths})
 	if err != nil {
 		return err
 	}
@@ -71,7 +78,21 @@ func (a *App) checkCredit(ctx context.Context, r *Readiness, checkout Checkout, 
 	if !offers.Allowed {
 		return r.block(offers.Why)
 	}
+	if terms.AgreedTotal.IsPositive() {
+		return r.block(stillOffered(terms, offers))
+	}
 	return nil
+}
+
+// stillOffered tells whether what was agreed to without a quote is what is offered now; the bill service's reservation asks the
+// same.
+func stillOffered(terms domain.Terms, offers Offers) error {
+	for _, p := range offers.Plans {
+		if p.ProductCode == terms.ProductCode && p.ProductVersion == terms.ProductVersion && p.TenorMonths == terms.TenorMonths && p.Total == terms.AgreedTotal {
+			return nil
+		}
+	}
+	return errs.PlanChanged.New("this plan is not offered like that any more; show the plans of QueryCheckoutInfo again")
 }
 
 // block adds a rule's refusal; other errors are given back.

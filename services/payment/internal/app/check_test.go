@@ -37,7 +37,7 @@ func TestTheDryRunNamesWhatTheCommitIsRefusedFor(t *testing.T) {
 			w := newWorld(t)
 			w.setPin()
 			quote := c.arrange(w, w.quote())
-			r, err := w.CheckCommitPayment(context.Background(), user, w.checkoutID(), quote)
+			r, err := w.CheckCommitPayment(context.Background(), user, app.CommitRequest{CheckoutID: w.checkoutID(), QuoteID: quote})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -55,13 +55,13 @@ func TestTheDryRunAsksForWhatThePayerMustDoAndChangesNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	ctx := context.Background()
-	r, err := w.CheckCommitPayment(ctx, user, w.checkoutID(), "")
+	r, err := w.CheckCommitPayment(ctx, user, app.CommitRequest{CheckoutID: w.checkoutID(), QuoteID: ""})
 	if err != nil || r.Ready() || len(r.Actions) != 2 || r.Actions[0] != app.ActionSetPin || r.Actions[1] != app.ActionChooseChannel {
 		t.Fatalf("%+v, %v", r, err)
 	}
 	w.setPin()
 	quote := w.quote()
-	r, err = w.CheckCommitPayment(ctx, user, w.checkoutID(), quote)
+	r, err = w.CheckCommitPayment(ctx, user, app.CommitRequest{CheckoutID: w.checkoutID(), QuoteID: quote})
 	if err != nil || !r.Ready() {
 		t.Fatalf("%+v, %v", r, err)
 	}
@@ -88,7 +88,7 @@ func TestNothingOfAnothersCheckoutIsTold(t *testing.T) {
 		choice.CheckoutID = checkout
 		_, err = w.ConfirmPayChannel(ctx, stranger, asStranger, "quote-0001", choice)
 		w.wantReason(err, errs.NotFound)
-		_, err = w.CheckCommitPayment(ctx, stranger, checkout, quote)
+		_, err = w.CheckCommitPayment(ctx, stranger, app.CommitRequest{CheckoutID: checkout, QuoteID: quote})
 		w.wantReason(err, errs.NotFound)
 		_, err = w.DoCommitPayment(ctx, stranger, asStranger, "commit-0001", pin, app.CommitRequest{CheckoutID: checkout, QuoteID: quote})
 		w.wantReason(err, errs.NotFound)

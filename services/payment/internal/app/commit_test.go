@@ -10,6 +10,7 @@ import (
 
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/ids"
+	"github.com/creditpay/creditpay/pkg/money"
 	"github.com/creditpay/creditpay/services/payment/internal/app"
 	"github.com/creditpay/creditpay/services/payment/internal/domain"
 )
@@ -37,7 +38,7 @@ func TestACommitPaysEveryOrderOnceAndARepeatGivesTheFirstAnswer(t *testing.T) {
 	if n := w.count(`SELECT COUNT(*) FROM payments`); n != 2 {
 		t.Fatalf("%d payments", n)
 	}
-	if left := w.jobs(app.JobRecoverCommit); len(left) != 0 {
+	if left := w.recoveries(); len(left) != 0 {
 		t.Fatalf("timers left: %v", left)
 	}
 	st, err := w.QueryPaymentStatus(context.Background(), user, w.checkoutID())
@@ -303,6 +304,66 @@ func TestACancelledOrderIsReversedOnceAndItsHoldReleased(t *testing.T) {
 	got, err := w.store.Payment(ctx, p.ID)
 	if err != nil || got.State != domain.PaymentReversed || got.Legs[0].State != domain.LegReversed {
 		t.Fatalf("%+v, %v", got, err)
+	}
+	w.proveBooks()
+}
+
+func (w *world) chosen(total int64) app.CommitRequest {
+	return app.CommitRequest{CheckoutID: w.checkoutID(), Choice: &app.PlanChoice{Channel: "CREDIT", ProductCode: "SPL_ID", ProductVersion: 1, TenorMonths: 3,
+		AgreedTotal: money.New(total, money.IDR())}}
+}
+
+func TestAPlanThatThePageShowedIsPaidWithoutAQuote(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.setPin()
+	ctx := context.Background()
+	if r, err := w.CheckCommitPayment(ctx, user, w.chosen(planTotal)); err != nil || !r.Ready() {
+		t.Fatalf("dry run %+v, %v", r, err)
+	}
+	first, err := w.DoCommitPayment(ctx, user, who, "commit-1", pin, w.chosen(planTotal))
+	if err != nil || first.State != domain.PaymentSucceeded || len(first.Payments) != 2 {
+		t.Fatalf("answer %+v, %v", first, err)
+	}
+	again, err := w.DoCommitPayment(ctx, user, who, "commit-1", pin, w.chosen(planTotal))
+	if err != nil || !reflect.DeepEqual(first, again) {
+		t.Fatalf("the repeat differs:\n%+v\n%+v, %v", first, again, err)
+	}
+	_, err = w.DoCommitPayment(ctx, user, who, "commit-1", pin, w.chosen(planTotal+1))
+	w.wantReason(err, errs.RequestIDReused)
+	w.proveBooks()
+}
+
+func TestAPlanThatIsNotWhatWasAgreedHoldsNothingAndMayBeChosenAnew(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.setPin()
+	ctx := context.Background()
+	for name, c := range map[string]struct {
+		change func(*app.CommitRequest)
+		want   errs.Reason
+	}{
+		"another total":   {func(r *app.CommitRequest) { r.Choice.AgreedTotal = money.New(planTotal-1, money.IDR()) }, errs.PlanChanged},
+		"no total":        {func(r *app.CommitRequest) { r.Choice.AgreedTotal = money.Zero(money.IDR()) }, errs.InvalidArgument},
+		"unknown channel": {func(r *app.CommitRequest) { r.Choice.Channel = "CASH" }, errs.ChannelNotAvailable},
+		"another's":       {func(r *app.CommitRequest) { r.CheckoutID = ids.Format(ids.Checkout, w.gen.New()) }, errs.NotFound},
+	} {
+		req := w.chosen(planTotal)
+		c.change(&req)
+		if _, err := w.DoCommitPayment(ctx, user, who, "commit-1", pin, req); !errs.Is(err, c.want) {
+			t.Errorf("%s: %v, want %s", name, err, c.want.Name())
+		}
+		if c.want == errs.PlanChanged {
+			if r, err := w.CheckCommitPayment(ctx, user, req); err != nil || len(r.Blocking) != 1 || r.Blocking[0].Reason() != c.want {
+				t.Errorf("%s: dry run %+v, %v", name, r, err)
+			}
+		}
+	}
+	if w.bill.holds() != 0 || !w.orders.holder.IsZero() {
+		t.Errorf("%d holds, checkout held by %s", w.bill.holds(), w.orders.holder)
+	}
+	if a, err := w.DoCommitPayment(ctx, user, who, "commit-1", pin, w.chosen(planTotal)); err != nil || a.State != domain.PaymentSucceeded {
+		t.Errorf("after all of them: %+v, %v", a, err)
 	}
 	w.proveBooks()
 }

@@ -50,7 +50,7 @@ func (a *App) makeQuote(ctx context.Context, userID string, choice ChannelChoice
 		return domain.Quote{}, err
 	}
 	if choice.Channel != domain.ChannelCredit {
-		return domain.Quote{}, errs.ChannelNotAvailable.New("channel %q is not offered; QueryPayChannels lists what is", choice.Channel)
+		return domain.Quote{}, unknownChannel(choice.Channel)
 	}
 	if choice.DownPaymentChannel != "" {
 		return domain.Quote{}, errs.ChannelNotAvailable.New("no plan of this checkout asks for a down payment; leave down_payment_channel empty")
@@ -75,12 +75,16 @@ func (a *App) makeQuote(ctx context.Context, userID string, choice ChannelChoice
 	quote := domain.Quote{
 		ID: a.IDs.New(), CheckoutID: checkout.ID, UserID: userID, Plan: plan.Blob, ExpireTime: a.now().Add(a.Limits.QuoteLife),
 		Terms: domain.Terms{
-			Channel: domain.ChannelCredit, Business: checkout.Business, ProductCode: plan.ProductCode, ProductVersion: plan.ProductVersion,
-			TenorMonths: plan.TenorMonths, Amount: checkout.Amount, Orders: checkout.Orders,
+			Channel: domain.ChannelCredit, ProductCode: plan.ProductCode, ProductVersion: plan.ProductVersion,
+			TenorMonths: plan.TenorMonths, Amount: checkout.Amount,
 		},
 	}
 	if checkout.ExpireTime.Before(quote.ExpireTime) {
 		quote.ExpireTime = checkout.ExpireTime
 	}
 	return quote, quote.Terms.Check()
+}
+
+func unknownChannel(code string) error {
+	return errs.ChannelNotAvailable.New("channel %q is not offered; QueryPayChannels lists what is", code)
 }

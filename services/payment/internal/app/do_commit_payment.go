@@ -2,20 +2,33 @@ package app
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 
 	"go.uber.org/zap"
 
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/idempotency"
 	"github.com/creditpay/creditpay/pkg/ids"
-	"github.com/creditpay/creditpay/pkg/mysqlx"
+	"github.com/creditpay/creditpay/pkg/money"
 	"github.com/creditpay/creditpay/services/payment/internal/domain"
 )
 
-// CommitRequest is what the payer asks for.
+// CommitRequest is what the payer asks for: by a quote, or by a choice without one.
 type CommitRequest struct {
 	CheckoutID string
-	QuoteID    string
+	// QuoteID is empty with a choice.
+	QuoteID string `json:",omitzero"`
+	// Choice names a plan; nil with a quote.
+	Choice *PlanChoice `json:",omitzero"`
+}
+
+// PlanChoice is a plan that the payer agreed to without a quote.
+type PlanChoice struct {
+	Channel, ProductCode        string
+	ProductVersion, TenorMonths int32
+	// AgreedTotal is everything that the payer will pay.
+	AgreedTotal money.Amount
 }
 
 // CommitAnswer is the outcome of a commit as far as it is known.
@@ -29,14 +42,15 @@ type CommitAnswer struct {
 
 // DoCommitPayment pays the whole checkout or nothing. The intent is durable before anything is asked of others; from then on
 // the commit ends by itself, in this call or in the recovery worker: paid once, or nothing held and payable again.
-// A rule's refusal is answered as its error and leaves no record, so that the request may be sent again.
+// A rule's refusal is answered as its error and leaves no record, so that the request may be sent again. The commit's row is the
+// record of its request.
 func (a *App) DoCommitPayment(ctx context.Context, userID, caller, requestID, pinDigits string, req CommitRequest) (CommitAnswer, error) {
-	key := commitKey(caller, requestID)
 	fp, err := idempotency.FingerprintOf(req)
 	if err != nil {
 		return CommitAnswer{}, err
 	}
-	return idempotency.Do(ctx, a.Store.Requests(), key, fp, func() (CommitAnswer, error) {
+	before := func() (idempotency.Record, bool, error) { return a.commitRecord(ctx, caller, requestID) }
+	return idempotency.DoWith(fp, before, func() (CommitAnswer, error) {
 		commit, err := a.startCommit(ctx, userID, caller, requestID, pinDigits, req, fp)
 		if err != nil {
 			return CommitAnswer{}, err
@@ -54,53 +68,102 @@ func (a *App) DoCommitPayment(ctx context.Context, userID, caller, requestID, pi
 	})
 }
 
-func commitKey(caller, requestID string) idempotency.Key {
-	return idempotency.Key{Verb: "DoCommitPayment", Caller: caller, RequestID: requestID}
+// commitRecord is the request's commit as the record of the request: its answer is what the first call was told, or would have
+// been; none while the commit is under way.
+func (a *App) commitRecord(ctx context.Context, caller, requestID string) (idempotency.Record, bool, error) {
+	c, err := a.Store.CommitOfRequest(ctx, caller, requestID)
+	if err != nil || c == nil {
+		return idempotency.Record{}, false, err
+	}
+	rec := idempotency.Record{Fingerprint: c.Fingerprint}
+	var answer CommitAnswer
+	switch c.State {
+	case domain.CommitSucceeded:
+		payments, err := a.Store.PaymentsOfCommit(ctx, c.ID)
+		if err != nil {
+			return rec, true, err
+		}
+		for i := range payments {
+			payments[i] = payments[i].AsPaid()
+		}
+		answer = succeeded(*c, payments)
+	case domain.CommitFailed:
+		answer = CommitAnswer{CommitID: c.ID, State: domain.PaymentFailed, FailureReason: c.FailureReason, FailureMessage: c.FailureMessage}
+	default:
+		return rec, true, nil
+	}
+	rec.Answer, err = json.Marshal(answer)
+	return rec, true, err
 }
 
 func succeeded(c domain.Commit, payments []domain.Payment) CommitAnswer {
 	return CommitAnswer{CommitID: c.ID, State: domain.PaymentSucceeded, Payments: payments}
 }
 
-// startCommit verifies quote and PIN and stores the intent.
+// startCommit verifies plan and PIN and stores the intent.
 func (a *App) startCommit(ctx context.Context, userID, caller, requestID, pinDigits string, req CommitRequest, fp idempotency.Fingerprint) (domain.Commit, error) {
 	checkoutID, err := parseID(ids.Checkout, "checkout_id", req.CheckoutID)
 	if err != nil {
 		return domain.Commit{}, err
 	}
-	quoteID, err := parseID(ids.Quote, "quote_id", req.QuoteID)
+	terms, pin, err := a.agreed(ctx, userID, checkoutID, req)
 	if err != nil {
 		return domain.Commit{}, err
 	}
-	quote, pin, err := a.Store.QuoteAndPin(ctx, checkoutID, userID)
-	if err != nil {
-		return domain.Commit{}, err
-	}
-	if quote == nil {
-		// Tell a stranger nothing that the owner would not be told.
-		return domain.Commit{}, a.whyUnusable(ctx, checkoutID, userID, errs.QuoteNotFound.New("no plan was chosen for this checkout; call ConfirmPayChannel"))
-	}
-	if err := quote.Usable(userID, quoteID, a.now()); err != nil {
-		return domain.Commit{}, a.whyUnusable(ctx, checkoutID, userID, err)
-	}
-	if err := a.verifyPin(ctx, pin, pinDigits); err != nil {
+	if pin, err = a.verifyPin(ctx, pin, pinDigits); err != nil {
 		return domain.Commit{}, err
 	}
 	commit := domain.Commit{
-		ID: a.IDs.New(), CheckoutID: checkoutID, UserID: userID, Caller: caller, RequestID: requestID,
-		Terms: quote.Terms, State: domain.CommitStarted, Version: 1, CreateTime: a.now(),
+		ID: a.IDs.New(), CheckoutID: checkoutID, UserID: userID, Caller: caller, RequestID: requestID, Fingerprint: fp,
+		Terms: terms, State: domain.CommitStarted, Version: 1, CreateTime: a.now(),
 	}
 	err = a.Store.Do(ctx, func(tx Tx) error {
-		tx.InsertCommit(commit)
-		tx.Remember(commitKey(caller, requestID), fp, nil)
-		tx.GuardPin(*pin)
-		tx.Schedule(JobRecoverCommit, ids.Format(ids.Commit, commit.ID), commit.CreateTime.Add(a.Limits.RecoverAfter))
+		tx.InsertCommit(commit, *pin, commit.CreateTime.Add(a.Limits.RecoverAfter))
 		return nil
 	})
-	if k, dup := mysqlx.Duplicate(err); dup && k == "uq_active_checkout" {
+	if errors.Is(err, ErrCheckoutTaken) {
 		return domain.Commit{}, a.whyNoSecondCommit(ctx, checkoutID)
 	}
 	return commit, err
+}
+
+// agreed gives the terms that the payer agreed to, and the payer's PIN; nil when there is none.
+func (a *App) agreed(ctx context.Context, userID string, checkoutID ids.ID, req CommitRequest) (domain.Terms, *domain.Pin, error) {
+	if req.Choice != nil {
+		terms, err := termsOf(*req.Choice)
+		if err != nil {
+			return domain.Terms{}, nil, err
+		}
+		pin, err := a.Store.Pin(ctx, userID)
+		return terms, pin, err
+	}
+	quoteID, err := parseID(ids.Quote, "quote_id", req.QuoteID)
+	if err != nil {
+		return domain.Terms{}, nil, err
+	}
+	quote, pin, err := a.Store.QuoteAndPin(ctx, checkoutID, userID)
+	if err != nil {
+		return domain.Terms{}, nil, err
+	}
+	if quote == nil {
+		// Tell a stranger nothing that the owner would not be told.
+		return domain.Terms{}, nil, a.whyUnusable(ctx, checkoutID, userID, errs.QuoteNotFound.New("no plan was chosen for this checkout; call ConfirmPayChannel"))
+	}
+	if err := quote.Usable(userID, quoteID, a.now()); err != nil {
+		return domain.Terms{}, nil, a.whyUnusable(ctx, checkoutID, userID, err)
+	}
+	return quote.Terms, pin, nil
+}
+
+// termsOf reads a choice without a quote. Whether it is offered and costs what was agreed is the bill service's to say.
+func termsOf(c PlanChoice) (domain.Terms, error) {
+	if c.Channel != domain.ChannelCredit {
+		return domain.Terms{}, unknownChannel(c.Channel)
+	}
+	if !c.AgreedTotal.IsPositive() || money.Bounded(c.AgreedTotal) != nil {
+		return domain.Terms{}, errs.InvalidArgument.New("choice.agreed_total must be above zero and at most %d minor units", money.MaxMinor).With("field", "choice.agreed_total")
+	}
+	return domain.Terms{Channel: c.Channel, ProductCode: c.ProductCode, ProductVersion: c.ProductVersion, TenorMonths: c.TenorMonths, AgreedTotal: c.AgreedTotal}, nil
 }
 
 // whyUnusable tells why a quote cannot be used: what ended the checkout comes before what ended the quote, because a new quote

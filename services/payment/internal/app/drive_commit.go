@@ -52,15 +52,16 @@ func decided(err error) bool {
 
 // advance goes forward: order COMMITTING, credit reserved, commit SUCCEEDED.
 func (a *App) advance(ctx context.Context, c *domain.Commit) ([]domain.Payment, error) {
-	if err := a.Orders.BeginCommit(ctx, *c); err != nil {
+	pays, err := a.Orders.BeginCommit(ctx, *c)
+	if err != nil {
 		return nil, err
 	}
-	loans, err := a.Bill.Reserve(ctx, *c)
+	loans, err := a.Bill.Reserve(ctx, *c, pays)
 	if err != nil {
 		return nil, err
 	}
 	now := a.now()
-	payments, err := c.Succeed(loans, now)
+	payments, err := c.Succeed(pays.Orders, loans, now)
 	if err != nil {
 		return nil, err
 	}
@@ -73,8 +74,6 @@ func (a *App) advance(ctx context.Context, c *domain.Commit) ([]domain.Payment, 
 		for _, p := range payments {
 			tx.Post(ids.Format(ids.Payment, p.ID), "PAYMENT_SUCCEEDED", p.PaidLines())
 		}
-		tx.CompleteRequest(commitKey(c.Caller, c.RequestID), succeeded(won, payments))
-		tx.Unschedule(JobRecoverCommit, ids.Format(ids.Commit, c.ID))
 		return nil
 	})
 	if errs.Is(err, errs.ConcurrentChange) {
@@ -154,16 +153,12 @@ func (a *App) compensate(ctx context.Context, c *domain.Commit, onRefusal refusa
 	}
 	failed := *c
 	failed.State, failed.FinishTime, failed.Version = domain.CommitFailed, a.now(), c.Version+1
+	if onRefusal == refusalForget {
+		failed.RequestID = ""
+	}
 	err := a.Store.Do(ctx, func(tx Tx) error {
 		failed.EventID = tx.Emit(domain.CommitLost{Commit: failed})
 		tx.MoveCommit(failed, domain.CommitFailing)
-		if onRefusal == refusalForget {
-			tx.ForgetRequest(commitKey(c.Caller, c.RequestID))
-		} else {
-			tx.CompleteRequest(commitKey(c.Caller, c.RequestID), CommitAnswer{CommitID: c.ID, State: domain.PaymentFailed,
-				FailureReason: c.FailureReason, FailureMessage: c.FailureMessage})
-		}
-		tx.Unschedule(JobRecoverCommit, ids.Format(ids.Commit, c.ID))
 		return nil
 	})
 	if errs.Is(err, errs.ConcurrentChange) {

@@ -32,6 +32,8 @@ const (
 	user = "user-1"
 	pin  = "482913"
 	who  = "H5:user-1"
+	// planTotal is what the one plan costs in all.
+	planTotal = 330
 )
 
 var start = time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC)
@@ -60,24 +62,27 @@ func (o *orderService) Checkout(_ context.Context, id ids.ID) (app.Checkout, err
 	return o.checkout, nil
 }
 
-func (o *orderService) BeginCommit(_ context.Context, c domain.Commit) error {
+func (o *orderService) BeginCommit(_ context.Context, c domain.Commit) (app.Begun, error) {
+	begun := app.Begun{Business: "marketplace", Orders: o.checkout.Orders}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	switch {
+	case c.CheckoutID != o.checkout.ID || c.UserID != o.checkout.UserID:
+		return begun, errs.NotFound.New("no such checkout")
 	case o.down:
-		return errs.DependencyUnavailable.New("order is away")
+		return begun, errs.DependencyUnavailable.New("order is away")
 	case o.refuse != nil:
-		return o.refuse
+		return begun, o.refuse
 	case o.aborted[c.ID]:
-		return errs.CommitAborted.New("aborted before")
+		return begun, errs.CommitAborted.New("aborted before")
 	case !o.holder.IsZero() && o.holder != c.ID:
-		return errs.CheckoutCommitting.New("held by another")
+		return begun, errs.CheckoutCommitting.New("held by another")
 	}
 	o.holder = c.ID
 	if o.lost {
-		return errs.DependencyUnavailable.New("the answer got lost")
+		return begun, errs.DependencyUnavailable.New("the answer got lost")
 	}
-	return nil
+	return begun, nil
 }
 
 func (o *orderService) AbortCommit(_ context.Context, c domain.Commit) error {
@@ -118,12 +123,12 @@ func (b *billService) QuotePlans(_ context.Context, c app.Checkout, pick app.Pic
 		for _, o := range c.Orders {
 			sum, _ = sum.Add(o.Amount)
 		}
-		offers.Plans = []app.Plan{{TenorMonths: 3, ProductCode: "SPL_ID", ProductVersion: 1, Amount: sum, Blob: []byte{1}}}
+		offers.Plans = []app.Plan{{TenorMonths: 3, ProductCode: "SPL_ID", ProductVersion: 1, Amount: sum, Total: money.New(planTotal, money.IDR()), Blob: []byte{1}}}
 	}
 	return offers, nil
 }
 
-func (b *billService) Reserve(_ context.Context, c domain.Commit) ([]domain.Loan, error) {
+func (b *billService) Reserve(_ context.Context, c domain.Commit, pays app.Begun) ([]domain.Loan, error) {
 	if b.before != nil {
 		b.before(c)
 	}
@@ -136,10 +141,12 @@ func (b *billService) Reserve(_ context.Context, c domain.Commit) ([]domain.Loan
 		return nil, b.refuse
 	case b.released[c.ID]:
 		return nil, errs.ReservationReleased.New("released before")
+	case c.Terms.AgreedTotal.IsPositive() && c.Terms.AgreedTotal != money.New(planTotal, money.IDR()):
+		return nil, errs.PlanChanged.New("another total")
 	}
 	b.held[c.ID] = map[ids.ID]bool{}
 	var loans []domain.Loan
-	for _, o := range c.Terms.Orders {
+	for _, o := range pays.Orders {
 		b.held[c.ID][o.OrderID] = true
 		loans = append(loans, domain.Loan{OrderID: o.OrderID, LoanID: "lon_" + o.OrderID.String()})
 	}
@@ -213,7 +220,7 @@ func newWorld(t *testing.T) *world {
 	w.orders = &orderService{aborted: map[ids.ID]bool{}, checkout: app.Checkout{ID: gen.New(), UserID: user, Business: "marketplace", Open: true,
 		ExpireTime: start.Add(24 * time.Hour), Amount: money.New(300, money.IDR())}}
 	for _, amount := range []int64{100, 200} {
-		o := domain.QuoteOrder{OrderID: gen.New(), PaymentID: gen.New(), MerchantID: "shop", Amount: money.New(amount, money.IDR())}
+		o := domain.PayableOrder{OrderID: gen.New(), PaymentID: gen.New(), MerchantID: "shop", Amount: money.New(amount, money.IDR())}
 		w.orders.checkout.Orders = append(w.orders.checkout.Orders, o)
 		w.orders.checkout.OrderIDs = append(w.orders.checkout.OrderIDs, o.OrderID)
 	}
@@ -252,27 +259,28 @@ func (w *world) commit(request, quote string) (app.CommitAnswer, error) {
 // recoverAll drives the timers that are left, as the runner would.
 func (w *world) recoverAll() {
 	w.t.Helper()
-	for _, key := range w.jobs(app.JobRecoverCommit) {
+	for _, key := range w.recoveries() {
 		if err := w.RecoverCommit(context.Background(), key); err != nil {
 			w.t.Fatal(err)
 		}
 	}
 }
 
-func (w *world) jobs(kind string) []string {
+// recoveries are the commits whose timer is set.
+func (w *world) recoveries() []string {
 	w.t.Helper()
-	rows, err := w.db.QueryContext(context.Background(), `SELECT job_key FROM jobs WHERE kind = ?`, kind)
+	rows, err := w.db.QueryContext(context.Background(), `SELECT id FROM commits WHERE recover_time IS NOT NULL`)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	defer func() { _ = rows.Close() }()
 	var keys []string
 	for rows.Next() {
-		var k string
-		if err := rows.Scan(&k); err != nil {
+		var id ids.ID
+		if err := rows.Scan(&id); err != nil {
 			w.t.Fatal(err)
 		}
-		keys = append(keys, k)
+		keys = append(keys, ids.Format(ids.Commit, id))
 	}
 	return keys
 }

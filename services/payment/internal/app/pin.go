@@ -15,14 +15,15 @@ const pinPurpose = "payment-pin"
 // pinRaces bounds how often a try is repeated because another try of the same PIN came between.
 const pinRaces = 5
 
-// verifyPin compares a PIN, and counts a wrong one before it answers, so that tries in parallel cannot escape the count.
-func (a *App) verifyPin(ctx context.Context, pin *domain.Pin, digits string) error {
+// verifyPin compares a PIN and gives it as it was when it was right. A wrong one is counted before the answer, so that tries in
+// parallel cannot escape the count.
+func (a *App) verifyPin(ctx context.Context, pin *domain.Pin, digits string) (*domain.Pin, error) {
 	for range pinRaces {
 		if err := a.mayTryPin(pin); err != nil {
-			return err
+			return nil, err
 		}
 		if a.Keys.VerifyMAC(pinPurpose, pin.MAC, []byte(pin.UserID), pin.Salt, []byte(digits)) {
-			return nil
+			return pin, nil
 		}
 		counted, refusal := pin.Wrong(a.now())
 		err := a.Store.Do(ctx, func(tx Tx) error {
@@ -30,16 +31,16 @@ func (a *App) verifyPin(ctx context.Context, pin *domain.Pin, digits string) err
 			return nil
 		})
 		if err == nil {
-			return refusal
+			return nil, refusal
 		}
 		if !errs.Is(err, errs.ConcurrentChange) {
-			return err
+			return nil, err
 		}
 		if pin, err = a.Store.Pin(ctx, pin.UserID); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return errs.ConcurrentChange.New("the PIN is being tried by several calls at once; repeat")
+	return nil, errs.ConcurrentChange.New("the PIN is being tried by several calls at once; repeat")
 }
 
 // SetPaymentPin sets the user's PIN, or changes it with the old one. Errors: PIN_TOO_WEAK, PIN_WRONG, PIN_LOCKED.
@@ -64,7 +65,7 @@ func (a *App) SetPaymentPin(ctx context.Context, userID, caller, requestID, newP
 			if oldPin == "" {
 				return done{}, errs.PinWrong.New("a PIN is set; give it as old_pin to change it")
 			}
-			if err := a.verifyPin(ctx, pin, oldPin); err != nil {
+			if pin, err = a.verifyPin(ctx, pin, oldPin); err != nil {
 				return done{}, err
 			}
 			next.Version = pin.Version + 1

@@ -51,36 +51,30 @@ var CommitStates = statetable.MustNew("commit",
 	statetable.Move[CommitState]{From: CommitFailing, To: CommitFailed, Cause: "hold released and order payable again"},
 )
 
-// QuoteOrder is one order of a quote.
-type QuoteOrder struct {
-	OrderID    ids.ID       `json:"order_id"`
-	PaymentID  ids.ID       `json:"payment_id"`
-	MerchantID string       `json:"merchant_id"`
-	Amount     money.Amount `json:"amount"`
+// PayableOrder is one order that a commit pays.
+type PayableOrder struct {
+	OrderID, PaymentID ids.ID
+	MerchantID         string
+	Amount             money.Amount
 }
 
-// Terms are what the payer agreed to: the orders, their sum, and the product and tenor that finance them.
+// Terms are what the payer agreed to: the product and tenor, and either the sum of the orders that the quote was made for, or,
+// without a quote, what the payer will pay in all. They are stored as JSON, so their names are part of the schema.
 type Terms struct {
-	Channel        string       `json:"channel"`
-	Business       string       `json:"business"`
-	ProductCode    string       `json:"product_code"`
-	ProductVersion int32        `json:"product_version"`
-	TenorMonths    int32        `json:"tenor_months"`
-	Amount         money.Amount `json:"amount"`
-	Orders         []QuoteOrder `json:"orders"`
+	Channel        string `json:"channel"`
+	ProductCode    string `json:"product_code"`
+	ProductVersion int32  `json:"product_version"`
+	TenorMonths    int32  `json:"tenor_months"`
+	// Amount is the sum of the orders of a quote; the zero Amount without a quote.
+	Amount money.Amount `json:"amount,omitzero"`
+	// AgreedTotal is the plan's total without a quote; the zero Amount with one.
+	AgreedTotal money.Amount `json:"agreed_total,omitzero"`
 }
 
-// Check tells whether the orders add up to the amount.
+// Check tells whether one of the two sums is there, and a plan.
 func (t Terms) Check() error {
-	sum := money.Zero(t.Amount.Currency())
-	for _, o := range t.Orders {
-		var err error
-		if sum, err = sum.Add(o.Amount); err != nil {
-			return errs.Internal.Wrap(err, "the quote's orders do not add up")
-		}
-	}
-	if sum != t.Amount || len(t.Orders) == 0 || !t.Amount.IsPositive() {
-		return errs.Internal.New("the quote's orders do not add up")
+	if t.Amount.IsPositive() == t.AgreedTotal.IsPositive() || t.ProductCode == "" || t.ProductVersion < 1 || t.TenorMonths < 1 {
+		return errs.Internal.New("the terms of a commit are incomplete")
 	}
 	return nil
 }
@@ -115,8 +109,10 @@ type Commit struct {
 	ID         ids.ID
 	CheckoutID ids.ID
 	UserID     string
-	// Caller and RequestID name the request that waits for the outcome.
+	// Caller and RequestID name the request that waits for the outcome; RequestID is empty once it may be sent again. Fingerprint is
+	// of the request's content.
 	Caller, RequestID string
+	Fingerprint       [32]byte
 	Terms             Terms
 	State             CommitState
 	FailureReason     string
@@ -243,6 +239,18 @@ type Payment struct {
 	ReverseTime time.Time
 }
 
+// AsPaid is the payment as it was when its commit succeeded, whatever became of it since.
+func (p Payment) AsPaid() Payment {
+	p.State, p.Version, p.ReverseTime = PaymentSucceeded, 1, time.Time{}
+	legs := make([]Leg, len(p.Legs))
+	for i, l := range p.Legs {
+		l.State = LegSucceeded
+		legs[i] = l
+	}
+	p.Legs = legs
+	return p
+}
+
 // Loan is what the bill service drafted for an order.
 type Loan struct {
 	OrderID ids.ID
@@ -250,7 +258,7 @@ type Loan struct {
 }
 
 // Succeed gives the payments that a commit makes, one per order, each with one credit leg over its whole amount.
-func (c Commit) Succeed(loans []Loan, now time.Time) ([]Payment, error) {
+func (c Commit) Succeed(orders []PayableOrder, loans []Loan, now time.Time) ([]Payment, error) {
 	if err := CommitStates.Check(c.State, CommitSucceeded); err != nil {
 		return nil, err
 	}
@@ -258,8 +266,8 @@ func (c Commit) Succeed(loans []Loan, now time.Time) ([]Payment, error) {
 	for _, l := range loans {
 		byOrder[l.OrderID] = l.LoanID
 	}
-	out := make([]Payment, len(c.Terms.Orders))
-	for i, o := range c.Terms.Orders {
+	out := make([]Payment, len(orders))
+	for i, o := range orders {
 		loan, ok := byOrder[o.OrderID]
 		if !ok {
 			return nil, errs.Internal.New("the reservation misses an order of the commit")

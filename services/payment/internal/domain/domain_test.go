@@ -66,31 +66,32 @@ func TestWeakPinsAreRefused(t *testing.T) {
 
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
-func commit(t *testing.T, amounts ...int64) domain.Commit {
+func commit(t *testing.T, amounts ...int64) (domain.Commit, []domain.PayableOrder) {
 	t.Helper()
 	gen := ids.NewGenerator(clock.System())
 	c := domain.Commit{ID: gen.New(), CheckoutID: gen.New(), UserID: "u", State: domain.CommitStarted, Version: 1}
-	sum := int64(0)
+	var orders []domain.PayableOrder
 	for _, a := range amounts {
-		c.Terms.Orders = append(c.Terms.Orders, domain.QuoteOrder{OrderID: gen.New(), PaymentID: gen.New(), MerchantID: "m", Amount: money.New(a, money.IDR())})
-		sum += a
+		orders = append(orders, domain.PayableOrder{OrderID: gen.New(), PaymentID: gen.New(), MerchantID: "m", Amount: money.New(a, money.IDR())})
 	}
-	c.Terms.Amount = money.New(sum, money.IDR())
-	return c
+	return c, orders
 }
 
-func TestTermsThatDoNotAddUpAreRefused(t *testing.T) {
+func TestTermsNameAPlanAndOneSum(t *testing.T) {
 	t.Parallel()
-	good := commit(t, 10, 20)
-	if err := good.Terms.Check(); err != nil {
-		t.Fatal(err)
+	ten := money.New(10, money.IDR())
+	good := domain.Terms{Channel: "CREDIT", ProductCode: "P", ProductVersion: 1, TenorMonths: 3}
+	quoted, direct, both := good, good, good
+	quoted.Amount, direct.AgreedTotal, both.Amount, both.AgreedTotal = ten, ten, ten, ten
+	for name, terms := range map[string]domain.Terms{"with a quote": quoted, "without": direct} {
+		if err := terms.Check(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
-	bad := commit(t, 10, 20)
-	bad.Terms.Amount = money.New(31, money.IDR())
-	mixed := commit(t, 10, 20)
-	mixed.Terms.Orders[1].Amount = money.New(20, money.USD())
-	for name, c := range map[string]domain.Commit{"sum": bad, "currency": mixed, "none": commit(t)} {
-		if err := c.Terms.Check(); err == nil {
+	nameless := quoted
+	nameless.ProductCode = ""
+	for name, terms := range map[string]domain.Terms{"no sum": good, "both sums": both, "no product": nameless} {
+		if err := terms.Check(); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
 	}
@@ -98,9 +99,9 @@ func TestTermsThatDoNotAddUpAreRefused(t *testing.T) {
 
 func TestASucceededCommitPaysEachOrderOnceAndItsJournalsBalance(t *testing.T) {
 	t.Parallel()
-	c := commit(t, 10, 20)
-	loans := []domain.Loan{{OrderID: c.Terms.Orders[1].OrderID, LoanID: "lon_b"}, {OrderID: c.Terms.Orders[0].OrderID, LoanID: "lon_a"}}
-	ps, err := c.Succeed(loans, noon)
+	c, orders := commit(t, 10, 20)
+	loans := []domain.Loan{{OrderID: orders[1].OrderID, LoanID: "lon_b"}, {OrderID: orders[0].OrderID, LoanID: "lon_a"}}
+	ps, err := c.Succeed(orders, loans, noon)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,11 +115,11 @@ func TestASucceededCommitPaysEachOrderOnceAndItsJournalsBalance(t *testing.T) {
 			}
 		}
 	}
-	if _, err := c.Succeed(loans[:1], noon); err == nil {
+	if _, err := c.Succeed(orders, loans[:1], noon); err == nil {
 		t.Error("a reservation that misses an order is accepted")
 	}
 	c.State = domain.CommitFailing
-	if _, err := c.Succeed(loans, noon); err == nil {
+	if _, err := c.Succeed(orders, loans, noon); err == nil {
 		t.Error("a failing commit succeeds")
 	}
 }

@@ -40,14 +40,8 @@ func (o *Orders) Checkout(ctx context.Context, id ids.ID) (app.Checkout, error) 
 		return app.Checkout{}, err
 	}
 	for _, x := range res.GetOrders() {
-		q := domain.QuoteOrder{MerchantID: x.GetMerchantId()}
-		if q.OrderID, err = ids.Parse(ids.Order, x.GetOrderId()); err != nil {
-			return app.Checkout{}, errs.Internal.Wrap(err, "the order service gave a malformed id")
-		}
-		if q.PaymentID, err = ids.Parse(ids.Payment, x.GetPaymentId()); err != nil {
-			return app.Checkout{}, errs.Internal.Wrap(err, "the order service gave a malformed id")
-		}
-		if q.Amount, err = wire.Amount(x.GetAmount()); err != nil {
+		q, err := payable(x)
+		if err != nil {
 			return app.Checkout{}, err
 		}
 		c.OrderIDs = append(c.OrderIDs, q.OrderID)
@@ -57,6 +51,19 @@ func (o *Orders) Checkout(ctx context.Context, id ids.ID) (app.Checkout, error) 
 	}
 	c.Open, c.Why = openness(res.GetState())
 	return c, nil
+}
+
+func payable(x *orderv1.PayableOrder) (domain.PayableOrder, error) {
+	q := domain.PayableOrder{MerchantID: x.GetMerchantId()}
+	var err error
+	if q.OrderID, err = ids.Parse(ids.Order, x.GetOrderId()); err != nil {
+		return q, errs.Internal.Wrap(err, "the order service gave a malformed id")
+	}
+	if q.PaymentID, err = ids.Parse(ids.Payment, x.GetPaymentId()); err != nil {
+		return q, errs.Internal.Wrap(err, "the order service gave a malformed id")
+	}
+	q.Amount, err = wire.Amount(x.GetAmount())
+	return q, err
 }
 
 func openness(s orderv1.CheckoutState) (bool, error) {
@@ -75,10 +82,22 @@ func openness(s orderv1.CheckoutState) (bool, error) {
 }
 
 // BeginCommit takes the checkout for a commit.
-func (o *Orders) BeginCommit(ctx context.Context, c domain.Commit) error {
-	_, err := o.client.BeginCommit(ctx, &orderv1.BeginCommitRequest{CheckoutId: ids.Format(ids.Checkout, c.CheckoutID),
-		CommitId: ids.Format(ids.Commit, c.ID), ExpectedAmount: wire.Money(c.Terms.Amount)})
-	return err
+func (o *Orders) BeginCommit(ctx context.Context, c domain.Commit) (app.Begun, error) {
+	req := &orderv1.BeginCommitRequest{CheckoutId: ids.Format(ids.Checkout, c.CheckoutID), CommitId: ids.Format(ids.Commit, c.ID), UserId: c.UserID}
+	if c.Terms.Amount.IsPositive() {
+		req.ExpectedAmount = wire.Money(c.Terms.Amount)
+	}
+	res, err := o.client.BeginCommit(ctx, req)
+	if err != nil {
+		return app.Begun{}, err
+	}
+	out := app.Begun{Business: res.GetBusiness(), Orders: make([]domain.PayableOrder, len(res.GetOrders()))}
+	for i, x := range res.GetOrders() {
+		if out.Orders[i], err = payable(x); err != nil {
+			return app.Begun{}, err
+		}
+	}
+	return out, nil
 }
 
 // AbortCommit gives the checkout back.
@@ -98,7 +117,7 @@ func NewBill(conn grpc.ClientConnInterface) *Bill {
 	return &Bill{client: billv1.NewBillInternalServiceClient(conn)}
 }
 
-func financed(orders []domain.QuoteOrder) []*billv1.FinancedOrder {
+func financed(orders []domain.PayableOrder) []*billv1.FinancedOrder {
 	out := make([]*billv1.FinancedOrder, len(orders))
 	for i, q := range orders {
 		out[i] = &billv1.FinancedOrder{OrderId: ids.Format(ids.Order, q.OrderID), Amount: wire.Money(q.Amount), MerchantId: q.MerchantID}
@@ -133,6 +152,9 @@ func (b *Bill) QuotePlans(ctx context.Context, c app.Checkout, pick app.Pick) (a
 		if p.Amount, err = wire.Amount(t.GetPrincipal()); err != nil {
 			return app.Offers{}, err
 		}
+		if p.Total, err = wire.Amount(t.GetTotal()); err != nil {
+			return app.Offers{}, err
+		}
 		if p.Blob, err = proto.Marshal(t); err != nil {
 			return app.Offers{}, errs.Internal.Wrap(err, "the plan cannot be kept")
 		}
@@ -160,10 +182,14 @@ func whyNoCredit(r commonv1.ErrorReason) string {
 }
 
 // Reserve holds the limit and drafts the loans.
-func (b *Bill) Reserve(ctx context.Context, c domain.Commit) ([]domain.Loan, error) {
+func (b *Bill) Reserve(ctx context.Context, c domain.Commit, pays app.Begun) ([]domain.Loan, error) {
 	t := c.Terms
-	res, err := b.client.ReserveCredit(ctx, &billv1.ReserveCreditRequest{CommitId: ids.Format(ids.Commit, c.ID), UserId: c.UserID,
-		Business: t.Business, Orders: financed(t.Orders), ProductCode: t.ProductCode, ProductVersion: t.ProductVersion, TenorMonths: t.TenorMonths})
+	req := &billv1.ReserveCreditRequest{CommitId: ids.Format(ids.Commit, c.ID), UserId: c.UserID,
+		Business: pays.Business, Orders: financed(pays.Orders), ProductCode: t.ProductCode, ProductVersion: t.ProductVersion, TenorMonths: t.TenorMonths}
+	if t.AgreedTotal.IsPositive() {
+		req.AgreedTotal = wire.Money(t.AgreedTotal)
+	}
+	res, err := b.client.ReserveCredit(ctx, req)
 	if err != nil {
 		return nil, err
 	}

@@ -65,7 +65,11 @@ func (s *Payment) ConfirmPayChannel(ctx context.Context, req *paymentv1.ConfirmP
 
 // CheckCommitPayment is a dry run of DoCommitPayment.
 func (s *Payment) CheckCommitPayment(ctx context.Context, req *paymentv1.CheckCommitPaymentRequest) (*paymentv1.CheckCommitPaymentResponse, error) {
-	r, err := s.App.CheckCommitPayment(ctx, caller.FromContext(ctx).UserID, req.GetCheckoutId(), req.GetQuoteId())
+	ask, err := commitRequest(req.GetCheckoutId(), req.GetQuoteId(), req.GetChoice())
+	if err != nil {
+		return nil, err
+	}
+	r, err := s.App.CheckCommitPayment(ctx, caller.FromContext(ctx).UserID, ask)
 	if err != nil {
 		return nil, err
 	}
@@ -79,11 +83,28 @@ func (s *Payment) CheckCommitPayment(ctx context.Context, req *paymentv1.CheckCo
 	return res, nil
 }
 
+func commitRequest(checkout, quote string, choice *paymentv1.PlanChoice) (app.CommitRequest, error) {
+	req := app.CommitRequest{CheckoutID: checkout, QuoteID: quote}
+	if choice == nil {
+		return req, nil
+	}
+	total, err := wire.Amount(choice.GetAgreedTotal())
+	if err != nil {
+		return req, err
+	}
+	req.Choice = &app.PlanChoice{Channel: choice.GetChannel(), ProductCode: choice.GetProductCode(), ProductVersion: choice.GetProductVersion(),
+		TenorMonths: choice.GetTenorMonths(), AgreedTotal: total}
+	return req, nil
+}
+
 // DoCommitPayment pays a checkout.
 func (s *Payment) DoCommitPayment(ctx context.Context, req *paymentv1.DoCommitPaymentRequest) (*paymentv1.DoCommitPaymentResponse, error) {
+	ask, err := commitRequest(req.GetCheckoutId(), req.GetQuoteId(), req.GetChoice())
+	if err != nil {
+		return nil, err
+	}
 	who := caller.FromContext(ctx)
-	a, err := s.App.DoCommitPayment(ctx, who.UserID, who.String(), req.GetRequestId(), req.GetPin(),
-		app.CommitRequest{CheckoutID: req.GetCheckoutId(), QuoteID: req.GetQuoteId()})
+	a, err := s.App.DoCommitPayment(ctx, who.UserID, who.String(), req.GetRequestId(), req.GetPin(), ask)
 	if err != nil {
 		return nil, err
 	}

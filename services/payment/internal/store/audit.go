@@ -21,6 +21,10 @@ func Audit() []audit.Check {
 		{Name: "commit_undecided", Rule: "a commit ends within ten minutes", UsesNow: true,
 			Query: `SELECT CONCAT('cmt:', HEX(id)), CONCAT('undecided since ', create_time) FROM commits
 				WHERE state IN (1, 3) AND create_time < ? - INTERVAL 600 SECOND`},
+		{Name: "undecided_commit_without_timer", Rule: "the recovery worker takes over a commit that is not decided",
+			Query: `SELECT CONCAT('cmt:', HEX(id)), 'no timer' FROM commits WHERE state IN (1, 3) AND recover_time IS NULL`},
+		{Name: "recovery_overdue", Rule: "a timer is at work within a minute", UsesNow: true,
+			Query: `SELECT CONCAT('cmt:', HEX(id)), CONCAT('due since ', recover_time) FROM commits WHERE recover_time < ? - INTERVAL 60 SECOND`},
 		{Name: "payment_journal", Rule: "what the journal says of merchants is the sum of the payments that stand",
 			Query: `SELECT merchant_id, CONCAT('payments ', SUM(paid), ', journal ', SUM(booked), ' ', currency_code) FROM (
 				SELECT merchant_id, currency_code, amount_minor AS paid, 0 AS booked FROM payments WHERE state <> 6

@@ -17,6 +17,7 @@ import (
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/idempotency"
 	"github.com/creditpay/creditpay/pkg/ids"
+	"github.com/creditpay/creditpay/pkg/jobs"
 	"github.com/creditpay/creditpay/pkg/money"
 	"github.com/creditpay/creditpay/pkg/mysqlx"
 	"github.com/creditpay/creditpay/pkg/unit"
@@ -50,7 +51,16 @@ func New(kit *unit.Kit, encode Encode) *Store { return &Store{kit: kit, encode: 
 
 // Do runs fn as one transaction.
 func (s *Store) Do(ctx context.Context, fn func(tx app.Tx) error) error {
-	return s.kit.Do(ctx, func(w *unit.Work) error { return fn(&Tx{Work: w, encode: s.encode}) })
+	err := s.kit.Do(ctx, func(w *unit.Work) error { return fn(&Tx{Work: w, encode: s.encode}) })
+	if key, duplicate := mysqlx.Duplicate(err); duplicate && key == "uq_active_checkout" {
+		return app.ErrCheckoutTaken
+	}
+	return err
+}
+
+// RecoverColumn is the timer of commits.
+func RecoverColumn() jobs.Column {
+	return jobs.Column{Kind: app.JobRecoverCommit, Table: "commits", Key: "id", Due: "recover_time", Prefix: ids.Commit}
 }
 
 // Join runs fn inside the inbox's transaction.
@@ -136,18 +146,20 @@ func (s *Store) Pin(ctx context.Context, userID string) (*domain.Pin, error) {
 	return &p, mysqlx.Fault(err, "read the PIN")
 }
 
-const commitColumns = `c.id, c.checkout_id, c.user_id, c.caller, c.request_id, c.terms, c.state, c.failure_reason, c.failure_message, c.version, c.create_time, c.finish_time, c.event_id`
+const commitColumns = `c.id, c.checkout_id, c.user_id, c.caller, c.request_id, c.fingerprint, c.terms, c.state, c.failure_reason, c.failure_message, c.version, c.create_time, c.finish_time, c.event_id`
 
 func scanCommit(row mysqlx.Row) (domain.Commit, error) {
 	var c domain.Commit
-	var terms []byte
+	var terms, fingerprint []byte
+	var request sql.NullString
 	var finish sql.NullTime
 	var event ids.NullID
-	if err := row.Scan(&c.ID, &c.CheckoutID, &c.UserID, &c.Caller, &c.RequestID, &terms, &c.State, &c.FailureReason, &c.FailureMessage,
+	if err := row.Scan(&c.ID, &c.CheckoutID, &c.UserID, &c.Caller, &request, &fingerprint, &terms, &c.State, &c.FailureReason, &c.FailureMessage,
 		&c.Version, &c.CreateTime, &finish, &event); err != nil {
 		return c, err
 	}
-	c.FinishTime, c.EventID = finish.Time, event.ID
+	c.RequestID, c.FinishTime, c.EventID = request.String, finish.Time, event.ID
+	copy(c.Fingerprint[:], fingerprint)
 	return c, readTerms(terms, &c.Terms)
 }
 
@@ -158,6 +170,15 @@ func (s *Store) Commit(ctx context.Context, id ids.ID) (domain.Commit, error) {
 		return c, errs.NotFound.New("no such commit")
 	}
 	return c, mysqlx.Fault(err, "read the commit")
+}
+
+// CommitOfRequest is the commit that a request made; nil when there is none.
+func (s *Store) CommitOfRequest(ctx context.Context, caller, requestID string) (*domain.Commit, error) {
+	c, err := scanCommit(s.kit.DB.QueryRowContext(ctx, `SELECT `+commitColumns+` FROM commits c WHERE c.caller = ? AND c.request_id = ?`, caller, requestID))
+	if mysqlx.NoRows(err) {
+		return nil, nil
+	}
+	return &c, mysqlx.Fault(err, "read the commit of the request")
 }
 
 // LastCommit of a checkout; nil when there was none.

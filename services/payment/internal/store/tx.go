@@ -1,6 +1,7 @@
 package store
 
 import (
+	"database/sql"
 	"encoding/json"
 	"time"
 
@@ -61,22 +62,20 @@ func (t *Tx) CountPin(p domain.Pin) {
 		p.FailedCount, nullTime(p.LockedUntil), p.Version, p.UserID, p.Version-1)
 }
 
-// GuardPin makes the transaction fail when the PIN changed since it was read, and resets its tries.
-func (t *Tx) GuardPin(p domain.Pin) {
-	t.Tx.QueueExpect(1, changed("the PIN"), `UPDATE pins SET failed_count = 0, locked_until = NULL WHERE user_id = ? AND version = ?`,
-		p.UserID, p.Version)
-}
-
-// InsertCommit stores the intent.
-func (t *Tx) InsertCommit(c domain.Commit) {
+// InsertCommit stores the intent if the PIN is still the one that was verified, in one statement, and resets the PIN's tries.
+func (t *Tx) InsertCommit(c domain.Commit, verified domain.Pin, recoverTime time.Time) {
 	terms, err := json.Marshal(c.Terms)
 	if err != nil {
 		t.Fail(err)
 		return
 	}
-	t.Tx.Queue(`INSERT INTO commits (id, checkout_id, active_checkout_id, user_id, caller, request_id, terms, state, version, create_time)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		c.ID, c.CheckoutID, c.CheckoutID, c.UserID, c.Caller, c.RequestID, terms, c.State, c.Version, c.CreateTime)
+	t.Tx.QueueExpect(1, changed("the PIN"), `INSERT INTO commits (id, checkout_id, active_checkout_id, user_id, caller, request_id, fingerprint,
+		terms, state, version, create_time, recover_time) SELECT ?, ?, ?, user_id, ?, ?, ?, ?, ?, ?, ?, ? FROM pins WHERE user_id = ? AND version = ?`,
+		c.ID, c.CheckoutID, c.CheckoutID, c.Caller, c.RequestID, c.Fingerprint[:], terms, c.State, c.Version, c.CreateTime, recoverTime,
+		c.UserID, verified.Version)
+	if verified.FailedCount > 0 {
+		t.Tx.Queue(`UPDATE pins SET failed_count = 0, locked_until = NULL WHERE user_id = ? AND version = ?`, c.UserID, verified.Version)
+	}
 }
 
 // MoveCommit stores the commit's state and failure if it was in from.
@@ -85,13 +84,19 @@ func (t *Tx) MoveCommit(c domain.Commit, from domain.CommitState) {
 		t.Fail(err)
 		return
 	}
-	active := ids.Null(c.CheckoutID)
-	if c.State == domain.CommitFailed {
-		active = ids.NullID{}
+	const where = ` WHERE id = ? AND state = ? AND version = ?`
+	switch c.State {
+	case domain.CommitSucceeded:
+		t.Tx.QueueExpect(1, changed("the commit"), `UPDATE commits SET state = ?, finish_time = ?, event_id = ?, version = ?, recover_time = NULL`+where,
+			c.State, c.FinishTime, c.EventID, c.Version, c.ID, from, c.Version-1)
+	case domain.CommitFailed:
+		t.Tx.QueueExpect(1, changed("the commit"), `UPDATE commits SET state = ?, active_checkout_id = NULL, request_id = ?, finish_time = ?, event_id = ?,
+			version = ?, recover_time = NULL`+where,
+			c.State, sql.NullString{String: c.RequestID, Valid: c.RequestID != ""}, c.FinishTime, c.EventID, c.Version, c.ID, from, c.Version-1)
+	default:
+		t.Tx.QueueExpect(1, changed("the commit"), `UPDATE commits SET state = ?, failure_reason = ?, failure_message = ?, version = ?`+where,
+			c.State, c.FailureReason, c.FailureMessage, c.Version, c.ID, from, c.Version-1)
 	}
-	t.Tx.QueueExpect(1, changed("the commit"), `UPDATE commits SET state = ?, active_checkout_id = ?, failure_reason = ?, failure_message = ?,
-		finish_time = ?, event_id = ?, version = ? WHERE id = ? AND state = ? AND version = ?`,
-		c.State, active, c.FailureReason, c.FailureMessage, nullTime(c.FinishTime), ids.Null(c.EventID), c.Version, c.ID, from, c.Version-1)
 }
 
 // InsertPayments stores payments with their legs.

@@ -267,7 +267,10 @@ type ReserveCreditRequest struct {
 	// Its version.
 	ProductVersion int32 `protobuf:"varint,6,opt,name=product_version,json=productVersion,proto3" json:"product_version,omitempty"`
 	// The tenor of the quote.
-	TenorMonths   int32 `protobuf:"varint,7,opt,name=tenor_months,json=tenorMonths,proto3" json:"tenor_months,omitempty"`
+	TenorMonths int32 `protobuf:"varint,7,opt,name=tenor_months,json=tenorMonths,proto3" json:"tenor_months,omitempty"`
+	// What the payer agreed to pay in all, for a commit without a quote: another total, or a product version that is not offered any
+	// more, answers PLAN_CHANGED.
+	AgreedTotal   *v1.Money `protobuf:"bytes,8,opt,name=agreed_total,json=agreedTotal,proto3" json:"agreed_total,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -349,6 +352,13 @@ func (x *ReserveCreditRequest) GetTenorMonths() int32 {
 		return x.TenorMonths
 	}
 	return 0
+}
+
+func (x *ReserveCreditRequest) GetAgreedTotal() *v1.Money {
+	if x != nil {
+		return x.AgreedTotal
+	}
+	return nil
 }
 
 // Output of ReserveCredit.
@@ -786,7 +796,7 @@ const file_creditpay_bill_v1_bill_internal_service_proto_rawDesc = "" +
 	"\x06offers\x18\x02 \x03(\v2\x1c.creditpay.bill.v1.PlanOfferR\x06offers\x12\x18\n" +
 	"\aallowed\x18\x03 \x01(\bR\aallowed\x128\n" +
 	"\x06reason\x18\x04 \x01(\x0e2 .creditpay.common.v1.ErrorReasonR\x06reason\x12N\n" +
-	"\x10required_actions\x18\x05 \x03(\x0e2#.creditpay.common.v1.RequiredActionR\x0frequiredActions\"\x84\x03\n" +
+	"\x10required_actions\x18\x05 \x03(\x0e2#.creditpay.common.v1.RequiredActionR\x0frequiredActions\"\xc3\x03\n" +
 	"\x14ReserveCreditRequest\x12&\n" +
 	"\tcommit_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\bcommitId\x125\n" +
 	"\auser_id\x18\x02 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{1,64}$R\x06userId\x129\n" +
@@ -795,7 +805,8 @@ const file_creditpay_bill_v1_bill_internal_service_proto_rawDesc = "" +
 	"\xbaH\a\x92\x01\x04\b\x01\x102R\x06orders\x12,\n" +
 	"\fproduct_code\x18\x05 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18 R\vproductCode\x120\n" +
 	"\x0fproduct_version\x18\x06 \x01(\x05B\a\xbaH\x04\x1a\x02(\x01R\x0eproductVersion\x12,\n" +
-	"\ftenor_months\x18\a \x01(\x05B\t\xbaH\x06\x1a\x04\x18<(\x01R\vtenorMonths\"N\n" +
+	"\ftenor_months\x18\a \x01(\x05B\t\xbaH\x06\x1a\x04\x18<(\x01R\vtenorMonths\x12=\n" +
+	"\fagreed_total\x18\b \x01(\v2\x1a.creditpay.common.v1.MoneyR\vagreedTotal\"N\n" +
 	"\x15ReserveCreditResponse\x125\n" +
 	"\x05loans\x18\x01 \x03(\v2\x1f.creditpay.bill.v1.ReservedLoanR\x05loans\"B\n" +
 	"\fReservedLoan\x12\x17\n" +
@@ -875,26 +886,27 @@ var file_creditpay_bill_v1_bill_internal_service_proto_depIdxs = []int32{
 	15, // 4: creditpay.bill.v1.QuotePlansResponse.reason:type_name -> creditpay.common.v1.ErrorReason
 	16, // 5: creditpay.bill.v1.QuotePlansResponse.required_actions:type_name -> creditpay.common.v1.RequiredAction
 	0,  // 6: creditpay.bill.v1.ReserveCreditRequest.orders:type_name -> creditpay.bill.v1.FinancedOrder
-	5,  // 7: creditpay.bill.v1.ReserveCreditResponse.loans:type_name -> creditpay.bill.v1.ReservedLoan
-	12, // 8: creditpay.bill.v1.AdjustForRefundRequest.amount:type_name -> creditpay.common.v1.Money
-	12, // 9: creditpay.bill.v1.AdjustForRefundResponse.cash_amount:type_name -> creditpay.common.v1.Money
-	17, // 10: creditpay.bill.v1.BatchGetLoansResponse.loans:type_name -> creditpay.bill.v1.Loan
-	18, // 11: creditpay.bill.v1.BatchGetLoansResponse.timeline:type_name -> creditpay.common.v1.TimelineEntry
-	1,  // 12: creditpay.bill.v1.BillInternalService.QuotePlans:input_type -> creditpay.bill.v1.QuotePlansRequest
-	3,  // 13: creditpay.bill.v1.BillInternalService.ReserveCredit:input_type -> creditpay.bill.v1.ReserveCreditRequest
-	6,  // 14: creditpay.bill.v1.BillInternalService.ReleaseCredit:input_type -> creditpay.bill.v1.ReleaseCreditRequest
-	8,  // 15: creditpay.bill.v1.BillInternalService.AdjustForRefund:input_type -> creditpay.bill.v1.AdjustForRefundRequest
-	10, // 16: creditpay.bill.v1.BillInternalService.BatchGetLoans:input_type -> creditpay.bill.v1.BatchGetLoansRequest
-	2,  // 17: creditpay.bill.v1.BillInternalService.QuotePlans:output_type -> creditpay.bill.v1.QuotePlansResponse
-	4,  // 18: creditpay.bill.v1.BillInternalService.ReserveCredit:output_type -> creditpay.bill.v1.ReserveCreditResponse
-	7,  // 19: creditpay.bill.v1.BillInternalService.ReleaseCredit:output_type -> creditpay.bill.v1.ReleaseCreditResponse
-	9,  // 20: creditpay.bill.v1.BillInternalService.AdjustForRefund:output_type -> creditpay.bill.v1.AdjustForRefundResponse
-	11, // 21: creditpay.bill.v1.BillInternalService.BatchGetLoans:output_type -> creditpay.bill.v1.BatchGetLoansResponse
-	17, // [17:22] is the sub-list for method output_type
-	12, // [12:17] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	12, // 7: creditpay.bill.v1.ReserveCreditRequest.agreed_total:type_name -> creditpay.common.v1.Money
+	5,  // 8: creditpay.bill.v1.ReserveCreditResponse.loans:type_name -> creditpay.bill.v1.ReservedLoan
+	12, // 9: creditpay.bill.v1.AdjustForRefundRequest.amount:type_name -> creditpay.common.v1.Money
+	12, // 10: creditpay.bill.v1.AdjustForRefundResponse.cash_amount:type_name -> creditpay.common.v1.Money
+	17, // 11: creditpay.bill.v1.BatchGetLoansResponse.loans:type_name -> creditpay.bill.v1.Loan
+	18, // 12: creditpay.bill.v1.BatchGetLoansResponse.timeline:type_name -> creditpay.common.v1.TimelineEntry
+	1,  // 13: creditpay.bill.v1.BillInternalService.QuotePlans:input_type -> creditpay.bill.v1.QuotePlansRequest
+	3,  // 14: creditpay.bill.v1.BillInternalService.ReserveCredit:input_type -> creditpay.bill.v1.ReserveCreditRequest
+	6,  // 15: creditpay.bill.v1.BillInternalService.ReleaseCredit:input_type -> creditpay.bill.v1.ReleaseCreditRequest
+	8,  // 16: creditpay.bill.v1.BillInternalService.AdjustForRefund:input_type -> creditpay.bill.v1.AdjustForRefundRequest
+	10, // 17: creditpay.bill.v1.BillInternalService.BatchGetLoans:input_type -> creditpay.bill.v1.BatchGetLoansRequest
+	2,  // 18: creditpay.bill.v1.BillInternalService.QuotePlans:output_type -> creditpay.bill.v1.QuotePlansResponse
+	4,  // 19: creditpay.bill.v1.BillInternalService.ReserveCredit:output_type -> creditpay.bill.v1.ReserveCreditResponse
+	7,  // 20: creditpay.bill.v1.BillInternalService.ReleaseCredit:output_type -> creditpay.bill.v1.ReleaseCreditResponse
+	9,  // 21: creditpay.bill.v1.BillInternalService.AdjustForRefund:output_type -> creditpay.bill.v1.AdjustForRefundResponse
+	11, // 22: creditpay.bill.v1.BillInternalService.BatchGetLoans:output_type -> creditpay.bill.v1.BatchGetLoansResponse
+	18, // [18:23] is the sub-list for method output_type
+	13, // [13:18] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_creditpay_bill_v1_bill_internal_service_proto_init() }

@@ -104,6 +104,8 @@ const (
 	ErrorReason_ERROR_REASON_LEG_AMOUNT_MISMATCH ErrorReason = 209
 	// [FAILED_PRECONDITION] The commit was withdrawn before it succeeded.
 	ErrorReason_ERROR_REASON_COMMIT_ABORTED ErrorReason = 210
+	// [FAILED_PRECONDITION] The plan that the payer agreed to is not what is offered now. Show the plans again.
+	ErrorReason_ERROR_REASON_PLAN_CHANGED ErrorReason = 211
 	// [FAILED_PRECONDITION] The user has no credit account.
 	ErrorReason_ERROR_REASON_ACCOUNT_NOT_FOUND ErrorReason = 300
 	// [FAILED_PRECONDITION] The credit account is frozen.
@@ -176,6 +178,7 @@ var (
 		208: "ERROR_REASON_PIN_TOO_WEAK",
 		209: "ERROR_REASON_LEG_AMOUNT_MISMATCH",
 		210: "ERROR_REASON_COMMIT_ABORTED",
+		211: "ERROR_REASON_PLAN_CHANGED",
 		300: "ERROR_REASON_ACCOUNT_NOT_FOUND",
 		301: "ERROR_REASON_ACCOUNT_FROZEN",
 		302: "ERROR_REASON_ACCOUNT_OVERDUE",
@@ -231,6 +234,7 @@ var (
 		"ERROR_REASON_PIN_TOO_WEAK":            208,
 		"ERROR_REASON_LEG_AMOUNT_MISMATCH":     209,
 		"ERROR_REASON_COMMIT_ABORTED":          210,
+		"ERROR_REASON_PLAN_CHANGED":            211,
 		"ERROR_REASON_ACCOUNT_NOT_FOUND":       300,
 		"ERROR_REASON_ACCOUNT_FROZEN":          301,
 		"ERROR_REASON_ACCOUNT_OVERDUE":         302,
@@ -279,7 +283,7 @@ var File_creditpay_common_v1_error_proto protoreflect.FileDescriptor
 
 const file_creditpay_common_v1_error_proto_rawDesc = "" +
 	"\n" +
-	"\x1fcreditpay/common/v1/error.proto\x12\x13creditpay.common.v1*\xf1\x0e\n" +
+	"\x1fcreditpay/common/v1/error.proto\x12\x13creditpay.common.v1*\x91\x0f\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12!\n" +
 	"\x1dERROR_REASON_INVALID_ARGUMENT\x10\x01\x12\x1e\n" +
@@ -320,7 +324,8 @@ const file_creditpay_common_v1_error_proto_rawDesc = "" +
 	"\x17ERROR_REASON_PIN_LOCKED\x10\xcf\x01\x12\x1e\n" +
 	"\x19ERROR_REASON_PIN_TOO_WEAK\x10\xd0\x01\x12%\n" +
 	" ERROR_REASON_LEG_AMOUNT_MISMATCH\x10\xd1\x01\x12 \n" +
-	"\x1bERROR_REASON_COMMIT_ABORTED\x10\xd2\x01\x12#\n" +
+	"\x1bERROR_REASON_COMMIT_ABORTED\x10\xd2\x01\x12\x1e\n" +
+	"\x19ERROR_REASON_PLAN_CHANGED\x10\xd3\x01\x12#\n" +
 	"\x1eERROR_REASON_ACCOUNT_NOT_FOUND\x10\xac\x02\x12 \n" +
 	"\x1bERROR_REASON_ACCOUNT_FROZEN\x10\xad\x02\x12!\n" +
 	"\x1cERROR_REASON_ACCOUNT_OVERDUE\x10\xae\x02\x12$\n" +

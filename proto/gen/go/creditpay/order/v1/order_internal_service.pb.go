@@ -259,10 +259,13 @@ type BeginCommitRequest struct {
 	CheckoutId string `protobuf:"bytes,1,opt,name=checkout_id,json=checkoutId,proto3" json:"checkout_id,omitempty"`
 	// Typed id "cmt_…" of the payment service's commit.
 	CommitId string `protobuf:"bytes,2,opt,name=commit_id,json=commitId,proto3" json:"commit_id,omitempty"`
-	// The sum that the payer agreed to.
+	// The sum that the payer's quote was made for; not set for a commit without a quote, whose plan's total is compared by the bill
+	// service instead.
 	ExpectedAmount *v1.Money `protobuf:"bytes,3,opt,name=expected_amount,json=expectedAmount,proto3" json:"expected_amount,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// The payer; another user's checkout answers NOT_FOUND.
+	UserId        string `protobuf:"bytes,4,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *BeginCommitRequest) Reset() {
@@ -316,9 +319,20 @@ func (x *BeginCommitRequest) GetExpectedAmount() *v1.Money {
 	return nil
 }
 
-// Output of BeginCommit.
+func (x *BeginCommitRequest) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+// Output of BeginCommit: what the commit pays.
 type BeginCommitResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The business line.
+	Business string `protobuf:"bytes,1,opt,name=business,proto3" json:"business,omitempty"`
+	// The orders that the commit holds.
+	Orders        []*PayableOrder `protobuf:"bytes,2,rep,name=orders,proto3" json:"orders,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -351,6 +365,20 @@ func (x *BeginCommitResponse) ProtoReflect() protoreflect.Message {
 // Deprecated: Use BeginCommitResponse.ProtoReflect.Descriptor instead.
 func (*BeginCommitResponse) Descriptor() ([]byte, []int) {
 	return file_creditpay_order_v1_order_internal_service_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *BeginCommitResponse) GetBusiness() string {
+	if x != nil {
+		return x.Business
+	}
+	return ""
+}
+
+func (x *BeginCommitResponse) GetOrders() []*PayableOrder {
+	if x != nil {
+		return x.Orders
+	}
+	return nil
 }
 
 // Input of AbortCommit.
@@ -479,13 +507,16 @@ const file_creditpay_order_v1_order_internal_service_proto_rawDesc = "" +
 	"\x06orders\x18\x05 \x03(\v2 .creditpay.order.v1.PayableOrderR\x06orders\x12A\n" +
 	"\x0epayable_amount\x18\x06 \x01(\v2\x1a.creditpay.common.v1.MoneyR\rpayableAmount\x12;\n" +
 	"\vexpire_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"expireTime\"\xb5\x01\n" +
+	"expireTime\"\xe4\x01\n" +
 	"\x12BeginCommitRequest\x12*\n" +
 	"\vcheckout_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\n" +
 	"checkoutId\x12&\n" +
-	"\tcommit_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\bcommitId\x12K\n" +
-	"\x0fexpected_amount\x18\x03 \x01(\v2\x1a.creditpay.common.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x0eexpectedAmount\"\x15\n" +
-	"\x13BeginCommitResponse\"\x8a\x01\n" +
+	"\tcommit_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\bcommitId\x12C\n" +
+	"\x0fexpected_amount\x18\x03 \x01(\v2\x1a.creditpay.common.v1.MoneyR\x0eexpectedAmount\x125\n" +
+	"\auser_id\x18\x04 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{1,64}$R\x06userId\"k\n" +
+	"\x13BeginCommitResponse\x12\x1a\n" +
+	"\bbusiness\x18\x01 \x01(\tR\bbusiness\x128\n" +
+	"\x06orders\x18\x02 \x03(\v2 .creditpay.order.v1.PayableOrderR\x06orders\"\x8a\x01\n" +
 	"\x12AbortCommitRequest\x12*\n" +
 	"\vcheckout_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\n" +
 	"checkoutId\x12&\n" +
@@ -534,17 +565,18 @@ var file_creditpay_order_v1_order_internal_service_proto_depIdxs = []int32{
 	8,  // 4: creditpay.order.v1.GetCheckoutResponse.payable_amount:type_name -> creditpay.common.v1.Money
 	10, // 5: creditpay.order.v1.GetCheckoutResponse.expire_time:type_name -> google.protobuf.Timestamp
 	8,  // 6: creditpay.order.v1.BeginCommitRequest.expected_amount:type_name -> creditpay.common.v1.Money
-	0,  // 7: creditpay.order.v1.OrderInternalService.GetCheckout:input_type -> creditpay.order.v1.GetCheckoutRequest
-	3,  // 8: creditpay.order.v1.OrderInternalService.BeginCommit:input_type -> creditpay.order.v1.BeginCommitRequest
-	5,  // 9: creditpay.order.v1.OrderInternalService.AbortCommit:input_type -> creditpay.order.v1.AbortCommitRequest
-	2,  // 10: creditpay.order.v1.OrderInternalService.GetCheckout:output_type -> creditpay.order.v1.GetCheckoutResponse
-	4,  // 11: creditpay.order.v1.OrderInternalService.BeginCommit:output_type -> creditpay.order.v1.BeginCommitResponse
-	6,  // 12: creditpay.order.v1.OrderInternalService.AbortCommit:output_type -> creditpay.order.v1.AbortCommitResponse
-	10, // [10:13] is the sub-list for method output_type
-	7,  // [7:10] is the sub-list for method input_type
-	7,  // [7:7] is the sub-list for extension type_name
-	7,  // [7:7] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	1,  // 7: creditpay.order.v1.BeginCommitResponse.orders:type_name -> creditpay.order.v1.PayableOrder
+	0,  // 8: creditpay.order.v1.OrderInternalService.GetCheckout:input_type -> creditpay.order.v1.GetCheckoutRequest
+	3,  // 9: creditpay.order.v1.OrderInternalService.BeginCommit:input_type -> creditpay.order.v1.BeginCommitRequest
+	5,  // 10: creditpay.order.v1.OrderInternalService.AbortCommit:input_type -> creditpay.order.v1.AbortCommitRequest
+	2,  // 11: creditpay.order.v1.OrderInternalService.GetCheckout:output_type -> creditpay.order.v1.GetCheckoutResponse
+	4,  // 12: creditpay.order.v1.OrderInternalService.BeginCommit:output_type -> creditpay.order.v1.BeginCommitResponse
+	6,  // 13: creditpay.order.v1.OrderInternalService.AbortCommit:output_type -> creditpay.order.v1.AbortCommitResponse
+	11, // [11:14] is the sub-list for method output_type
+	8,  // [8:11] is the sub-list for method input_type
+	8,  // [8:8] is the sub-list for extension type_name
+	8,  // [8:8] is the sub-list for extension extendee
+	0,  // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_creditpay_order_v1_order_internal_service_proto_init() }

@@ -364,20 +364,105 @@ func (x *ConfirmPayChannelResponse) GetQuote() *Quote {
 	return nil
 }
 
-// Input of CheckCommitPayment.
+// A plan that the payer agreed to as the page showed it, without locking a quote first. The commit goes through only when it is
+// still offered and costs exactly that.
+type PlanChoice struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The channel's code: "CREDIT".
+	Channel string `protobuf:"bytes,1,opt,name=channel,proto3" json:"channel,omitempty"`
+	// The plan's product.
+	ProductCode string `protobuf:"bytes,2,opt,name=product_code,json=productCode,proto3" json:"product_code,omitempty"`
+	// The plan's product version.
+	ProductVersion int32 `protobuf:"varint,3,opt,name=product_version,json=productVersion,proto3" json:"product_version,omitempty"`
+	// The plan's tenor.
+	TenorMonths int32 `protobuf:"varint,4,opt,name=tenor_months,json=tenorMonths,proto3" json:"tenor_months,omitempty"`
+	// The plan's total: everything that the payer will pay.
+	AgreedTotal   *v1.Money `protobuf:"bytes,5,opt,name=agreed_total,json=agreedTotal,proto3" json:"agreed_total,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlanChoice) Reset() {
+	*x = PlanChoice{}
+	mi := &file_creditpay_payment_v1_payment_service_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlanChoice) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlanChoice) ProtoMessage() {}
+
+func (x *PlanChoice) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_payment_v1_payment_service_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlanChoice.ProtoReflect.Descriptor instead.
+func (*PlanChoice) Descriptor() ([]byte, []int) {
+	return file_creditpay_payment_v1_payment_service_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *PlanChoice) GetChannel() string {
+	if x != nil {
+		return x.Channel
+	}
+	return ""
+}
+
+func (x *PlanChoice) GetProductCode() string {
+	if x != nil {
+		return x.ProductCode
+	}
+	return ""
+}
+
+func (x *PlanChoice) GetProductVersion() int32 {
+	if x != nil {
+		return x.ProductVersion
+	}
+	return 0
+}
+
+func (x *PlanChoice) GetTenorMonths() int32 {
+	if x != nil {
+		return x.TenorMonths
+	}
+	return 0
+}
+
+func (x *PlanChoice) GetAgreedTotal() *v1.Money {
+	if x != nil {
+		return x.AgreedTotal
+	}
+	return nil
+}
+
+// Input of CheckCommitPayment: the quote or the choice that DoCommitPayment would get; neither before a channel was chosen.
 type CheckCommitPaymentRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Typed id "chk_…".
 	CheckoutId string `protobuf:"bytes,1,opt,name=checkout_id,json=checkoutId,proto3" json:"checkout_id,omitempty"`
-	// Typed id "quo_…"; empty before a channel was chosen.
-	QuoteId       string `protobuf:"bytes,2,opt,name=quote_id,json=quoteId,proto3" json:"quote_id,omitempty"`
+	// Typed id "quo_…" of the locked quote.
+	QuoteId string `protobuf:"bytes,2,opt,name=quote_id,json=quoteId,proto3" json:"quote_id,omitempty"`
+	// A plan without a quote.
+	Choice        *PlanChoice `protobuf:"bytes,3,opt,name=choice,proto3" json:"choice,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CheckCommitPaymentRequest) Reset() {
 	*x = CheckCommitPaymentRequest{}
-	mi := &file_creditpay_payment_v1_payment_service_proto_msgTypes[4]
+	mi := &file_creditpay_payment_v1_payment_service_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -389,7 +474,7 @@ func (x *CheckCommitPaymentRequest) String() string {
 func (*CheckCommitPaymentRequest) ProtoMessage() {}
 
 func (x *CheckCommitPaymentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_payment_v1_payment_service_proto_msgTypes[4]
+	mi := &file_creditpay_payment_v1_payment_service_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -402,7 +487,7 @@ func (x *CheckCommitPaymentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckCommitPaymentRequest.ProtoReflect.Descriptor instead.
 func (*CheckCommitPaymentRequest) Descriptor() ([]byte, []int) {
-	return file_creditpay_payment_v1_payment_service_proto_rawDescGZIP(), []int{4}
+	return file_creditpay_payment_v1_payment_service_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *CheckCommitPaymentRequest) GetCheckoutId() string {
@@ -419,6 +504,13 @@ func (x *CheckCommitPaymentRequest) GetQuoteId() string {
 	return ""
 }
 
+func (x *CheckCommitPaymentRequest) GetChoice() *PlanChoice {
+	if x != nil {
+		return x.Choice
+	}
+	return nil
+}
+
 // A reason that stops a commit and that the payer cannot lift by a required action.
 type BlockingReason struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -432,7 +524,7 @@ type BlockingReason struct {
 
 func (x *BlockingReason) Reset() {
 	*x = BlockingReason{}
-	mi := &file_creditpay_payment_v1_payment_service_proto_msgTypes[5]
+	mi := &file_creditpay_payment_v1_payment_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -444,7 +536,7 @@ func (x *BlockingReason) String() string {
 func (*BlockingReason) ProtoMessage() {}
 
 func (x *BlockingReason) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_payment_v1_payment_service_proto_msgTypes[5]
+	mi := &file_creditpay_payment_v1_payment_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -457,7 +549,7 @@ func (x *BlockingReason) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BlockingReason.ProtoReflect.Descriptor instead.
 func (*BlockingReason) Descriptor() ([]byte, []int) {
-	return file_creditpay_payment_v1_payment_service_proto_rawDescGZIP(), []int{5}
+	return file_creditpay_payment_v1_payment_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *BlockingReason) GetReason() v1.ErrorReason {
@@ -489,7 +581,7 @@ type CheckCommitPaymentResponse struct {
 
 func (x *CheckCommitPaymentResponse) Reset() {
 	*x = CheckCommitPaymentResponse{}
-	mi := &file_creditpay_payment_v1_payment_service_proto_msgTypes[6]
+	mi := &file_creditpay_payment_v1_payment_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -501,7 +593,7 @@ func (x *CheckCommitPaymentResponse) String() string {
 func (*CheckCommitPaymentResponse) ProtoMessage() {}
 
 func (x *CheckCommitPaymentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_payment_v1_payment_service_proto_msgTypes[6]
+	mi := &file_creditpay_payment_v1_payment_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -514,7 +606,7 @@ func (x *CheckCommitPaymentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckCommitPaymentResponse.ProtoReflect.Descriptor instead.
 func (*CheckCommitPaymentResponse) Descriptor() ([]byte, []int) {
-	return file_creditpay_payment_v1_payment_service_proto_rawDescGZIP(), []int{6}
+	return file_creditpay_payment_v1_payment_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *CheckCommitPaymentResponse) GetReady() bool {
@@ -538,7 +630,8 @@ func (x *CheckCommitPaymentResponse) GetBlockingReasons() []*BlockingReason {
 	return nil
 }
 
-// Input of DoCommitPayment.
+// Input of DoCommitPayment: what is paid, and by which plan, either by a quote that ConfirmPayChannel locked, or by a choice that
+// names the plan as the page showed it and so saves that call.
 type DoCommitPaymentRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The caller's id of this request; repeating it repeats the answer.
@@ -547,6 +640,8 @@ type DoCommitPaymentRequest struct {
 	CheckoutId string `protobuf:"bytes,2,opt,name=checkout_id,json=checkoutId,proto3" json:"checkout_id,omitempty"`
 	// Typed id "quo_…" of the locked quote.
 	QuoteId string `protobuf:"bytes,3,opt,name=quote_id,json=quoteId,proto3" json:"quote_id,omitempty"`
+	// A plan without a quote. It must still be offered and cost what the payer agreed to, else PLAN_CHANGED.
+	Choice *PlanChoice `protobuf:"bytes,5,opt,name=choice,proto3" json:"choice,omitempty"`
 	// The payer's PIN, 6 digits. Never stored, never logged.
 	Pin           string `protobuf:"bytes,4,opt,name=pin,proto3" json:"pin,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -555,7 +650,7 @@ type DoCommitPaymentRequest struct {
 
 func (x *DoCommitPaymentRequest) Reset() {
 	*x = DoCommitPaymentRequest{}
-	mi := &file_creditpay_payment_v1_payment_service_proto_msgTypes[7]
+	mi := &file_creditpay_payment_v1_payment_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -567,7 +662,7 @@ func (x *DoCommitPaymentRequest) String() string {
 func (*DoCommitPaymentRequest) ProtoMessage() {}
 
 func (x *DoCommitPaymentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_payment_v1_payment_service_proto_msgTypes[7]
+	mi := &file_creditpay_payment_v1_payment_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -580,7 +675,7 @@ func (x *DoCommitPaymentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DoCommitPaymentRequest.ProtoReflect.Descriptor instead.
 func (*DoCommitPaymentRequest) Descriptor() ([]byte, []int) {
-	return file_creditpay_payment_v1_payment_service_proto_rawDescGZIP(), []int{7}
+	return file_creditpay_payment_v1_payment_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *DoCommitPaymentRequest) GetRequestId() string {
@@ -602,6 +697,13 @@ func (x *DoCommitPaymentRequest) GetQuoteId() string {
 		return x.QuoteId
 	}
 	return ""
+}
+
+func (x *DoCommitPaymentRequest) GetChoice() *PlanChoice {
+	if x != nil {
+		return x.Choice
+	}
+	return nil
 }
 
 func (x *DoCommitPaymentRequest) GetPin() string {
@@ -632,7 +734,7 @@ type DoCommitPaymentResponse struct {
 
 func (x *DoCommitPaymentResponse) Reset() {
 	*x = DoCommitPaymentResponse{}
-	mi := &file_creditpay_payment_v1_payment_service_proto_msgTypes[8]
+	mi := &file_creditpay_payment_v1_payment_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -644,7 +746,7 @@ func (x *DoCommitPaymentResponse) String() string {
 func (*DoCommitPaymentResponse) ProtoMessage() {}
 
 func (x *DoCommitPaymentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_payment_v1_payment_service_proto_msgTypes[8]
+	mi := &file_creditpay_payment_v1_payment_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -657,7 +759,7 @@ func (x *DoCommitPaymentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DoCommitPaymentResponse.ProtoReflect.Descriptor instead.
 func (*DoCommitPaymentResponse) Descriptor() ([]byte, []int) {
-	return file_creditpay_payment_v1_payment_service_proto_rawDescGZIP(), []int{8}
+	return file_creditpay_payment_v1_payment_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *DoCommitPaymentResponse) GetState() PaymentState {
@@ -715,7 +817,7 @@ type QueryPaymentStatusRequest struct {
 
 func (x *QueryPaymentStatusRequest) Reset() {
 	*x = QueryPaymentStatusRequest{}
-	mi := &file_creditpay_payment_v1_payment_service_proto_msgTypes[9]
+	mi := &file_creditpay_payment_v1_payment_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -727,7 +829,7 @@ func (x *QueryPaymentStatusRequest) String() string {
 func (*QueryPaymentStatusRequest) ProtoMessage() {}
 
 func (x *QueryPaymentStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_payment_v1_payment_service_proto_msgTypes[9]
+	mi := &file_creditpay_payment_v1_payment_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -740,7 +842,7 @@ func (x *QueryPaymentStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueryPaymentStatusRequest.ProtoReflect.Descriptor instead.
 func (*QueryPaymentStatusRequest) Descriptor() ([]byte, []int) {
-	return file_creditpay_payment_v1_payment_service_proto_rawDescGZIP(), []int{9}
+	return file_creditpay_payment_v1_payment_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *QueryPaymentStatusRequest) GetCheckoutId() string {
@@ -772,7 +874,7 @@ type QueryPaymentStatusResponse struct {
 
 func (x *QueryPaymentStatusResponse) Reset() {
 	*x = QueryPaymentStatusResponse{}
-	mi := &file_creditpay_payment_v1_payment_service_proto_msgTypes[10]
+	mi := &file_creditpay_payment_v1_payment_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -784,7 +886,7 @@ func (x *QueryPaymentStatusResponse) String() string {
 func (*QueryPaymentStatusResponse) ProtoMessage() {}
 
 func (x *QueryPaymentStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_payment_v1_payment_service_proto_msgTypes[10]
+	mi := &file_creditpay_payment_v1_payment_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -797,7 +899,7 @@ func (x *QueryPaymentStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueryPaymentStatusResponse.ProtoReflect.Descriptor instead.
 func (*QueryPaymentStatusResponse) Descriptor() ([]byte, []int) {
-	return file_creditpay_payment_v1_payment_service_proto_rawDescGZIP(), []int{10}
+	return file_creditpay_payment_v1_payment_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *QueryPaymentStatusResponse) GetState() PaymentState {
@@ -842,7 +944,7 @@ type NotifyPaymentStatusRequest struct {
 
 func (x *NotifyPaymentStatusRequest) Reset() {
 	*x = NotifyPaymentStatusRequest{}
-	mi := &file_creditpay_payment_v1_payment_service_proto_msgTypes[11]
+	mi := &file_creditpay_payment_v1_payment_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -854,7 +956,7 @@ func (x *NotifyPaymentStatusRequest) String() string {
 func (*NotifyPaymentStatusRequest) ProtoMessage() {}
 
 func (x *NotifyPaymentStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_payment_v1_payment_service_proto_msgTypes[11]
+	mi := &file_creditpay_payment_v1_payment_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -867,7 +969,7 @@ func (x *NotifyPaymentStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NotifyPaymentStatusRequest.ProtoReflect.Descriptor instead.
 func (*NotifyPaymentStatusRequest) Descriptor() ([]byte, []int) {
-	return file_creditpay_payment_v1_payment_service_proto_rawDescGZIP(), []int{11}
+	return file_creditpay_payment_v1_payment_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *NotifyPaymentStatusRequest) GetRequestId() string {
@@ -923,7 +1025,7 @@ type NotifyPaymentStatusResponse struct {
 
 func (x *NotifyPaymentStatusResponse) Reset() {
 	*x = NotifyPaymentStatusResponse{}
-	mi := &file_creditpay_payment_v1_payment_service_proto_msgTypes[12]
+	mi := &file_creditpay_payment_v1_payment_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -935,7 +1037,7 @@ func (x *NotifyPaymentStatusResponse) String() string {
 func (*NotifyPaymentStatusResponse) ProtoMessage() {}
 
 func (x *NotifyPaymentStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_payment_v1_payment_service_proto_msgTypes[12]
+	mi := &file_creditpay_payment_v1_payment_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -948,7 +1050,7 @@ func (x *NotifyPaymentStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NotifyPaymentStatusResponse.ProtoReflect.Descriptor instead.
 func (*NotifyPaymentStatusResponse) Descriptor() ([]byte, []int) {
-	return file_creditpay_payment_v1_payment_service_proto_rawDescGZIP(), []int{12}
+	return file_creditpay_payment_v1_payment_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *NotifyPaymentStatusResponse) GetState() LegState {
@@ -971,7 +1073,7 @@ type QueryDownPayResultRequest struct {
 
 func (x *QueryDownPayResultRequest) Reset() {
 	*x = QueryDownPayResultRequest{}
-	mi := &file_creditpay_payment_v1_payment_service_proto_msgTypes[13]
+	mi := &file_creditpay_payment_v1_payment_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -983,7 +1085,7 @@ func (x *QueryDownPayResultRequest) String() string {
 func (*QueryDownPayResultRequest) ProtoMessage() {}
 
 func (x *QueryDownPayResultRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_payment_v1_payment_service_proto_msgTypes[13]
+	mi := &file_creditpay_payment_v1_payment_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -996,7 +1098,7 @@ func (x *QueryDownPayResultRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueryDownPayResultRequest.ProtoReflect.Descriptor instead.
 func (*QueryDownPayResultRequest) Descriptor() ([]byte, []int) {
-	return file_creditpay_payment_v1_payment_service_proto_rawDescGZIP(), []int{13}
+	return file_creditpay_payment_v1_payment_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *QueryDownPayResultRequest) GetOrderId() string {
@@ -1024,7 +1126,7 @@ type QueryDownPayResultResponse struct {
 
 func (x *QueryDownPayResultResponse) Reset() {
 	*x = QueryDownPayResultResponse{}
-	mi := &file_creditpay_payment_v1_payment_service_proto_msgTypes[14]
+	mi := &file_creditpay_payment_v1_payment_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1036,7 +1138,7 @@ func (x *QueryDownPayResultResponse) String() string {
 func (*QueryDownPayResultResponse) ProtoMessage() {}
 
 func (x *QueryDownPayResultResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_payment_v1_payment_service_proto_msgTypes[14]
+	mi := &file_creditpay_payment_v1_payment_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1049,7 +1151,7 @@ func (x *QueryDownPayResultResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueryDownPayResultResponse.ProtoReflect.Descriptor instead.
 func (*QueryDownPayResultResponse) Descriptor() ([]byte, []int) {
-	return file_creditpay_payment_v1_payment_service_proto_rawDescGZIP(), []int{14}
+	return file_creditpay_payment_v1_payment_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *QueryDownPayResultResponse) GetLeg() *Leg {
@@ -1074,7 +1176,7 @@ type SetPaymentPinRequest struct {
 
 func (x *SetPaymentPinRequest) Reset() {
 	*x = SetPaymentPinRequest{}
-	mi := &file_creditpay_payment_v1_payment_service_proto_msgTypes[15]
+	mi := &file_creditpay_payment_v1_payment_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1086,7 +1188,7 @@ func (x *SetPaymentPinRequest) String() string {
 func (*SetPaymentPinRequest) ProtoMessage() {}
 
 func (x *SetPaymentPinRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_payment_v1_payment_service_proto_msgTypes[15]
+	mi := &file_creditpay_payment_v1_payment_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1099,7 +1201,7 @@ func (x *SetPaymentPinRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetPaymentPinRequest.ProtoReflect.Descriptor instead.
 func (*SetPaymentPinRequest) Descriptor() ([]byte, []int) {
-	return file_creditpay_payment_v1_payment_service_proto_rawDescGZIP(), []int{15}
+	return file_creditpay_payment_v1_payment_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *SetPaymentPinRequest) GetRequestId() string {
@@ -1132,7 +1234,7 @@ type SetPaymentPinResponse struct {
 
 func (x *SetPaymentPinResponse) Reset() {
 	*x = SetPaymentPinResponse{}
-	mi := &file_creditpay_payment_v1_payment_service_proto_msgTypes[16]
+	mi := &file_creditpay_payment_v1_payment_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1144,7 +1246,7 @@ func (x *SetPaymentPinResponse) String() string {
 func (*SetPaymentPinResponse) ProtoMessage() {}
 
 func (x *SetPaymentPinResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_payment_v1_payment_service_proto_msgTypes[16]
+	mi := &file_creditpay_payment_v1_payment_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1157,7 +1259,7 @@ func (x *SetPaymentPinResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetPaymentPinResponse.ProtoReflect.Descriptor instead.
 func (*SetPaymentPinResponse) Descriptor() ([]byte, []int) {
-	return file_creditpay_payment_v1_payment_service_proto_rawDescGZIP(), []int{16}
+	return file_creditpay_payment_v1_payment_service_proto_rawDescGZIP(), []int{17}
 }
 
 var File_creditpay_payment_v1_payment_service_proto protoreflect.FileDescriptor
@@ -1180,26 +1282,37 @@ const file_creditpay_payment_v1_payment_service_proto_rawDesc = "" +
 	"\x14down_payment_channel\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18 R\x12downPaymentChannel\x12*\n" +
 	"\fproduct_code\x18\x06 \x01(\tB\a\xbaH\x04r\x02\x18 R\vproductCode\"N\n" +
 	"\x19ConfirmPayChannelResponse\x121\n" +
-	"\x05quote\x18\x01 \x01(\v2\x1b.creditpay.payment.v1.QuoteR\x05quote\"k\n" +
+	"\x05quote\x18\x01 \x01(\v2\x1b.creditpay.payment.v1.QuoteR\x05quote\"\x95\x02\n" +
+	"\n" +
+	"PlanChoice\x122\n" +
+	"\achannel\x18\x01 \x01(\tB\x18\xbaH\x15r\x132\x11^[A-Z0-9_]{1,32}$R\achannel\x12,\n" +
+	"\fproduct_code\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18 R\vproductCode\x120\n" +
+	"\x0fproduct_version\x18\x03 \x01(\x05B\a\xbaH\x04\x1a\x02(\x01R\x0eproductVersion\x12,\n" +
+	"\ftenor_months\x18\x04 \x01(\x05B\t\xbaH\x06\x1a\x04\x18<(\x01R\vtenorMonths\x12E\n" +
+	"\fagreed_total\x18\x05 \x01(\v2\x1a.creditpay.common.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\vagreedTotal\"\x8c\x02\n" +
 	"\x19CheckCommitPaymentRequest\x12*\n" +
 	"\vcheckout_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\n" +
 	"checkoutId\x12\"\n" +
-	"\bquote_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\aquoteId\"d\n" +
+	"\bquote_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\aquoteId\x128\n" +
+	"\x06choice\x18\x03 \x01(\v2 .creditpay.payment.v1.PlanChoiceR\x06choice:e\xbaHb\x1a`\n" +
+	"\x12quote_id_or_choice\x12 set quote_id or choice, not both\x1a(this.quote_id == '' || !has(this.choice)\"d\n" +
 	"\x0eBlockingReason\x128\n" +
 	"\x06reason\x18\x01 \x01(\x0e2 .creditpay.common.v1.ErrorReasonR\x06reason\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\"\xd3\x01\n" +
 	"\x1aCheckCommitPaymentResponse\x12\x14\n" +
 	"\x05ready\x18\x01 \x01(\bR\x05ready\x12N\n" +
 	"\x10required_actions\x18\x02 \x03(\x0e2#.creditpay.common.v1.RequiredActionR\x0frequiredActions\x12O\n" +
-	"\x10blocking_reasons\x18\x03 \x03(\v2$.creditpay.payment.v1.BlockingReasonR\x0fblockingReasons\"\xd1\x01\n" +
+	"\x10blocking_reasons\x18\x03 \x03(\v2$.creditpay.payment.v1.BlockingReasonR\x0fblockingReasons\"\xf4\x02\n" +
 	"\x16DoCommitPaymentRequest\x12=\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9_.:-]{8,64}$R\trequestId\x12*\n" +
 	"\vcheckout_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\n" +
-	"checkoutId\x12$\n" +
-	"\bquote_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\aquoteId\x12&\n" +
+	"checkoutId\x12\"\n" +
+	"\bquote_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\aquoteId\x128\n" +
+	"\x06choice\x18\x05 \x01(\v2 .creditpay.payment.v1.PlanChoiceR\x06choice\x12&\n" +
 	"\x03pin\x18\x04 \x01(\tB\x14\xbaH\x0er\f2\n" +
-	"^[0-9]{6}$\x80\x01\x01R\x03pin\"\xe0\x02\n" +
+	"^[0-9]{6}$\x80\x01\x01R\x03pin:i\xbaHf\x1ad\n" +
+	"\x12quote_id_or_choice\x12#set quote_id or choice, one of both\x1a)(this.quote_id != '') != has(this.choice)\"\xe0\x02\n" +
 	"\x17DoCommitPaymentResponse\x128\n" +
 	"\x05state\x18\x01 \x01(\x0e2\".creditpay.payment.v1.PaymentStateR\x05state\x12A\n" +
 	"\vnext_action\x18\x02 \x01(\v2 .creditpay.payment.v1.NextActionR\n" +
@@ -1285,7 +1398,7 @@ func file_creditpay_payment_v1_payment_service_proto_rawDescGZIP() []byte {
 }
 
 var file_creditpay_payment_v1_payment_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_creditpay_payment_v1_payment_service_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_creditpay_payment_v1_payment_service_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_creditpay_payment_v1_payment_service_proto_goTypes = []any{
 	(ExternalLegStatus)(0),              // 0: creditpay.payment.v1.ExternalLegStatus
 	(ExternalLegKind)(0),                // 1: creditpay.payment.v1.ExternalLegKind
@@ -1293,71 +1406,75 @@ var file_creditpay_payment_v1_payment_service_proto_goTypes = []any{
 	(*QueryPayChannelsResponse)(nil),    // 3: creditpay.payment.v1.QueryPayChannelsResponse
 	(*ConfirmPayChannelRequest)(nil),    // 4: creditpay.payment.v1.ConfirmPayChannelRequest
 	(*ConfirmPayChannelResponse)(nil),   // 5: creditpay.payment.v1.ConfirmPayChannelResponse
-	(*CheckCommitPaymentRequest)(nil),   // 6: creditpay.payment.v1.CheckCommitPaymentRequest
-	(*BlockingReason)(nil),              // 7: creditpay.payment.v1.BlockingReason
-	(*CheckCommitPaymentResponse)(nil),  // 8: creditpay.payment.v1.CheckCommitPaymentResponse
-	(*DoCommitPaymentRequest)(nil),      // 9: creditpay.payment.v1.DoCommitPaymentRequest
-	(*DoCommitPaymentResponse)(nil),     // 10: creditpay.payment.v1.DoCommitPaymentResponse
-	(*QueryPaymentStatusRequest)(nil),   // 11: creditpay.payment.v1.QueryPaymentStatusRequest
-	(*QueryPaymentStatusResponse)(nil),  // 12: creditpay.payment.v1.QueryPaymentStatusResponse
-	(*NotifyPaymentStatusRequest)(nil),  // 13: creditpay.payment.v1.NotifyPaymentStatusRequest
-	(*NotifyPaymentStatusResponse)(nil), // 14: creditpay.payment.v1.NotifyPaymentStatusResponse
-	(*QueryDownPayResultRequest)(nil),   // 15: creditpay.payment.v1.QueryDownPayResultRequest
-	(*QueryDownPayResultResponse)(nil),  // 16: creditpay.payment.v1.QueryDownPayResultResponse
-	(*SetPaymentPinRequest)(nil),        // 17: creditpay.payment.v1.SetPaymentPinRequest
-	(*SetPaymentPinResponse)(nil),       // 18: creditpay.payment.v1.SetPaymentPinResponse
-	(*PayChannel)(nil),                  // 19: creditpay.payment.v1.PayChannel
-	(*Quote)(nil),                       // 20: creditpay.payment.v1.Quote
-	(v1.ErrorReason)(0),                 // 21: creditpay.common.v1.ErrorReason
-	(v1.RequiredAction)(0),              // 22: creditpay.common.v1.RequiredAction
-	(PaymentState)(0),                   // 23: creditpay.payment.v1.PaymentState
-	(*NextAction)(nil),                  // 24: creditpay.payment.v1.NextAction
-	(*Payment)(nil),                     // 25: creditpay.payment.v1.Payment
-	(*v1.Money)(nil),                    // 26: creditpay.common.v1.Money
-	(*timestamppb.Timestamp)(nil),       // 27: google.protobuf.Timestamp
-	(LegState)(0),                       // 28: creditpay.payment.v1.LegState
-	(*Leg)(nil),                         // 29: creditpay.payment.v1.Leg
+	(*PlanChoice)(nil),                  // 6: creditpay.payment.v1.PlanChoice
+	(*CheckCommitPaymentRequest)(nil),   // 7: creditpay.payment.v1.CheckCommitPaymentRequest
+	(*BlockingReason)(nil),              // 8: creditpay.payment.v1.BlockingReason
+	(*CheckCommitPaymentResponse)(nil),  // 9: creditpay.payment.v1.CheckCommitPaymentResponse
+	(*DoCommitPaymentRequest)(nil),      // 10: creditpay.payment.v1.DoCommitPaymentRequest
+	(*DoCommitPaymentResponse)(nil),     // 11: creditpay.payment.v1.DoCommitPaymentResponse
+	(*QueryPaymentStatusRequest)(nil),   // 12: creditpay.payment.v1.QueryPaymentStatusRequest
+	(*QueryPaymentStatusResponse)(nil),  // 13: creditpay.payment.v1.QueryPaymentStatusResponse
+	(*NotifyPaymentStatusRequest)(nil),  // 14: creditpay.payment.v1.NotifyPaymentStatusRequest
+	(*NotifyPaymentStatusResponse)(nil), // 15: creditpay.payment.v1.NotifyPaymentStatusResponse
+	(*QueryDownPayResultRequest)(nil),   // 16: creditpay.payment.v1.QueryDownPayResultRequest
+	(*QueryDownPayResultResponse)(nil),  // 17: creditpay.payment.v1.QueryDownPayResultResponse
+	(*SetPaymentPinRequest)(nil),        // 18: creditpay.payment.v1.SetPaymentPinRequest
+	(*SetPaymentPinResponse)(nil),       // 19: creditpay.payment.v1.SetPaymentPinResponse
+	(*PayChannel)(nil),                  // 20: creditpay.payment.v1.PayChannel
+	(*Quote)(nil),                       // 21: creditpay.payment.v1.Quote
+	(*v1.Money)(nil),                    // 22: creditpay.common.v1.Money
+	(v1.ErrorReason)(0),                 // 23: creditpay.common.v1.ErrorReason
+	(v1.RequiredAction)(0),              // 24: creditpay.common.v1.RequiredAction
+	(PaymentState)(0),                   // 25: creditpay.payment.v1.PaymentState
+	(*NextAction)(nil),                  // 26: creditpay.payment.v1.NextAction
+	(*Payment)(nil),                     // 27: creditpay.payment.v1.Payment
+	(*timestamppb.Timestamp)(nil),       // 28: google.protobuf.Timestamp
+	(LegState)(0),                       // 29: creditpay.payment.v1.LegState
+	(*Leg)(nil),                         // 30: creditpay.payment.v1.Leg
 }
 var file_creditpay_payment_v1_payment_service_proto_depIdxs = []int32{
-	19, // 0: creditpay.payment.v1.QueryPayChannelsResponse.channels:type_name -> creditpay.payment.v1.PayChannel
-	20, // 1: creditpay.payment.v1.ConfirmPayChannelResponse.quote:type_name -> creditpay.payment.v1.Quote
-	21, // 2: creditpay.payment.v1.BlockingReason.reason:type_name -> creditpay.common.v1.ErrorReason
-	22, // 3: creditpay.payment.v1.CheckCommitPaymentResponse.required_actions:type_name -> creditpay.common.v1.RequiredAction
-	7,  // 4: creditpay.payment.v1.CheckCommitPaymentResponse.blocking_reasons:type_name -> creditpay.payment.v1.BlockingReason
-	23, // 5: creditpay.payment.v1.DoCommitPaymentResponse.state:type_name -> creditpay.payment.v1.PaymentState
-	24, // 6: creditpay.payment.v1.DoCommitPaymentResponse.next_action:type_name -> creditpay.payment.v1.NextAction
-	21, // 7: creditpay.payment.v1.DoCommitPaymentResponse.failure_reason:type_name -> creditpay.common.v1.ErrorReason
-	25, // 8: creditpay.payment.v1.DoCommitPaymentResponse.payments:type_name -> creditpay.payment.v1.Payment
-	23, // 9: creditpay.payment.v1.QueryPaymentStatusResponse.state:type_name -> creditpay.payment.v1.PaymentState
-	21, // 10: creditpay.payment.v1.QueryPaymentStatusResponse.failure_reason:type_name -> creditpay.common.v1.ErrorReason
-	25, // 11: creditpay.payment.v1.QueryPaymentStatusResponse.payments:type_name -> creditpay.payment.v1.Payment
-	1,  // 12: creditpay.payment.v1.NotifyPaymentStatusRequest.leg:type_name -> creditpay.payment.v1.ExternalLegKind
-	0,  // 13: creditpay.payment.v1.NotifyPaymentStatusRequest.status:type_name -> creditpay.payment.v1.ExternalLegStatus
-	26, // 14: creditpay.payment.v1.NotifyPaymentStatusRequest.amount:type_name -> creditpay.common.v1.Money
-	27, // 15: creditpay.payment.v1.NotifyPaymentStatusRequest.pay_time:type_name -> google.protobuf.Timestamp
-	28, // 16: creditpay.payment.v1.NotifyPaymentStatusResponse.state:type_name -> creditpay.payment.v1.LegState
-	29, // 17: creditpay.payment.v1.QueryDownPayResultResponse.leg:type_name -> creditpay.payment.v1.Leg
-	2,  // 18: creditpay.payment.v1.PaymentService.QueryPayChannels:input_type -> creditpay.payment.v1.QueryPayChannelsRequest
-	4,  // 19: creditpay.payment.v1.PaymentService.ConfirmPayChannel:input_type -> creditpay.payment.v1.ConfirmPayChannelRequest
-	6,  // 20: creditpay.payment.v1.PaymentService.CheckCommitPayment:input_type -> creditpay.payment.v1.CheckCommitPaymentRequest
-	9,  // 21: creditpay.payment.v1.PaymentService.DoCommitPayment:input_type -> creditpay.payment.v1.DoCommitPaymentRequest
-	11, // 22: creditpay.payment.v1.PaymentService.QueryPaymentStatus:input_type -> creditpay.payment.v1.QueryPaymentStatusRequest
-	13, // 23: creditpay.payment.v1.PaymentService.NotifyPaymentStatus:input_type -> creditpay.payment.v1.NotifyPaymentStatusRequest
-	15, // 24: creditpay.payment.v1.PaymentService.QueryDownPayResult:input_type -> creditpay.payment.v1.QueryDownPayResultRequest
-	17, // 25: creditpay.payment.v1.PaymentService.SetPaymentPin:input_type -> creditpay.payment.v1.SetPaymentPinRequest
-	3,  // 26: creditpay.payment.v1.PaymentService.QueryPayChannels:output_type -> creditpay.payment.v1.QueryPayChannelsResponse
-	5,  // 27: creditpay.payment.v1.PaymentService.ConfirmPayChannel:output_type -> creditpay.payment.v1.ConfirmPayChannelResponse
-	8,  // 28: creditpay.payment.v1.PaymentService.CheckCommitPayment:output_type -> creditpay.payment.v1.CheckCommitPaymentResponse
-	10, // 29: creditpay.payment.v1.PaymentService.DoCommitPayment:output_type -> creditpay.payment.v1.DoCommitPaymentResponse
-	12, // 30: creditpay.payment.v1.PaymentService.QueryPaymentStatus:output_type -> creditpay.payment.v1.QueryPaymentStatusResponse
-	14, // 31: creditpay.payment.v1.PaymentService.NotifyPaymentStatus:output_type -> creditpay.payment.v1.NotifyPaymentStatusResponse
-	16, // 32: creditpay.payment.v1.PaymentService.QueryDownPayResult:output_type -> creditpay.payment.v1.QueryDownPayResultResponse
-	18, // 33: creditpay.payment.v1.PaymentService.SetPaymentPin:output_type -> creditpay.payment.v1.SetPaymentPinResponse
-	26, // [26:34] is the sub-list for method output_type
-	18, // [18:26] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	20, // 0: creditpay.payment.v1.QueryPayChannelsResponse.channels:type_name -> creditpay.payment.v1.PayChannel
+	21, // 1: creditpay.payment.v1.ConfirmPayChannelResponse.quote:type_name -> creditpay.payment.v1.Quote
+	22, // 2: creditpay.payment.v1.PlanChoice.agreed_total:type_name -> creditpay.common.v1.Money
+	6,  // 3: creditpay.payment.v1.CheckCommitPaymentRequest.choice:type_name -> creditpay.payment.v1.PlanChoice
+	23, // 4: creditpay.payment.v1.BlockingReason.reason:type_name -> creditpay.common.v1.ErrorReason
+	24, // 5: creditpay.payment.v1.CheckCommitPaymentResponse.required_actions:type_name -> creditpay.common.v1.RequiredAction
+	8,  // 6: creditpay.payment.v1.CheckCommitPaymentResponse.blocking_reasons:type_name -> creditpay.payment.v1.BlockingReason
+	6,  // 7: creditpay.payment.v1.DoCommitPaymentRequest.choice:type_name -> creditpay.payment.v1.PlanChoice
+	25, // 8: creditpay.payment.v1.DoCommitPaymentResponse.state:type_name -> creditpay.payment.v1.PaymentState
+	26, // 9: creditpay.payment.v1.DoCommitPaymentResponse.next_action:type_name -> creditpay.payment.v1.NextAction
+	23, // 10: creditpay.payment.v1.DoCommitPaymentResponse.failure_reason:type_name -> creditpay.common.v1.ErrorReason
+	27, // 11: creditpay.payment.v1.DoCommitPaymentResponse.payments:type_name -> creditpay.payment.v1.Payment
+	25, // 12: creditpay.payment.v1.QueryPaymentStatusResponse.state:type_name -> creditpay.payment.v1.PaymentState
+	23, // 13: creditpay.payment.v1.QueryPaymentStatusResponse.failure_reason:type_name -> creditpay.common.v1.ErrorReason
+	27, // 14: creditpay.payment.v1.QueryPaymentStatusResponse.payments:type_name -> creditpay.payment.v1.Payment
+	1,  // 15: creditpay.payment.v1.NotifyPaymentStatusRequest.leg:type_name -> creditpay.payment.v1.ExternalLegKind
+	0,  // 16: creditpay.payment.v1.NotifyPaymentStatusRequest.status:type_name -> creditpay.payment.v1.ExternalLegStatus
+	22, // 17: creditpay.payment.v1.NotifyPaymentStatusRequest.amount:type_name -> creditpay.common.v1.Money
+	28, // 18: creditpay.payment.v1.NotifyPaymentStatusRequest.pay_time:type_name -> google.protobuf.Timestamp
+	29, // 19: creditpay.payment.v1.NotifyPaymentStatusResponse.state:type_name -> creditpay.payment.v1.LegState
+	30, // 20: creditpay.payment.v1.QueryDownPayResultResponse.leg:type_name -> creditpay.payment.v1.Leg
+	2,  // 21: creditpay.payment.v1.PaymentService.QueryPayChannels:input_type -> creditpay.payment.v1.QueryPayChannelsRequest
+	4,  // 22: creditpay.payment.v1.PaymentService.ConfirmPayChannel:input_type -> creditpay.payment.v1.ConfirmPayChannelRequest
+	7,  // 23: creditpay.payment.v1.PaymentService.CheckCommitPayment:input_type -> creditpay.payment.v1.CheckCommitPaymentRequest
+	10, // 24: creditpay.payment.v1.PaymentService.DoCommitPayment:input_type -> creditpay.payment.v1.DoCommitPaymentRequest
+	12, // 25: creditpay.payment.v1.PaymentService.QueryPaymentStatus:input_type -> creditpay.payment.v1.QueryPaymentStatusRequest
+	14, // 26: creditpay.payment.v1.PaymentService.NotifyPaymentStatus:input_type -> creditpay.payment.v1.NotifyPaymentStatusRequest
+	16, // 27: creditpay.payment.v1.PaymentService.QueryDownPayResult:input_type -> creditpay.payment.v1.QueryDownPayResultRequest
+	18, // 28: creditpay.payment.v1.PaymentService.SetPaymentPin:input_type -> creditpay.payment.v1.SetPaymentPinRequest
+	3,  // 29: creditpay.payment.v1.PaymentService.QueryPayChannels:output_type -> creditpay.payment.v1.QueryPayChannelsResponse
+	5,  // 30: creditpay.payment.v1.PaymentService.ConfirmPayChannel:output_type -> creditpay.payment.v1.ConfirmPayChannelResponse
+	9,  // 31: creditpay.payment.v1.PaymentService.CheckCommitPayment:output_type -> creditpay.payment.v1.CheckCommitPaymentResponse
+	11, // 32: creditpay.payment.v1.PaymentService.DoCommitPayment:output_type -> creditpay.payment.v1.DoCommitPaymentResponse
+	13, // 33: creditpay.payment.v1.PaymentService.QueryPaymentStatus:output_type -> creditpay.payment.v1.QueryPaymentStatusResponse
+	15, // 34: creditpay.payment.v1.PaymentService.NotifyPaymentStatus:output_type -> creditpay.payment.v1.NotifyPaymentStatusResponse
+	17, // 35: creditpay.payment.v1.PaymentService.QueryDownPayResult:output_type -> creditpay.payment.v1.QueryDownPayResultResponse
+	19, // 36: creditpay.payment.v1.PaymentService.SetPaymentPin:output_type -> creditpay.payment.v1.SetPaymentPinResponse
+	29, // [29:37] is the sub-list for method output_type
+	21, // [21:29] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_creditpay_payment_v1_payment_service_proto_init() }
@@ -1372,7 +1489,7 @@ func file_creditpay_payment_v1_payment_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditpay_payment_v1_payment_service_proto_rawDesc), len(file_creditpay_payment_v1_payment_service_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   17,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -43,7 +43,7 @@ type PaymentServiceClient interface {
 	// A dry run of exactly the checks that DoCommitPayment makes; changes nothing.
 	CheckCommitPayment(ctx context.Context, in *CheckCommitPaymentRequest, opts ...grpc.CallOption) (*CheckCommitPaymentResponse, error)
 	// Pays the whole checkout or nothing. A crash at any point ends in paid once, or nothing held and payable again.
-	// Errors: those of CheckCommitPayment's blocking reasons, PIN_…, REQUEST_ID_REUSED, REQUEST_IN_FLIGHT.
+	// Errors: those of CheckCommitPayment's blocking reasons, PIN_…, PLAN_CHANGED, REQUEST_ID_REUSED, REQUEST_IN_FLIGHT.
 	DoCommitPayment(ctx context.Context, in *DoCommitPaymentRequest, opts ...grpc.CallOption) (*DoCommitPaymentResponse, error)
 	// State of the payment of a checkout or of one order.
 	QueryPaymentStatus(ctx context.Context, in *QueryPaymentStatusRequest, opts ...grpc.CallOption) (*QueryPaymentStatusResponse, error)
@@ -157,7 +157,7 @@ type PaymentServiceServer interface {
 	// A dry run of exactly the checks that DoCommitPayment makes; changes nothing.
 	CheckCommitPayment(context.Context, *CheckCommitPaymentRequest) (*CheckCommitPaymentResponse, error)
 	// Pays the whole checkout or nothing. A crash at any point ends in paid once, or nothing held and payable again.
-	// Errors: those of CheckCommitPayment's blocking reasons, PIN_…, REQUEST_ID_REUSED, REQUEST_IN_FLIGHT.
+	// Errors: those of CheckCommitPayment's blocking reasons, PIN_…, PLAN_CHANGED, REQUEST_ID_REUSED, REQUEST_IN_FLIGHT.
 	DoCommitPayment(context.Context, *DoCommitPaymentRequest) (*DoCommitPaymentResponse, error)
 	// State of the payment of a checkout or of one order.
 	QueryPaymentStatus(context.Context, *QueryPaymentStatusRequest) (*QueryPaymentStatusResponse, error)
