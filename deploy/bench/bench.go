@@ -93,7 +93,9 @@ type Result struct {
 	Sweep   []Round
 	REST    *Round
 	// Quoted is a round in which each purchase locks a quote before it commits.
-	Quoted   *Round
+	Quoted *Round
+	// Eager is a round in which each purchase is confirmed in the moment in which it is paid.
+	Eager    *Round
 	Fill     Fill
 	Memory   map[string]float64 // resident MB by process, after the load
 	Health   map[string]time.Duration
@@ -329,6 +331,11 @@ func (b *bench) furtherRounds(ctx context.Context, grpc payer) error {
 		return err
 	}
 	b.result.Quoted = &quoted
+	eager, err := b.stackRound(ctx, "stack, confirmed at once", b.options.Buyers, b.options.Duration, b.market.atOnce())
+	if err != nil {
+		return err
+	}
+	b.result.Eager = &eager
 	if b.options.REST {
 		r, err := b.stackRound(ctx, "stack over REST", b.options.Buyers, b.options.Duration, b.market.overREST(b.options.Buyers))
 		if err != nil {
@@ -363,7 +370,11 @@ func (b *bench) templatePurchase(ctx context.Context) (*template, error) {
 	}
 	no, begin := "T"+b.market.ids.New().String(), time.Now()
 	t := tally{errors: map[string]int{}}
-	if err := b.market.purchase(ctx, buyer, b.market.overGRPC(), no, &t); err != nil {
+	bought, err := b.market.purchase(ctx, buyer, b.market.overGRPC(), no, &t)
+	if err == nil {
+		err = b.market.confirm(ctx, bought, &t)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("the purchase that is to be copied: %w", err)
 	}
 	if err := b.market.drained(ctx, begin, 1); err != nil {

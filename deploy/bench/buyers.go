@@ -75,6 +75,11 @@ func (m *market) withQuote() payer {
 	return grpcPayer{client: paymentv1.NewPaymentServiceClient(m.clients.payment), quoted: true}
 }
 
+// atOnce gives a payer whose goods are received in the moment in which they are paid: the confirmation overtakes the events.
+func (m *market) atOnce() payer {
+	return grpcPayer{client: paymentv1.NewPaymentServiceClient(m.clients.payment), hasty: true}
+}
+
 // showPlan asks for the plans of a product page and keeps the one that is bought by.
 func (m *market) showPlan(ctx context.Context) error {
 	res, err := billv1.NewBillServiceClient(m.clients.bill).QueryUserInstalmentInfo(as(ctx, m.spmToken), &billv1.QueryUserInstalmentInfoRequest{
@@ -192,7 +197,8 @@ func (m *market) run(ctx context.Context, n int, duration time.Duration, p payer
 	return r, err
 }
 
-// shop runs the closed loops; a purchase that was begun before the deadline is finished.
+// shop runs the closed loops. A buyer's goods arrive while the buyer makes the next purchase, so each turn confirms the purchase of
+// the turn before; a purchase that was begun before the deadline is finished.
 func (m *market) shop(ctx context.Context, n int, deadline time.Time, p payer) []tally {
 	tallies := make([]tally, n)
 	var group sync.WaitGroup
@@ -200,12 +206,29 @@ func (m *market) shop(ctx context.Context, n int, deadline time.Time, p payer) [
 		group.Go(func() {
 			t := &tallies[i]
 			t.errors = map[string]int{}
-			for turn := 0; time.Now().Before(deadline) && ctx.Err() == nil; turn++ {
-				b := m.users[i+n*(turn%usersPerBuyer)]
-				if err := m.purchase(ctx, b, p, m.ids.New().String(), t); err != nil {
+			var underway sold
+			receive := func(s sold) {
+				if s == (sold{}) {
+					return
+				}
+				if err := m.confirm(ctx, s, t); err != nil {
 					t.errors[err.Error()]++
 				}
 			}
+			for turn := 0; time.Now().Before(deadline) && ctx.Err() == nil; turn++ {
+				bought, err := m.purchase(ctx, m.users[i+n*(turn%usersPerBuyer)], p, m.ids.New().String(), t)
+				if err != nil {
+					t.errors[err.Error()]++
+					continue
+				}
+				arrived := underway
+				underway = bought
+				if p.eager() {
+					arrived, underway = bought, sold{}
+				}
+				receive(arrived)
+			}
+			receive(underway)
 		})
 	}
 	group.Wait()

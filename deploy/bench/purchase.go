@@ -47,17 +47,20 @@ const (
 type payer interface {
 	// quotes says that the page locks a quote before it commits, instead of naming the plan that it showed.
 	quotes() bool
+	// eager says that the goods are received in the moment in which they are paid.
+	eager() bool
 	choose(ctx context.Context, b *buyer, req *paymentv1.ConfirmPayChannelRequest) (*paymentv1.ConfirmPayChannelResponse, error)
 	commit(ctx context.Context, b *buyer, req *paymentv1.DoCommitPaymentRequest) (*paymentv1.DoCommitPaymentResponse, error)
 }
 
 // grpcPayer calls the payment service.
 type grpcPayer struct {
-	client paymentv1.PaymentServiceClient
-	quoted bool
+	client        paymentv1.PaymentServiceClient
+	quoted, hasty bool
 }
 
 func (p grpcPayer) quotes() bool { return p.quoted }
+func (p grpcPayer) eager() bool  { return p.hasty }
 
 func (p grpcPayer) choose(ctx context.Context, b *buyer, req *paymentv1.ConfirmPayChannelRequest) (*paymentv1.ConfirmPayChannelResponse, error) {
 	return p.client.ConfirmPayChannel(as(ctx, b.token), req)
@@ -74,6 +77,7 @@ type restPayer struct {
 }
 
 func (p restPayer) quotes() bool { return false }
+func (p restPayer) eager() bool  { return false }
 
 func (p restPayer) choose(ctx context.Context, b *buyer, req *paymentv1.ConfirmPayChannelRequest) (*paymentv1.ConfirmPayChannelResponse, error) {
 	var res paymentv1.ConfirmPayChannelResponse
@@ -132,18 +136,21 @@ type tally struct {
 
 func (t *tally) time(s step, begin time.Time) { t.took[s] = append(t.took[s], time.Since(begin)) }
 
+// sold is an order that is paid and whose goods are on their way.
+type sold struct{ no, orderID string }
+
 // purchase walks one purchase: the marketplace opens a checkout of one order, the payer pays by a plan that the page showed or
-// locked, the marketplace reports the goods as received.
-func (m *market) purchase(ctx context.Context, b *buyer, p payer, no string, t *tally) error {
+// locked. The marketplace reports the goods as received later, see confirm.
+func (m *market) purchase(ctx context.Context, b *buyer, p payer, no string, t *tally) (sold, error) {
 	begin := time.Now()
 	out, err := m.order.GeneratePayments(as(ctx, m.spmToken), generateRequest(b.userID, no))
 	if err != nil {
-		return fmt.Errorf("%s: %w", stepGenerate, err)
+		return sold{}, fmt.Errorf("%s: %w", stepGenerate, err)
 	}
 	t.time(stepGenerate, begin)
 	checkout := out.GetCheckout().GetCheckoutId()
 	if len(out.GetCheckout().GetOrders()) != 1 {
-		return fmt.Errorf("%s: %d orders instead of 1", stepGenerate, len(out.GetCheckout().GetOrders()))
+		return sold{}, fmt.Errorf("%s: %d orders instead of 1", stepGenerate, len(out.GetCheckout().GetOrders()))
 	}
 	pay := &paymentv1.DoCommitPaymentRequest{RequestId: "c-" + no, CheckoutId: checkout, Choice: m.plan, Pin: buyerPIN}
 	if p.quotes() {
@@ -151,7 +158,7 @@ func (m *market) purchase(ctx context.Context, b *buyer, p payer, no string, t *
 		quote, err := p.choose(ctx, b, &paymentv1.ConfirmPayChannelRequest{RequestId: "q-" + no, CheckoutId: checkout, Channel: m.plan.GetChannel(),
 			ProductCode: m.plan.GetProductCode(), TenorMonths: m.plan.GetTenorMonths()})
 		if err != nil {
-			return fmt.Errorf("%s: %w", stepChoose, err)
+			return sold{}, fmt.Errorf("%s: %w", stepChoose, err)
 		}
 		t.time(stepChoose, at)
 		pay.Choice, pay.QuoteId = nil, quote.GetQuote().GetQuoteId()
@@ -159,23 +166,28 @@ func (m *market) purchase(ctx context.Context, b *buyer, p payer, no string, t *
 	at := time.Now()
 	paid, err := p.commit(ctx, b, pay)
 	if err != nil {
-		return fmt.Errorf("%s: %w", stepCommit, err)
+		return sold{}, fmt.Errorf("%s: %w", stepCommit, err)
 	}
 	t.time(stepCommit, at)
 	if paid.GetState() != paymentv1.PaymentState_PAYMENT_STATE_SUCCEEDED {
-		return fmt.Errorf("%s: %s %s", stepCommit, paid.GetState(), paid.GetFailureReason())
-	}
-	if err := m.confirm(ctx, out.GetCheckout().GetOrders()[0].GetOrderId(), no, t); err != nil {
-		return fmt.Errorf("%s: %w", stepConfirm, err)
+		return sold{}, fmt.Errorf("%s: %s %s", stepCommit, paid.GetState(), paid.GetFailureReason())
 	}
 	t.total = append(t.total, time.Since(begin))
+	return sold{no: no, orderID: out.GetCheckout().GetOrders()[0].GetOrderId()}, nil
+}
+
+// confirm reports the goods as received, which completes the purchase. The order becomes PAID by an event; a confirmation that
+// overtakes it is answered by asking the payment service, and while that does not know either, it is told so and is repeated, as
+// the marketplace would.
+func (m *market) confirm(ctx context.Context, s sold, t *tally) error {
+	if err := m.confirmOrder(ctx, s.orderID, s.no, t); err != nil {
+		return fmt.Errorf("%s: %w", stepConfirm, err)
+	}
 	t.purchases++
 	return nil
 }
 
-// confirm reports the goods as received. The order becomes PAID by an event; a confirmation that overtakes it is told so and is
-// repeated, as the marketplace would.
-func (m *market) confirm(ctx context.Context, orderID, no string, t *tally) error {
+func (m *market) confirmOrder(ctx context.Context, orderID, no string, t *tally) error {
 	deadline := time.Now().Add(confirmPatience)
 	for attempt := 0; ; attempt++ {
 		at := time.Now()

@@ -206,19 +206,45 @@ func (c *Consumer) applyAll(ctx context.Context, msgs []kafka.Message) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
-	fresh, err := c.unseen(ctx, events)
-	if err != nil || len(fresh) == 0 {
+	err := c.applyFresh(ctx, once(events))
+	if _, seen := mysqlx.Duplicate(err); !seen {
 		return err
 	}
+	// Some of them were applied before: the group was rebalanced, or the process died before it could say so.
+	fresh, findErr := c.unseen(ctx, events)
+	if findErr != nil {
+		return findErr
+	}
+	if len(fresh) == len(events) {
+		return err // The duplicate is not the inbox's.
+	}
+	if len(fresh) == 0 {
+		return nil
+	}
+	return c.applyFresh(ctx, fresh)
+}
+
+// applyFresh applies events that the inbox does not know, and remembers them, in one transaction. One that it does know violates
+// its key.
+func (c *Consumer) applyFresh(ctx context.Context, fresh []Event) error {
 	now := c.Clock.Now()
 	values := make([]any, 0, 2*len(fresh))
 	for _, e := range fresh {
 		values = append(values, e.ID, now)
 	}
 	return c.DB.InTx(ctx, func(tx *mysqlx.Tx) error {
-		// An event that another member of the group applied since it was looked for violates the key, and the batch is tried again.
 		tx.Queue(`INSERT INTO inbox (event_id, create_time) VALUES `+mysqlx.Tuples(len(fresh), 2), values...)
 		return c.Apply(ctx, tx, fresh)
+	})
+}
+
+// once leaves out events that came before in the list.
+func once(events []Event) []Event {
+	seen := make(map[ids.ID]bool, len(events))
+	return slices.DeleteFunc(slices.Clone(events), func(e Event) bool {
+		before := seen[e.ID]
+		seen[e.ID] = true
+		return before
 	})
 }
 
@@ -244,14 +270,7 @@ func (c *Consumer) unseen(ctx context.Context, events []Event) ([]Event, error) 
 	if err := rows.Err(); err != nil {
 		return nil, mysqlx.Fault(err, "read the inbox")
 	}
-	var fresh []Event
-	for _, e := range events {
-		if !seen[e.ID] {
-			seen[e.ID] = true
-			fresh = append(fresh, e)
-		}
-	}
-	return fresh, nil
+	return slices.DeleteFunc(once(events), func(e Event) bool { return seen[e.ID] }), nil
 }
 
 // ErrUnknownType is answered for an event whose message this binary does not know, or that is not of the types asked for.

@@ -84,7 +84,7 @@ func (tx *Tx) Flush(ctx context.Context) error {
 // guard stands behind a statement that must find a number of rows. Where it found another, the expression overflows, which is an
 // error on every server (1690, "DOUBLE value is out of range in 'exp(if(row_count() = 1,0,1000007))'"), and the server runs
 // nothing of the packet that comes after it, COMMIT included. The last number tells which statement it was.
-const guard = ";SET @creditpay_guard=EXP(IF(ROW_COUNT()=%d,0,%d))"
+const guard = "SET @creditpay_guard=EXP(IF(ROW_COUNT()=%d,0,%d))"
 
 // guardTag is added to a statement's place in the packet, so that the number has seven digits.
 const guardTag = 1_000_000
@@ -95,39 +95,12 @@ var guardText = regexp.MustCompile(`row_count\(\).*\b(1\d{6})\b`)
 
 // send sends what is queued in one packet, with BEGIN in front when the transaction has not begun, and the given end.
 func (tx *Tx) send(ctx context.Context, end string) error {
-	if len(tx.queue) > maxQueued {
-		return fmt.Errorf("%d statements in one transaction, at most %d", len(tx.queue), maxQueued)
-	}
-	var text strings.Builder
-	var args []any
-	want := len(tx.queue)
-	if !tx.begun {
-		text.WriteString("START TRANSACTION;")
-		want++
-	}
-	for i, s := range tx.queue {
-		if strings.IndexByte(s.query, ';') >= 0 {
-			return fmt.Errorf("a queued statement holds a semicolon: %.60s", s.query)
-		}
-		if i > 0 {
-			text.WriteByte(';')
-		}
-		text.WriteString(s.query)
-		if s.width > 0 {
-			text.WriteString(Tuples(len(s.args)/s.width, s.width))
-		}
-		args = append(args, s.args...)
-		if s.rows != anyRows {
-			fmt.Fprintf(&text, guard, s.rows, guardTag+i)
-			want++
-		}
-	}
-	if end != "" {
-		text.WriteString(";" + end)
-		want++
+	text, args, want, err := tx.packet(end)
+	if err != nil {
+		return err
 	}
 	tx.begun = true
-	found, err := tx.exec(ctx, text.String(), args)
+	found, err := tx.exec(ctx, text, args)
 	if err != nil {
 		return tx.mismatchOr(err)
 	}
@@ -136,6 +109,42 @@ func (tx *Tx) send(ctx context.Context, end string) error {
 	}
 	tx.queue = tx.queue[:0]
 	return nil
+}
+
+// packet is the text of what is queued, BEGIN in front when the transaction has not begun, with the given end; its arguments, and
+// how many results it has.
+func (tx *Tx) packet(end string) (text string, args []any, results int, err error) {
+	if len(tx.queue) > maxQueued {
+		return "", nil, 0, fmt.Errorf("%d statements in one transaction, at most %d", len(tx.queue), maxQueued)
+	}
+	var b strings.Builder
+	statement := func(query string) {
+		if results > 0 {
+			b.WriteByte(';')
+		}
+		b.WriteString(query)
+		results++
+	}
+	if !tx.begun {
+		statement("START TRANSACTION")
+	}
+	for i, s := range tx.queue {
+		if strings.IndexByte(s.query, ';') >= 0 {
+			return "", nil, 0, fmt.Errorf("a queued statement holds a semicolon: %.60s", s.query)
+		}
+		statement(s.query)
+		if s.width > 0 {
+			b.WriteString(Tuples(len(s.args)/s.width, s.width))
+		}
+		args = append(args, s.args...)
+		if s.rows != anyRows {
+			statement(fmt.Sprintf(guard, s.rows, guardTag+i))
+		}
+	}
+	if end != "" {
+		statement(end)
+	}
+	return b.String(), args, results, nil
 }
 
 // mismatchOr gives the mismatch of the statement whose guard raised the error, or the error itself.
@@ -187,20 +196,32 @@ func (tx *Tx) exec(ctx context.Context, query string, args []any) (found []int64
 	return found, err
 }
 
-// Query sends what is queued, then reads inside the transaction. The caller closes the rows before the next call.
+// Query reads inside the transaction, after what is queued and in the same packet. The caller closes the rows before the next call.
 func (tx *Tx) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	if err := tx.prepare(ctx); err != nil {
+	if tx.begun && len(tx.queue) == 0 {
+		return tx.conn.QueryContext(ctx, query, args...)
+	}
+	text, values, _, err := tx.packet(query)
+	if err != nil {
 		return nil, err
 	}
-	return tx.conn.QueryContext(ctx, query, args...)
+	tx.begun = true
+	// The driver passes over the results of statements that give no rows.
+	rows, err := tx.conn.QueryContext(ctx, text, append(values, args...)...)
+	if err != nil {
+		return nil, tx.mismatchOr(err)
+	}
+	tx.queue = tx.queue[:0]
+	return rows, nil
 }
 
 // QueryRow is Query for at most one row; Scan answers sql.ErrNoRows when there is none.
 func (tx *Tx) QueryRow(ctx context.Context, query string, args ...any) Row {
-	if err := tx.prepare(ctx); err != nil {
+	rows, err := tx.Query(ctx, query, args...)
+	if err != nil {
 		return failedRow{err}
 	}
-	return tx.conn.QueryRowContext(ctx, query, args...)
+	return firstRow{rows}
 }
 
 // Row is one row to be scanned.
@@ -212,16 +233,18 @@ type failedRow struct{ err error }
 
 func (r failedRow) Scan(...any) error { return r.err }
 
-func (tx *Tx) prepare(ctx context.Context) error {
-	if len(tx.queue) > 0 {
-		return tx.Flush(ctx)
+// firstRow is the first row of a result, which it closes.
+type firstRow struct{ rows *sql.Rows }
+
+func (r firstRow) Scan(dest ...any) (err error) {
+	defer func() { err = errors.Join(err, r.rows.Close()) }()
+	if !r.rows.Next() {
+		if err := r.rows.Err(); err != nil {
+			return err
+		}
+		return sql.ErrNoRows
 	}
-	if tx.begun {
-		return nil
-	}
-	tx.begun = true
-	_, err := tx.exec(ctx, "START TRANSACTION", nil)
-	return err
+	return r.rows.Scan(dest...)
 }
 
 // InTx runs fn in a transaction and commits. fn may run several times: it must do nothing outside of tx, and call nobody. It is
