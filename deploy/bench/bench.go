@@ -13,6 +13,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/creditpay/creditpay/deploy/audit"
@@ -372,12 +373,11 @@ func (b *bench) templatePurchase(ctx context.Context) (*template, error) {
 // filled measures on a database that holds many orders.
 func (b *bench) filled(ctx context.Context, copied *template, grpc payer) error {
 	begin := time.Now()
-	next := b.options.FillOrders / 10
+	var told atomic.Int64
 	err := relaxed(ctx, b.stack.admin, func() error {
-		return copied.insert(ctx, b.stack.admin, fill{orders: b.options.FillOrders, now: begin}, func(orders int) {
-			if orders >= next {
-				b.say("filled %d orders", orders)
-				next += max(1, b.options.FillOrders/10)
+		return copied.insert(ctx, b.stack.admin, fill{orders: b.options.FillOrders, now: begin}, func(percent int) {
+			if last, now := told.Load(), int64(percent/10*10); now > last && told.CompareAndSwap(last, now) {
+				b.say("filled %d %%", now)
 			}
 		})
 	})

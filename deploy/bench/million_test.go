@@ -93,10 +93,7 @@ func TestFillerMakesTrueCopiesOfAPurchase(t *testing.T) {
 		t.Fatal(err)
 	}
 	const orders = 1003 // no multiple of the batch, nor of a user's orders
-	if err := copied.insertKind(t.Context(), db, fill{orders: orders, now: now}, orders/fillOrdersPerUser, true, func(int) {}); err != nil {
-		t.Fatal(err)
-	}
-	if err := copied.insertKind(t.Context(), db, fill{orders: orders, now: now}, orders, false, func(int) {}); err != nil {
+	if err := copied.insert(t.Context(), db, fill{orders: orders, now: now}, func(int) {}); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
