@@ -45,20 +45,15 @@ func (f fill) when(i, of int) time.Time {
 
 // numbers gives the numbers of the copies in an order.
 func (f fill) numbers(order copyOrder) iter.Seq[int] {
+	step := 1
+	if order == byUser {
+		step = f.users()
+	}
 	return func(yield func(int) bool) {
-		switch order {
-		case perUser, byTime:
-			for i := range f.count(order) {
+		for first := range step {
+			for i := first; i < f.count(order); i += step {
 				if !yield(i) {
 					return
-				}
-			}
-		case byUser:
-			for user := range f.users() {
-				for i := user; i < f.orders; i += f.users() {
-					if !yield(i) {
-						return
-					}
 				}
 			}
 		}
@@ -150,10 +145,12 @@ func loadText(ctx context.Context, conn *sql.Conn, load string, text []byte, row
 	return nil
 }
 
-// relaxedSettings are those that relaxed changes: commits are not durable, since nobody's money is in the copies, and the server
-// writes pages as fast as the disk takes them. The maximum stands before what it bounds.
+// relaxedSettings are those that relaxed changes: commits are not durable, since nobody's money is in the copies; the server writes
+// pages as fast as the disk takes them; and its cache holds the second indexes that grow at random places, at least 4 GiB. The
+// maximum stands before what it bounds.
 var relaxedSettings = []setting{
 	{"innodb_flush_log_at_trx_commit", "0"}, {"innodb_io_capacity_max", "40000"}, {"innodb_io_capacity", "20000"},
+	{"innodb_buffer_pool_size", "GREATEST(@@GLOBAL.innodb_buffer_pool_size, 4 << 30)"},
 }
 
 // setting is a global variable of the server.
@@ -173,32 +170,41 @@ func (s setting) read(ctx context.Context, db *sql.DB) (value string, err error)
 	return value, nil
 }
 
-// relaxed runs fn while the server writes fast and carelessly. Afterwards the pages are written out (at most two minutes: a
-// database that has held its orders for weeks is not still writing them) and the settings are proved to be what they were.
-func relaxed(ctx context.Context, db *sql.DB, fn func() error) (err error) {
-	// Without a dirty page left over: only at the end, or each page is written again for every few rows that it gets.
-	settle := setting{"innodb_max_dirty_pages_pct", "0"}
-	for _, s := range append([]setting{settle}, relaxedSettings...) {
+// relaxed runs fn while the server writes fast and carelessly. Afterwards the pages are written out, since a database that has held
+// its orders for weeks is not still writing them, and the settings are proved to be what they were.
+func relaxed(ctx context.Context, db *sql.DB, fn func() error) error {
+	pool, err := poolPages(ctx, db, "TOTAL")
+	if err != nil {
+		return err
+	}
+	if err := with(ctx, db, relaxedSettings, func() error {
+		if err := fn(); err != nil {
+			return err
+		}
+		// Not while the rows are stored: a page would be written again for every few rows that it gets.
+		return with(ctx, db, []setting{{"innodb_max_dirty_pages_pct", "0"}}, func() error {
+			return waitForPages(ctx, db, "DIRTY", pagesSettled)
+		})
+	}); err != nil {
+		return err
+	}
+	return waitForPages(ctx, db, "TOTAL", pool) // the cache shrinks in the background
+}
+
+// with runs fn under other settings.
+func with(ctx context.Context, db *sql.DB, settings []setting, fn func() error) (err error) {
+	for _, s := range settings {
 		before := setting{name: s.name}
 		if before.value, err = s.read(ctx, db); err != nil {
 			return err
 		}
 		// Deferred calls run last first, so that what is bounded comes down before its maximum.
 		defer func() { err = errors.Join(err, before.restore(context.WithoutCancel(ctx), db)) }()
-		if s == settle {
-			continue
-		}
 		if err := s.set(ctx, db); err != nil {
 			return err
 		}
 	}
-	if err := fn(); err != nil {
-		return err
-	}
-	if err := settle.set(ctx, db); err != nil {
-		return err
-	}
-	return settlePages(ctx, db)
+	return fn()
 }
 
 // restore sets what was read before, and makes sure of it.
@@ -213,28 +219,39 @@ func (s setting) restore(ctx context.Context, db *sql.DB) error {
 	return err
 }
 
-// pagesSettled is how many dirty pages count as none: the services' own timers write a few all the time.
-const pagesSettled = 500
+const (
+	// pagesSettled is how many dirty pages count as none: the services' own timers write a few all the time.
+	pagesSettled = 500
+	// settleMax is how long a slow disk may take to write what the cache holds.
+	settleMax = 5 * time.Minute
+)
 
-func settlePages(ctx context.Context, db *sql.DB) error {
-	deadline := time.Now().Add(2 * time.Minute)
+// poolPages is how many pages of a kind (DIRTY, TOTAL) are in the server's cache.
+func poolPages(ctx context.Context, db *sql.DB, kind string) (n int, err error) {
+	if err := db.QueryRowContext(ctx, `SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS
+		WHERE VARIABLE_NAME = CONCAT('INNODB_BUFFER_POOL_PAGES_', ?)`, kind).Scan(&n); err != nil {
+		return 0, fmt.Errorf("count the pages in the cache: %w", err)
+	}
+	return n, nil
+}
+
+// waitForPages waits until there are no more than that.
+func waitForPages(ctx context.Context, db *sql.DB, kind string, most int) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, settleMax, fmt.Errorf("the cache has not settled within %s", settleMax))
+	defer cancel()
 	ticker := time.NewTicker(100 * time.Millisecond)
 	defer ticker.Stop()
-	for time.Now().Before(deadline) {
-		var dirty int
-		if err := db.QueryRowContext(ctx, `SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'INNODB_BUFFER_POOL_PAGES_DIRTY'`).Scan(&dirty); err != nil {
-			return fmt.Errorf("wait for pages to be written: %w", err)
-		}
-		if dirty < pagesSettled {
-			return nil
+	for {
+		n, err := poolPages(ctx, db, kind)
+		if err != nil || n <= most {
+			return err
 		}
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return context.Cause(ctx)
 		case <-ticker.C:
 		}
 	}
-	return nil
 }
 
 // copyRow appends copy number i of a row.
