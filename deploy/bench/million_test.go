@@ -253,3 +253,18 @@ func TestSettingsAreRestoredAfterAFailure(t *testing.T) {
 		t.Errorf("%q before, %q during, %q after; error %v", before, during, after, err)
 	}
 }
+
+func TestAuditWaitsLongerThanAService(t *testing.T) {
+	t.Parallel()
+	text, err := patient("who:secret@unix(/run/s.sock)/creditpay_order?parseTime=true")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := mysql.ParseDSN(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.ReadTimeout != auditReadMax || got.User != "who" || got.Passwd != "secret" || got.Addr != "/run/s.sock" || got.DBName != "creditpay_order" || !got.ParseTime {
+		t.Errorf("the audit's DSN is %s", text)
+	}
+}
