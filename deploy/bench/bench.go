@@ -13,10 +13,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
-	"github.com/creditpay/creditpay/deploy/audit"
+	"github.com/go-sql-driver/mysql"
 
+	"github.com/creditpay/creditpay/deploy/audit"
 	"github.com/creditpay/creditpay/pkg/clock"
 	"github.com/creditpay/creditpay/pkg/ids"
 )
@@ -393,12 +395,11 @@ func (b *bench) templatePurchase(ctx context.Context) (*template, error) {
 // filled measures on a database that holds many orders.
 func (b *bench) filled(ctx context.Context, copied *template, grpc payer) error {
 	begin := time.Now()
-	next := b.options.FillOrders / 10
+	var told atomic.Int64
 	err := relaxed(ctx, b.stack.admin, func() error {
-		return copied.insert(ctx, b.stack.admin, fill{orders: b.options.FillOrders, now: begin}, func(orders int) {
-			if orders >= next {
-				b.say("filled %d orders", orders)
-				next += max(1, b.options.FillOrders/10)
+		return copied.insert(ctx, b.stack.admin, fill{orders: b.options.FillOrders, now: begin}, func(percent int) {
+			if last, now := told.Load(), int64(percent/10*10); now > last && told.CompareAndSwap(last, now) {
+				b.say("filled %d %%", now)
 			}
 		})
 	})
@@ -442,9 +443,28 @@ func (b *bench) finish(ctx context.Context) error {
 	}
 	b.say("auditing")
 	begin := time.Now()
-	report, err := audit.Run(ctx, audit.Config{
-		Order: b.stack.dsns[orderProcess], Payment: b.stack.dsns[paymentProcess], Bill: b.stack.dsns[billProcess],
-	})
+	dsns := map[string]string{}
+	for _, name := range servicesWithSchema() {
+		dsn, err := patient(b.stack.dsns[name])
+		if err != nil {
+			return err
+		}
+		dsns[name] = dsn
+	}
+	report, err := audit.Run(ctx, audit.Config{Order: dsns[orderProcess], Payment: dsns[paymentProcess], Bill: dsns[billProcess]})
 	b.result.Audit, b.result.AuditFor = report, time.Since(begin)
 	return err
+}
+
+// auditReadMax is how long one check of the audit may take to answer: it reads every row of large tables.
+const auditReadMax = 10 * time.Minute
+
+// patient gives a DSN whose connections wait that long, where the services' wait for half a minute.
+func patient(dsn string) (string, error) {
+	config, err := mysql.ParseDSN(dsn)
+	if err != nil {
+		return "", fmt.Errorf("read the DSN of the audit: %w", err)
+	}
+	config.ReadTimeout = auditReadMax
+	return config.FormatDSN(), nil
 }

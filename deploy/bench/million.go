@@ -1,14 +1,21 @@
 package bench
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
+	"iter"
+	"slices"
+	"strconv"
+	"sync/atomic"
 	"time"
 
+	"github.com/go-sql-driver/mysql"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/creditpay/creditpay/pkg/ids"
@@ -36,119 +43,245 @@ func (f fill) when(i, of int) time.Time {
 	return f.now.Add(-fillOldest + (fillOldest-fillYoungest)*time.Duration(i)/time.Duration(of))
 }
 
-// insert makes the copies in the template's schemas.
-func (t *template) insert(ctx context.Context, db *sql.DB, f fill, progress func(orders int)) error {
-	if err := t.insertKind(ctx, db, f, f.users(), true, func(int) {}); err != nil {
-		return err
+// numbers gives the numbers of the copies in an order.
+func (f fill) numbers(order copyOrder) iter.Seq[int] {
+	step := 1
+	if order == byUser {
+		step = f.users()
 	}
-	return t.insertKind(ctx, db, f, f.orders, false, progress)
-}
-
-// relaxed runs fn while the server writes fast and carelessly: commits are not durable, since nobody's money is in the copies, and
-// pages go to disk as fast as it takes them. Afterwards the pages are written out (at most two minutes: a database that has held
-// its orders for weeks is not still writing them) and the settings are as they were.
-func relaxed(ctx context.Context, db *sql.DB, fn func() error) (err error) {
-	var capacity, capacityMax int
-	var dirty float64
-	if err := db.QueryRowContext(ctx, `SELECT @@innodb_io_capacity, @@innodb_io_capacity_max, @@innodb_max_dirty_pages_pct`).Scan(&capacity, &capacityMax, &dirty); err != nil {
-		return fmt.Errorf("read the server's settings: %w", err)
-	}
-	// The maximum goes up first and down last: the server refuses a capacity above it.
-	if _, err := db.ExecContext(ctx, `SET GLOBAL innodb_flush_log_at_trx_commit = 0, GLOBAL innodb_io_capacity_max = 40000,
-		GLOBAL innodb_io_capacity = 20000, GLOBAL innodb_max_dirty_pages_pct = 0`); err != nil {
-		return fmt.Errorf("relax the server: %w", err)
-	}
-	defer func() {
-		_, e := db.ExecContext(context.WithoutCancel(ctx), fmt.Sprintf(`SET GLOBAL innodb_flush_log_at_trx_commit = 1,
-			GLOBAL innodb_io_capacity = %d, GLOBAL innodb_io_capacity_max = %d, GLOBAL innodb_max_dirty_pages_pct = %f`, capacity, capacityMax, dirty))
-		err = errors.Join(err, e)
-	}()
-	if err := fn(); err != nil {
-		return err
-	}
-	return settlePages(ctx, db)
-}
-
-// pagesSettled is how many dirty pages count as none: the services' own timers write a few all the time.
-const pagesSettled = 500
-
-func settlePages(ctx context.Context, db *sql.DB) error {
-	deadline := time.Now().Add(2 * time.Minute)
-	ticker := time.NewTicker(100 * time.Millisecond)
-	defer ticker.Stop()
-	for time.Now().Before(deadline) {
-		var dirty int
-		if err := db.QueryRowContext(ctx, `SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'INNODB_BUFFER_POOL_PAGES_DIRTY'`).Scan(&dirty); err != nil {
-			return fmt.Errorf("wait for pages to be written: %w", err)
-		}
-		if dirty < pagesSettled {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-ticker.C:
+	return func(yield func(int) bool) {
+		for first := range step {
+			for i := first; i < f.count(order); i += step {
+				if !yield(i) {
+					return
+				}
+			}
 		}
 	}
-	return nil
 }
 
-func (t *template) insertKind(ctx context.Context, db *sql.DB, f fill, count int, perUser bool, progress func(int)) error {
+// count is how many copies are made in that order.
+func (f fill) count(order copyOrder) int {
+	if order == perUser {
+		return f.users()
+	}
+	return f.orders
+}
+
+// insert makes the copies in the template's schemas. Progress is told the percentage that is done, by several goroutines.
+func (t *template) insert(ctx context.Context, db *sql.DB, f fill, progress func(percent int)) error {
+	all := 0
+	for _, rows := range t.tables {
+		all += rows.size(f)
+	}
+	// The largest first, so that none is left alone at the end.
+	tables := slices.SortedFunc(slices.Values(t.tables), func(a, b *tableRows) int { return cmp.Compare(b.size(f), a.size(f)) })
+	var done atomic.Int64
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(fillWorkers)
-	for from := 0; from < count; from += fillBatch {
-		if ctx.Err() != nil {
-			break
-		}
-		to := min(from+fillBatch, count)
+	for _, rows := range tables {
 		group.Go(func() error {
-			var text []byte
-			for _, table := range t.tables {
-				if table.perUser != perUser {
-					continue
-				}
-				text = append(text[:0], table.head...)
-				for i := from; i < to; i++ {
-					for _, r := range table.rows {
-						text = append(t.copyRow(text, r, f, i, count), ',')
-					}
-				}
-				if _, err := db.ExecContext(ctx, string(text[:len(text)-1])); err != nil {
-					return fmt.Errorf("fill %s: %w", table.table, err)
-				}
+			if err := t.insertRows(ctx, db, f, rows, func(n int) { progress(int(done.Add(int64(n))) * 100 / all) }); err != nil {
+				return fmt.Errorf("fill %s: %w", rows.table, err)
 			}
 			return nil
 		})
-		progress(from)
 	}
 	return group.Wait()
 }
 
+// insertRows makes all copies of some rows of one table, one after the other.
+func (t *template) insertRows(ctx context.Context, db *sql.DB, f fill, rows *tableRows, progress func(n int)) error {
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }()
+	text, count := make([]byte, 0, fillBatch+fillBatch/4), 0
+	load := func() error {
+		err := loadText(ctx, conn, rows.load, text, count)
+		progress(count)
+		text, count = text[:0], 0
+		return err
+	}
+	for i := range f.numbers(rows.order) {
+		for _, r := range rows.rows {
+			text = t.copyRow(text, r, f, i, f.count(rows.order))
+			count++
+		}
+		if len(text) >= fillBatch {
+			if err := load(); err != nil {
+				return err
+			}
+		}
+	}
+	if count == 0 {
+		return nil
+	}
+	return load()
+}
+
+// loadText stores rows that are written as LOAD DATA reads them.
+func loadText(ctx context.Context, conn *sql.Conn, load string, text []byte, rows int) error {
+	name := fmt.Sprintf("fill-%p", text) // unlike that of any other batch which is on its way
+	mysql.RegisterReaderHandler(name, func() io.Reader { return bytes.NewReader(text) })
+	defer mysql.DeregisterReaderHandler(name)
+	result, err := conn.ExecContext(ctx, fmt.Sprintf(load, name))
+	if err != nil {
+		return err
+	}
+	stored, err := result.RowsAffected()
+	if err != nil {
+		return err
+	}
+	// With LOCAL a row that breaks a rule is left out or bent, and the server only warns.
+	var warnings int
+	if err := conn.QueryRowContext(ctx, `SELECT @@warning_count`).Scan(&warnings); err != nil {
+		return err
+	}
+	if stored != int64(rows) || warnings > 0 {
+		return fmt.Errorf("%d of %d rows stored, %d warnings", stored, rows, warnings)
+	}
+	return nil
+}
+
+// relaxedSettings are those that relaxed changes: commits are not durable, since nobody's money is in the copies; the server writes
+// pages as fast as the disk takes them; and its cache and its log are large enough, 4 GiB, for second indexes that grow at random
+// places: with less their pages are written, and read, over and over. The maximum stands before what it bounds.
+var relaxedSettings = []setting{
+	{"innodb_flush_log_at_trx_commit", "0"}, {"innodb_io_capacity_max", "40000"}, {"innodb_io_capacity", "20000"},
+	{"innodb_buffer_pool_size", "GREATEST(@@GLOBAL.innodb_buffer_pool_size, 4 << 30)"},
+	{"innodb_log_file_size", "GREATEST(@@GLOBAL.innodb_log_file_size, 4 << 30)"},
+}
+
+// setting is a global variable of the server.
+type setting struct{ name, value string }
+
+func (s setting) set(ctx context.Context, db *sql.DB) error {
+	if _, err := db.ExecContext(ctx, "SET GLOBAL "+s.name+" = "+s.value); err != nil {
+		return fmt.Errorf("set %s: %w", s.name, err)
+	}
+	return nil
+}
+
+func (s setting) read(ctx context.Context, db *sql.DB) (value string, err error) {
+	if err := db.QueryRowContext(ctx, "SELECT @@GLOBAL."+s.name).Scan(&value); err != nil {
+		return "", fmt.Errorf("read %s: %w", s.name, err)
+	}
+	return value, nil
+}
+
+// relaxed runs fn while the server writes fast and carelessly. Afterwards the pages are written out, since a database that has held
+// its orders for weeks is not still writing them, and the settings are proved to be what they were.
+func relaxed(ctx context.Context, db *sql.DB, fn func() error) error {
+	pool, err := poolPages(ctx, db, "TOTAL")
+	if err != nil {
+		return err
+	}
+	if err := with(ctx, db, relaxedSettings, func() error {
+		if err := fn(); err != nil {
+			return err
+		}
+		// Not while the rows are stored: a page would be written again for every few rows that it gets.
+		return with(ctx, db, []setting{{"innodb_max_dirty_pages_pct", "0"}}, func() error {
+			return waitForPages(ctx, db, "DIRTY", pagesSettled)
+		})
+	}); err != nil {
+		return err
+	}
+	return waitForPages(ctx, db, "TOTAL", pool) // the cache shrinks in the background
+}
+
+// with runs fn under other settings.
+func with(ctx context.Context, db *sql.DB, settings []setting, fn func() error) (err error) {
+	for _, s := range settings {
+		before := setting{name: s.name}
+		if before.value, err = s.read(ctx, db); err != nil {
+			return err
+		}
+		// Deferred calls run last first, so that what is bounded comes down before its maximum.
+		defer func() { err = errors.Join(err, before.restore(context.WithoutCancel(ctx), db)) }()
+		if err := s.set(ctx, db); err != nil {
+			return err
+		}
+	}
+	return fn()
+}
+
+// restore sets what was read before, and makes sure of it.
+func (s setting) restore(ctx context.Context, db *sql.DB) error {
+	if err := s.set(ctx, db); err != nil {
+		return err
+	}
+	now, err := s.read(ctx, db)
+	if err == nil && now != s.value {
+		err = fmt.Errorf("%s is %s, it was %s", s.name, now, s.value)
+	}
+	return err
+}
+
+const (
+	// pagesSettled is how many dirty pages count as none: the services' own timers write a few all the time.
+	pagesSettled = 500
+	// settleMax is how long a slow disk may take to write what the cache holds.
+	settleMax = 5 * time.Minute
+)
+
+// poolPages is how many pages of a kind (DIRTY, TOTAL) are in the server's cache.
+func poolPages(ctx context.Context, db *sql.DB, kind string) (n int, err error) {
+	if err := db.QueryRowContext(ctx, `SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS
+		WHERE VARIABLE_NAME = CONCAT('INNODB_BUFFER_POOL_PAGES_', ?)`, kind).Scan(&n); err != nil {
+		return 0, fmt.Errorf("count the pages in the cache: %w", err)
+	}
+	return n, nil
+}
+
+// waitForPages waits until there are no more than that.
+func waitForPages(ctx context.Context, db *sql.DB, kind string, most int) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, settleMax, fmt.Errorf("the cache has not settled within %s", settleMax))
+	defer cancel()
+	ticker := time.NewTicker(100 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		n, err := poolPages(ctx, db, kind)
+		if err != nil || n <= most {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-ticker.C:
+		}
+	}
+}
+
 // copyRow appends copy number i of a row.
 func (t *template) copyRow(to []byte, r rowText, f fill, i, of int) []byte {
-	start := len(to)
-	to = append(to, r.text...)
 	user := i % f.users()
 	shift := f.when(i, of).Sub(t.at)
+	from := 0
 	for _, s := range r.slots {
-		into := to[start+s.at:]
+		to = append(to, r.text[from:s.at]...)
+		from = s.at
 		switch s.kind {
 		case slotID:
 			id := t.copyID(s.id, f, i, user, shift)
-			hex.Encode(into, id[:])
+			for _, c := range id {
+				to = appendEscaped(to, c)
+			}
 		case slotIDText:
-			copy(into, t.copyID(s.id, f, i, user, shift).String())
+			to = append(to, t.copyID(s.id, f, i, user, shift).String()...)
 		case slotUser:
-			copy(into, fmt.Sprintf("filled-user-%012d", user))
+			to = fmt.Appendf(to, "filled-user-%012d", user)
 		case slotOrderNo:
-			copy(into, fmt.Sprintf("F%0*d", len(t.orderNo)-1, i))
+			to = fmt.Appendf(to, "F%0*d", len(t.orderNo)-1, i)
 		case slotTime:
-			copy(into, s.time.Add(shift).Format(timeLayout))
+			to = s.time.Add(shift).AppendFormat(to, timeLayout)
 		case slotUsed:
-			copy(into, fmt.Sprintf("%019d", s.used*int64(f.ordersOf(user))))
+			to = strconv.AppendInt(to, s.used*int64(f.ordersOf(user)), 10)
 		}
 	}
-	return to
+	return append(to, r.text[from:]...)
 }
 
 // copyID gives the id that stands for the template's id number k in copy i: the template's time moved by shift, and random bits

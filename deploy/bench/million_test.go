@@ -1,10 +1,13 @@
 package bench
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"maps"
 	"testing"
 	"time"
 
@@ -63,7 +66,7 @@ func templateSchema(t *testing.T, at time.Time) (db *sql.DB, dsn, schema string,
 	t.Cleanup(func() { _ = db.Close() })
 	generator := ids.NewGenerator(clock.System())
 	order, account := generator.New(), generator.New()
-	detail := fmt.Sprintf("{\"order\":%q,\"note\":\"it's a \\\\ test\x00\n\"}", ids.Format(ids.Order, order))
+	detail := fmt.Sprintf("{\"order\":%q,\"note\":\"it's a \\\\ test\x00\t\r\n\"}", ids.Format(ids.Order, order))
 	statements := append([]string{}, copiedTables...)
 	statements = append(statements, `INSERT INTO order_lines VALUES (x'`+hex.EncodeToString(order[:])+`', 1, '2026-01-05'), (x'`+hex.EncodeToString(order[:])+`', 2, '2026-02-05')`,
 		`INSERT INTO idempotency VALUES ('Open|ADMIN:x', 'open-`+templateUser+`'), ('Pay|H5:`+templateUser+`', 'c-`+copiedOrderNo+`'), ('Confirm|SPM:m', 'g-`+copiedOrderNo+`-0')`,
@@ -93,10 +96,7 @@ func TestFillerMakesTrueCopiesOfAPurchase(t *testing.T) {
 		t.Fatal(err)
 	}
 	const orders = 1003 // no multiple of the batch, nor of a user's orders
-	if err := copied.insertKind(t.Context(), db, fill{orders: orders, now: now}, orders/fillOrdersPerUser, true, func(int) {}); err != nil {
-		t.Fatal(err)
-	}
-	if err := copied.insertKind(t.Context(), db, fill{orders: orders, now: now}, orders, false, func(int) {}); err != nil {
+	if err := copied.insert(t.Context(), db, fill{orders: orders, now: now}, func(int) {}); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
@@ -143,7 +143,7 @@ func checkCopiedOrders(ctx context.Context, t *testing.T, db *sql.DB, now time.T
 		if err := rows.Scan(&id, &detail, &at); err != nil {
 			t.Fatal(err)
 		}
-		if want := fmt.Sprintf("{\"order\":%q,\"note\":\"it's a \\\\ test\x00\n\"}", ids.Format(ids.Order, id)); detail != want {
+		if want := fmt.Sprintf("{\"order\":%q,\"note\":\"it's a \\\\ test\x00\t\r\n\"}", ids.Format(ids.Order, id)); detail != want {
 			t.Fatalf("the detail is %q, want %q", detail, want)
 		}
 		if at.Before(now.Add(-fillOldest)) || at.After(now.Add(-fillYoungest)) {
@@ -173,5 +173,98 @@ func TestTemplateRefusesASecondPurchase(t *testing.T) {
 	}
 	if _, err := readTemplate(t.Context(), dsn, []string{schema}, copiedOrderNo, now); err == nil {
 		t.Error("a table with more rows than one purchase leaves was taken for a template")
+	}
+}
+
+func TestCopiesAreMadeInTheOrderOfThePrimaryKey(t *testing.T) {
+	t.Parallel()
+	now := time.Now().UTC().Truncate(time.Microsecond)
+	_, dsn, schema, _ := templateSchema(t, now)
+	copied, err := readTemplate(t.Context(), dsn, []string{schema}, copiedOrderNo, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := fill{orders: 1003, now: now}
+	orders := map[copyOrder]int{}
+	for _, rows := range copied.tables {
+		if rows.table != schema+".idempotency" { // its rows begin with their key and are of all three kinds
+			continue
+		}
+		orders[rows.order]++
+		for _, r := range rows.rows {
+			var last []byte
+			n := 0
+			for i := range f.numbers(rows.order) {
+				text := copied.copyRow(nil, r, f, i, f.count(rows.order))
+				if bytes.Compare(text, last) <= 0 {
+					t.Fatalf("%q after %q", text, last)
+				}
+				last, n = text, n+1
+			}
+			if n != f.count(rows.order) {
+				t.Errorf("%d copies of %q, want %d", n, last, f.count(rows.order))
+			}
+		}
+	}
+	if want := map[copyOrder]int{perUser: 1, byTime: 1, byUser: 1}; !maps.Equal(orders, want) {
+		t.Errorf("parts by order: %v, want %v", orders, want)
+	}
+}
+
+func TestFillerFailsWhenTheServerLeavesRowsOut(t *testing.T) {
+	t.Parallel()
+	now := time.Now().UTC().Truncate(time.Microsecond)
+	db, dsn, schema, _ := templateSchema(t, now)
+	copied, err := readTemplate(t.Context(), dsn, []string{schema}, copiedOrderNo, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := fill{orders: 20, now: now}
+	if err := copied.insert(t.Context(), db, f, func(int) {}); err != nil {
+		t.Fatal(err)
+	}
+	if err := copied.insert(t.Context(), db, f, func(int) {}); err == nil {
+		t.Error("the same copies were stored twice, or left out in silence")
+	}
+}
+
+func TestSettingsAreRestoredAfterAFailure(t *testing.T) {
+	t.Parallel()
+	db, err := sql.Open("mysql", testkit.Database(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	var before, during, after string
+	read := func(into *string) {
+		t.Helper()
+		if err := db.QueryRowContext(t.Context(), `SELECT CONCAT(@@GLOBAL.innodb_io_capacity_max, ' ', @@GLOBAL.innodb_io_capacity)`).Scan(into); err != nil {
+			t.Fatal(err)
+		}
+	}
+	read(&before)
+	failure := errors.New("the fill failed")
+	err = with(t.Context(), db, []setting{{"innodb_io_capacity_max", "40000"}, {"innodb_io_capacity", "20000"}}, func() error {
+		read(&during)
+		return failure
+	})
+	read(&after)
+	if !errors.Is(err, failure) || during != "40000 20000" || after != before {
+		t.Errorf("%q before, %q during, %q after; error %v", before, during, after, err)
+	}
+}
+
+func TestAuditWaitsLongerThanAService(t *testing.T) {
+	t.Parallel()
+	text, err := patient("who:secret@unix(/run/s.sock)/creditpay_order?parseTime=true")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := mysql.ParseDSN(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.ReadTimeout != auditReadMax || got.User != "who" || got.Passwd != "secret" || got.Addr != "/run/s.sock" || got.DBName != "creditpay_order" || !got.ParseTime {
+		t.Errorf("the audit's DSN is %s", text)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -24,8 +23,8 @@ import (
 // those are copied too.
 
 const (
-	fillBatch   = 500
-	fillWorkers = 4
+	fillBatch   = 4 << 20 // bytes of text that are loaded at once
+	fillWorkers = 3
 	// fillOrdersPerUser is how many purchases each of the copied users made.
 	fillOrdersPerUser = 10
 	fillOldest        = 28 * 24 * time.Hour
@@ -48,15 +47,15 @@ var fillPerUser = []string{"credit_accounts", "account_changes", "pins"}
 type slotKind int
 
 const (
-	slotID     slotKind = iota // 32 hex digits of an id
+	slotID     slotKind = iota // the 16 bytes of an id
 	slotIDText                 // the 26 characters of an id
 	slotUser
 	slotOrderNo
 	slotTime // DATETIME(6)
-	slotUsed // an account's used credit, 19 digits
+	slotUsed // an account's used credit
 )
 
-// slot is a place of fixed length in the text of a row.
+// slot is a place in the text of a row where each copy has something else.
 type slot struct {
 	at   int
 	kind slotKind
@@ -65,14 +64,28 @@ type slot struct {
 	used int64
 }
 
-// tableRows is what the template purchase left in one table.
+// copyOrder is the order in which copies are made: that of the table's primary key. A table that is larger than the server's cache
+// is filled quickly in no other: each row would cost a page that is read and, later, written again.
+type copyOrder int
+
+const (
+	perUser copyOrder = iota // one copy for each user
+	byTime                   // one copy for each order, as they were made
+	byUser                   // one copy for each order, those of a user one after the other
+)
+
+// tableRows is what the template purchase left in one table, as far as it is copied in the same order.
 type tableRows struct {
-	table   string // schema-qualified
-	head    string // INSERT INTO … VALUES
-	perUser bool
-	rows    []rowText
+	table string // schema-qualified
+	load  string // LOAD DATA with a place for the name of what is loaded
+	order copyOrder
+	rows  []rowText
 }
 
+// size is how many rows the copies have.
+func (t *tableRows) size(f fill) int { return len(t.rows) * f.count(t.order) }
+
+// rowText is a row as LOAD DATA reads it, without what stands in its slots.
 type rowText struct {
 	text  []byte
 	slots []slot
@@ -103,6 +116,7 @@ type rawTable struct {
 	schema, name string
 	perUser      bool
 	columns      []string
+	key          []string // the columns of the primary key
 	rows         [][]value
 }
 
@@ -143,7 +157,7 @@ func readTemplate(ctx context.Context, adminDSN string, schemas []string, orderN
 		if err != nil {
 			return nil, err
 		}
-		t.tables = append(t.tables, compiled)
+		t.tables = append(t.tables, compiled...)
 	}
 	return t, nil
 }
@@ -179,6 +193,10 @@ func readSchema(ctx context.Context, db *sql.DB, schema string) ([]rawTable, err
 		table := rawTable{schema: schema, name: name}
 		if table.columns, err = column(ctx, db, `SELECT column_name FROM information_schema.columns
 			WHERE table_schema = ? AND table_name = ? AND extra NOT LIKE '%GENERATED%' ORDER BY ordinal_position`, schema, name); err != nil {
+			return nil, err
+		}
+		if table.key, err = column(ctx, db, `SELECT column_name FROM information_schema.statistics
+			WHERE table_schema = ? AND table_name = ? AND index_name = 'PRIMARY' ORDER BY seq_in_index`, schema, name); err != nil {
 			return nil, err
 		}
 		types, err := column(ctx, db, `SELECT column_type FROM information_schema.columns
@@ -256,52 +274,74 @@ func (t *template) collectIDs(table rawTable, perUser bool, known map[ids.ID]int
 	}
 }
 
-// compile turns rows into texts with slots.
-func (t *template) compile(table rawTable, known map[ids.ID]int) (*tableRows, error) {
-	out := &tableRows{table: table.schema + "." + table.name, perUser: table.perUser,
-		head: "INSERT INTO `" + table.schema + "`.`" + table.name + "` (`" + strings.Join(table.columns, "`,`") + "`) VALUES "}
+// compile turns rows into texts with slots, parted by the order in which they are copied.
+func (t *template) compile(table rawTable, known map[ids.ID]int) ([]*tableRows, error) {
+	var out []*tableRows
+	name := "`" + table.schema + "`.`" + table.name + "`"
 	for _, row := range table.rows {
 		var r rowText
-		r.text = append(r.text, '(')
+		kinds := map[string]slotKind{} // of the first slot in a column
 		for i, v := range row {
 			if i > 0 {
-				r.text = append(r.text, ',')
+				r.text = append(r.text, '\t')
 			}
+			before := len(r.slots)
 			if err := t.cell(&r, table, table.columns[i], v, known); err != nil {
-				return nil, fmt.Errorf("copy %s.%s: %w", out.table, table.columns[i], err)
+				return nil, fmt.Errorf("copy %s.%s: %w", name, table.columns[i], err)
+			}
+			if len(r.slots) > before {
+				kinds[table.columns[i]] = r.slots[before].kind
 			}
 		}
-		r.text = append(r.text, ')')
-		out.rows = append(out.rows, r)
+		r.text = append(r.text, '\n')
+		order := table.order(kinds)
+		at := slices.IndexFunc(out, func(t *tableRows) bool { return t.order == order })
+		if at < 0 {
+			at = len(out)
+			out = append(out, &tableRows{table: table.schema + "." + table.name, order: order,
+				load: "LOAD DATA LOCAL INFILE 'Reader::%s' INTO TABLE " + name + " CHARACTER SET binary (`" + strings.Join(table.columns, "`,`") + "`)"})
+		}
+		out[at].rows = append(out[at].rows, r)
 	}
 	return out, nil
+}
+
+// order tells in which order copies of a row have rising primary keys. Ids and order numbers rise with time.
+func (t rawTable) order(kinds map[string]slotKind) copyOrder {
+	if t.perUser {
+		return perUser
+	}
+	for _, column := range t.key {
+		if kind, ok := kinds[column]; ok && kind == slotUser {
+			return byUser
+		} else if ok {
+			return byTime
+		}
+	}
+	return byTime
 }
 
 func (t *template) cell(r *rowText, table rawTable, name string, v value, known map[ids.ID]int) error {
 	switch {
 	case v.null:
-		r.text = append(r.text, "NULL"...)
+		r.text = append(r.text, `\N`...)
 	case v.typ == "datetime(6)":
-		r.text = append(r.text, '\'')
-		if at, err := time.Parse(timeLayout, string(v.data)); err == nil && table.name != "jobs" { // timers stay where they are
-			r.slots = append(r.slots, slot{at: len(r.text), kind: slotTime, time: at})
+		at, err := time.Parse(timeLayout, string(v.data))
+		if err != nil || table.name == "jobs" { // timers stay where they are
+			r.text = append(r.text, v.data...)
+			break
 		}
-		r.text = append(append(r.text, v.data...), '\'')
+		r.slots = append(r.slots, slot{at: len(r.text), kind: slotTime, time: at})
 	case table.name == "credit_accounts" && name == "used_minor":
 		var used int64
 		if _, err := fmt.Sscan(string(v.data), &used); err != nil {
 			return err
 		}
 		r.slots = append(r.slots, slot{at: len(r.text), kind: slotUsed, used: used})
-		r.text = fmt.Appendf(r.text, "%019d", used)
-	case numeric(v.typ):
+	case numeric(v.typ), v.typ == "date":
 		r.text = append(r.text, v.data...)
 	case v.typ == "binary(16)" && has(known, v.data):
-		r.text = append(r.text, "x'"...)
 		r.slots = append(r.slots, slot{at: len(r.text), kind: slotID, id: known[ids.ID(v.data)]})
-		r.text = append(hex.AppendEncode(r.text, v.data), '\'')
-	case v.typ == "date":
-		r.text = append(append(append(r.text, '\''), v.data...), '\'')
 	default:
 		return t.content(r, v.data, known)
 	}
@@ -324,13 +364,11 @@ func numeric(typ string) bool {
 
 // content writes text or bytes with the ids, the user and the order number in them as slots.
 func (t *template) content(r *rowText, data []byte, known map[ids.ID]int) error {
-	r.text = append(r.text, "_binary'"...)
 	for i := 0; i < len(data); {
 		s, n := t.find(data[i:], known)
 		if n > 0 {
 			s.at = len(r.text)
 			r.slots = append(r.slots, s)
-			r.text = append(r.text, data[i:i+n]...)
 			i += n
 			continue
 		}
@@ -340,7 +378,6 @@ func (t *template) content(r *rowText, data []byte, known map[ids.ID]int) error 
 		r.text = appendEscaped(r.text, data[i])
 		i++
 	}
-	r.text = append(r.text, '\'')
 	return nil
 }
 
@@ -364,18 +401,17 @@ func (t *template) find(data []byte, known map[ids.ID]int) (slot, int) {
 	return slot{}, 0
 }
 
+// appendEscaped writes a byte as LOAD DATA reads it.
 func appendEscaped(to []byte, c byte) []byte {
 	switch c {
 	case 0:
-		return append(to, '\\', '0')
+		return append(to, `\0`...)
+	case '\t':
+		return append(to, `\t`...)
 	case '\n':
-		return append(to, '\\', 'n')
-	case '\r':
-		return append(to, '\\', 'r')
-	case 0x1a:
-		return append(to, '\\', 'Z')
-	case '\'', '"', '\\':
-		return append(to, '\\', c)
+		return append(to, `\n`...)
+	case '\\':
+		return append(to, `\\`...)
 	}
 	return append(to, c)
 }
