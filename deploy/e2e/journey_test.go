@@ -111,6 +111,41 @@ func TestAPurchaseOnCreditRunsFromCheckoutToActiveLoan(t *testing.T) {
 	s.proveBooks(t)
 }
 
+func TestAPlanThatThePageShowedIsPaidWithoutAQuote(t *testing.T) {
+	t.Parallel()
+	s := shared(t)
+	const limit, amount = 10_000_000, 300_000
+	p := s.payer(t, limit)
+	c := p.checkout(t, amount)
+	shown := p.looks(t, c, amount)
+	choose := func(total int64) map[string]any {
+		return map[string]any{"channel": "CREDIT", "productCode": shown.GetProductCode(), "productVersion": shown.GetProductVersion(),
+			"tenorMonths": shown.GetTenorMonths(), "agreedTotal": map[string]any{"amountMinor": total, "currencyCode": "IDR"}}
+	}
+	path := "/h5/v1/checkouts/" + c.GetCheckoutId() + "/commit"
+	total := shown.GetTotal().GetAmountMinor()
+	var paid paymentv1.DoCommitPaymentResponse
+	err := p.call(t.Context(), http.MethodPost, path, map[string]any{"requestId": unique("pay"), "choice": choose(total - 1), "pin": rightPin}, &paid)
+	wantReason(t, err, errs.PlanChanged)
+	p.wantCredit(t, limit, 0, 0)
+	both := map[string]any{"requestId": unique("pay"), "choice": choose(total), "quoteId": p.quote(t, c.GetCheckoutId()).GetQuoteId(), "pin": rightPin}
+	wantReason(t, p.call(t.Context(), http.MethodPost, path, both, &paid), errs.InvalidArgument)
+	err = p.call(t.Context(), http.MethodPost, path, map[string]any{"requestId": unique("pay"), "choice": choose(total), "pin": rightPin}, &paid)
+	if err != nil || paid.GetState() != paymentv1.PaymentState_PAYMENT_STATE_SUCCEEDED {
+		t.Fatalf("%v, %v", &paid, err)
+	}
+	p.wantCredit(t, limit, 0, amount)
+	orderID := c.GetOrders()[0].GetOrderId()
+	// At once: the event may not have arrived, the confirmation is served all the same.
+	if r := s.confirm(t, orderID); r[0].GetState() != orderv1.OrderState_ORDER_STATE_CONFIRMED {
+		t.Fatalf("ConfirmPayment: %v", r)
+	}
+	if d := p.awaitLoan(t, orderID, "ACTIVE"); !proto.Equal(undated(d.GetPlan()), undated(shown)) {
+		t.Errorf("the loan's plan\n%v\nis not what the page showed\n%v", d.GetPlan(), shown)
+	}
+	s.proveBooks(t)
+}
+
 // looks is the payer's page before the choice: by id and by token, with plans and channels. It gives the plan over three months.
 func (p *payer) looks(t *testing.T, c *orderv1.Checkout, amount int64) *commonv1.Plan {
 	t.Helper()
