@@ -80,6 +80,8 @@ var (
 	CommitAborted = Reason{"COMMIT_ABORTED", KindFailedPrecondition}
 	// PlanChanged: The plan that the payer agreed to is not what is offered now. Show the plans again.
 	PlanChanged = Reason{"PLAN_CHANGED", KindFailedPrecondition}
+	// DownPaymentRequired: The plan asks for a down payment. Name a channel for it.
+	DownPaymentRequired = Reason{"DOWN_PAYMENT_REQUIRED", KindFailedPrecondition}
 	// AccountNotFound: The user has no credit account.
 	AccountNotFound = Reason{"ACCOUNT_NOT_FOUND", KindFailedPrecondition}
 	// AccountFrozen: The credit account is frozen.
@@ -100,6 +102,22 @@ var (
 	ReservationReleased = Reason{"RESERVATION_RELEASED", KindFailedPrecondition}
 	// LoanStateInvalid: The loan is not in a state that allows this.
 	LoanStateInvalid = Reason{"LOAN_STATE_INVALID", KindFailedPrecondition}
+	// NothingToPay: Nothing is owed of what was named.
+	NothingToPay = Reason{"NOTHING_TO_PAY", KindFailedPrecondition}
+	// RepaymentStateInvalid: The repayment is not in a state that allows this.
+	RepaymentStateInvalid = Reason{"REPAYMENT_STATE_INVALID", KindFailedPrecondition}
+	// BalanceInsufficient: The credit balance is smaller than the amount.
+	BalanceInsufficient = Reason{"BALANCE_INSUFFICIENT", KindFailedPrecondition}
+	// EsignCodeWrong: The code is wrong; the metadata says how many tries are left.
+	EsignCodeWrong = Reason{"ESIGN_CODE_WRONG", KindPermissionDenied}
+	// EsignCodeExpired: The code's time is over. Call SendEsignCheck again.
+	EsignCodeExpired = Reason{"ESIGN_CODE_EXPIRED", KindFailedPrecondition}
+	// EsignCodeUsed: The code was used, or a newer one replaced it. Call SendEsignCheck again.
+	EsignCodeUsed = Reason{"ESIGN_CODE_USED", KindFailedPrecondition}
+	// EsignLocked: Too many wrong codes, or too many codes sent; the metadata says when to try again.
+	EsignLocked = Reason{"ESIGN_LOCKED", KindPermissionDenied}
+	// EsignResendTooSoon: A code was sent a moment ago; the metadata says when another can be sent.
+	EsignResendTooSoon = Reason{"ESIGN_RESEND_TOO_SOON", KindFailedPrecondition}
 	// RefundExceedsBudget: The refund is larger than what is left to refund.
 	RefundExceedsBudget = Reason{"REFUND_EXCEEDS_BUDGET", KindFailedPrecondition}
 	// ApproverIsRequester: The person who asked for a refund cannot approve it.
@@ -152,6 +170,7 @@ func All() []Reason {
 		LegAmountMismatch,
 		CommitAborted,
 		PlanChanged,
+		DownPaymentRequired,
 		AccountNotFound,
 		AccountFrozen,
 		AccountOverdue,
@@ -162,6 +181,14 @@ func All() []Reason {
 		EsignRequired,
 		ReservationReleased,
 		LoanStateInvalid,
+		NothingToPay,
+		RepaymentStateInvalid,
+		BalanceInsufficient,
+		EsignCodeWrong,
+		EsignCodeExpired,
+		EsignCodeUsed,
+		EsignLocked,
+		EsignResendTooSoon,
 		RefundExceedsBudget,
 		ApproverIsRequester,
 		RefundStateInvalid,

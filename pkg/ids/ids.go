@@ -50,6 +50,9 @@ const (
 	Journal    Prefix = "jnl"
 	DeadLetter Prefix = "dlq"
 	Hold       Prefix = "hld"
+	Leg        Prefix = "leg"
+	Repayment  Prefix = "rpy"
+	Challenge  Prefix = "chl"
 )
 
 // Valid reports whether p is a prefix that TypeID v0.3 allows. The empty prefix

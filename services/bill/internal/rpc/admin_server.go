@@ -125,3 +125,18 @@ func (s *AdminServer) WriteOffLoan(context.Context, *billv1.WriteOffLoanRequest)
 func (s *AdminServer) WaiveFee(context.Context, *billv1.WaiveFeeRequest) (*billv1.WaiveFeeResponse, error) {
 	return nil, errs.NotYetAvailable.New("fees cannot be waived yet")
 }
+
+// RecordRecovery implements BillAdminService.
+func (s *AdminServer) RecordRecovery(context.Context, *billv1.RecordRecoveryRequest) (*billv1.RecordRecoveryResponse, error) {
+	return nil, errs.NotYetAvailable.New("loans cannot be given up yet")
+}
+
+// ReverseRepayment implements BillAdminService.
+func (s *AdminServer) ReverseRepayment(context.Context, *billv1.ReverseRepaymentRequest) (*billv1.ReverseRepaymentResponse, error) {
+	return nil, errs.NotYetAvailable.New("bills cannot be repaid yet")
+}
+
+// PayOutCreditBalance implements BillAdminService.
+func (s *AdminServer) PayOutCreditBalance(context.Context, *billv1.PayOutCreditBalanceRequest) (*billv1.PayOutCreditBalanceResponse, error) {
+	return nil, errs.NotYetAvailable.New("no account has a credit balance yet")
+}

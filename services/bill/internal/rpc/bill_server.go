@@ -83,3 +83,13 @@ func noRepayments() error { return errs.NotYetAvailable.New("repayments are not 
 func noSettlements() error {
 	return errs.NotYetAvailable.New("loans cannot be settled early yet")
 }
+
+// QueryBills implements BillService.
+func (s *BillServer) QueryBills(context.Context, *billv1.QueryBillsRequest) (*billv1.QueryBillsResponse, error) {
+	return nil, errs.NotYetAvailable.New("bills are not made yet")
+}
+
+// QueryRepayment implements BillService.
+func (s *BillServer) QueryRepayment(context.Context, *billv1.QueryRepaymentRequest) (*billv1.QueryRepaymentResponse, error) {
+	return nil, errs.NotYetAvailable.New("bills cannot be repaid yet")
+}

@@ -226,3 +226,18 @@ func timeline(h app.History) []*commonv1.TimelineEntry {
 	}
 	return out
 }
+
+// OpenCashLeg waits for cash channels.
+func (s *Internal) OpenCashLeg(context.Context, *paymentv1.OpenCashLegRequest) (*paymentv1.OpenCashLegResponse, error) {
+	return nil, errs.NotYetAvailable.New("no cash is collected yet")
+}
+
+// GetCashLeg waits for cash channels.
+func (s *Internal) GetCashLeg(context.Context, *paymentv1.GetCashLegRequest) (*paymentv1.GetCashLegResponse, error) {
+	return nil, errs.NotYetAvailable.New("no cash is collected yet")
+}
+
+// ListCashChannels waits for cash channels.
+func (s *Internal) ListCashChannels(context.Context, *paymentv1.ListCashChannelsRequest) (*paymentv1.ListCashChannelsResponse, error) {
+	return nil, errs.NotYetAvailable.New("no cash is collected yet")
+}

@@ -95,6 +95,128 @@ func (LoanState) EnumDescriptor() ([]byte, []int) {
 	return file_creditpay_bill_v1_bill_proto_rawDescGZIP(), []int{0}
 }
 
+// State of a bill.
+type BillState int32
+
+const (
+	// Not set.
+	BillState_BILL_STATE_UNSPECIFIED BillState = 0
+	// Made, and not late.
+	BillState_BILL_STATE_ISSUED BillState = 1
+	// Something on it was not paid in time.
+	BillState_BILL_STATE_OVERDUE BillState = 2
+	// Nothing is left to pay.
+	BillState_BILL_STATE_PAID BillState = 3
+	// Refunds took everything on it.
+	BillState_BILL_STATE_CANCELLED BillState = 4
+)
+
+// Enum value maps for BillState.
+var (
+	BillState_name = map[int32]string{
+		0: "BILL_STATE_UNSPECIFIED",
+		1: "BILL_STATE_ISSUED",
+		2: "BILL_STATE_OVERDUE",
+		3: "BILL_STATE_PAID",
+		4: "BILL_STATE_CANCELLED",
+	}
+	BillState_value = map[string]int32{
+		"BILL_STATE_UNSPECIFIED": 0,
+		"BILL_STATE_ISSUED":      1,
+		"BILL_STATE_OVERDUE":     2,
+		"BILL_STATE_PAID":        3,
+		"BILL_STATE_CANCELLED":   4,
+	}
+)
+
+func (x BillState) Enum() *BillState {
+	p := new(BillState)
+	*p = x
+	return p
+}
+
+func (x BillState) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (BillState) Descriptor() protoreflect.EnumDescriptor {
+	return file_creditpay_bill_v1_bill_proto_enumTypes[1].Descriptor()
+}
+
+func (BillState) Type() protoreflect.EnumType {
+	return &file_creditpay_bill_v1_bill_proto_enumTypes[1]
+}
+
+func (x BillState) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use BillState.Descriptor instead.
+func (BillState) EnumDescriptor() ([]byte, []int) {
+	return file_creditpay_bill_v1_bill_proto_rawDescGZIP(), []int{1}
+}
+
+// State of a repayment.
+type RepaymentState int32
+
+const (
+	// Not set.
+	RepaymentState_REPAYMENT_STATE_UNSPECIFIED RepaymentState = 0
+	// The money has not arrived.
+	RepaymentState_REPAYMENT_STATE_PENDING RepaymentState = 1
+	// It has arrived and was allocated.
+	RepaymentState_REPAYMENT_STATE_SUCCEEDED RepaymentState = 2
+	// It will not arrive.
+	RepaymentState_REPAYMENT_STATE_FAILED RepaymentState = 3
+	// It arrived and went back: as if it had never been paid.
+	RepaymentState_REPAYMENT_STATE_BOUNCED RepaymentState = 4
+)
+
+// Enum value maps for RepaymentState.
+var (
+	RepaymentState_name = map[int32]string{
+		0: "REPAYMENT_STATE_UNSPECIFIED",
+		1: "REPAYMENT_STATE_PENDING",
+		2: "REPAYMENT_STATE_SUCCEEDED",
+		3: "REPAYMENT_STATE_FAILED",
+		4: "REPAYMENT_STATE_BOUNCED",
+	}
+	RepaymentState_value = map[string]int32{
+		"REPAYMENT_STATE_UNSPECIFIED": 0,
+		"REPAYMENT_STATE_PENDING":     1,
+		"REPAYMENT_STATE_SUCCEEDED":   2,
+		"REPAYMENT_STATE_FAILED":      3,
+		"REPAYMENT_STATE_BOUNCED":     4,
+	}
+)
+
+func (x RepaymentState) Enum() *RepaymentState {
+	p := new(RepaymentState)
+	*p = x
+	return p
+}
+
+func (x RepaymentState) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (RepaymentState) Descriptor() protoreflect.EnumDescriptor {
+	return file_creditpay_bill_v1_bill_proto_enumTypes[2].Descriptor()
+}
+
+func (RepaymentState) Type() protoreflect.EnumType {
+	return &file_creditpay_bill_v1_bill_proto_enumTypes[2]
+}
+
+func (x RepaymentState) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use RepaymentState.Descriptor instead.
+func (RepaymentState) EnumDescriptor() ([]byte, []int) {
+	return file_creditpay_bill_v1_bill_proto_rawDescGZIP(), []int{2}
+}
+
 // A user's credit account.
 type CreditAccount struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -206,7 +328,15 @@ type Loan struct {
 	// When the limit was held.
 	DraftTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=draft_time,json=draftTime,proto3" json:"draft_time,omitempty"`
 	// When it became active; not set before.
-	ActivateTime  *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=activate_time,json=activateTime,proto3" json:"activate_time,omitempty"`
+	ActivateTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=activate_time,json=activateTime,proto3" json:"activate_time,omitempty"`
+	// Where each instalment stands; empty in a draft.
+	Instalments []*InstalmentStatus `protobuf:"bytes,10,rep,name=instalments,proto3" json:"instalments,omitempty"`
+	// All that is owed.
+	Open *PartAmounts `protobuf:"bytes,11,opt,name=open,proto3" json:"open,omitempty"`
+	// The part of it that was not paid in time.
+	Overdue *v1.Money `protobuf:"bytes,12,opt,name=overdue,proto3" json:"overdue,omitempty"`
+	// Number of days since the oldest unpaid due date; 0 when nothing is overdue.
+	DaysPastDue   int32 `protobuf:"varint,13,opt,name=days_past_due,json=daysPastDue,proto3" json:"days_past_due,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -304,13 +434,43 @@ func (x *Loan) GetActivateTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Loan) GetInstalments() []*InstalmentStatus {
+	if x != nil {
+		return x.Instalments
+	}
+	return nil
+}
+
+func (x *Loan) GetOpen() *PartAmounts {
+	if x != nil {
+		return x.Open
+	}
+	return nil
+}
+
+func (x *Loan) GetOverdue() *v1.Money {
+	if x != nil {
+		return x.Overdue
+	}
+	return nil
+}
+
+func (x *Loan) GetDaysPastDue() int32 {
+	if x != nil {
+		return x.DaysPastDue
+	}
+	return 0
+}
+
 // A tenor that a product offers.
 type ProductTenor struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Number of monthly instalments, 1 to 60.
 	Months int32 `protobuf:"varint,1,opt,name=months,proto3" json:"months,omitempty"`
-	// Nominal rate in parts per million: per month for flat methods, per month (a twelfth of the annual rate) for declining ones.
-	RatePpm       int64 `protobuf:"varint,2,opt,name=rate_ppm,json=ratePpm,proto3" json:"rate_ppm,omitempty"`
+	// Nominal rate in parts per million, for the period below.
+	RatePpm int64 `protobuf:"varint,2,opt,name=rate_ppm,json=ratePpm,proto3" json:"rate_ppm,omitempty"`
+	// What the rate is quoted for: "PER_MONTH", "PER_YEAR" or "PER_TRANSACTION".
+	RatePeriod    string `protobuf:"bytes,3,opt,name=rate_period,json=ratePeriod,proto3" json:"rate_period,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -359,6 +519,286 @@ func (x *ProductTenor) GetRatePpm() int64 {
 	return 0
 }
 
+func (x *ProductTenor) GetRatePeriod() string {
+	if x != nil {
+		return x.RatePeriod
+	}
+	return ""
+}
+
+// What an overdue instalment costs.
+type LateFeeRule struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How often it is charged: "NONE", "PER_MONTH" (each started month) or "PER_DAY".
+	Basis string `protobuf:"bytes,1,opt,name=basis,proto3" json:"basis,omitempty"`
+	// The part of the unpaid instalment, without late fees, that is charged each time, in parts per million.
+	RatePpm int64 `protobuf:"varint,2,opt,name=rate_ppm,json=ratePpm,proto3" json:"rate_ppm,omitempty"`
+	// Below this base nothing is charged.
+	WaiveBelow    *v1.Money `protobuf:"bytes,3,opt,name=waive_below,json=waiveBelow,proto3" json:"waive_below,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LateFeeRule) Reset() {
+	*x = LateFeeRule{}
+	mi := &file_creditpay_bill_v1_bill_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LateFeeRule) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LateFeeRule) ProtoMessage() {}
+
+func (x *LateFeeRule) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_bill_v1_bill_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LateFeeRule.ProtoReflect.Descriptor instead.
+func (*LateFeeRule) Descriptor() ([]byte, []int) {
+	return file_creditpay_bill_v1_bill_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *LateFeeRule) GetBasis() string {
+	if x != nil {
+		return x.Basis
+	}
+	return ""
+}
+
+func (x *LateFeeRule) GetRatePpm() int64 {
+	if x != nil {
+		return x.RatePpm
+	}
+	return 0
+}
+
+func (x *LateFeeRule) GetWaiveBelow() *v1.Money {
+	if x != nil {
+		return x.WaiveBelow
+	}
+	return nil
+}
+
+// A bound of law on what a loan may cost, in force for contracts from a day on.
+type CostCap struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// First day, YYYY-MM-DD.
+	FromDate string `protobuf:"bytes,1,opt,name=from_date,json=fromDate,proto3" json:"from_date,omitempty"`
+	// The longest tenor that it is for; 0 for any.
+	MaxMonths int32 `protobuf:"varint,2,opt,name=max_months,json=maxMonths,proto3" json:"max_months,omitempty"`
+	// Bound per day in parts per million, of what is outstanding for late fees, of the principal for interest and fee; 0 for none.
+	PerDayPpm int64 `protobuf:"varint,3,opt,name=per_day_ppm,json=perDayPpm,proto3" json:"per_day_ppm,omitempty"`
+	// Bound of interest, fee and late fees together, in parts per million of the principal.
+	TotalPpm      int64 `protobuf:"varint,4,opt,name=total_ppm,json=totalPpm,proto3" json:"total_ppm,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CostCap) Reset() {
+	*x = CostCap{}
+	mi := &file_creditpay_bill_v1_bill_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CostCap) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CostCap) ProtoMessage() {}
+
+func (x *CostCap) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_bill_v1_bill_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CostCap.ProtoReflect.Descriptor instead.
+func (*CostCap) Descriptor() ([]byte, []int) {
+	return file_creditpay_bill_v1_bill_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *CostCap) GetFromDate() string {
+	if x != nil {
+		return x.FromDate
+	}
+	return ""
+}
+
+func (x *CostCap) GetMaxMonths() int32 {
+	if x != nil {
+		return x.MaxMonths
+	}
+	return 0
+}
+
+func (x *CostCap) GetPerDayPpm() int64 {
+	if x != nil {
+		return x.PerDayPpm
+	}
+	return 0
+}
+
+func (x *CostCap) GetTotalPpm() int64 {
+	if x != nil {
+		return x.TotalPpm
+	}
+	return 0
+}
+
+// What happens to a loan that runs.
+type ServicingTerms struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Days after the due date without consequences, 0 to 27.
+	GraceDays int32 `protobuf:"varint,1,opt,name=grace_days,json=graceDays,proto3" json:"grace_days,omitempty"`
+	// What lateness costs.
+	LateFee *LateFeeRule `protobuf:"bytes,2,opt,name=late_fee,json=lateFee,proto3" json:"late_fee,omitempty"`
+	// Bounds of law.
+	Caps []*CostCap `protobuf:"bytes,3,rep,name=caps,proto3" json:"caps,omitempty"`
+	// The order in which money pays the parts of an instalment: "LATE", "FEE", "INTEREST", "PRINCIPAL", each once.
+	AllocationOrder []string `protobuf:"bytes,4,rep,name=allocation_order,json=allocationOrder,proto3" json:"allocation_order,omitempty"`
+	// "HORIZONTAL" (instalment by instalment) or "VERTICAL" (part by part).
+	AllocationMode string `protobuf:"bytes,5,opt,name=allocation_mode,json=allocationMode,proto3" json:"allocation_mode,omitempty"`
+	// Where money beyond what is billed goes: "NEXT", "LAST" or "REAMORTIZE".
+	PrepaymentStrategy string `protobuf:"bytes,6,opt,name=prepayment_strategy,json=prepaymentStrategy,proto3" json:"prepayment_strategy,omitempty"`
+	// Which instalments a refund reaches first: "UNBILLED_FIRST" or "PAST_DUE_FIRST".
+	RefundOrder string `protobuf:"bytes,7,opt,name=refund_order,json=refundOrder,proto3" json:"refund_order,omitempty"`
+	// Which of the unbilled ones: "NEXT", "LAST" or "REAMORTIZE".
+	RefundStrategy string `protobuf:"bytes,8,opt,name=refund_strategy,json=refundStrategy,proto3" json:"refund_strategy,omitempty"`
+	// Which interest goes with refunded principal: "NONE", "UNBILLED" or "ALL".
+	RefundInterest string `protobuf:"bytes,9,opt,name=refund_interest,json=refundInterest,proto3" json:"refund_interest,omitempty"`
+	// Which unbilled interest an early settlement still pays: "TILL_PRECLOSE", "TILL_REST", "DROP_UNBILLED" or "KEEP_ALL".
+	SettlementInterest string `protobuf:"bytes,10,opt,name=settlement_interest,json=settlementInterest,proto3" json:"settlement_interest,omitempty"`
+	// The states of the account in which the product is offered; empty for ACTIVE only.
+	AccountStates []string `protobuf:"bytes,11,rep,name=account_states,json=accountStates,proto3" json:"account_states,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ServicingTerms) Reset() {
+	*x = ServicingTerms{}
+	mi := &file_creditpay_bill_v1_bill_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ServicingTerms) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ServicingTerms) ProtoMessage() {}
+
+func (x *ServicingTerms) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_bill_v1_bill_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ServicingTerms.ProtoReflect.Descriptor instead.
+func (*ServicingTerms) Descriptor() ([]byte, []int) {
+	return file_creditpay_bill_v1_bill_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ServicingTerms) GetGraceDays() int32 {
+	if x != nil {
+		return x.GraceDays
+	}
+	return 0
+}
+
+func (x *ServicingTerms) GetLateFee() *LateFeeRule {
+	if x != nil {
+		return x.LateFee
+	}
+	return nil
+}
+
+func (x *ServicingTerms) GetCaps() []*CostCap {
+	if x != nil {
+		return x.Caps
+	}
+	return nil
+}
+
+func (x *ServicingTerms) GetAllocationOrder() []string {
+	if x != nil {
+		return x.AllocationOrder
+	}
+	return nil
+}
+
+func (x *ServicingTerms) GetAllocationMode() string {
+	if x != nil {
+		return x.AllocationMode
+	}
+	return ""
+}
+
+func (x *ServicingTerms) GetPrepaymentStrategy() string {
+	if x != nil {
+		return x.PrepaymentStrategy
+	}
+	return ""
+}
+
+func (x *ServicingTerms) GetRefundOrder() string {
+	if x != nil {
+		return x.RefundOrder
+	}
+	return ""
+}
+
+func (x *ServicingTerms) GetRefundStrategy() string {
+	if x != nil {
+		return x.RefundStrategy
+	}
+	return ""
+}
+
+func (x *ServicingTerms) GetRefundInterest() string {
+	if x != nil {
+		return x.RefundInterest
+	}
+	return ""
+}
+
+func (x *ServicingTerms) GetSettlementInterest() string {
+	if x != nil {
+		return x.SettlementInterest
+	}
+	return ""
+}
+
+func (x *ServicingTerms) GetAccountStates() []string {
+	if x != nil {
+		return x.AccountStates
+	}
+	return nil
+}
+
 // One version of a credit product. Versions are never changed; a new one replaces the old for new loans.
 type Product struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -390,13 +830,27 @@ type Product struct {
 	DueDay int32 `protobuf:"varint,13,opt,name=due_day,json=dueDay,proto3" json:"due_day,omitempty"`
 	// From when on this version is offered.
 	EffectiveTime *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=effective_time,json=effectiveTime,proto3" json:"effective_time,omitempty"`
+	// How interest, fee and instalments are rounded: "HALF_UP", "HALF_EVEN", "UP" or "DOWN".
+	Rounding string `protobuf:"bytes,15,opt,name=rounding,proto3" json:"rounding,omitempty"`
+	// What an instalment is rounded to, in minor units; 1 for none.
+	RoundingMultiple int64 `protobuf:"varint,16,opt,name=rounding_multiple,json=roundingMultiple,proto3" json:"rounding_multiple,omitempty"`
+	// The instalment that absorbs what equal shares leave over: "FIRST" or "LAST".
+	RemainderTo string `protobuf:"bytes,17,opt,name=remainder_to,json=remainderTo,proto3" json:"remainder_to,omitempty"`
+	// How days become parts of a year: "30_360", "ACT_365F" or "ACT_360".
+	DayCount string `protobuf:"bytes,18,opt,name=day_count,json=dayCount,proto3" json:"day_count,omitempty"`
+	// The part of the price that is paid at once in cash, in parts per million.
+	DownPaymentPpm int64 `protobuf:"varint,19,opt,name=down_payment_ppm,json=downPaymentPpm,proto3" json:"down_payment_ppm,omitempty"`
+	// The text of the contract that a user must have signed; empty when none is needed.
+	ContractVersion string `protobuf:"bytes,20,opt,name=contract_version,json=contractVersion,proto3" json:"contract_version,omitempty"`
+	// What happens to a loan that runs.
+	Servicing     *ServicingTerms `protobuf:"bytes,21,opt,name=servicing,proto3" json:"servicing,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Product) Reset() {
 	*x = Product{}
-	mi := &file_creditpay_bill_v1_bill_proto_msgTypes[3]
+	mi := &file_creditpay_bill_v1_bill_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -408,7 +862,7 @@ func (x *Product) String() string {
 func (*Product) ProtoMessage() {}
 
 func (x *Product) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_bill_v1_bill_proto_msgTypes[3]
+	mi := &file_creditpay_bill_v1_bill_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -421,7 +875,7 @@ func (x *Product) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Product.ProtoReflect.Descriptor instead.
 func (*Product) Descriptor() ([]byte, []int) {
-	return file_creditpay_bill_v1_bill_proto_rawDescGZIP(), []int{3}
+	return file_creditpay_bill_v1_bill_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Product) GetCode() string {
@@ -522,6 +976,537 @@ func (x *Product) GetEffectiveTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Product) GetRounding() string {
+	if x != nil {
+		return x.Rounding
+	}
+	return ""
+}
+
+func (x *Product) GetRoundingMultiple() int64 {
+	if x != nil {
+		return x.RoundingMultiple
+	}
+	return 0
+}
+
+func (x *Product) GetRemainderTo() string {
+	if x != nil {
+		return x.RemainderTo
+	}
+	return ""
+}
+
+func (x *Product) GetDayCount() string {
+	if x != nil {
+		return x.DayCount
+	}
+	return ""
+}
+
+func (x *Product) GetDownPaymentPpm() int64 {
+	if x != nil {
+		return x.DownPaymentPpm
+	}
+	return 0
+}
+
+func (x *Product) GetContractVersion() string {
+	if x != nil {
+		return x.ContractVersion
+	}
+	return ""
+}
+
+func (x *Product) GetServicing() *ServicingTerms {
+	if x != nil {
+		return x.Servicing
+	}
+	return nil
+}
+
+// Principal, interest, handling fee and late fees.
+type PartAmounts struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Principal.
+	Principal *v1.Money `protobuf:"bytes,1,opt,name=principal,proto3" json:"principal,omitempty"`
+	// Interest.
+	Interest *v1.Money `protobuf:"bytes,2,opt,name=interest,proto3" json:"interest,omitempty"`
+	// Handling fee.
+	Fee *v1.Money `protobuf:"bytes,3,opt,name=fee,proto3" json:"fee,omitempty"`
+	// Late fees.
+	LateFee *v1.Money `protobuf:"bytes,4,opt,name=late_fee,json=lateFee,proto3" json:"late_fee,omitempty"`
+	// Their sum.
+	Total         *v1.Money `protobuf:"bytes,5,opt,name=total,proto3" json:"total,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PartAmounts) Reset() {
+	*x = PartAmounts{}
+	mi := &file_creditpay_bill_v1_bill_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PartAmounts) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PartAmounts) ProtoMessage() {}
+
+func (x *PartAmounts) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_bill_v1_bill_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PartAmounts.ProtoReflect.Descriptor instead.
+func (*PartAmounts) Descriptor() ([]byte, []int) {
+	return file_creditpay_bill_v1_bill_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *PartAmounts) GetPrincipal() *v1.Money {
+	if x != nil {
+		return x.Principal
+	}
+	return nil
+}
+
+func (x *PartAmounts) GetInterest() *v1.Money {
+	if x != nil {
+		return x.Interest
+	}
+	return nil
+}
+
+func (x *PartAmounts) GetFee() *v1.Money {
+	if x != nil {
+		return x.Fee
+	}
+	return nil
+}
+
+func (x *PartAmounts) GetLateFee() *v1.Money {
+	if x != nil {
+		return x.LateFee
+	}
+	return nil
+}
+
+func (x *PartAmounts) GetTotal() *v1.Money {
+	if x != nil {
+		return x.Total
+	}
+	return nil
+}
+
+// A user's bill: the instalments of all loans that are billed on one day and due on one day.
+type Bill struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Typed id "bil_…".
+	BillId string `protobuf:"bytes,1,opt,name=bill_id,json=billId,proto3" json:"bill_id,omitempty"`
+	// The day on which it was made, YYYY-MM-DD.
+	BillDate string `protobuf:"bytes,2,opt,name=bill_date,json=billDate,proto3" json:"bill_date,omitempty"`
+	// The day on which it is due, YYYY-MM-DD.
+	DueDate string `protobuf:"bytes,3,opt,name=due_date,json=dueDate,proto3" json:"due_date,omitempty"`
+	// State.
+	State BillState `protobuf:"varint,4,opt,name=state,proto3,enum=creditpay.bill.v1.BillState" json:"state,omitempty"`
+	// What was charged.
+	Charged *PartAmounts `protobuf:"bytes,5,opt,name=charged,proto3" json:"charged,omitempty"`
+	// What is left to pay.
+	Open *PartAmounts `protobuf:"bytes,6,opt,name=open,proto3" json:"open,omitempty"`
+	// What was paid.
+	Paid *PartAmounts `protobuf:"bytes,7,opt,name=paid,proto3" json:"paid,omitempty"`
+	// How many instalments are on it.
+	InstalmentCount int32 `protobuf:"varint,8,opt,name=instalment_count,json=instalmentCount,proto3" json:"instalment_count,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *Bill) Reset() {
+	*x = Bill{}
+	mi := &file_creditpay_bill_v1_bill_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Bill) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Bill) ProtoMessage() {}
+
+func (x *Bill) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_bill_v1_bill_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Bill.ProtoReflect.Descriptor instead.
+func (*Bill) Descriptor() ([]byte, []int) {
+	return file_creditpay_bill_v1_bill_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Bill) GetBillId() string {
+	if x != nil {
+		return x.BillId
+	}
+	return ""
+}
+
+func (x *Bill) GetBillDate() string {
+	if x != nil {
+		return x.BillDate
+	}
+	return ""
+}
+
+func (x *Bill) GetDueDate() string {
+	if x != nil {
+		return x.DueDate
+	}
+	return ""
+}
+
+func (x *Bill) GetState() BillState {
+	if x != nil {
+		return x.State
+	}
+	return BillState_BILL_STATE_UNSPECIFIED
+}
+
+func (x *Bill) GetCharged() *PartAmounts {
+	if x != nil {
+		return x.Charged
+	}
+	return nil
+}
+
+func (x *Bill) GetOpen() *PartAmounts {
+	if x != nil {
+		return x.Open
+	}
+	return nil
+}
+
+func (x *Bill) GetPaid() *PartAmounts {
+	if x != nil {
+		return x.Paid
+	}
+	return nil
+}
+
+func (x *Bill) GetInstalmentCount() int32 {
+	if x != nil {
+		return x.InstalmentCount
+	}
+	return 0
+}
+
+// Where an instalment stands.
+type InstalmentStatus struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 1 for the first.
+	Sequence int32 `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	// When it is billed, YYYY-MM-DD.
+	BillDate string `protobuf:"bytes,2,opt,name=bill_date,json=billDate,proto3" json:"bill_date,omitempty"`
+	// When it is due, YYYY-MM-DD.
+	DueDate string `protobuf:"bytes,3,opt,name=due_date,json=dueDate,proto3" json:"due_date,omitempty"`
+	// Typed id "bil_…" of the bill that it is on; empty before it is billed.
+	BillId string `protobuf:"bytes,4,opt,name=bill_id,json=billId,proto3" json:"bill_id,omitempty"`
+	// "OPEN", "BILLED", "OVERDUE", "PAID", "CANCELLED" or "WRITTEN_OFF".
+	State string `protobuf:"bytes,5,opt,name=state,proto3" json:"state,omitempty"`
+	// What was charged.
+	Charged *PartAmounts `protobuf:"bytes,6,opt,name=charged,proto3" json:"charged,omitempty"`
+	// What is left to pay.
+	Open *PartAmounts `protobuf:"bytes,7,opt,name=open,proto3" json:"open,omitempty"`
+	// What was paid.
+	Paid          *PartAmounts `protobuf:"bytes,8,opt,name=paid,proto3" json:"paid,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InstalmentStatus) Reset() {
+	*x = InstalmentStatus{}
+	mi := &file_creditpay_bill_v1_bill_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InstalmentStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InstalmentStatus) ProtoMessage() {}
+
+func (x *InstalmentStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_bill_v1_bill_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InstalmentStatus.ProtoReflect.Descriptor instead.
+func (*InstalmentStatus) Descriptor() ([]byte, []int) {
+	return file_creditpay_bill_v1_bill_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *InstalmentStatus) GetSequence() int32 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *InstalmentStatus) GetBillDate() string {
+	if x != nil {
+		return x.BillDate
+	}
+	return ""
+}
+
+func (x *InstalmentStatus) GetDueDate() string {
+	if x != nil {
+		return x.DueDate
+	}
+	return ""
+}
+
+func (x *InstalmentStatus) GetBillId() string {
+	if x != nil {
+		return x.BillId
+	}
+	return ""
+}
+
+func (x *InstalmentStatus) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *InstalmentStatus) GetCharged() *PartAmounts {
+	if x != nil {
+		return x.Charged
+	}
+	return nil
+}
+
+func (x *InstalmentStatus) GetOpen() *PartAmounts {
+	if x != nil {
+		return x.Open
+	}
+	return nil
+}
+
+func (x *InstalmentStatus) GetPaid() *PartAmounts {
+	if x != nil {
+		return x.Paid
+	}
+	return nil
+}
+
+// A piece of a repayment.
+type RepaymentAllocation struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Typed id "lon_…"; empty for what became credit balance.
+	LoanId string `protobuf:"bytes,1,opt,name=loan_id,json=loanId,proto3" json:"loan_id,omitempty"`
+	// The instalment; 0 for what became credit balance.
+	Sequence int32 `protobuf:"varint,2,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	// "PRINCIPAL", "INTEREST", "FEE", "LATE" or "OVERPAID".
+	Part string `protobuf:"bytes,3,opt,name=part,proto3" json:"part,omitempty"`
+	// How much.
+	Amount        *v1.Money `protobuf:"bytes,4,opt,name=amount,proto3" json:"amount,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RepaymentAllocation) Reset() {
+	*x = RepaymentAllocation{}
+	mi := &file_creditpay_bill_v1_bill_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RepaymentAllocation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RepaymentAllocation) ProtoMessage() {}
+
+func (x *RepaymentAllocation) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_bill_v1_bill_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RepaymentAllocation.ProtoReflect.Descriptor instead.
+func (*RepaymentAllocation) Descriptor() ([]byte, []int) {
+	return file_creditpay_bill_v1_bill_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *RepaymentAllocation) GetLoanId() string {
+	if x != nil {
+		return x.LoanId
+	}
+	return ""
+}
+
+func (x *RepaymentAllocation) GetSequence() int32 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *RepaymentAllocation) GetPart() string {
+	if x != nil {
+		return x.Part
+	}
+	return ""
+}
+
+func (x *RepaymentAllocation) GetAmount() *v1.Money {
+	if x != nil {
+		return x.Amount
+	}
+	return nil
+}
+
+// Money that a user pays back.
+type Repayment struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Typed id "rpy_…".
+	RepaymentId string `protobuf:"bytes,1,opt,name=repayment_id,json=repaymentId,proto3" json:"repayment_id,omitempty"`
+	// State.
+	State RepaymentState `protobuf:"varint,2,opt,name=state,proto3,enum=creditpay.bill.v1.RepaymentState" json:"state,omitempty"`
+	// The amount.
+	Amount *v1.Money `protobuf:"bytes,3,opt,name=amount,proto3" json:"amount,omitempty"`
+	// The channel's code.
+	Channel string `protobuf:"bytes,4,opt,name=channel,proto3" json:"channel,omitempty"`
+	// Where the payer pays it; empty once it is not PENDING.
+	RedirectUrl string `protobuf:"bytes,5,opt,name=redirect_url,json=redirectUrl,proto3" json:"redirect_url,omitempty"`
+	// When it was begun.
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// When the money arrived; not set before.
+	PayTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=pay_time,json=payTime,proto3" json:"pay_time,omitempty"`
+	// Where the money went, once it arrived.
+	Allocations   []*RepaymentAllocation `protobuf:"bytes,8,rep,name=allocations,proto3" json:"allocations,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Repayment) Reset() {
+	*x = Repayment{}
+	mi := &file_creditpay_bill_v1_bill_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Repayment) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Repayment) ProtoMessage() {}
+
+func (x *Repayment) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_bill_v1_bill_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Repayment.ProtoReflect.Descriptor instead.
+func (*Repayment) Descriptor() ([]byte, []int) {
+	return file_creditpay_bill_v1_bill_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *Repayment) GetRepaymentId() string {
+	if x != nil {
+		return x.RepaymentId
+	}
+	return ""
+}
+
+func (x *Repayment) GetState() RepaymentState {
+	if x != nil {
+		return x.State
+	}
+	return RepaymentState_REPAYMENT_STATE_UNSPECIFIED
+}
+
+func (x *Repayment) GetAmount() *v1.Money {
+	if x != nil {
+		return x.Amount
+	}
+	return nil
+}
+
+func (x *Repayment) GetChannel() string {
+	if x != nil {
+		return x.Channel
+	}
+	return ""
+}
+
+func (x *Repayment) GetRedirectUrl() string {
+	if x != nil {
+		return x.RedirectUrl
+	}
+	return ""
+}
+
+func (x *Repayment) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
+}
+
+func (x *Repayment) GetPayTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.PayTime
+	}
+	return nil
+}
+
+func (x *Repayment) GetAllocations() []*RepaymentAllocation {
+	if x != nil {
+		return x.Allocations
+	}
+	return nil
+}
+
 // A plan offered for a set of orders: one plan each, and their sum.
 type PlanOffer struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -535,7 +1520,7 @@ type PlanOffer struct {
 
 func (x *PlanOffer) Reset() {
 	*x = PlanOffer{}
-	mi := &file_creditpay_bill_v1_bill_proto_msgTypes[4]
+	mi := &file_creditpay_bill_v1_bill_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -547,7 +1532,7 @@ func (x *PlanOffer) String() string {
 func (*PlanOffer) ProtoMessage() {}
 
 func (x *PlanOffer) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_bill_v1_bill_proto_msgTypes[4]
+	mi := &file_creditpay_bill_v1_bill_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -560,7 +1545,7 @@ func (x *PlanOffer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanOffer.ProtoReflect.Descriptor instead.
 func (*PlanOffer) Descriptor() ([]byte, []int) {
-	return file_creditpay_bill_v1_bill_proto_rawDescGZIP(), []int{4}
+	return file_creditpay_bill_v1_bill_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *PlanOffer) GetTotal() *v1.Plan {
@@ -589,7 +1574,7 @@ const file_creditpay_bill_v1_bill_proto_rawDesc = "" +
 	"\asummary\x18\x03 \x01(\v2\".creditpay.common.v1.CreditSummaryR\asummary\x12#\n" +
 	"\rfreeze_reason\x18\x04 \x01(\tR\ffreezeReason\x127\n" +
 	"\topen_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\bopenTime\x12\x18\n" +
-	"\aversion\x18\x06 \x01(\x03R\aversion\"\xa0\x03\n" +
+	"\aversion\x18\x06 \x01(\x03R\aversion\"\xf5\x04\n" +
 	"\x04Loan\x12\x17\n" +
 	"\aloan_id\x18\x01 \x01(\tR\x06loanId\x12\x19\n" +
 	"\border_id\x18\x02 \x01(\tR\aorderId\x12\x17\n" +
@@ -600,10 +1585,42 @@ const file_creditpay_bill_v1_bill_proto_rawDesc = "" +
 	"\x15outstanding_principal\x18\a \x01(\v2\x1a.creditpay.common.v1.MoneyR\x14outstandingPrincipal\x129\n" +
 	"\n" +
 	"draft_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\tdraftTime\x12?\n" +
-	"\ractivate_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\factivateTime\"Y\n" +
+	"\ractivate_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\factivateTime\x12E\n" +
+	"\vinstalments\x18\n" +
+	" \x03(\v2#.creditpay.bill.v1.InstalmentStatusR\vinstalments\x122\n" +
+	"\x04open\x18\v \x01(\v2\x1e.creditpay.bill.v1.PartAmountsR\x04open\x124\n" +
+	"\aoverdue\x18\f \x01(\v2\x1a.creditpay.common.v1.MoneyR\aoverdue\x12\"\n" +
+	"\rdays_past_due\x18\r \x01(\x05R\vdaysPastDue\"\xaa\x01\n" +
 	"\fProductTenor\x12!\n" +
-	"\x06months\x18\x01 \x01(\x05B\t\xbaH\x06\x1a\x04\x18<(\x01R\x06months\x12&\n" +
-	"\brate_ppm\x18\x02 \x01(\x03B\v\xbaH\b\"\x06\x18\xc0\x84=(\x00R\aratePpm\"\xdf\x04\n" +
+	"\x06months\x18\x01 \x01(\x05B\t\xbaH\x06\x1a\x04\x18<(\x01R\x06months\x12'\n" +
+	"\brate_ppm\x18\x02 \x01(\x03B\f\xbaH\t\"\a\x18\x80\xb6\xdc\x05(\x00R\aratePpm\x12N\n" +
+	"\vrate_period\x18\x03 \x01(\tB-\xbaH*r(2&^(PER_MONTH|PER_YEAR|PER_TRANSACTION)$R\n" +
+	"ratePeriod\"\xab\x01\n" +
+	"\vLateFeeRule\x127\n" +
+	"\x05basis\x18\x01 \x01(\tB!\xbaH\x1er\x1c2\x1a^(NONE|PER_MONTH|PER_DAY)$R\x05basis\x12&\n" +
+	"\brate_ppm\x18\x02 \x01(\x03B\v\xbaH\b\"\x06\x18\xc0\x84=(\x00R\aratePpm\x12;\n" +
+	"\vwaive_below\x18\x03 \x01(\v2\x1a.creditpay.common.v1.MoneyR\n" +
+	"waiveBelow\"\xcc\x01\n" +
+	"\aCostCap\x12@\n" +
+	"\tfrom_date\x18\x01 \x01(\tB#\xbaH r\x1e2\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$R\bfromDate\x12(\n" +
+	"\n" +
+	"max_months\x18\x02 \x01(\x05B\t\xbaH\x06\x1a\x04\x18<(\x00R\tmaxMonths\x12+\n" +
+	"\vper_day_ppm\x18\x03 \x01(\x03B\v\xbaH\b\"\x06\x18\xc0\x84=(\x00R\tperDayPpm\x12(\n" +
+	"\ttotal_ppm\x18\x04 \x01(\x03B\v\xbaH\b\"\x06\x18\xc0\x84=(\x01R\btotalPpm\"\xcb\x04\n" +
+	"\x0eServicingTerms\x12(\n" +
+	"\n" +
+	"grace_days\x18\x01 \x01(\x05B\t\xbaH\x06\x1a\x04\x18\x1b(\x00R\tgraceDays\x129\n" +
+	"\blate_fee\x18\x02 \x01(\v2\x1e.creditpay.bill.v1.LateFeeRuleR\alateFee\x128\n" +
+	"\x04caps\x18\x03 \x03(\v2\x1a.creditpay.bill.v1.CostCapB\b\xbaH\x05\x92\x01\x02\x102R\x04caps\x123\n" +
+	"\x10allocation_order\x18\x04 \x03(\tB\b\xbaH\x05\x92\x01\x02\x10\x04R\x0fallocationOrder\x120\n" +
+	"\x0fallocation_mode\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18 R\x0eallocationMode\x128\n" +
+	"\x13prepayment_strategy\x18\x06 \x01(\tB\a\xbaH\x04r\x02\x18 R\x12prepaymentStrategy\x12*\n" +
+	"\frefund_order\x18\a \x01(\tB\a\xbaH\x04r\x02\x18 R\vrefundOrder\x120\n" +
+	"\x0frefund_strategy\x18\b \x01(\tB\a\xbaH\x04r\x02\x18 R\x0erefundStrategy\x120\n" +
+	"\x0frefund_interest\x18\t \x01(\tB\a\xbaH\x04r\x02\x18 R\x0erefundInterest\x128\n" +
+	"\x13settlement_interest\x18\n" +
+	" \x01(\tB\a\xbaH\x04r\x02\x18 R\x12settlementInterest\x12/\n" +
+	"\x0eaccount_states\x18\v \x03(\tB\b\xbaH\x05\x92\x01\x02\x10\x04R\raccountStates\"\xbc\a\n" +
 	"\aProduct\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\x05R\aversion\x12\x12\n" +
@@ -624,7 +1641,53 @@ const file_creditpay_bill_v1_bill_proto_rawDesc = "" +
 	"max_amount\x18\v \x01(\v2\x1a.creditpay.common.v1.MoneyR\tmaxAmount\x12\x19\n" +
 	"\bbill_day\x18\f \x01(\x05R\abillDay\x12\x17\n" +
 	"\adue_day\x18\r \x01(\x05R\x06dueDay\x12A\n" +
-	"\x0eeffective_time\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\reffectiveTime\"t\n" +
+	"\x0eeffective_time\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\reffectiveTime\x12#\n" +
+	"\brounding\x18\x0f \x01(\tB\a\xbaH\x04r\x02\x18\x10R\brounding\x128\n" +
+	"\x11rounding_multiple\x18\x10 \x01(\x03B\v\xbaH\b\"\x06\x18\xc0\x84=(\x00R\x10roundingMultiple\x12*\n" +
+	"\fremainder_to\x18\x11 \x01(\tB\a\xbaH\x04r\x02\x18\bR\vremainderTo\x12$\n" +
+	"\tday_count\x18\x12 \x01(\tB\a\xbaH\x04r\x02\x18\x10R\bdayCount\x125\n" +
+	"\x10down_payment_ppm\x18\x13 \x01(\x03B\v\xbaH\b\"\x06\x10\xc0\x84=(\x00R\x0edownPaymentPpm\x122\n" +
+	"\x10contract_version\x18\x14 \x01(\tB\a\xbaH\x04r\x02\x18\x10R\x0fcontractVersion\x12?\n" +
+	"\tservicing\x18\x15 \x01(\v2!.creditpay.bill.v1.ServicingTermsR\tservicing\"\x96\x02\n" +
+	"\vPartAmounts\x128\n" +
+	"\tprincipal\x18\x01 \x01(\v2\x1a.creditpay.common.v1.MoneyR\tprincipal\x126\n" +
+	"\binterest\x18\x02 \x01(\v2\x1a.creditpay.common.v1.MoneyR\binterest\x12,\n" +
+	"\x03fee\x18\x03 \x01(\v2\x1a.creditpay.common.v1.MoneyR\x03fee\x125\n" +
+	"\blate_fee\x18\x04 \x01(\v2\x1a.creditpay.common.v1.MoneyR\alateFee\x120\n" +
+	"\x05total\x18\x05 \x01(\v2\x1a.creditpay.common.v1.MoneyR\x05total\"\xd8\x02\n" +
+	"\x04Bill\x12\x17\n" +
+	"\abill_id\x18\x01 \x01(\tR\x06billId\x12\x1b\n" +
+	"\tbill_date\x18\x02 \x01(\tR\bbillDate\x12\x19\n" +
+	"\bdue_date\x18\x03 \x01(\tR\adueDate\x122\n" +
+	"\x05state\x18\x04 \x01(\x0e2\x1c.creditpay.bill.v1.BillStateR\x05state\x128\n" +
+	"\acharged\x18\x05 \x01(\v2\x1e.creditpay.bill.v1.PartAmountsR\acharged\x122\n" +
+	"\x04open\x18\x06 \x01(\v2\x1e.creditpay.bill.v1.PartAmountsR\x04open\x122\n" +
+	"\x04paid\x18\a \x01(\v2\x1e.creditpay.bill.v1.PartAmountsR\x04paid\x12)\n" +
+	"\x10instalment_count\x18\b \x01(\x05R\x0finstalmentCount\"\xb7\x02\n" +
+	"\x10InstalmentStatus\x12\x1a\n" +
+	"\bsequence\x18\x01 \x01(\x05R\bsequence\x12\x1b\n" +
+	"\tbill_date\x18\x02 \x01(\tR\bbillDate\x12\x19\n" +
+	"\bdue_date\x18\x03 \x01(\tR\adueDate\x12\x17\n" +
+	"\abill_id\x18\x04 \x01(\tR\x06billId\x12\x14\n" +
+	"\x05state\x18\x05 \x01(\tR\x05state\x128\n" +
+	"\acharged\x18\x06 \x01(\v2\x1e.creditpay.bill.v1.PartAmountsR\acharged\x122\n" +
+	"\x04open\x18\a \x01(\v2\x1e.creditpay.bill.v1.PartAmountsR\x04open\x122\n" +
+	"\x04paid\x18\b \x01(\v2\x1e.creditpay.bill.v1.PartAmountsR\x04paid\"\x92\x01\n" +
+	"\x13RepaymentAllocation\x12\x17\n" +
+	"\aloan_id\x18\x01 \x01(\tR\x06loanId\x12\x1a\n" +
+	"\bsequence\x18\x02 \x01(\x05R\bsequence\x12\x12\n" +
+	"\x04part\x18\x03 \x01(\tR\x04part\x122\n" +
+	"\x06amount\x18\x04 \x01(\v2\x1a.creditpay.common.v1.MoneyR\x06amount\"\x96\x03\n" +
+	"\tRepayment\x12!\n" +
+	"\frepayment_id\x18\x01 \x01(\tR\vrepaymentId\x127\n" +
+	"\x05state\x18\x02 \x01(\x0e2!.creditpay.bill.v1.RepaymentStateR\x05state\x122\n" +
+	"\x06amount\x18\x03 \x01(\v2\x1a.creditpay.common.v1.MoneyR\x06amount\x12\x18\n" +
+	"\achannel\x18\x04 \x01(\tR\achannel\x12!\n" +
+	"\fredirect_url\x18\x05 \x01(\tR\vredirectUrl\x12;\n" +
+	"\vcreate_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"createTime\x125\n" +
+	"\bpay_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\apayTime\x12H\n" +
+	"\vallocations\x18\b \x03(\v2&.creditpay.bill.v1.RepaymentAllocationR\vallocations\"t\n" +
 	"\tPlanOffer\x12/\n" +
 	"\x05total\x18\x01 \x01(\v2\x19.creditpay.common.v1.PlanR\x05total\x126\n" +
 	"\tper_order\x18\x02 \x03(\v2\x19.creditpay.common.v1.PlanR\bperOrder*\xb5\x01\n" +
@@ -635,7 +1698,19 @@ const file_creditpay_bill_v1_bill_proto_rawDesc = "" +
 	"\x12LOAN_STATE_OVERDUE\x10\x03\x12\x16\n" +
 	"\x12LOAN_STATE_SETTLED\x10\x04\x12\x13\n" +
 	"\x0fLOAN_STATE_VOID\x10\x05\x12\x1a\n" +
-	"\x16LOAN_STATE_WRITTEN_OFF\x10\x06BFZDgithub.com/creditpay/creditpay/proto/gen/go/creditpay/bill/v1;billv1b\x06proto3"
+	"\x16LOAN_STATE_WRITTEN_OFF\x10\x06*\x85\x01\n" +
+	"\tBillState\x12\x1a\n" +
+	"\x16BILL_STATE_UNSPECIFIED\x10\x00\x12\x15\n" +
+	"\x11BILL_STATE_ISSUED\x10\x01\x12\x16\n" +
+	"\x12BILL_STATE_OVERDUE\x10\x02\x12\x13\n" +
+	"\x0fBILL_STATE_PAID\x10\x03\x12\x18\n" +
+	"\x14BILL_STATE_CANCELLED\x10\x04*\xa6\x01\n" +
+	"\x0eRepaymentState\x12\x1f\n" +
+	"\x1bREPAYMENT_STATE_UNSPECIFIED\x10\x00\x12\x1b\n" +
+	"\x17REPAYMENT_STATE_PENDING\x10\x01\x12\x1d\n" +
+	"\x19REPAYMENT_STATE_SUCCEEDED\x10\x02\x12\x1a\n" +
+	"\x16REPAYMENT_STATE_FAILED\x10\x03\x12\x1b\n" +
+	"\x17REPAYMENT_STATE_BOUNCED\x10\x04BFZDgithub.com/creditpay/creditpay/proto/gen/go/creditpay/bill/v1;billv1b\x06proto3"
 
 var (
 	file_creditpay_bill_v1_bill_proto_rawDescOnce sync.Once
@@ -649,42 +1724,77 @@ func file_creditpay_bill_v1_bill_proto_rawDescGZIP() []byte {
 	return file_creditpay_bill_v1_bill_proto_rawDescData
 }
 
-var file_creditpay_bill_v1_bill_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_creditpay_bill_v1_bill_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_creditpay_bill_v1_bill_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_creditpay_bill_v1_bill_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_creditpay_bill_v1_bill_proto_goTypes = []any{
 	(LoanState)(0),                // 0: creditpay.bill.v1.LoanState
-	(*CreditAccount)(nil),         // 1: creditpay.bill.v1.CreditAccount
-	(*Loan)(nil),                  // 2: creditpay.bill.v1.Loan
-	(*ProductTenor)(nil),          // 3: creditpay.bill.v1.ProductTenor
-	(*Product)(nil),               // 4: creditpay.bill.v1.Product
-	(*PlanOffer)(nil),             // 5: creditpay.bill.v1.PlanOffer
-	(*v1.CreditSummary)(nil),      // 6: creditpay.common.v1.CreditSummary
-	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
-	(*v1.Plan)(nil),               // 8: creditpay.common.v1.Plan
-	(*v1.Money)(nil),              // 9: creditpay.common.v1.Money
-	(v1.InterestMethod)(0),        // 10: creditpay.common.v1.InterestMethod
+	(BillState)(0),                // 1: creditpay.bill.v1.BillState
+	(RepaymentState)(0),           // 2: creditpay.bill.v1.RepaymentState
+	(*CreditAccount)(nil),         // 3: creditpay.bill.v1.CreditAccount
+	(*Loan)(nil),                  // 4: creditpay.bill.v1.Loan
+	(*ProductTenor)(nil),          // 5: creditpay.bill.v1.ProductTenor
+	(*LateFeeRule)(nil),           // 6: creditpay.bill.v1.LateFeeRule
+	(*CostCap)(nil),               // 7: creditpay.bill.v1.CostCap
+	(*ServicingTerms)(nil),        // 8: creditpay.bill.v1.ServicingTerms
+	(*Product)(nil),               // 9: creditpay.bill.v1.Product
+	(*PartAmounts)(nil),           // 10: creditpay.bill.v1.PartAmounts
+	(*Bill)(nil),                  // 11: creditpay.bill.v1.Bill
+	(*InstalmentStatus)(nil),      // 12: creditpay.bill.v1.InstalmentStatus
+	(*RepaymentAllocation)(nil),   // 13: creditpay.bill.v1.RepaymentAllocation
+	(*Repayment)(nil),             // 14: creditpay.bill.v1.Repayment
+	(*PlanOffer)(nil),             // 15: creditpay.bill.v1.PlanOffer
+	(*v1.CreditSummary)(nil),      // 16: creditpay.common.v1.CreditSummary
+	(*timestamppb.Timestamp)(nil), // 17: google.protobuf.Timestamp
+	(*v1.Plan)(nil),               // 18: creditpay.common.v1.Plan
+	(*v1.Money)(nil),              // 19: creditpay.common.v1.Money
+	(v1.InterestMethod)(0),        // 20: creditpay.common.v1.InterestMethod
 }
 var file_creditpay_bill_v1_bill_proto_depIdxs = []int32{
-	6,  // 0: creditpay.bill.v1.CreditAccount.summary:type_name -> creditpay.common.v1.CreditSummary
-	7,  // 1: creditpay.bill.v1.CreditAccount.open_time:type_name -> google.protobuf.Timestamp
+	16, // 0: creditpay.bill.v1.CreditAccount.summary:type_name -> creditpay.common.v1.CreditSummary
+	17, // 1: creditpay.bill.v1.CreditAccount.open_time:type_name -> google.protobuf.Timestamp
 	0,  // 2: creditpay.bill.v1.Loan.state:type_name -> creditpay.bill.v1.LoanState
-	8,  // 3: creditpay.bill.v1.Loan.plan:type_name -> creditpay.common.v1.Plan
-	9,  // 4: creditpay.bill.v1.Loan.outstanding_principal:type_name -> creditpay.common.v1.Money
-	7,  // 5: creditpay.bill.v1.Loan.draft_time:type_name -> google.protobuf.Timestamp
-	7,  // 6: creditpay.bill.v1.Loan.activate_time:type_name -> google.protobuf.Timestamp
-	10, // 7: creditpay.bill.v1.Product.interest_method:type_name -> creditpay.common.v1.InterestMethod
-	3,  // 8: creditpay.bill.v1.Product.tenors:type_name -> creditpay.bill.v1.ProductTenor
-	9,  // 9: creditpay.bill.v1.Product.fee_fixed:type_name -> creditpay.common.v1.Money
-	9,  // 10: creditpay.bill.v1.Product.min_amount:type_name -> creditpay.common.v1.Money
-	9,  // 11: creditpay.bill.v1.Product.max_amount:type_name -> creditpay.common.v1.Money
-	7,  // 12: creditpay.bill.v1.Product.effective_time:type_name -> google.protobuf.Timestamp
-	8,  // 13: creditpay.bill.v1.PlanOffer.total:type_name -> creditpay.common.v1.Plan
-	8,  // 14: creditpay.bill.v1.PlanOffer.per_order:type_name -> creditpay.common.v1.Plan
-	15, // [15:15] is the sub-list for method output_type
-	15, // [15:15] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	18, // 3: creditpay.bill.v1.Loan.plan:type_name -> creditpay.common.v1.Plan
+	19, // 4: creditpay.bill.v1.Loan.outstanding_principal:type_name -> creditpay.common.v1.Money
+	17, // 5: creditpay.bill.v1.Loan.draft_time:type_name -> google.protobuf.Timestamp
+	17, // 6: creditpay.bill.v1.Loan.activate_time:type_name -> google.protobuf.Timestamp
+	12, // 7: creditpay.bill.v1.Loan.instalments:type_name -> creditpay.bill.v1.InstalmentStatus
+	10, // 8: creditpay.bill.v1.Loan.open:type_name -> creditpay.bill.v1.PartAmounts
+	19, // 9: creditpay.bill.v1.Loan.overdue:type_name -> creditpay.common.v1.Money
+	19, // 10: creditpay.bill.v1.LateFeeRule.waive_below:type_name -> creditpay.common.v1.Money
+	6,  // 11: creditpay.bill.v1.ServicingTerms.late_fee:type_name -> creditpay.bill.v1.LateFeeRule
+	7,  // 12: creditpay.bill.v1.ServicingTerms.caps:type_name -> creditpay.bill.v1.CostCap
+	20, // 13: creditpay.bill.v1.Product.interest_method:type_name -> creditpay.common.v1.InterestMethod
+	5,  // 14: creditpay.bill.v1.Product.tenors:type_name -> creditpay.bill.v1.ProductTenor
+	19, // 15: creditpay.bill.v1.Product.fee_fixed:type_name -> creditpay.common.v1.Money
+	19, // 16: creditpay.bill.v1.Product.min_amount:type_name -> creditpay.common.v1.Money
+	19, // 17: creditpay.bill.v1.Product.max_amount:type_name -> creditpay.common.v1.Money
+	17, // 18: creditpay.bill.v1.Product.effective_time:type_name -> google.protobuf.Timestamp
+	8,  // 19: creditpay.bill.v1.Product.servicing:type_name -> creditpay.bill.v1.ServicingTerms
+	19, // 20: creditpay.bill.v1.PartAmounts.principal:type_name -> creditpay.common.v1.Money
+	19, // 21: creditpay.bill.v1.PartAmounts.interest:type_name -> creditpay.common.v1.Money
+	19, // 22: creditpay.bill.v1.PartAmounts.fee:type_name -> creditpay.common.v1.Money
+	19, // 23: creditpay.bill.v1.PartAmounts.late_fee:type_name -> creditpay.common.v1.Money
+	19, // 24: creditpay.bill.v1.PartAmounts.total:type_name -> creditpay.common.v1.Money
+	1,  // 25: creditpay.bill.v1.Bill.state:type_name -> creditpay.bill.v1.BillState
+	10, // 26: creditpay.bill.v1.Bill.charged:type_name -> creditpay.bill.v1.PartAmounts
+	10, // 27: creditpay.bill.v1.Bill.open:type_name -> creditpay.bill.v1.PartAmounts
+	10, // 28: creditpay.bill.v1.Bill.paid:type_name -> creditpay.bill.v1.PartAmounts
+	10, // 29: creditpay.bill.v1.InstalmentStatus.charged:type_name -> creditpay.bill.v1.PartAmounts
+	10, // 30: creditpay.bill.v1.InstalmentStatus.open:type_name -> creditpay.bill.v1.PartAmounts
+	10, // 31: creditpay.bill.v1.InstalmentStatus.paid:type_name -> creditpay.bill.v1.PartAmounts
+	19, // 32: creditpay.bill.v1.RepaymentAllocation.amount:type_name -> creditpay.common.v1.Money
+	2,  // 33: creditpay.bill.v1.Repayment.state:type_name -> creditpay.bill.v1.RepaymentState
+	19, // 34: creditpay.bill.v1.Repayment.amount:type_name -> creditpay.common.v1.Money
+	17, // 35: creditpay.bill.v1.Repayment.create_time:type_name -> google.protobuf.Timestamp
+	17, // 36: creditpay.bill.v1.Repayment.pay_time:type_name -> google.protobuf.Timestamp
+	13, // 37: creditpay.bill.v1.Repayment.allocations:type_name -> creditpay.bill.v1.RepaymentAllocation
+	18, // 38: creditpay.bill.v1.PlanOffer.total:type_name -> creditpay.common.v1.Plan
+	18, // 39: creditpay.bill.v1.PlanOffer.per_order:type_name -> creditpay.common.v1.Plan
+	40, // [40:40] is the sub-list for method output_type
+	40, // [40:40] is the sub-list for method input_type
+	40, // [40:40] is the sub-list for extension type_name
+	40, // [40:40] is the sub-list for extension extendee
+	0,  // [0:40] is the sub-list for field type_name
 }
 
 func init() { file_creditpay_bill_v1_bill_proto_init() }
@@ -697,8 +1807,8 @@ func file_creditpay_bill_v1_bill_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditpay_bill_v1_bill_proto_rawDesc), len(file_creditpay_bill_v1_bill_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   5,
+			NumEnums:      3,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

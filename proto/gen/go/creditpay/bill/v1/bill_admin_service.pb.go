@@ -1014,6 +1014,354 @@ func (x *WaiveFeeResponse) GetLoan() *Loan {
 	return nil
 }
 
+// Input of RecordRecovery.
+type RecordRecoveryRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The caller's id of this request; repeating it repeats the answer.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Typed id "lon_…".
+	LoanId string `protobuf:"bytes,2,opt,name=loan_id,json=loanId,proto3" json:"loan_id,omitempty"`
+	// How much came back.
+	Amount *v1.Money `protobuf:"bytes,3,opt,name=amount,proto3" json:"amount,omitempty"`
+	// Where from, kept for the auditor.
+	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecordRecoveryRequest) Reset() {
+	*x = RecordRecoveryRequest{}
+	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecordRecoveryRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecordRecoveryRequest) ProtoMessage() {}
+
+func (x *RecordRecoveryRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecordRecoveryRequest.ProtoReflect.Descriptor instead.
+func (*RecordRecoveryRequest) Descriptor() ([]byte, []int) {
+	return file_creditpay_bill_v1_bill_admin_service_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *RecordRecoveryRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *RecordRecoveryRequest) GetLoanId() string {
+	if x != nil {
+		return x.LoanId
+	}
+	return ""
+}
+
+func (x *RecordRecoveryRequest) GetAmount() *v1.Money {
+	if x != nil {
+		return x.Amount
+	}
+	return nil
+}
+
+func (x *RecordRecoveryRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// Output of RecordRecovery.
+type RecordRecoveryResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The loan.
+	Loan          *Loan `protobuf:"bytes,1,opt,name=loan,proto3" json:"loan,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecordRecoveryResponse) Reset() {
+	*x = RecordRecoveryResponse{}
+	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecordRecoveryResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecordRecoveryResponse) ProtoMessage() {}
+
+func (x *RecordRecoveryResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecordRecoveryResponse.ProtoReflect.Descriptor instead.
+func (*RecordRecoveryResponse) Descriptor() ([]byte, []int) {
+	return file_creditpay_bill_v1_bill_admin_service_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *RecordRecoveryResponse) GetLoan() *Loan {
+	if x != nil {
+		return x.Loan
+	}
+	return nil
+}
+
+// Input of ReverseRepayment.
+type ReverseRepaymentRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The caller's id of this request; repeating it repeats the answer.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Typed id "rpy_…".
+	RepaymentId string `protobuf:"bytes,2,opt,name=repayment_id,json=repaymentId,proto3" json:"repayment_id,omitempty"`
+	// Why, kept for the auditor.
+	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReverseRepaymentRequest) Reset() {
+	*x = ReverseRepaymentRequest{}
+	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReverseRepaymentRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReverseRepaymentRequest) ProtoMessage() {}
+
+func (x *ReverseRepaymentRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReverseRepaymentRequest.ProtoReflect.Descriptor instead.
+func (*ReverseRepaymentRequest) Descriptor() ([]byte, []int) {
+	return file_creditpay_bill_v1_bill_admin_service_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *ReverseRepaymentRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *ReverseRepaymentRequest) GetRepaymentId() string {
+	if x != nil {
+		return x.RepaymentId
+	}
+	return ""
+}
+
+func (x *ReverseRepaymentRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// Output of ReverseRepayment.
+type ReverseRepaymentResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The repayment.
+	Repayment     *Repayment `protobuf:"bytes,1,opt,name=repayment,proto3" json:"repayment,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReverseRepaymentResponse) Reset() {
+	*x = ReverseRepaymentResponse{}
+	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReverseRepaymentResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReverseRepaymentResponse) ProtoMessage() {}
+
+func (x *ReverseRepaymentResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReverseRepaymentResponse.ProtoReflect.Descriptor instead.
+func (*ReverseRepaymentResponse) Descriptor() ([]byte, []int) {
+	return file_creditpay_bill_v1_bill_admin_service_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *ReverseRepaymentResponse) GetRepayment() *Repayment {
+	if x != nil {
+		return x.Repayment
+	}
+	return nil
+}
+
+// Input of PayOutCreditBalance.
+type PayOutCreditBalanceRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The caller's id of this request; repeating it repeats the answer.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// The user, as the marketplace names them.
+	UserId string `protobuf:"bytes,2,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// How much; at most the balance.
+	Amount *v1.Money `protobuf:"bytes,3,opt,name=amount,proto3" json:"amount,omitempty"`
+	// How it was paid out, kept for the auditor.
+	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PayOutCreditBalanceRequest) Reset() {
+	*x = PayOutCreditBalanceRequest{}
+	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PayOutCreditBalanceRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PayOutCreditBalanceRequest) ProtoMessage() {}
+
+func (x *PayOutCreditBalanceRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PayOutCreditBalanceRequest.ProtoReflect.Descriptor instead.
+func (*PayOutCreditBalanceRequest) Descriptor() ([]byte, []int) {
+	return file_creditpay_bill_v1_bill_admin_service_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *PayOutCreditBalanceRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *PayOutCreditBalanceRequest) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *PayOutCreditBalanceRequest) GetAmount() *v1.Money {
+	if x != nil {
+		return x.Amount
+	}
+	return nil
+}
+
+func (x *PayOutCreditBalanceRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// Output of PayOutCreditBalance.
+type PayOutCreditBalanceResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What is left of the balance.
+	CreditBalance *v1.Money `protobuf:"bytes,1,opt,name=credit_balance,json=creditBalance,proto3" json:"credit_balance,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PayOutCreditBalanceResponse) Reset() {
+	*x = PayOutCreditBalanceResponse{}
+	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PayOutCreditBalanceResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PayOutCreditBalanceResponse) ProtoMessage() {}
+
+func (x *PayOutCreditBalanceResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PayOutCreditBalanceResponse.ProtoReflect.Descriptor instead.
+func (*PayOutCreditBalanceResponse) Descriptor() ([]byte, []int) {
+	return file_creditpay_bill_v1_bill_admin_service_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *PayOutCreditBalanceResponse) GetCreditBalance() *v1.Money {
+	if x != nil {
+		return x.CreditBalance
+	}
+	return nil
+}
+
 var File_creditpay_bill_v1_bill_admin_service_proto protoreflect.FileDescriptor
 
 const file_creditpay_bill_v1_bill_admin_service_proto_rawDesc = "" +
@@ -1086,7 +1434,33 @@ const file_creditpay_bill_v1_bill_admin_service_proto_rawDesc = "" +
 	"\x06reason\x18\x04 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x06reason\"?\n" +
 	"\x10WaiveFeeResponse\x12+\n" +
-	"\x04loan\x18\x01 \x01(\v2\x17.creditpay.bill.v1.LoanR\x04loan2\xb4\v\n" +
+	"\x04loan\x18\x01 \x01(\v2\x17.creditpay.bill.v1.LoanR\x04loan\"\xda\x01\n" +
+	"\x15RecordRecoveryRequest\x12=\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9_.:-]{8,64}$R\trequestId\x12\"\n" +
+	"\aloan_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x06loanId\x12:\n" +
+	"\x06amount\x18\x03 \x01(\v2\x1a.creditpay.common.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x06amount\x12\"\n" +
+	"\x06reason\x18\x04 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x06reason\"E\n" +
+	"\x16RecordRecoveryResponse\x12+\n" +
+	"\x04loan\x18\x01 \x01(\v2\x17.creditpay.bill.v1.LoanR\x04loan\"\xaa\x01\n" +
+	"\x17ReverseRepaymentRequest\x12=\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9_.:-]{8,64}$R\trequestId\x12,\n" +
+	"\frepayment_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\vrepaymentId\x12\"\n" +
+	"\x06reason\x18\x03 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x06reason\"V\n" +
+	"\x18ReverseRepaymentResponse\x12:\n" +
+	"\trepayment\x18\x01 \x01(\v2\x1c.creditpay.bill.v1.RepaymentR\trepayment\"\xf2\x01\n" +
+	"\x1aPayOutCreditBalanceRequest\x12=\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9_.:-]{8,64}$R\trequestId\x125\n" +
+	"\auser_id\x18\x02 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{1,64}$R\x06userId\x12:\n" +
+	"\x06amount\x18\x03 \x01(\v2\x1a.creditpay.common.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x06amount\x12\"\n" +
+	"\x06reason\x18\x04 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x06reason\"`\n" +
+	"\x1bPayOutCreditBalanceResponse\x12A\n" +
+	"\x0ecredit_balance\x18\x01 \x01(\v2\x1a.creditpay.common.v1.MoneyR\rcreditBalance2\xb7\x0f\n" +
 	"\x10BillAdminService\x12\x9b\x01\n" +
 	"\x11OpenCreditAccount\x12+.creditpay.bill.v1.OpenCreditAccountRequest\x1a,.creditpay.bill.v1.OpenCreditAccountResponse\"+\x8a\xb5\x18\x03\n" +
 	"\x01\x03\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/admin/v1/credit-accounts\x12\x9f\x01\n" +
@@ -1103,7 +1477,13 @@ const file_creditpay_bill_v1_bill_admin_service_proto_rawDesc = "" +
 	"\x14CreateProductVersion\x12..creditpay.bill.v1.CreateProductVersionRequest\x1a/.creditpay.bill.v1.CreateProductVersionResponse\"$\x8a\xb5\x18\x03\n" +
 	"\x01\x03\x82\xd3\xe4\x93\x02\x17:\x01*\"\x12/admin/v1/products\x12\x96\x01\n" +
 	"\fWriteOffLoan\x12&.creditpay.bill.v1.WriteOffLoanRequest\x1a'.creditpay.bill.v1.WriteOffLoanResponse\"5\x8a\xb5\x18\x03\n" +
-	"\x01\x03\x82\xd3\xe4\x93\x02(:\x01*\"#/admin/v1/loans/{loan_id}/write-off\x12\x8a\x01\n" +
+	"\x01\x03\x82\xd3\xe4\x93\x02(:\x01*\"#/admin/v1/loans/{loan_id}/write-off\x12\x9d\x01\n" +
+	"\x0eRecordRecovery\x12(.creditpay.bill.v1.RecordRecoveryRequest\x1a).creditpay.bill.v1.RecordRecoveryResponse\"6\x8a\xb5\x18\x03\n" +
+	"\x01\x03\x82\xd3\xe4\x93\x02):\x01*\"$/admin/v1/loans/{loan_id}/recoveries\x12\xaa\x01\n" +
+	"\x10ReverseRepayment\x12*.creditpay.bill.v1.ReverseRepaymentRequest\x1a+.creditpay.bill.v1.ReverseRepaymentResponse\"=\x8a\xb5\x18\x03\n" +
+	"\x01\x03\x82\xd3\xe4\x93\x020:\x01*\"+/admin/v1/repayments/{repayment_id}/reverse\x12\xb3\x01\n" +
+	"\x13PayOutCreditBalance\x12-.creditpay.bill.v1.PayOutCreditBalanceRequest\x1a..creditpay.bill.v1.PayOutCreditBalanceResponse\"=\x8a\xb5\x18\x03\n" +
+	"\x01\x03\x82\xd3\xe4\x93\x020:\x01*\"+/admin/v1/credit-accounts/{user_id}/pay-out\x12\x8a\x01\n" +
 	"\bWaiveFee\x12\".creditpay.bill.v1.WaiveFeeRequest\x1a#.creditpay.bill.v1.WaiveFeeResponse\"5\x8a\xb5\x18\x03\n" +
 	"\x01\x03\x82\xd3\xe4\x93\x02(:\x01*\"#/admin/v1/loans/{loan_id}/waive-feeBFZDgithub.com/creditpay/creditpay/proto/gen/go/creditpay/bill/v1;billv1b\x06proto3"
 
@@ -1119,7 +1499,7 @@ func file_creditpay_bill_v1_bill_admin_service_proto_rawDescGZIP() []byte {
 	return file_creditpay_bill_v1_bill_admin_service_proto_rawDescData
 }
 
-var file_creditpay_bill_v1_bill_admin_service_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_creditpay_bill_v1_bill_admin_service_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_creditpay_bill_v1_bill_admin_service_proto_goTypes = []any{
 	(*OpenCreditAccountRequest)(nil),      // 0: creditpay.bill.v1.OpenCreditAccountRequest
 	(*OpenCreditAccountResponse)(nil),     // 1: creditpay.bill.v1.OpenCreditAccountResponse
@@ -1139,48 +1519,66 @@ var file_creditpay_bill_v1_bill_admin_service_proto_goTypes = []any{
 	(*WriteOffLoanResponse)(nil),          // 15: creditpay.bill.v1.WriteOffLoanResponse
 	(*WaiveFeeRequest)(nil),               // 16: creditpay.bill.v1.WaiveFeeRequest
 	(*WaiveFeeResponse)(nil),              // 17: creditpay.bill.v1.WaiveFeeResponse
-	(*v1.Money)(nil),                      // 18: creditpay.common.v1.Money
-	(*CreditAccount)(nil),                 // 19: creditpay.bill.v1.CreditAccount
-	(*Product)(nil),                       // 20: creditpay.bill.v1.Product
-	(*Loan)(nil),                          // 21: creditpay.bill.v1.Loan
+	(*RecordRecoveryRequest)(nil),         // 18: creditpay.bill.v1.RecordRecoveryRequest
+	(*RecordRecoveryResponse)(nil),        // 19: creditpay.bill.v1.RecordRecoveryResponse
+	(*ReverseRepaymentRequest)(nil),       // 20: creditpay.bill.v1.ReverseRepaymentRequest
+	(*ReverseRepaymentResponse)(nil),      // 21: creditpay.bill.v1.ReverseRepaymentResponse
+	(*PayOutCreditBalanceRequest)(nil),    // 22: creditpay.bill.v1.PayOutCreditBalanceRequest
+	(*PayOutCreditBalanceResponse)(nil),   // 23: creditpay.bill.v1.PayOutCreditBalanceResponse
+	(*v1.Money)(nil),                      // 24: creditpay.common.v1.Money
+	(*CreditAccount)(nil),                 // 25: creditpay.bill.v1.CreditAccount
+	(*Product)(nil),                       // 26: creditpay.bill.v1.Product
+	(*Loan)(nil),                          // 27: creditpay.bill.v1.Loan
+	(*Repayment)(nil),                     // 28: creditpay.bill.v1.Repayment
 }
 var file_creditpay_bill_v1_bill_admin_service_proto_depIdxs = []int32{
-	18, // 0: creditpay.bill.v1.OpenCreditAccountRequest.limit:type_name -> creditpay.common.v1.Money
-	19, // 1: creditpay.bill.v1.OpenCreditAccountResponse.account:type_name -> creditpay.bill.v1.CreditAccount
-	19, // 2: creditpay.bill.v1.GetCreditAccountResponse.account:type_name -> creditpay.bill.v1.CreditAccount
-	18, // 3: creditpay.bill.v1.SetCreditLimitRequest.limit:type_name -> creditpay.common.v1.Money
-	19, // 4: creditpay.bill.v1.SetCreditLimitResponse.account:type_name -> creditpay.bill.v1.CreditAccount
-	19, // 5: creditpay.bill.v1.FreezeCreditAccountResponse.account:type_name -> creditpay.bill.v1.CreditAccount
-	19, // 6: creditpay.bill.v1.UnfreezeCreditAccountResponse.account:type_name -> creditpay.bill.v1.CreditAccount
-	20, // 7: creditpay.bill.v1.ListProductsResponse.products:type_name -> creditpay.bill.v1.Product
-	20, // 8: creditpay.bill.v1.CreateProductVersionRequest.product:type_name -> creditpay.bill.v1.Product
-	20, // 9: creditpay.bill.v1.CreateProductVersionResponse.product:type_name -> creditpay.bill.v1.Product
-	21, // 10: creditpay.bill.v1.WriteOffLoanResponse.loan:type_name -> creditpay.bill.v1.Loan
-	18, // 11: creditpay.bill.v1.WaiveFeeRequest.amount:type_name -> creditpay.common.v1.Money
-	21, // 12: creditpay.bill.v1.WaiveFeeResponse.loan:type_name -> creditpay.bill.v1.Loan
-	0,  // 13: creditpay.bill.v1.BillAdminService.OpenCreditAccount:input_type -> creditpay.bill.v1.OpenCreditAccountRequest
-	2,  // 14: creditpay.bill.v1.BillAdminService.GetCreditAccount:input_type -> creditpay.bill.v1.GetCreditAccountRequest
-	4,  // 15: creditpay.bill.v1.BillAdminService.SetCreditLimit:input_type -> creditpay.bill.v1.SetCreditLimitRequest
-	6,  // 16: creditpay.bill.v1.BillAdminService.FreezeCreditAccount:input_type -> creditpay.bill.v1.FreezeCreditAccountRequest
-	8,  // 17: creditpay.bill.v1.BillAdminService.UnfreezeCreditAccount:input_type -> creditpay.bill.v1.UnfreezeCreditAccountRequest
-	10, // 18: creditpay.bill.v1.BillAdminService.ListProducts:input_type -> creditpay.bill.v1.ListProductsRequest
-	12, // 19: creditpay.bill.v1.BillAdminService.CreateProductVersion:input_type -> creditpay.bill.v1.CreateProductVersionRequest
-	14, // 20: creditpay.bill.v1.BillAdminService.WriteOffLoan:input_type -> creditpay.bill.v1.WriteOffLoanRequest
-	16, // 21: creditpay.bill.v1.BillAdminService.WaiveFee:input_type -> creditpay.bill.v1.WaiveFeeRequest
-	1,  // 22: creditpay.bill.v1.BillAdminService.OpenCreditAccount:output_type -> creditpay.bill.v1.OpenCreditAccountResponse
-	3,  // 23: creditpay.bill.v1.BillAdminService.GetCreditAccount:output_type -> creditpay.bill.v1.GetCreditAccountResponse
-	5,  // 24: creditpay.bill.v1.BillAdminService.SetCreditLimit:output_type -> creditpay.bill.v1.SetCreditLimitResponse
-	7,  // 25: creditpay.bill.v1.BillAdminService.FreezeCreditAccount:output_type -> creditpay.bill.v1.FreezeCreditAccountResponse
-	9,  // 26: creditpay.bill.v1.BillAdminService.UnfreezeCreditAccount:output_type -> creditpay.bill.v1.UnfreezeCreditAccountResponse
-	11, // 27: creditpay.bill.v1.BillAdminService.ListProducts:output_type -> creditpay.bill.v1.ListProductsResponse
-	13, // 28: creditpay.bill.v1.BillAdminService.CreateProductVersion:output_type -> creditpay.bill.v1.CreateProductVersionResponse
-	15, // 29: creditpay.bill.v1.BillAdminService.WriteOffLoan:output_type -> creditpay.bill.v1.WriteOffLoanResponse
-	17, // 30: creditpay.bill.v1.BillAdminService.WaiveFee:output_type -> creditpay.bill.v1.WaiveFeeResponse
-	22, // [22:31] is the sub-list for method output_type
-	13, // [13:22] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	24, // 0: creditpay.bill.v1.OpenCreditAccountRequest.limit:type_name -> creditpay.common.v1.Money
+	25, // 1: creditpay.bill.v1.OpenCreditAccountResponse.account:type_name -> creditpay.bill.v1.CreditAccount
+	25, // 2: creditpay.bill.v1.GetCreditAccountResponse.account:type_name -> creditpay.bill.v1.CreditAccount
+	24, // 3: creditpay.bill.v1.SetCreditLimitRequest.limit:type_name -> creditpay.common.v1.Money
+	25, // 4: creditpay.bill.v1.SetCreditLimitResponse.account:type_name -> creditpay.bill.v1.CreditAccount
+	25, // 5: creditpay.bill.v1.FreezeCreditAccountResponse.account:type_name -> creditpay.bill.v1.CreditAccount
+	25, // 6: creditpay.bill.v1.UnfreezeCreditAccountResponse.account:type_name -> creditpay.bill.v1.CreditAccount
+	26, // 7: creditpay.bill.v1.ListProductsResponse.products:type_name -> creditpay.bill.v1.Product
+	26, // 8: creditpay.bill.v1.CreateProductVersionRequest.product:type_name -> creditpay.bill.v1.Product
+	26, // 9: creditpay.bill.v1.CreateProductVersionResponse.product:type_name -> creditpay.bill.v1.Product
+	27, // 10: creditpay.bill.v1.WriteOffLoanResponse.loan:type_name -> creditpay.bill.v1.Loan
+	24, // 11: creditpay.bill.v1.WaiveFeeRequest.amount:type_name -> creditpay.common.v1.Money
+	27, // 12: creditpay.bill.v1.WaiveFeeResponse.loan:type_name -> creditpay.bill.v1.Loan
+	24, // 13: creditpay.bill.v1.RecordRecoveryRequest.amount:type_name -> creditpay.common.v1.Money
+	27, // 14: creditpay.bill.v1.RecordRecoveryResponse.loan:type_name -> creditpay.bill.v1.Loan
+	28, // 15: creditpay.bill.v1.ReverseRepaymentResponse.repayment:type_name -> creditpay.bill.v1.Repayment
+	24, // 16: creditpay.bill.v1.PayOutCreditBalanceRequest.amount:type_name -> creditpay.common.v1.Money
+	24, // 17: creditpay.bill.v1.PayOutCreditBalanceResponse.credit_balance:type_name -> creditpay.common.v1.Money
+	0,  // 18: creditpay.bill.v1.BillAdminService.OpenCreditAccount:input_type -> creditpay.bill.v1.OpenCreditAccountRequest
+	2,  // 19: creditpay.bill.v1.BillAdminService.GetCreditAccount:input_type -> creditpay.bill.v1.GetCreditAccountRequest
+	4,  // 20: creditpay.bill.v1.BillAdminService.SetCreditLimit:input_type -> creditpay.bill.v1.SetCreditLimitRequest
+	6,  // 21: creditpay.bill.v1.BillAdminService.FreezeCreditAccount:input_type -> creditpay.bill.v1.FreezeCreditAccountRequest
+	8,  // 22: creditpay.bill.v1.BillAdminService.UnfreezeCreditAccount:input_type -> creditpay.bill.v1.UnfreezeCreditAccountRequest
+	10, // 23: creditpay.bill.v1.BillAdminService.ListProducts:input_type -> creditpay.bill.v1.ListProductsRequest
+	12, // 24: creditpay.bill.v1.BillAdminService.CreateProductVersion:input_type -> creditpay.bill.v1.CreateProductVersionRequest
+	14, // 25: creditpay.bill.v1.BillAdminService.WriteOffLoan:input_type -> creditpay.bill.v1.WriteOffLoanRequest
+	18, // 26: creditpay.bill.v1.BillAdminService.RecordRecovery:input_type -> creditpay.bill.v1.RecordRecoveryRequest
+	20, // 27: creditpay.bill.v1.BillAdminService.ReverseRepayment:input_type -> creditpay.bill.v1.ReverseRepaymentRequest
+	22, // 28: creditpay.bill.v1.BillAdminService.PayOutCreditBalance:input_type -> creditpay.bill.v1.PayOutCreditBalanceRequest
+	16, // 29: creditpay.bill.v1.BillAdminService.WaiveFee:input_type -> creditpay.bill.v1.WaiveFeeRequest
+	1,  // 30: creditpay.bill.v1.BillAdminService.OpenCreditAccount:output_type -> creditpay.bill.v1.OpenCreditAccountResponse
+	3,  // 31: creditpay.bill.v1.BillAdminService.GetCreditAccount:output_type -> creditpay.bill.v1.GetCreditAccountResponse
+	5,  // 32: creditpay.bill.v1.BillAdminService.SetCreditLimit:output_type -> creditpay.bill.v1.SetCreditLimitResponse
+	7,  // 33: creditpay.bill.v1.BillAdminService.FreezeCreditAccount:output_type -> creditpay.bill.v1.FreezeCreditAccountResponse
+	9,  // 34: creditpay.bill.v1.BillAdminService.UnfreezeCreditAccount:output_type -> creditpay.bill.v1.UnfreezeCreditAccountResponse
+	11, // 35: creditpay.bill.v1.BillAdminService.ListProducts:output_type -> creditpay.bill.v1.ListProductsResponse
+	13, // 36: creditpay.bill.v1.BillAdminService.CreateProductVersion:output_type -> creditpay.bill.v1.CreateProductVersionResponse
+	15, // 37: creditpay.bill.v1.BillAdminService.WriteOffLoan:output_type -> creditpay.bill.v1.WriteOffLoanResponse
+	19, // 38: creditpay.bill.v1.BillAdminService.RecordRecovery:output_type -> creditpay.bill.v1.RecordRecoveryResponse
+	21, // 39: creditpay.bill.v1.BillAdminService.ReverseRepayment:output_type -> creditpay.bill.v1.ReverseRepaymentResponse
+	23, // 40: creditpay.bill.v1.BillAdminService.PayOutCreditBalance:output_type -> creditpay.bill.v1.PayOutCreditBalanceResponse
+	17, // 41: creditpay.bill.v1.BillAdminService.WaiveFee:output_type -> creditpay.bill.v1.WaiveFeeResponse
+	30, // [30:42] is the sub-list for method output_type
+	18, // [18:30] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_creditpay_bill_v1_bill_admin_service_proto_init() }
@@ -1195,7 +1593,7 @@ func file_creditpay_bill_v1_bill_admin_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditpay_bill_v1_bill_admin_service_proto_rawDesc), len(file_creditpay_bill_v1_bill_admin_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   18,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -27,6 +27,9 @@ const (
 	BillAdminService_ListProducts_FullMethodName          = "/creditpay.bill.v1.BillAdminService/ListProducts"
 	BillAdminService_CreateProductVersion_FullMethodName  = "/creditpay.bill.v1.BillAdminService/CreateProductVersion"
 	BillAdminService_WriteOffLoan_FullMethodName          = "/creditpay.bill.v1.BillAdminService/WriteOffLoan"
+	BillAdminService_RecordRecovery_FullMethodName        = "/creditpay.bill.v1.BillAdminService/RecordRecovery"
+	BillAdminService_ReverseRepayment_FullMethodName      = "/creditpay.bill.v1.BillAdminService/ReverseRepayment"
+	BillAdminService_PayOutCreditBalance_FullMethodName   = "/creditpay.bill.v1.BillAdminService/PayOutCreditBalance"
 	BillAdminService_WaiveFee_FullMethodName              = "/creditpay.bill.v1.BillAdminService/WaiveFee"
 )
 
@@ -52,7 +55,13 @@ type BillAdminServiceClient interface {
 	CreateProductVersion(ctx context.Context, in *CreateProductVersionRequest, opts ...grpc.CallOption) (*CreateProductVersionResponse, error)
 	// Gives a loan up.
 	WriteOffLoan(ctx context.Context, in *WriteOffLoanRequest, opts ...grpc.CallOption) (*WriteOffLoanResponse, error)
-	// Waives a fee.
+	// Records money that came back of a loan that was given up.
+	RecordRecovery(ctx context.Context, in *RecordRecoveryRequest, opts ...grpc.CallOption) (*RecordRecoveryResponse, error)
+	// Takes a repayment back that turned out not to be good: as if it had never been paid.
+	ReverseRepayment(ctx context.Context, in *ReverseRepaymentRequest, opts ...grpc.CallOption) (*ReverseRepaymentResponse, error)
+	// Pays a user's credit balance out.
+	PayOutCreditBalance(ctx context.Context, in *PayOutCreditBalanceRequest, opts ...grpc.CallOption) (*PayOutCreditBalanceResponse, error)
+	// Waives late fees.
 	WaiveFee(ctx context.Context, in *WaiveFeeRequest, opts ...grpc.CallOption) (*WaiveFeeResponse, error)
 }
 
@@ -144,6 +153,36 @@ func (c *billAdminServiceClient) WriteOffLoan(ctx context.Context, in *WriteOffL
 	return out, nil
 }
 
+func (c *billAdminServiceClient) RecordRecovery(ctx context.Context, in *RecordRecoveryRequest, opts ...grpc.CallOption) (*RecordRecoveryResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RecordRecoveryResponse)
+	err := c.cc.Invoke(ctx, BillAdminService_RecordRecovery_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *billAdminServiceClient) ReverseRepayment(ctx context.Context, in *ReverseRepaymentRequest, opts ...grpc.CallOption) (*ReverseRepaymentResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReverseRepaymentResponse)
+	err := c.cc.Invoke(ctx, BillAdminService_ReverseRepayment_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *billAdminServiceClient) PayOutCreditBalance(ctx context.Context, in *PayOutCreditBalanceRequest, opts ...grpc.CallOption) (*PayOutCreditBalanceResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PayOutCreditBalanceResponse)
+	err := c.cc.Invoke(ctx, BillAdminService_PayOutCreditBalance_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *billAdminServiceClient) WaiveFee(ctx context.Context, in *WaiveFeeRequest, opts ...grpc.CallOption) (*WaiveFeeResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(WaiveFeeResponse)
@@ -176,7 +215,13 @@ type BillAdminServiceServer interface {
 	CreateProductVersion(context.Context, *CreateProductVersionRequest) (*CreateProductVersionResponse, error)
 	// Gives a loan up.
 	WriteOffLoan(context.Context, *WriteOffLoanRequest) (*WriteOffLoanResponse, error)
-	// Waives a fee.
+	// Records money that came back of a loan that was given up.
+	RecordRecovery(context.Context, *RecordRecoveryRequest) (*RecordRecoveryResponse, error)
+	// Takes a repayment back that turned out not to be good: as if it had never been paid.
+	ReverseRepayment(context.Context, *ReverseRepaymentRequest) (*ReverseRepaymentResponse, error)
+	// Pays a user's credit balance out.
+	PayOutCreditBalance(context.Context, *PayOutCreditBalanceRequest) (*PayOutCreditBalanceResponse, error)
+	// Waives late fees.
 	WaiveFee(context.Context, *WaiveFeeRequest) (*WaiveFeeResponse, error)
 	mustEmbedUnimplementedBillAdminServiceServer()
 }
@@ -211,6 +256,15 @@ func (UnimplementedBillAdminServiceServer) CreateProductVersion(context.Context,
 }
 func (UnimplementedBillAdminServiceServer) WriteOffLoan(context.Context, *WriteOffLoanRequest) (*WriteOffLoanResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method WriteOffLoan not implemented")
+}
+func (UnimplementedBillAdminServiceServer) RecordRecovery(context.Context, *RecordRecoveryRequest) (*RecordRecoveryResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RecordRecovery not implemented")
+}
+func (UnimplementedBillAdminServiceServer) ReverseRepayment(context.Context, *ReverseRepaymentRequest) (*ReverseRepaymentResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReverseRepayment not implemented")
+}
+func (UnimplementedBillAdminServiceServer) PayOutCreditBalance(context.Context, *PayOutCreditBalanceRequest) (*PayOutCreditBalanceResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method PayOutCreditBalance not implemented")
 }
 func (UnimplementedBillAdminServiceServer) WaiveFee(context.Context, *WaiveFeeRequest) (*WaiveFeeResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method WaiveFee not implemented")
@@ -380,6 +434,60 @@ func _BillAdminService_WriteOffLoan_Handler(srv interface{}, ctx context.Context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _BillAdminService_RecordRecovery_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RecordRecoveryRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BillAdminServiceServer).RecordRecovery(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: BillAdminService_RecordRecovery_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BillAdminServiceServer).RecordRecovery(ctx, req.(*RecordRecoveryRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _BillAdminService_ReverseRepayment_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReverseRepaymentRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BillAdminServiceServer).ReverseRepayment(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: BillAdminService_ReverseRepayment_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BillAdminServiceServer).ReverseRepayment(ctx, req.(*ReverseRepaymentRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _BillAdminService_PayOutCreditBalance_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PayOutCreditBalanceRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BillAdminServiceServer).PayOutCreditBalance(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: BillAdminService_PayOutCreditBalance_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BillAdminServiceServer).PayOutCreditBalance(ctx, req.(*PayOutCreditBalanceRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _BillAdminService_WaiveFee_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(WaiveFeeRequest)
 	if err := dec(in); err != nil {
@@ -436,6 +544,18 @@ var BillAdminService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "WriteOffLoan",
 			Handler:    _BillAdminService_WriteOffLoan_Handler,
+		},
+		{
+			MethodName: "RecordRecovery",
+			Handler:    _BillAdminService_RecordRecovery_Handler,
+		},
+		{
+			MethodName: "ReverseRepayment",
+			Handler:    _BillAdminService_ReverseRepayment_Handler,
+		},
+		{
+			MethodName: "PayOutCreditBalance",
+			Handler:    _BillAdminService_PayOutCreditBalance_Handler,
 		},
 		{
 			MethodName: "WaiveFee",

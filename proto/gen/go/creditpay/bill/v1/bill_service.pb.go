@@ -944,6 +944,226 @@ func (x *QueryRepayChannelsResponse) GetChannels() []*RepayChannel {
 	return nil
 }
 
+// Input of QueryBills.
+type QueryBillsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Only bills of this state; UNSPECIFIED for all.
+	State BillState `protobuf:"varint,1,opt,name=state,proto3,enum=creditpay.bill.v1.BillState" json:"state,omitempty"`
+	// At most this many, 1 to 100, 20 when not set.
+	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// Where to go on: next_page_token of the page before.
+	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *QueryBillsRequest) Reset() {
+	*x = QueryBillsRequest{}
+	mi := &file_creditpay_bill_v1_bill_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QueryBillsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QueryBillsRequest) ProtoMessage() {}
+
+func (x *QueryBillsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_bill_v1_bill_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QueryBillsRequest.ProtoReflect.Descriptor instead.
+func (*QueryBillsRequest) Descriptor() ([]byte, []int) {
+	return file_creditpay_bill_v1_bill_service_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *QueryBillsRequest) GetState() BillState {
+	if x != nil {
+		return x.State
+	}
+	return BillState_BILL_STATE_UNSPECIFIED
+}
+
+func (x *QueryBillsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *QueryBillsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// Output of QueryBills.
+type QueryBillsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The bills.
+	Bills []*Bill `protobuf:"bytes,1,rep,name=bills,proto3" json:"bills,omitempty"`
+	// Empty on the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// What belongs to the user: repaid beyond what was owed.
+	CreditBalance *v1.Money `protobuf:"bytes,3,opt,name=credit_balance,json=creditBalance,proto3" json:"credit_balance,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *QueryBillsResponse) Reset() {
+	*x = QueryBillsResponse{}
+	mi := &file_creditpay_bill_v1_bill_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QueryBillsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QueryBillsResponse) ProtoMessage() {}
+
+func (x *QueryBillsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_bill_v1_bill_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QueryBillsResponse.ProtoReflect.Descriptor instead.
+func (*QueryBillsResponse) Descriptor() ([]byte, []int) {
+	return file_creditpay_bill_v1_bill_service_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *QueryBillsResponse) GetBills() []*Bill {
+	if x != nil {
+		return x.Bills
+	}
+	return nil
+}
+
+func (x *QueryBillsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+func (x *QueryBillsResponse) GetCreditBalance() *v1.Money {
+	if x != nil {
+		return x.CreditBalance
+	}
+	return nil
+}
+
+// Input of QueryRepayment.
+type QueryRepaymentRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Typed id "rpy_…".
+	RepaymentId   string `protobuf:"bytes,1,opt,name=repayment_id,json=repaymentId,proto3" json:"repayment_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *QueryRepaymentRequest) Reset() {
+	*x = QueryRepaymentRequest{}
+	mi := &file_creditpay_bill_v1_bill_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QueryRepaymentRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QueryRepaymentRequest) ProtoMessage() {}
+
+func (x *QueryRepaymentRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_bill_v1_bill_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QueryRepaymentRequest.ProtoReflect.Descriptor instead.
+func (*QueryRepaymentRequest) Descriptor() ([]byte, []int) {
+	return file_creditpay_bill_v1_bill_service_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *QueryRepaymentRequest) GetRepaymentId() string {
+	if x != nil {
+		return x.RepaymentId
+	}
+	return ""
+}
+
+// Output of QueryRepayment.
+type QueryRepaymentResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The repayment.
+	Repayment     *Repayment `protobuf:"bytes,1,opt,name=repayment,proto3" json:"repayment,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *QueryRepaymentResponse) Reset() {
+	*x = QueryRepaymentResponse{}
+	mi := &file_creditpay_bill_v1_bill_service_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QueryRepaymentResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QueryRepaymentResponse) ProtoMessage() {}
+
+func (x *QueryRepaymentResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_bill_v1_bill_service_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QueryRepaymentResponse.ProtoReflect.Descriptor instead.
+func (*QueryRepaymentResponse) Descriptor() ([]byte, []int) {
+	return file_creditpay_bill_v1_bill_service_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *QueryRepaymentResponse) GetRepayment() *Repayment {
+	if x != nil {
+		return x.Repayment
+	}
+	return nil
+}
+
 // Input of RepayBills: bills, loans or an amount.
 type RepayBillsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -963,7 +1183,7 @@ type RepayBillsRequest struct {
 
 func (x *RepayBillsRequest) Reset() {
 	*x = RepayBillsRequest{}
-	mi := &file_creditpay_bill_v1_bill_service_proto_msgTypes[13]
+	mi := &file_creditpay_bill_v1_bill_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -975,7 +1195,7 @@ func (x *RepayBillsRequest) String() string {
 func (*RepayBillsRequest) ProtoMessage() {}
 
 func (x *RepayBillsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_bill_v1_bill_service_proto_msgTypes[13]
+	mi := &file_creditpay_bill_v1_bill_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -988,7 +1208,7 @@ func (x *RepayBillsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RepayBillsRequest.ProtoReflect.Descriptor instead.
 func (*RepayBillsRequest) Descriptor() ([]byte, []int) {
-	return file_creditpay_bill_v1_bill_service_proto_rawDescGZIP(), []int{13}
+	return file_creditpay_bill_v1_bill_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *RepayBillsRequest) GetRequestId() string {
@@ -1041,7 +1261,7 @@ type RepayBillsResponse struct {
 
 func (x *RepayBillsResponse) Reset() {
 	*x = RepayBillsResponse{}
-	mi := &file_creditpay_bill_v1_bill_service_proto_msgTypes[14]
+	mi := &file_creditpay_bill_v1_bill_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1053,7 +1273,7 @@ func (x *RepayBillsResponse) String() string {
 func (*RepayBillsResponse) ProtoMessage() {}
 
 func (x *RepayBillsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_bill_v1_bill_service_proto_msgTypes[14]
+	mi := &file_creditpay_bill_v1_bill_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1066,7 +1286,7 @@ func (x *RepayBillsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RepayBillsResponse.ProtoReflect.Descriptor instead.
 func (*RepayBillsResponse) Descriptor() ([]byte, []int) {
-	return file_creditpay_bill_v1_bill_service_proto_rawDescGZIP(), []int{14}
+	return file_creditpay_bill_v1_bill_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *RepayBillsResponse) GetRepaymentId() string {
@@ -1101,7 +1321,7 @@ type QuoteEarlySettlementRequest struct {
 
 func (x *QuoteEarlySettlementRequest) Reset() {
 	*x = QuoteEarlySettlementRequest{}
-	mi := &file_creditpay_bill_v1_bill_service_proto_msgTypes[15]
+	mi := &file_creditpay_bill_v1_bill_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1113,7 +1333,7 @@ func (x *QuoteEarlySettlementRequest) String() string {
 func (*QuoteEarlySettlementRequest) ProtoMessage() {}
 
 func (x *QuoteEarlySettlementRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_bill_v1_bill_service_proto_msgTypes[15]
+	mi := &file_creditpay_bill_v1_bill_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1126,7 +1346,7 @@ func (x *QuoteEarlySettlementRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuoteEarlySettlementRequest.ProtoReflect.Descriptor instead.
 func (*QuoteEarlySettlementRequest) Descriptor() ([]byte, []int) {
-	return file_creditpay_bill_v1_bill_service_proto_rawDescGZIP(), []int{15}
+	return file_creditpay_bill_v1_bill_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *QuoteEarlySettlementRequest) GetLoanId() string {
@@ -1149,7 +1369,7 @@ type QuoteEarlySettlementResponse struct {
 
 func (x *QuoteEarlySettlementResponse) Reset() {
 	*x = QuoteEarlySettlementResponse{}
-	mi := &file_creditpay_bill_v1_bill_service_proto_msgTypes[16]
+	mi := &file_creditpay_bill_v1_bill_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1161,7 +1381,7 @@ func (x *QuoteEarlySettlementResponse) String() string {
 func (*QuoteEarlySettlementResponse) ProtoMessage() {}
 
 func (x *QuoteEarlySettlementResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_bill_v1_bill_service_proto_msgTypes[16]
+	mi := &file_creditpay_bill_v1_bill_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1174,7 +1394,7 @@ func (x *QuoteEarlySettlementResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuoteEarlySettlementResponse.ProtoReflect.Descriptor instead.
 func (*QuoteEarlySettlementResponse) Descriptor() ([]byte, []int) {
-	return file_creditpay_bill_v1_bill_service_proto_rawDescGZIP(), []int{16}
+	return file_creditpay_bill_v1_bill_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *QuoteEarlySettlementResponse) GetAmount() *v1.Money {
@@ -1206,7 +1426,7 @@ type SettleEarlyRequest struct {
 
 func (x *SettleEarlyRequest) Reset() {
 	*x = SettleEarlyRequest{}
-	mi := &file_creditpay_bill_v1_bill_service_proto_msgTypes[17]
+	mi := &file_creditpay_bill_v1_bill_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1218,7 +1438,7 @@ func (x *SettleEarlyRequest) String() string {
 func (*SettleEarlyRequest) ProtoMessage() {}
 
 func (x *SettleEarlyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_bill_v1_bill_service_proto_msgTypes[17]
+	mi := &file_creditpay_bill_v1_bill_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1231,7 +1451,7 @@ func (x *SettleEarlyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleEarlyRequest.ProtoReflect.Descriptor instead.
 func (*SettleEarlyRequest) Descriptor() ([]byte, []int) {
-	return file_creditpay_bill_v1_bill_service_proto_rawDescGZIP(), []int{17}
+	return file_creditpay_bill_v1_bill_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *SettleEarlyRequest) GetRequestId() string {
@@ -1268,7 +1488,7 @@ type SettleEarlyResponse struct {
 
 func (x *SettleEarlyResponse) Reset() {
 	*x = SettleEarlyResponse{}
-	mi := &file_creditpay_bill_v1_bill_service_proto_msgTypes[18]
+	mi := &file_creditpay_bill_v1_bill_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1280,7 +1500,7 @@ func (x *SettleEarlyResponse) String() string {
 func (*SettleEarlyResponse) ProtoMessage() {}
 
 func (x *SettleEarlyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_bill_v1_bill_service_proto_msgTypes[18]
+	mi := &file_creditpay_bill_v1_bill_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1293,7 +1513,7 @@ func (x *SettleEarlyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleEarlyResponse.ProtoReflect.Descriptor instead.
 func (*SettleEarlyResponse) Descriptor() ([]byte, []int) {
-	return file_creditpay_bill_v1_bill_service_proto_rawDescGZIP(), []int{18}
+	return file_creditpay_bill_v1_bill_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *SettleEarlyResponse) GetRepaymentId() string {
@@ -1373,7 +1593,20 @@ const file_creditpay_bill_v1_bill_service_proto_rawDesc = "" +
 	"\aenabled\x18\x03 \x01(\bR\aenabled\x12'\n" +
 	"\x0fdisabled_reason\x18\x04 \x01(\tR\x0edisabledReason\"Y\n" +
 	"\x1aQueryRepayChannelsResponse\x12;\n" +
-	"\bchannels\x18\x01 \x03(\v2\x1f.creditpay.bill.v1.RepayChannelR\bchannels\"\x89\x02\n" +
+	"\bchannels\x18\x01 \x03(\v2\x1f.creditpay.bill.v1.RepayChannelR\bchannels\"\xa2\x01\n" +
+	"\x11QueryBillsRequest\x12<\n" +
+	"\x05state\x18\x01 \x01(\x0e2\x1c.creditpay.bill.v1.BillStateB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05state\x12&\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\tpageToken\"\xae\x01\n" +
+	"\x12QueryBillsResponse\x12-\n" +
+	"\x05bills\x18\x01 \x03(\v2\x17.creditpay.bill.v1.BillR\x05bills\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12A\n" +
+	"\x0ecredit_balance\x18\x03 \x01(\v2\x1a.creditpay.common.v1.MoneyR\rcreditBalance\"E\n" +
+	"\x15QueryRepaymentRequest\x12,\n" +
+	"\frepayment_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\vrepaymentId\"T\n" +
+	"\x16QueryRepaymentResponse\x12:\n" +
+	"\trepayment\x18\x01 \x01(\v2\x1c.creditpay.bill.v1.RepaymentR\trepayment\"\x89\x02\n" +
 	"\x11RepayBillsRequest\x12=\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9_.:-]{8,64}$R\trequestId\x12#\n" +
@@ -1405,7 +1638,7 @@ const file_creditpay_bill_v1_bill_service_proto_rawDesc = "" +
 	"\x13BILL_ENTRY_KIND_FEE\x10\x03\x12\x1d\n" +
 	"\x19BILL_ENTRY_KIND_REPAYMENT\x10\x04\x12\x1a\n" +
 	"\x16BILL_ENTRY_KIND_REFUND\x10\x05\x12\x1e\n" +
-	"\x1aBILL_ENTRY_KIND_ADJUSTMENT\x10\x062\xe2\t\n" +
+	"\x1aBILL_ENTRY_KIND_ADJUSTMENT\x10\x062\xf3\v\n" +
 	"\vBillService\x12\x89\x01\n" +
 	"\x17QueryUserInstalmentInfo\x121.creditpay.bill.v1.QueryUserInstalmentInfoRequest\x1a2.creditpay.bill.v1.QueryUserInstalmentInfoResponse\"\a\x8a\xb5\x18\x03\n" +
 	"\x01\x01\x12\x96\x01\n" +
@@ -1416,7 +1649,12 @@ const file_creditpay_bill_v1_bill_service_proto_rawDesc = "" +
 	"\x12QueryBillTxnDetail\x12,.creditpay.bill.v1.QueryBillTxnDetailRequest\x1a-.creditpay.bill.v1.QueryBillTxnDetailResponse\"H\x8a\xb5\x18\x03\n" +
 	"\x01\x02\x82\xd3\xe4\x93\x02;Z\x18\x12\x16/h5/v1/bills/{bill_id}\x12\x1f/h5/v1/bills/entries/{entry_id}\x12\x9c\x01\n" +
 	"\x12QueryRepayChannels\x12,.creditpay.bill.v1.QueryRepayChannelsRequest\x1a-.creditpay.bill.v1.QueryRepayChannelsResponse\")\x8a\xb5\x18\x03\n" +
-	"\x01\x02\x82\xd3\xe4\x93\x02\x1c\x12\x1a/h5/v1/repayments/channels\x12~\n" +
+	"\x01\x02\x82\xd3\xe4\x93\x02\x1c\x12\x1a/h5/v1/repayments/channels\x12v\n" +
+	"\n" +
+	"QueryBills\x12$.creditpay.bill.v1.QueryBillsRequest\x1a%.creditpay.bill.v1.QueryBillsResponse\"\x1b\x8a\xb5\x18\x03\n" +
+	"\x01\x02\x82\xd3\xe4\x93\x02\x0e\x12\f/h5/v1/bills\x12\x96\x01\n" +
+	"\x0eQueryRepayment\x12(.creditpay.bill.v1.QueryRepaymentRequest\x1a).creditpay.bill.v1.QueryRepaymentResponse\"/\x8a\xb5\x18\x03\n" +
+	"\x01\x02\x82\xd3\xe4\x93\x02\"\x12 /h5/v1/repayments/{repayment_id}\x12~\n" +
 	"\n" +
 	"RepayBills\x12$.creditpay.bill.v1.RepayBillsRequest\x1a%.creditpay.bill.v1.RepayBillsResponse\"#\x8a\xb5\x18\x03\n" +
 	"\x01\x02\x82\xd3\xe4\x93\x02\x16:\x01*\"\x11/h5/v1/repayments\x12\xa9\x01\n" +
@@ -1438,7 +1676,7 @@ func file_creditpay_bill_v1_bill_service_proto_rawDescGZIP() []byte {
 }
 
 var file_creditpay_bill_v1_bill_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_creditpay_bill_v1_bill_service_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_creditpay_bill_v1_bill_service_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_creditpay_bill_v1_bill_service_proto_goTypes = []any{
 	(BillEntryKind)(0),                      // 0: creditpay.bill.v1.BillEntryKind
 	(*QueryUserInstalmentInfoRequest)(nil),  // 1: creditpay.bill.v1.QueryUserInstalmentInfoRequest
@@ -1454,60 +1692,75 @@ var file_creditpay_bill_v1_bill_service_proto_goTypes = []any{
 	(*QueryRepayChannelsRequest)(nil),       // 11: creditpay.bill.v1.QueryRepayChannelsRequest
 	(*RepayChannel)(nil),                    // 12: creditpay.bill.v1.RepayChannel
 	(*QueryRepayChannelsResponse)(nil),      // 13: creditpay.bill.v1.QueryRepayChannelsResponse
-	(*RepayBillsRequest)(nil),               // 14: creditpay.bill.v1.RepayBillsRequest
-	(*RepayBillsResponse)(nil),              // 15: creditpay.bill.v1.RepayBillsResponse
-	(*QuoteEarlySettlementRequest)(nil),     // 16: creditpay.bill.v1.QuoteEarlySettlementRequest
-	(*QuoteEarlySettlementResponse)(nil),    // 17: creditpay.bill.v1.QuoteEarlySettlementResponse
-	(*SettleEarlyRequest)(nil),              // 18: creditpay.bill.v1.SettleEarlyRequest
-	(*SettleEarlyResponse)(nil),             // 19: creditpay.bill.v1.SettleEarlyResponse
-	(*v1.Money)(nil),                        // 20: creditpay.common.v1.Money
-	(*v1.CreditSummary)(nil),                // 21: creditpay.common.v1.CreditSummary
-	(*v1.Plan)(nil),                         // 22: creditpay.common.v1.Plan
-	(v1.ErrorReason)(0),                     // 23: creditpay.common.v1.ErrorReason
-	(*timestamppb.Timestamp)(nil),           // 24: google.protobuf.Timestamp
-	(*Loan)(nil),                            // 25: creditpay.bill.v1.Loan
+	(*QueryBillsRequest)(nil),               // 14: creditpay.bill.v1.QueryBillsRequest
+	(*QueryBillsResponse)(nil),              // 15: creditpay.bill.v1.QueryBillsResponse
+	(*QueryRepaymentRequest)(nil),           // 16: creditpay.bill.v1.QueryRepaymentRequest
+	(*QueryRepaymentResponse)(nil),          // 17: creditpay.bill.v1.QueryRepaymentResponse
+	(*RepayBillsRequest)(nil),               // 18: creditpay.bill.v1.RepayBillsRequest
+	(*RepayBillsResponse)(nil),              // 19: creditpay.bill.v1.RepayBillsResponse
+	(*QuoteEarlySettlementRequest)(nil),     // 20: creditpay.bill.v1.QuoteEarlySettlementRequest
+	(*QuoteEarlySettlementResponse)(nil),    // 21: creditpay.bill.v1.QuoteEarlySettlementResponse
+	(*SettleEarlyRequest)(nil),              // 22: creditpay.bill.v1.SettleEarlyRequest
+	(*SettleEarlyResponse)(nil),             // 23: creditpay.bill.v1.SettleEarlyResponse
+	(*v1.Money)(nil),                        // 24: creditpay.common.v1.Money
+	(*v1.CreditSummary)(nil),                // 25: creditpay.common.v1.CreditSummary
+	(*v1.Plan)(nil),                         // 26: creditpay.common.v1.Plan
+	(v1.ErrorReason)(0),                     // 27: creditpay.common.v1.ErrorReason
+	(*timestamppb.Timestamp)(nil),           // 28: google.protobuf.Timestamp
+	(*Loan)(nil),                            // 29: creditpay.bill.v1.Loan
+	(BillState)(0),                          // 30: creditpay.bill.v1.BillState
+	(*Bill)(nil),                            // 31: creditpay.bill.v1.Bill
+	(*Repayment)(nil),                       // 32: creditpay.bill.v1.Repayment
 }
 var file_creditpay_bill_v1_bill_service_proto_depIdxs = []int32{
-	20, // 0: creditpay.bill.v1.QueryUserInstalmentInfoRequest.amount:type_name -> creditpay.common.v1.Money
-	21, // 1: creditpay.bill.v1.QueryUserInstalmentInfoResponse.credit:type_name -> creditpay.common.v1.CreditSummary
-	22, // 2: creditpay.bill.v1.QueryUserInstalmentInfoResponse.plans:type_name -> creditpay.common.v1.Plan
-	23, // 3: creditpay.bill.v1.QueryUserInstalmentInfoResponse.reason:type_name -> creditpay.common.v1.ErrorReason
-	20, // 4: creditpay.bill.v1.BusinessLine.amount:type_name -> creditpay.common.v1.Money
+	24, // 0: creditpay.bill.v1.QueryUserInstalmentInfoRequest.amount:type_name -> creditpay.common.v1.Money
+	25, // 1: creditpay.bill.v1.QueryUserInstalmentInfoResponse.credit:type_name -> creditpay.common.v1.CreditSummary
+	26, // 2: creditpay.bill.v1.QueryUserInstalmentInfoResponse.plans:type_name -> creditpay.common.v1.Plan
+	27, // 3: creditpay.bill.v1.QueryUserInstalmentInfoResponse.reason:type_name -> creditpay.common.v1.ErrorReason
+	24, // 4: creditpay.bill.v1.BusinessLine.amount:type_name -> creditpay.common.v1.Money
 	4,  // 5: creditpay.bill.v1.QueryBusinessListResponse.businesses:type_name -> creditpay.bill.v1.BusinessLine
 	0,  // 6: creditpay.bill.v1.BillEntry.kind:type_name -> creditpay.bill.v1.BillEntryKind
-	20, // 7: creditpay.bill.v1.BillEntry.amount:type_name -> creditpay.common.v1.Money
-	24, // 8: creditpay.bill.v1.BillEntry.time:type_name -> google.protobuf.Timestamp
-	24, // 9: creditpay.bill.v1.QueryBillTxnListRequest.from_time:type_name -> google.protobuf.Timestamp
-	24, // 10: creditpay.bill.v1.QueryBillTxnListRequest.to_time:type_name -> google.protobuf.Timestamp
+	24, // 7: creditpay.bill.v1.BillEntry.amount:type_name -> creditpay.common.v1.Money
+	28, // 8: creditpay.bill.v1.BillEntry.time:type_name -> google.protobuf.Timestamp
+	28, // 9: creditpay.bill.v1.QueryBillTxnListRequest.from_time:type_name -> google.protobuf.Timestamp
+	28, // 10: creditpay.bill.v1.QueryBillTxnListRequest.to_time:type_name -> google.protobuf.Timestamp
 	6,  // 11: creditpay.bill.v1.QueryBillTxnListResponse.entries:type_name -> creditpay.bill.v1.BillEntry
 	6,  // 12: creditpay.bill.v1.QueryBillTxnDetailResponse.entries:type_name -> creditpay.bill.v1.BillEntry
-	25, // 13: creditpay.bill.v1.QueryBillTxnDetailResponse.loans:type_name -> creditpay.bill.v1.Loan
+	29, // 13: creditpay.bill.v1.QueryBillTxnDetailResponse.loans:type_name -> creditpay.bill.v1.Loan
 	12, // 14: creditpay.bill.v1.QueryRepayChannelsResponse.channels:type_name -> creditpay.bill.v1.RepayChannel
-	20, // 15: creditpay.bill.v1.RepayBillsRequest.amount:type_name -> creditpay.common.v1.Money
-	20, // 16: creditpay.bill.v1.RepayBillsResponse.amount:type_name -> creditpay.common.v1.Money
-	20, // 17: creditpay.bill.v1.QuoteEarlySettlementResponse.amount:type_name -> creditpay.common.v1.Money
-	20, // 18: creditpay.bill.v1.QuoteEarlySettlementResponse.saved_interest:type_name -> creditpay.common.v1.Money
-	1,  // 19: creditpay.bill.v1.BillService.QueryUserInstalmentInfo:input_type -> creditpay.bill.v1.QueryUserInstalmentInfoRequest
-	3,  // 20: creditpay.bill.v1.BillService.QueryBusinessList:input_type -> creditpay.bill.v1.QueryBusinessListRequest
-	7,  // 21: creditpay.bill.v1.BillService.QueryBillTxnList:input_type -> creditpay.bill.v1.QueryBillTxnListRequest
-	9,  // 22: creditpay.bill.v1.BillService.QueryBillTxnDetail:input_type -> creditpay.bill.v1.QueryBillTxnDetailRequest
-	11, // 23: creditpay.bill.v1.BillService.QueryRepayChannels:input_type -> creditpay.bill.v1.QueryRepayChannelsRequest
-	14, // 24: creditpay.bill.v1.BillService.RepayBills:input_type -> creditpay.bill.v1.RepayBillsRequest
-	16, // 25: creditpay.bill.v1.BillService.QuoteEarlySettlement:input_type -> creditpay.bill.v1.QuoteEarlySettlementRequest
-	18, // 26: creditpay.bill.v1.BillService.SettleEarly:input_type -> creditpay.bill.v1.SettleEarlyRequest
-	2,  // 27: creditpay.bill.v1.BillService.QueryUserInstalmentInfo:output_type -> creditpay.bill.v1.QueryUserInstalmentInfoResponse
-	5,  // 28: creditpay.bill.v1.BillService.QueryBusinessList:output_type -> creditpay.bill.v1.QueryBusinessListResponse
-	8,  // 29: creditpay.bill.v1.BillService.QueryBillTxnList:output_type -> creditpay.bill.v1.QueryBillTxnListResponse
-	10, // 30: creditpay.bill.v1.BillService.QueryBillTxnDetail:output_type -> creditpay.bill.v1.QueryBillTxnDetailResponse
-	13, // 31: creditpay.bill.v1.BillService.QueryRepayChannels:output_type -> creditpay.bill.v1.QueryRepayChannelsResponse
-	15, // 32: creditpay.bill.v1.BillService.RepayBills:output_type -> creditpay.bill.v1.RepayBillsResponse
-	17, // 33: creditpay.bill.v1.BillService.QuoteEarlySettlement:output_type -> creditpay.bill.v1.QuoteEarlySettlementResponse
-	19, // 34: creditpay.bill.v1.BillService.SettleEarly:output_type -> creditpay.bill.v1.SettleEarlyResponse
-	27, // [27:35] is the sub-list for method output_type
-	19, // [19:27] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	30, // 15: creditpay.bill.v1.QueryBillsRequest.state:type_name -> creditpay.bill.v1.BillState
+	31, // 16: creditpay.bill.v1.QueryBillsResponse.bills:type_name -> creditpay.bill.v1.Bill
+	24, // 17: creditpay.bill.v1.QueryBillsResponse.credit_balance:type_name -> creditpay.common.v1.Money
+	32, // 18: creditpay.bill.v1.QueryRepaymentResponse.repayment:type_name -> creditpay.bill.v1.Repayment
+	24, // 19: creditpay.bill.v1.RepayBillsRequest.amount:type_name -> creditpay.common.v1.Money
+	24, // 20: creditpay.bill.v1.RepayBillsResponse.amount:type_name -> creditpay.common.v1.Money
+	24, // 21: creditpay.bill.v1.QuoteEarlySettlementResponse.amount:type_name -> creditpay.common.v1.Money
+	24, // 22: creditpay.bill.v1.QuoteEarlySettlementResponse.saved_interest:type_name -> creditpay.common.v1.Money
+	1,  // 23: creditpay.bill.v1.BillService.QueryUserInstalmentInfo:input_type -> creditpay.bill.v1.QueryUserInstalmentInfoRequest
+	3,  // 24: creditpay.bill.v1.BillService.QueryBusinessList:input_type -> creditpay.bill.v1.QueryBusinessListRequest
+	7,  // 25: creditpay.bill.v1.BillService.QueryBillTxnList:input_type -> creditpay.bill.v1.QueryBillTxnListRequest
+	9,  // 26: creditpay.bill.v1.BillService.QueryBillTxnDetail:input_type -> creditpay.bill.v1.QueryBillTxnDetailRequest
+	11, // 27: creditpay.bill.v1.BillService.QueryRepayChannels:input_type -> creditpay.bill.v1.QueryRepayChannelsRequest
+	14, // 28: creditpay.bill.v1.BillService.QueryBills:input_type -> creditpay.bill.v1.QueryBillsRequest
+	16, // 29: creditpay.bill.v1.BillService.QueryRepayment:input_type -> creditpay.bill.v1.QueryRepaymentRequest
+	18, // 30: creditpay.bill.v1.BillService.RepayBills:input_type -> creditpay.bill.v1.RepayBillsRequest
+	20, // 31: creditpay.bill.v1.BillService.QuoteEarlySettlement:input_type -> creditpay.bill.v1.QuoteEarlySettlementRequest
+	22, // 32: creditpay.bill.v1.BillService.SettleEarly:input_type -> creditpay.bill.v1.SettleEarlyRequest
+	2,  // 33: creditpay.bill.v1.BillService.QueryUserInstalmentInfo:output_type -> creditpay.bill.v1.QueryUserInstalmentInfoResponse
+	5,  // 34: creditpay.bill.v1.BillService.QueryBusinessList:output_type -> creditpay.bill.v1.QueryBusinessListResponse
+	8,  // 35: creditpay.bill.v1.BillService.QueryBillTxnList:output_type -> creditpay.bill.v1.QueryBillTxnListResponse
+	10, // 36: creditpay.bill.v1.BillService.QueryBillTxnDetail:output_type -> creditpay.bill.v1.QueryBillTxnDetailResponse
+	13, // 37: creditpay.bill.v1.BillService.QueryRepayChannels:output_type -> creditpay.bill.v1.QueryRepayChannelsResponse
+	15, // 38: creditpay.bill.v1.BillService.QueryBills:output_type -> creditpay.bill.v1.QueryBillsResponse
+	17, // 39: creditpay.bill.v1.BillService.QueryRepayment:output_type -> creditpay.bill.v1.QueryRepaymentResponse
+	19, // 40: creditpay.bill.v1.BillService.RepayBills:output_type -> creditpay.bill.v1.RepayBillsResponse
+	21, // 41: creditpay.bill.v1.BillService.QuoteEarlySettlement:output_type -> creditpay.bill.v1.QuoteEarlySettlementResponse
+	23, // 42: creditpay.bill.v1.BillService.SettleEarly:output_type -> creditpay.bill.v1.SettleEarlyResponse
+	33, // [33:43] is the sub-list for method output_type
+	23, // [23:33] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_creditpay_bill_v1_bill_service_proto_init() }
@@ -1522,7 +1775,7 @@ func file_creditpay_bill_v1_bill_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditpay_bill_v1_bill_service_proto_rawDesc), len(file_creditpay_bill_v1_bill_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   19,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

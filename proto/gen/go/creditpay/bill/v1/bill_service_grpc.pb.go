@@ -24,6 +24,8 @@ const (
 	BillService_QueryBillTxnList_FullMethodName        = "/creditpay.bill.v1.BillService/QueryBillTxnList"
 	BillService_QueryBillTxnDetail_FullMethodName      = "/creditpay.bill.v1.BillService/QueryBillTxnDetail"
 	BillService_QueryRepayChannels_FullMethodName      = "/creditpay.bill.v1.BillService/QueryRepayChannels"
+	BillService_QueryBills_FullMethodName              = "/creditpay.bill.v1.BillService/QueryBills"
+	BillService_QueryRepayment_FullMethodName          = "/creditpay.bill.v1.BillService/QueryRepayment"
 	BillService_RepayBills_FullMethodName              = "/creditpay.bill.v1.BillService/RepayBills"
 	BillService_QuoteEarlySettlement_FullMethodName    = "/creditpay.bill.v1.BillService/QuoteEarlySettlement"
 	BillService_SettleEarly_FullMethodName             = "/creditpay.bill.v1.BillService/SettleEarly"
@@ -46,7 +48,11 @@ type BillServiceClient interface {
 	QueryBillTxnDetail(ctx context.Context, in *QueryBillTxnDetailRequest, opts ...grpc.CallOption) (*QueryBillTxnDetailResponse, error)
 	// The ways to repay.
 	QueryRepayChannels(ctx context.Context, in *QueryRepayChannelsRequest, opts ...grpc.CallOption) (*QueryRepayChannelsResponse, error)
-	// Begins a repayment of bills, loans or an amount.
+	// The user's bills, newest first.
+	QueryBills(ctx context.Context, in *QueryBillsRequest, opts ...grpc.CallOption) (*QueryBillsResponse, error)
+	// A repayment of the user, with where the money went.
+	QueryRepayment(ctx context.Context, in *QueryRepaymentRequest, opts ...grpc.CallOption) (*QueryRepaymentResponse, error)
+	// Begins a repayment of bills, loans or an amount. Errors: NOT_FOUND, AMOUNT_OUT_OF_RANGE, CHANNEL_NOT_AVAILABLE, NOTHING_TO_PAY.
 	RepayBills(ctx context.Context, in *RepayBillsRequest, opts ...grpc.CallOption) (*RepayBillsResponse, error)
 	// What it costs to settle a loan today and what interest that saves.
 	QuoteEarlySettlement(ctx context.Context, in *QuoteEarlySettlementRequest, opts ...grpc.CallOption) (*QuoteEarlySettlementResponse, error)
@@ -112,6 +118,26 @@ func (c *billServiceClient) QueryRepayChannels(ctx context.Context, in *QueryRep
 	return out, nil
 }
 
+func (c *billServiceClient) QueryBills(ctx context.Context, in *QueryBillsRequest, opts ...grpc.CallOption) (*QueryBillsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(QueryBillsResponse)
+	err := c.cc.Invoke(ctx, BillService_QueryBills_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *billServiceClient) QueryRepayment(ctx context.Context, in *QueryRepaymentRequest, opts ...grpc.CallOption) (*QueryRepaymentResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(QueryRepaymentResponse)
+	err := c.cc.Invoke(ctx, BillService_QueryRepayment_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *billServiceClient) RepayBills(ctx context.Context, in *RepayBillsRequest, opts ...grpc.CallOption) (*RepayBillsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(RepayBillsResponse)
@@ -159,7 +185,11 @@ type BillServiceServer interface {
 	QueryBillTxnDetail(context.Context, *QueryBillTxnDetailRequest) (*QueryBillTxnDetailResponse, error)
 	// The ways to repay.
 	QueryRepayChannels(context.Context, *QueryRepayChannelsRequest) (*QueryRepayChannelsResponse, error)
-	// Begins a repayment of bills, loans or an amount.
+	// The user's bills, newest first.
+	QueryBills(context.Context, *QueryBillsRequest) (*QueryBillsResponse, error)
+	// A repayment of the user, with where the money went.
+	QueryRepayment(context.Context, *QueryRepaymentRequest) (*QueryRepaymentResponse, error)
+	// Begins a repayment of bills, loans or an amount. Errors: NOT_FOUND, AMOUNT_OUT_OF_RANGE, CHANNEL_NOT_AVAILABLE, NOTHING_TO_PAY.
 	RepayBills(context.Context, *RepayBillsRequest) (*RepayBillsResponse, error)
 	// What it costs to settle a loan today and what interest that saves.
 	QuoteEarlySettlement(context.Context, *QuoteEarlySettlementRequest) (*QuoteEarlySettlementResponse, error)
@@ -189,6 +219,12 @@ func (UnimplementedBillServiceServer) QueryBillTxnDetail(context.Context, *Query
 }
 func (UnimplementedBillServiceServer) QueryRepayChannels(context.Context, *QueryRepayChannelsRequest) (*QueryRepayChannelsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method QueryRepayChannels not implemented")
+}
+func (UnimplementedBillServiceServer) QueryBills(context.Context, *QueryBillsRequest) (*QueryBillsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method QueryBills not implemented")
+}
+func (UnimplementedBillServiceServer) QueryRepayment(context.Context, *QueryRepaymentRequest) (*QueryRepaymentResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method QueryRepayment not implemented")
 }
 func (UnimplementedBillServiceServer) RepayBills(context.Context, *RepayBillsRequest) (*RepayBillsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RepayBills not implemented")
@@ -310,6 +346,42 @@ func _BillService_QueryRepayChannels_Handler(srv interface{}, ctx context.Contex
 	return interceptor(ctx, in, info, handler)
 }
 
+func _BillService_QueryBills_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(QueryBillsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BillServiceServer).QueryBills(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: BillService_QueryBills_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BillServiceServer).QueryBills(ctx, req.(*QueryBillsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _BillService_QueryRepayment_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(QueryRepaymentRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BillServiceServer).QueryRepayment(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: BillService_QueryRepayment_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BillServiceServer).QueryRepayment(ctx, req.(*QueryRepaymentRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _BillService_RepayBills_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(RepayBillsRequest)
 	if err := dec(in); err != nil {
@@ -390,6 +462,14 @@ var BillService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "QueryRepayChannels",
 			Handler:    _BillService_QueryRepayChannels_Handler,
+		},
+		{
+			MethodName: "QueryBills",
+			Handler:    _BillService_QueryBills_Handler,
+		},
+		{
+			MethodName: "QueryRepayment",
+			Handler:    _BillService_QueryRepayment_Handler,
 		},
 		{
 			MethodName: "RepayBills",

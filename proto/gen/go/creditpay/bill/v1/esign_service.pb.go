@@ -375,7 +375,7 @@ type CommitAfterEsignRequest struct {
 	Code string `protobuf:"bytes,3,opt,name=code,proto3" json:"code,omitempty"`
 	// Typed id "chk_…".
 	CheckoutId string `protobuf:"bytes,4,opt,name=checkout_id,json=checkoutId,proto3" json:"checkout_id,omitempty"`
-	// Typed id "quo_…".
+	// Typed id "quo_…" of the locked quote.
 	QuoteId string `protobuf:"bytes,5,opt,name=quote_id,json=quoteId,proto3" json:"quote_id,omitempty"`
 	// The payer's PIN, 6 digits.
 	Pin           string `protobuf:"bytes,6,opt,name=pin,proto3" json:"pin,omitempty"`

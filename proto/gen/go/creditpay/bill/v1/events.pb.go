@@ -178,6 +178,225 @@ func (x *LoanSettled) GetLoan() *LoanRef {
 	return nil
 }
 
+// A bill was made, or its state changed.
+type BillChanged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Typed id "bil_…".
+	BillId string `protobuf:"bytes,1,opt,name=bill_id,json=billId,proto3" json:"bill_id,omitempty"`
+	// The user.
+	UserId string `protobuf:"bytes,2,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// The day on which it was made, YYYY-MM-DD.
+	BillDate string `protobuf:"bytes,3,opt,name=bill_date,json=billDate,proto3" json:"bill_date,omitempty"`
+	// The day on which it is due, YYYY-MM-DD.
+	DueDate string `protobuf:"bytes,4,opt,name=due_date,json=dueDate,proto3" json:"due_date,omitempty"`
+	// State, a name of BillState without its prefix.
+	State string `protobuf:"bytes,5,opt,name=state,proto3" json:"state,omitempty"`
+	// What is left to pay.
+	Open          *v1.Money `protobuf:"bytes,6,opt,name=open,proto3" json:"open,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BillChanged) Reset() {
+	*x = BillChanged{}
+	mi := &file_creditpay_bill_v1_events_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BillChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BillChanged) ProtoMessage() {}
+
+func (x *BillChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_bill_v1_events_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BillChanged.ProtoReflect.Descriptor instead.
+func (*BillChanged) Descriptor() ([]byte, []int) {
+	return file_creditpay_bill_v1_events_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *BillChanged) GetBillId() string {
+	if x != nil {
+		return x.BillId
+	}
+	return ""
+}
+
+func (x *BillChanged) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *BillChanged) GetBillDate() string {
+	if x != nil {
+		return x.BillDate
+	}
+	return ""
+}
+
+func (x *BillChanged) GetDueDate() string {
+	if x != nil {
+		return x.DueDate
+	}
+	return ""
+}
+
+func (x *BillChanged) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *BillChanged) GetOpen() *v1.Money {
+	if x != nil {
+		return x.Open
+	}
+	return nil
+}
+
+// A loan is late, or not any more.
+type LoanOverdueChanged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which loan.
+	Loan *LoanRef `protobuf:"bytes,1,opt,name=loan,proto3" json:"loan,omitempty"`
+	// What was not paid in time; zero when it is not late any more.
+	Overdue       *v1.Money `protobuf:"bytes,2,opt,name=overdue,proto3" json:"overdue,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LoanOverdueChanged) Reset() {
+	*x = LoanOverdueChanged{}
+	mi := &file_creditpay_bill_v1_events_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LoanOverdueChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LoanOverdueChanged) ProtoMessage() {}
+
+func (x *LoanOverdueChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_bill_v1_events_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LoanOverdueChanged.ProtoReflect.Descriptor instead.
+func (*LoanOverdueChanged) Descriptor() ([]byte, []int) {
+	return file_creditpay_bill_v1_events_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *LoanOverdueChanged) GetLoan() *LoanRef {
+	if x != nil {
+		return x.Loan
+	}
+	return nil
+}
+
+func (x *LoanOverdueChanged) GetOverdue() *v1.Money {
+	if x != nil {
+		return x.Overdue
+	}
+	return nil
+}
+
+// A repayment ended, or bounced later.
+type RepaymentChanged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Typed id "rpy_…".
+	RepaymentId string `protobuf:"bytes,1,opt,name=repayment_id,json=repaymentId,proto3" json:"repayment_id,omitempty"`
+	// The user.
+	UserId string `protobuf:"bytes,2,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// State, a name of RepaymentState without its prefix.
+	State string `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
+	// The amount.
+	Amount        *v1.Money `protobuf:"bytes,4,opt,name=amount,proto3" json:"amount,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RepaymentChanged) Reset() {
+	*x = RepaymentChanged{}
+	mi := &file_creditpay_bill_v1_events_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RepaymentChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RepaymentChanged) ProtoMessage() {}
+
+func (x *RepaymentChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_bill_v1_events_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RepaymentChanged.ProtoReflect.Descriptor instead.
+func (*RepaymentChanged) Descriptor() ([]byte, []int) {
+	return file_creditpay_bill_v1_events_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *RepaymentChanged) GetRepaymentId() string {
+	if x != nil {
+		return x.RepaymentId
+	}
+	return ""
+}
+
+func (x *RepaymentChanged) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *RepaymentChanged) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *RepaymentChanged) GetAmount() *v1.Money {
+	if x != nil {
+		return x.Amount
+	}
+	return nil
+}
+
 // An account was opened or changed by an operator.
 type CreditAccountChanged struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -195,7 +414,7 @@ type CreditAccountChanged struct {
 
 func (x *CreditAccountChanged) Reset() {
 	*x = CreditAccountChanged{}
-	mi := &file_creditpay_bill_v1_events_proto_msgTypes[3]
+	mi := &file_creditpay_bill_v1_events_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -207,7 +426,7 @@ func (x *CreditAccountChanged) String() string {
 func (*CreditAccountChanged) ProtoMessage() {}
 
 func (x *CreditAccountChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_bill_v1_events_proto_msgTypes[3]
+	mi := &file_creditpay_bill_v1_events_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -220,7 +439,7 @@ func (x *CreditAccountChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreditAccountChanged.ProtoReflect.Descriptor instead.
 func (*CreditAccountChanged) Descriptor() ([]byte, []int) {
-	return file_creditpay_bill_v1_events_proto_rawDescGZIP(), []int{3}
+	return file_creditpay_bill_v1_events_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *CreditAccountChanged) GetAccountId() string {
@@ -266,7 +485,7 @@ type LoanRef struct {
 
 func (x *LoanRef) Reset() {
 	*x = LoanRef{}
-	mi := &file_creditpay_bill_v1_events_proto_msgTypes[4]
+	mi := &file_creditpay_bill_v1_events_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -278,7 +497,7 @@ func (x *LoanRef) String() string {
 func (*LoanRef) ProtoMessage() {}
 
 func (x *LoanRef) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_bill_v1_events_proto_msgTypes[4]
+	mi := &file_creditpay_bill_v1_events_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -291,7 +510,7 @@ func (x *LoanRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LoanRef.ProtoReflect.Descriptor instead.
 func (*LoanRef) Descriptor() ([]byte, []int) {
-	return file_creditpay_bill_v1_events_proto_rawDescGZIP(), []int{4}
+	return file_creditpay_bill_v1_events_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *LoanRef) GetLoanId() string {
@@ -328,7 +547,22 @@ const file_creditpay_bill_v1_events_proto_rawDesc = "" +
 	"LoanVoided\x12.\n" +
 	"\x04loan\x18\x01 \x01(\v2\x1a.creditpay.bill.v1.LoanRefR\x04loan\"=\n" +
 	"\vLoanSettled\x12.\n" +
-	"\x04loan\x18\x01 \x01(\v2\x1a.creditpay.bill.v1.LoanRefR\x04loan\"\x96\x01\n" +
+	"\x04loan\x18\x01 \x01(\v2\x1a.creditpay.bill.v1.LoanRefR\x04loan\"\xbd\x01\n" +
+	"\vBillChanged\x12\x17\n" +
+	"\abill_id\x18\x01 \x01(\tR\x06billId\x12\x17\n" +
+	"\auser_id\x18\x02 \x01(\tR\x06userId\x12\x1b\n" +
+	"\tbill_date\x18\x03 \x01(\tR\bbillDate\x12\x19\n" +
+	"\bdue_date\x18\x04 \x01(\tR\adueDate\x12\x14\n" +
+	"\x05state\x18\x05 \x01(\tR\x05state\x12.\n" +
+	"\x04open\x18\x06 \x01(\v2\x1a.creditpay.common.v1.MoneyR\x04open\"z\n" +
+	"\x12LoanOverdueChanged\x12.\n" +
+	"\x04loan\x18\x01 \x01(\v2\x1a.creditpay.bill.v1.LoanRefR\x04loan\x124\n" +
+	"\aoverdue\x18\x02 \x01(\v2\x1a.creditpay.common.v1.MoneyR\aoverdue\"\x98\x01\n" +
+	"\x10RepaymentChanged\x12!\n" +
+	"\frepayment_id\x18\x01 \x01(\tR\vrepaymentId\x12\x17\n" +
+	"\auser_id\x18\x02 \x01(\tR\x06userId\x12\x14\n" +
+	"\x05state\x18\x03 \x01(\tR\x05state\x122\n" +
+	"\x06amount\x18\x04 \x01(\v2\x1a.creditpay.common.v1.MoneyR\x06amount\"\x96\x01\n" +
 	"\x14CreditAccountChanged\x12\x1d\n" +
 	"\n" +
 	"account_id\x18\x01 \x01(\tR\taccountId\x12\x17\n" +
@@ -352,26 +586,33 @@ func file_creditpay_bill_v1_events_proto_rawDescGZIP() []byte {
 	return file_creditpay_bill_v1_events_proto_rawDescData
 }
 
-var file_creditpay_bill_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_creditpay_bill_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_creditpay_bill_v1_events_proto_goTypes = []any{
 	(*LoanActivated)(nil),        // 0: creditpay.bill.v1.LoanActivated
 	(*LoanVoided)(nil),           // 1: creditpay.bill.v1.LoanVoided
 	(*LoanSettled)(nil),          // 2: creditpay.bill.v1.LoanSettled
-	(*CreditAccountChanged)(nil), // 3: creditpay.bill.v1.CreditAccountChanged
-	(*LoanRef)(nil),              // 4: creditpay.bill.v1.LoanRef
-	(*v1.Money)(nil),             // 5: creditpay.common.v1.Money
+	(*BillChanged)(nil),          // 3: creditpay.bill.v1.BillChanged
+	(*LoanOverdueChanged)(nil),   // 4: creditpay.bill.v1.LoanOverdueChanged
+	(*RepaymentChanged)(nil),     // 5: creditpay.bill.v1.RepaymentChanged
+	(*CreditAccountChanged)(nil), // 6: creditpay.bill.v1.CreditAccountChanged
+	(*LoanRef)(nil),              // 7: creditpay.bill.v1.LoanRef
+	(*v1.Money)(nil),             // 8: creditpay.common.v1.Money
 }
 var file_creditpay_bill_v1_events_proto_depIdxs = []int32{
-	4, // 0: creditpay.bill.v1.LoanActivated.loan:type_name -> creditpay.bill.v1.LoanRef
-	5, // 1: creditpay.bill.v1.LoanActivated.principal:type_name -> creditpay.common.v1.Money
-	4, // 2: creditpay.bill.v1.LoanVoided.loan:type_name -> creditpay.bill.v1.LoanRef
-	4, // 3: creditpay.bill.v1.LoanSettled.loan:type_name -> creditpay.bill.v1.LoanRef
-	5, // 4: creditpay.bill.v1.CreditAccountChanged.limit:type_name -> creditpay.common.v1.Money
-	5, // [5:5] is the sub-list for method output_type
-	5, // [5:5] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	7, // 0: creditpay.bill.v1.LoanActivated.loan:type_name -> creditpay.bill.v1.LoanRef
+	8, // 1: creditpay.bill.v1.LoanActivated.principal:type_name -> creditpay.common.v1.Money
+	7, // 2: creditpay.bill.v1.LoanVoided.loan:type_name -> creditpay.bill.v1.LoanRef
+	7, // 3: creditpay.bill.v1.LoanSettled.loan:type_name -> creditpay.bill.v1.LoanRef
+	8, // 4: creditpay.bill.v1.BillChanged.open:type_name -> creditpay.common.v1.Money
+	7, // 5: creditpay.bill.v1.LoanOverdueChanged.loan:type_name -> creditpay.bill.v1.LoanRef
+	8, // 6: creditpay.bill.v1.LoanOverdueChanged.overdue:type_name -> creditpay.common.v1.Money
+	8, // 7: creditpay.bill.v1.RepaymentChanged.amount:type_name -> creditpay.common.v1.Money
+	8, // 8: creditpay.bill.v1.CreditAccountChanged.limit:type_name -> creditpay.common.v1.Money
+	9, // [9:9] is the sub-list for method output_type
+	9, // [9:9] is the sub-list for method input_type
+	9, // [9:9] is the sub-list for extension type_name
+	9, // [9:9] is the sub-list for extension extendee
+	0, // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_creditpay_bill_v1_events_proto_init() }
@@ -385,7 +626,7 @@ func file_creditpay_bill_v1_events_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditpay_bill_v1_events_proto_rawDesc), len(file_creditpay_bill_v1_events_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   5,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

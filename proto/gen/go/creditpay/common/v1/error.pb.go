@@ -106,6 +106,8 @@ const (
 	ErrorReason_ERROR_REASON_COMMIT_ABORTED ErrorReason = 210
 	// [FAILED_PRECONDITION] The plan that the payer agreed to is not what is offered now. Show the plans again.
 	ErrorReason_ERROR_REASON_PLAN_CHANGED ErrorReason = 211
+	// [FAILED_PRECONDITION] The plan asks for a down payment. Name a channel for it.
+	ErrorReason_ERROR_REASON_DOWN_PAYMENT_REQUIRED ErrorReason = 212
 	// [FAILED_PRECONDITION] The user has no credit account.
 	ErrorReason_ERROR_REASON_ACCOUNT_NOT_FOUND ErrorReason = 300
 	// [FAILED_PRECONDITION] The credit account is frozen.
@@ -126,6 +128,22 @@ const (
 	ErrorReason_ERROR_REASON_RESERVATION_RELEASED ErrorReason = 308
 	// [FAILED_PRECONDITION] The loan is not in a state that allows this.
 	ErrorReason_ERROR_REASON_LOAN_STATE_INVALID ErrorReason = 309
+	// [FAILED_PRECONDITION] Nothing is owed of what was named.
+	ErrorReason_ERROR_REASON_NOTHING_TO_PAY ErrorReason = 310
+	// [FAILED_PRECONDITION] The repayment is not in a state that allows this.
+	ErrorReason_ERROR_REASON_REPAYMENT_STATE_INVALID ErrorReason = 311
+	// [FAILED_PRECONDITION] The credit balance is smaller than the amount.
+	ErrorReason_ERROR_REASON_BALANCE_INSUFFICIENT ErrorReason = 312
+	// [PERMISSION_DENIED] The code is wrong; the metadata says how many tries are left.
+	ErrorReason_ERROR_REASON_ESIGN_CODE_WRONG ErrorReason = 313
+	// [FAILED_PRECONDITION] The code's time is over. Call SendEsignCheck again.
+	ErrorReason_ERROR_REASON_ESIGN_CODE_EXPIRED ErrorReason = 314
+	// [FAILED_PRECONDITION] The code was used, or a newer one replaced it. Call SendEsignCheck again.
+	ErrorReason_ERROR_REASON_ESIGN_CODE_USED ErrorReason = 315
+	// [PERMISSION_DENIED] Too many wrong codes, or too many codes sent; the metadata says when to try again.
+	ErrorReason_ERROR_REASON_ESIGN_LOCKED ErrorReason = 316
+	// [FAILED_PRECONDITION] A code was sent a moment ago; the metadata says when another can be sent.
+	ErrorReason_ERROR_REASON_ESIGN_RESEND_TOO_SOON ErrorReason = 317
 	// [FAILED_PRECONDITION] The refund is larger than what is left to refund.
 	ErrorReason_ERROR_REASON_REFUND_EXCEEDS_BUDGET ErrorReason = 400
 	// [PERMISSION_DENIED] The person who asked for a refund cannot approve it.
@@ -179,6 +197,7 @@ var (
 		209: "ERROR_REASON_LEG_AMOUNT_MISMATCH",
 		210: "ERROR_REASON_COMMIT_ABORTED",
 		211: "ERROR_REASON_PLAN_CHANGED",
+		212: "ERROR_REASON_DOWN_PAYMENT_REQUIRED",
 		300: "ERROR_REASON_ACCOUNT_NOT_FOUND",
 		301: "ERROR_REASON_ACCOUNT_FROZEN",
 		302: "ERROR_REASON_ACCOUNT_OVERDUE",
@@ -189,6 +208,14 @@ var (
 		307: "ERROR_REASON_ESIGN_REQUIRED",
 		308: "ERROR_REASON_RESERVATION_RELEASED",
 		309: "ERROR_REASON_LOAN_STATE_INVALID",
+		310: "ERROR_REASON_NOTHING_TO_PAY",
+		311: "ERROR_REASON_REPAYMENT_STATE_INVALID",
+		312: "ERROR_REASON_BALANCE_INSUFFICIENT",
+		313: "ERROR_REASON_ESIGN_CODE_WRONG",
+		314: "ERROR_REASON_ESIGN_CODE_EXPIRED",
+		315: "ERROR_REASON_ESIGN_CODE_USED",
+		316: "ERROR_REASON_ESIGN_LOCKED",
+		317: "ERROR_REASON_ESIGN_RESEND_TOO_SOON",
 		400: "ERROR_REASON_REFUND_EXCEEDS_BUDGET",
 		401: "ERROR_REASON_APPROVER_IS_REQUESTER",
 		402: "ERROR_REASON_REFUND_STATE_INVALID",
@@ -235,6 +262,7 @@ var (
 		"ERROR_REASON_LEG_AMOUNT_MISMATCH":     209,
 		"ERROR_REASON_COMMIT_ABORTED":          210,
 		"ERROR_REASON_PLAN_CHANGED":            211,
+		"ERROR_REASON_DOWN_PAYMENT_REQUIRED":   212,
 		"ERROR_REASON_ACCOUNT_NOT_FOUND":       300,
 		"ERROR_REASON_ACCOUNT_FROZEN":          301,
 		"ERROR_REASON_ACCOUNT_OVERDUE":         302,
@@ -245,6 +273,14 @@ var (
 		"ERROR_REASON_ESIGN_REQUIRED":          307,
 		"ERROR_REASON_RESERVATION_RELEASED":    308,
 		"ERROR_REASON_LOAN_STATE_INVALID":      309,
+		"ERROR_REASON_NOTHING_TO_PAY":          310,
+		"ERROR_REASON_REPAYMENT_STATE_INVALID": 311,
+		"ERROR_REASON_BALANCE_INSUFFICIENT":    312,
+		"ERROR_REASON_ESIGN_CODE_WRONG":        313,
+		"ERROR_REASON_ESIGN_CODE_EXPIRED":      314,
+		"ERROR_REASON_ESIGN_CODE_USED":         315,
+		"ERROR_REASON_ESIGN_LOCKED":            316,
+		"ERROR_REASON_ESIGN_RESEND_TOO_SOON":   317,
 		"ERROR_REASON_REFUND_EXCEEDS_BUDGET":   400,
 		"ERROR_REASON_APPROVER_IS_REQUESTER":   401,
 		"ERROR_REASON_REFUND_STATE_INVALID":    402,
@@ -283,7 +319,7 @@ var File_creditpay_common_v1_error_proto protoreflect.FileDescriptor
 
 const file_creditpay_common_v1_error_proto_rawDesc = "" +
 	"\n" +
-	"\x1fcreditpay/common/v1/error.proto\x12\x13creditpay.common.v1*\x91\x0f\n" +
+	"\x1fcreditpay/common/v1/error.proto\x12\x13creditpay.common.v1*\xe5\x11\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12!\n" +
 	"\x1dERROR_REASON_INVALID_ARGUMENT\x10\x01\x12\x1e\n" +
@@ -325,7 +361,8 @@ const file_creditpay_common_v1_error_proto_rawDesc = "" +
 	"\x19ERROR_REASON_PIN_TOO_WEAK\x10\xd0\x01\x12%\n" +
 	" ERROR_REASON_LEG_AMOUNT_MISMATCH\x10\xd1\x01\x12 \n" +
 	"\x1bERROR_REASON_COMMIT_ABORTED\x10\xd2\x01\x12\x1e\n" +
-	"\x19ERROR_REASON_PLAN_CHANGED\x10\xd3\x01\x12#\n" +
+	"\x19ERROR_REASON_PLAN_CHANGED\x10\xd3\x01\x12'\n" +
+	"\"ERROR_REASON_DOWN_PAYMENT_REQUIRED\x10\xd4\x01\x12#\n" +
 	"\x1eERROR_REASON_ACCOUNT_NOT_FOUND\x10\xac\x02\x12 \n" +
 	"\x1bERROR_REASON_ACCOUNT_FROZEN\x10\xad\x02\x12!\n" +
 	"\x1cERROR_REASON_ACCOUNT_OVERDUE\x10\xae\x02\x12$\n" +
@@ -335,7 +372,15 @@ const file_creditpay_common_v1_error_proto_rawDesc = "" +
 	"!ERROR_REASON_PRODUCT_NOT_ELIGIBLE\x10\xb2\x02\x12 \n" +
 	"\x1bERROR_REASON_ESIGN_REQUIRED\x10\xb3\x02\x12&\n" +
 	"!ERROR_REASON_RESERVATION_RELEASED\x10\xb4\x02\x12$\n" +
-	"\x1fERROR_REASON_LOAN_STATE_INVALID\x10\xb5\x02\x12'\n" +
+	"\x1fERROR_REASON_LOAN_STATE_INVALID\x10\xb5\x02\x12 \n" +
+	"\x1bERROR_REASON_NOTHING_TO_PAY\x10\xb6\x02\x12)\n" +
+	"$ERROR_REASON_REPAYMENT_STATE_INVALID\x10\xb7\x02\x12&\n" +
+	"!ERROR_REASON_BALANCE_INSUFFICIENT\x10\xb8\x02\x12\"\n" +
+	"\x1dERROR_REASON_ESIGN_CODE_WRONG\x10\xb9\x02\x12$\n" +
+	"\x1fERROR_REASON_ESIGN_CODE_EXPIRED\x10\xba\x02\x12!\n" +
+	"\x1cERROR_REASON_ESIGN_CODE_USED\x10\xbb\x02\x12\x1e\n" +
+	"\x19ERROR_REASON_ESIGN_LOCKED\x10\xbc\x02\x12'\n" +
+	"\"ERROR_REASON_ESIGN_RESEND_TOO_SOON\x10\xbd\x02\x12'\n" +
 	"\"ERROR_REASON_REFUND_EXCEEDS_BUDGET\x10\x90\x03\x12'\n" +
 	"\"ERROR_REASON_APPROVER_IS_REQUESTER\x10\x91\x03\x12&\n" +
 	"!ERROR_REASON_REFUND_STATE_INVALID\x10\x92\x03\x12\"\n" +

@@ -168,6 +168,63 @@ func (x *PaymentFailed) GetReason() string {
 	return ""
 }
 
+// A cash leg changed: SUCCEEDED (the money arrived), FAILED (it will not), RETURNING (give it back to the payer: it came too late,
+// or its purchase was taken back), REVERSED (it was given back, or bounced). The key is the checkout id for a down payment, the user
+// id for a repayment.
+type CashLegChanged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The leg in its new state.
+	Leg *CashLeg `protobuf:"bytes,1,opt,name=leg,proto3" json:"leg,omitempty"`
+	// The state before.
+	FromState     LegState `protobuf:"varint,2,opt,name=from_state,json=fromState,proto3,enum=creditpay.payment.v1.LegState" json:"from_state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CashLegChanged) Reset() {
+	*x = CashLegChanged{}
+	mi := &file_creditpay_payment_v1_events_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CashLegChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CashLegChanged) ProtoMessage() {}
+
+func (x *CashLegChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_payment_v1_events_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CashLegChanged.ProtoReflect.Descriptor instead.
+func (*CashLegChanged) Descriptor() ([]byte, []int) {
+	return file_creditpay_payment_v1_events_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *CashLegChanged) GetLeg() *CashLeg {
+	if x != nil {
+		return x.Leg
+	}
+	return nil
+}
+
+func (x *CashLegChanged) GetFromState() LegState {
+	if x != nil {
+		return x.FromState
+	}
+	return LegState_LEG_STATE_UNSPECIFIED
+}
+
 // The payment of a cancelled order was taken back: the hold is released and the cash is on its way back.
 type PaymentReversed struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -183,7 +240,7 @@ type PaymentReversed struct {
 
 func (x *PaymentReversed) Reset() {
 	*x = PaymentReversed{}
-	mi := &file_creditpay_payment_v1_events_proto_msgTypes[2]
+	mi := &file_creditpay_payment_v1_events_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -195,7 +252,7 @@ func (x *PaymentReversed) String() string {
 func (*PaymentReversed) ProtoMessage() {}
 
 func (x *PaymentReversed) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_payment_v1_events_proto_msgTypes[2]
+	mi := &file_creditpay_payment_v1_events_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -208,7 +265,7 @@ func (x *PaymentReversed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PaymentReversed.ProtoReflect.Descriptor instead.
 func (*PaymentReversed) Descriptor() ([]byte, []int) {
-	return file_creditpay_payment_v1_events_proto_rawDescGZIP(), []int{2}
+	return file_creditpay_payment_v1_events_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *PaymentReversed) GetPaymentId() string {
@@ -248,7 +305,11 @@ const file_creditpay_payment_v1_events_proto_rawDesc = "" +
 	"\vcheckout_id\x18\x01 \x01(\tR\n" +
 	"checkoutId\x12\x1b\n" +
 	"\tcommit_id\x18\x02 \x01(\tR\bcommitId\x12\x16\n" +
-	"\x06reason\x18\x03 \x01(\tR\x06reason\"l\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"\x80\x01\n" +
+	"\x0eCashLegChanged\x12/\n" +
+	"\x03leg\x18\x01 \x01(\v2\x1d.creditpay.payment.v1.CashLegR\x03leg\x12=\n" +
+	"\n" +
+	"from_state\x18\x02 \x01(\x0e2\x1e.creditpay.payment.v1.LegStateR\tfromState\"l\n" +
 	"\x0fPaymentReversed\x12\x1d\n" +
 	"\n" +
 	"payment_id\x18\x01 \x01(\tR\tpaymentId\x12\x19\n" +
@@ -268,22 +329,27 @@ func file_creditpay_payment_v1_events_proto_rawDescGZIP() []byte {
 	return file_creditpay_payment_v1_events_proto_rawDescData
 }
 
-var file_creditpay_payment_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_creditpay_payment_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_creditpay_payment_v1_events_proto_goTypes = []any{
 	(*PaymentSucceeded)(nil),      // 0: creditpay.payment.v1.PaymentSucceeded
 	(*PaymentFailed)(nil),         // 1: creditpay.payment.v1.PaymentFailed
-	(*PaymentReversed)(nil),       // 2: creditpay.payment.v1.PaymentReversed
-	(*Payment)(nil),               // 3: creditpay.payment.v1.Payment
-	(*timestamppb.Timestamp)(nil), // 4: google.protobuf.Timestamp
+	(*CashLegChanged)(nil),        // 2: creditpay.payment.v1.CashLegChanged
+	(*PaymentReversed)(nil),       // 3: creditpay.payment.v1.PaymentReversed
+	(*Payment)(nil),               // 4: creditpay.payment.v1.Payment
+	(*timestamppb.Timestamp)(nil), // 5: google.protobuf.Timestamp
+	(*CashLeg)(nil),               // 6: creditpay.payment.v1.CashLeg
+	(LegState)(0),                 // 7: creditpay.payment.v1.LegState
 }
 var file_creditpay_payment_v1_events_proto_depIdxs = []int32{
-	3, // 0: creditpay.payment.v1.PaymentSucceeded.payments:type_name -> creditpay.payment.v1.Payment
-	4, // 1: creditpay.payment.v1.PaymentSucceeded.pay_time:type_name -> google.protobuf.Timestamp
-	2, // [2:2] is the sub-list for method output_type
-	2, // [2:2] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	4, // 0: creditpay.payment.v1.PaymentSucceeded.payments:type_name -> creditpay.payment.v1.Payment
+	5, // 1: creditpay.payment.v1.PaymentSucceeded.pay_time:type_name -> google.protobuf.Timestamp
+	6, // 2: creditpay.payment.v1.CashLegChanged.leg:type_name -> creditpay.payment.v1.CashLeg
+	7, // 3: creditpay.payment.v1.CashLegChanged.from_state:type_name -> creditpay.payment.v1.LegState
+	4, // [4:4] is the sub-list for method output_type
+	4, // [4:4] is the sub-list for method input_type
+	4, // [4:4] is the sub-list for extension type_name
+	4, // [4:4] is the sub-list for extension extendee
+	0, // [0:4] is the sub-list for field type_name
 }
 
 func init() { file_creditpay_payment_v1_events_proto_init() }
@@ -298,7 +364,7 @@ func file_creditpay_payment_v1_events_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditpay_payment_v1_events_proto_rawDesc), len(file_creditpay_payment_v1_events_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   3,
+			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

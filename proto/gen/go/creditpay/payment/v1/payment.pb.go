@@ -161,6 +161,8 @@ const (
 	LegState_LEG_STATE_FAILED LegState = 3
 	// It was given back.
 	LegState_LEG_STATE_REVERSED LegState = 4
+	// It came when it was no longer wanted, or is to be given back: on its way back to the payer.
+	LegState_LEG_STATE_RETURNING LegState = 5
 )
 
 // Enum value maps for LegState.
@@ -171,6 +173,7 @@ var (
 		2: "LEG_STATE_SUCCEEDED",
 		3: "LEG_STATE_FAILED",
 		4: "LEG_STATE_REVERSED",
+		5: "LEG_STATE_RETURNING",
 	}
 	LegState_value = map[string]int32{
 		"LEG_STATE_UNSPECIFIED": 0,
@@ -178,6 +181,7 @@ var (
 		"LEG_STATE_SUCCEEDED":   2,
 		"LEG_STATE_FAILED":      3,
 		"LEG_STATE_REVERSED":    4,
+		"LEG_STATE_RETURNING":   5,
 	}
 )
 
@@ -208,6 +212,195 @@ func (LegState) EnumDescriptor() ([]byte, []int) {
 	return file_creditpay_payment_v1_payment_proto_rawDescGZIP(), []int{2}
 }
 
+// What a cash leg that the marketplace collects is for.
+type ExternalLegKind int32
+
+const (
+	// Not set.
+	ExternalLegKind_EXTERNAL_LEG_KIND_UNSPECIFIED ExternalLegKind = 0
+	// A purchase's down payment.
+	ExternalLegKind_EXTERNAL_LEG_KIND_DOWN_PAYMENT ExternalLegKind = 1
+	// A repayment of bills.
+	ExternalLegKind_EXTERNAL_LEG_KIND_REPAYMENT ExternalLegKind = 2
+)
+
+// Enum value maps for ExternalLegKind.
+var (
+	ExternalLegKind_name = map[int32]string{
+		0: "EXTERNAL_LEG_KIND_UNSPECIFIED",
+		1: "EXTERNAL_LEG_KIND_DOWN_PAYMENT",
+		2: "EXTERNAL_LEG_KIND_REPAYMENT",
+	}
+	ExternalLegKind_value = map[string]int32{
+		"EXTERNAL_LEG_KIND_UNSPECIFIED":  0,
+		"EXTERNAL_LEG_KIND_DOWN_PAYMENT": 1,
+		"EXTERNAL_LEG_KIND_REPAYMENT":    2,
+	}
+)
+
+func (x ExternalLegKind) Enum() *ExternalLegKind {
+	p := new(ExternalLegKind)
+	*p = x
+	return p
+}
+
+func (x ExternalLegKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ExternalLegKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_creditpay_payment_v1_payment_proto_enumTypes[3].Descriptor()
+}
+
+func (ExternalLegKind) Type() protoreflect.EnumType {
+	return &file_creditpay_payment_v1_payment_proto_enumTypes[3]
+}
+
+func (x ExternalLegKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ExternalLegKind.Descriptor instead.
+func (ExternalLegKind) EnumDescriptor() ([]byte, []int) {
+	return file_creditpay_payment_v1_payment_proto_rawDescGZIP(), []int{3}
+}
+
+// Money that the marketplace collects from the payer for us.
+type CashLeg struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Typed id "leg_…": the reference that every notification about it names.
+	Reference string `protobuf:"bytes,1,opt,name=reference,proto3" json:"reference,omitempty"`
+	// What it is for.
+	Kind ExternalLegKind `protobuf:"varint,2,opt,name=kind,proto3,enum=creditpay.payment.v1.ExternalLegKind" json:"kind,omitempty"`
+	// Typed id of what it pays: "cmt_…" of a commit, "rpy_…" of a repayment.
+	SubjectId string `protobuf:"bytes,3,opt,name=subject_id,json=subjectId,proto3" json:"subject_id,omitempty"`
+	// The payer.
+	UserId string `protobuf:"bytes,4,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// The channel's code.
+	Channel string `protobuf:"bytes,5,opt,name=channel,proto3" json:"channel,omitempty"`
+	// What must arrive.
+	Amount *v1.Money `protobuf:"bytes,6,opt,name=amount,proto3" json:"amount,omitempty"`
+	// State.
+	State LegState `protobuf:"varint,7,opt,name=state,proto3,enum=creditpay.payment.v1.LegState" json:"state,omitempty"`
+	// Where the payer pays it; empty once it is not PENDING.
+	RedirectUrl string `protobuf:"bytes,8,opt,name=redirect_url,json=redirectUrl,proto3" json:"redirect_url,omitempty"`
+	// When it was opened.
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// Until when it may be paid; what comes later is given back.
+	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	// When the money moved; not set before.
+	PayTime       *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=pay_time,json=payTime,proto3" json:"pay_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CashLeg) Reset() {
+	*x = CashLeg{}
+	mi := &file_creditpay_payment_v1_payment_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CashLeg) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CashLeg) ProtoMessage() {}
+
+func (x *CashLeg) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_payment_v1_payment_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CashLeg.ProtoReflect.Descriptor instead.
+func (*CashLeg) Descriptor() ([]byte, []int) {
+	return file_creditpay_payment_v1_payment_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *CashLeg) GetReference() string {
+	if x != nil {
+		return x.Reference
+	}
+	return ""
+}
+
+func (x *CashLeg) GetKind() ExternalLegKind {
+	if x != nil {
+		return x.Kind
+	}
+	return ExternalLegKind_EXTERNAL_LEG_KIND_UNSPECIFIED
+}
+
+func (x *CashLeg) GetSubjectId() string {
+	if x != nil {
+		return x.SubjectId
+	}
+	return ""
+}
+
+func (x *CashLeg) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *CashLeg) GetChannel() string {
+	if x != nil {
+		return x.Channel
+	}
+	return ""
+}
+
+func (x *CashLeg) GetAmount() *v1.Money {
+	if x != nil {
+		return x.Amount
+	}
+	return nil
+}
+
+func (x *CashLeg) GetState() LegState {
+	if x != nil {
+		return x.State
+	}
+	return LegState_LEG_STATE_UNSPECIFIED
+}
+
+func (x *CashLeg) GetRedirectUrl() string {
+	if x != nil {
+		return x.RedirectUrl
+	}
+	return ""
+}
+
+func (x *CashLeg) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
+}
+
+func (x *CashLeg) GetExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpireTime
+	}
+	return nil
+}
+
+func (x *CashLeg) GetPayTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.PayTime
+	}
+	return nil
+}
+
 // One leg of a payment.
 type Leg struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -229,7 +422,7 @@ type Leg struct {
 
 func (x *Leg) Reset() {
 	*x = Leg{}
-	mi := &file_creditpay_payment_v1_payment_proto_msgTypes[0]
+	mi := &file_creditpay_payment_v1_payment_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -241,7 +434,7 @@ func (x *Leg) String() string {
 func (*Leg) ProtoMessage() {}
 
 func (x *Leg) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_payment_v1_payment_proto_msgTypes[0]
+	mi := &file_creditpay_payment_v1_payment_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -254,7 +447,7 @@ func (x *Leg) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Leg.ProtoReflect.Descriptor instead.
 func (*Leg) Descriptor() ([]byte, []int) {
-	return file_creditpay_payment_v1_payment_proto_rawDescGZIP(), []int{0}
+	return file_creditpay_payment_v1_payment_proto_rawDescGZIP(), []int{1}
 }
 
 func (x *Leg) GetPaymentId() string {
@@ -326,7 +519,7 @@ type Payment struct {
 
 func (x *Payment) Reset() {
 	*x = Payment{}
-	mi := &file_creditpay_payment_v1_payment_proto_msgTypes[1]
+	mi := &file_creditpay_payment_v1_payment_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -338,7 +531,7 @@ func (x *Payment) String() string {
 func (*Payment) ProtoMessage() {}
 
 func (x *Payment) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_payment_v1_payment_proto_msgTypes[1]
+	mi := &file_creditpay_payment_v1_payment_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -351,7 +544,7 @@ func (x *Payment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Payment.ProtoReflect.Descriptor instead.
 func (*Payment) Descriptor() ([]byte, []int) {
-	return file_creditpay_payment_v1_payment_proto_rawDescGZIP(), []int{1}
+	return file_creditpay_payment_v1_payment_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Payment) GetPaymentId() string {
@@ -444,7 +637,7 @@ type PayChannel struct {
 
 func (x *PayChannel) Reset() {
 	*x = PayChannel{}
-	mi := &file_creditpay_payment_v1_payment_proto_msgTypes[2]
+	mi := &file_creditpay_payment_v1_payment_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -456,7 +649,7 @@ func (x *PayChannel) String() string {
 func (*PayChannel) ProtoMessage() {}
 
 func (x *PayChannel) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_payment_v1_payment_proto_msgTypes[2]
+	mi := &file_creditpay_payment_v1_payment_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -469,7 +662,7 @@ func (x *PayChannel) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PayChannel.ProtoReflect.Descriptor instead.
 func (*PayChannel) Descriptor() ([]byte, []int) {
-	return file_creditpay_payment_v1_payment_proto_rawDescGZIP(), []int{2}
+	return file_creditpay_payment_v1_payment_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *PayChannel) GetCode() string {
@@ -556,7 +749,7 @@ type Quote struct {
 
 func (x *Quote) Reset() {
 	*x = Quote{}
-	mi := &file_creditpay_payment_v1_payment_proto_msgTypes[3]
+	mi := &file_creditpay_payment_v1_payment_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -568,7 +761,7 @@ func (x *Quote) String() string {
 func (*Quote) ProtoMessage() {}
 
 func (x *Quote) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_payment_v1_payment_proto_msgTypes[3]
+	mi := &file_creditpay_payment_v1_payment_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -581,7 +774,7 @@ func (x *Quote) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Quote.ProtoReflect.Descriptor instead.
 func (*Quote) Descriptor() ([]byte, []int) {
-	return file_creditpay_payment_v1_payment_proto_rawDescGZIP(), []int{3}
+	return file_creditpay_payment_v1_payment_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Quote) GetQuoteId() string {
@@ -643,7 +836,7 @@ type NextAction struct {
 
 func (x *NextAction) Reset() {
 	*x = NextAction{}
-	mi := &file_creditpay_payment_v1_payment_proto_msgTypes[4]
+	mi := &file_creditpay_payment_v1_payment_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -655,7 +848,7 @@ func (x *NextAction) String() string {
 func (*NextAction) ProtoMessage() {}
 
 func (x *NextAction) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_payment_v1_payment_proto_msgTypes[4]
+	mi := &file_creditpay_payment_v1_payment_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -668,7 +861,7 @@ func (x *NextAction) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NextAction.ProtoReflect.Descriptor instead.
 func (*NextAction) Descriptor() ([]byte, []int) {
-	return file_creditpay_payment_v1_payment_proto_rawDescGZIP(), []int{4}
+	return file_creditpay_payment_v1_payment_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *NextAction) GetAction() isNextAction_Action {
@@ -741,7 +934,7 @@ type RedirectAction struct {
 
 func (x *RedirectAction) Reset() {
 	*x = RedirectAction{}
-	mi := &file_creditpay_payment_v1_payment_proto_msgTypes[5]
+	mi := &file_creditpay_payment_v1_payment_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -753,7 +946,7 @@ func (x *RedirectAction) String() string {
 func (*RedirectAction) ProtoMessage() {}
 
 func (x *RedirectAction) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_payment_v1_payment_proto_msgTypes[5]
+	mi := &file_creditpay_payment_v1_payment_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -766,7 +959,7 @@ func (x *RedirectAction) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RedirectAction.ProtoReflect.Descriptor instead.
 func (*RedirectAction) Descriptor() ([]byte, []int) {
-	return file_creditpay_payment_v1_payment_proto_rawDescGZIP(), []int{5}
+	return file_creditpay_payment_v1_payment_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *RedirectAction) GetUrl() string {
@@ -787,7 +980,7 @@ type ShowQrAction struct {
 
 func (x *ShowQrAction) Reset() {
 	*x = ShowQrAction{}
-	mi := &file_creditpay_payment_v1_payment_proto_msgTypes[6]
+	mi := &file_creditpay_payment_v1_payment_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -799,7 +992,7 @@ func (x *ShowQrAction) String() string {
 func (*ShowQrAction) ProtoMessage() {}
 
 func (x *ShowQrAction) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_payment_v1_payment_proto_msgTypes[6]
+	mi := &file_creditpay_payment_v1_payment_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -812,7 +1005,7 @@ func (x *ShowQrAction) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShowQrAction.ProtoReflect.Descriptor instead.
 func (*ShowQrAction) Descriptor() ([]byte, []int) {
-	return file_creditpay_payment_v1_payment_proto_rawDescGZIP(), []int{6}
+	return file_creditpay_payment_v1_payment_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ShowQrAction) GetContent() string {
@@ -833,7 +1026,7 @@ type WaitAction struct {
 
 func (x *WaitAction) Reset() {
 	*x = WaitAction{}
-	mi := &file_creditpay_payment_v1_payment_proto_msgTypes[7]
+	mi := &file_creditpay_payment_v1_payment_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -845,7 +1038,7 @@ func (x *WaitAction) String() string {
 func (*WaitAction) ProtoMessage() {}
 
 func (x *WaitAction) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_payment_v1_payment_proto_msgTypes[7]
+	mi := &file_creditpay_payment_v1_payment_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -858,7 +1051,7 @@ func (x *WaitAction) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitAction.ProtoReflect.Descriptor instead.
 func (*WaitAction) Descriptor() ([]byte, []int) {
-	return file_creditpay_payment_v1_payment_proto_rawDescGZIP(), []int{7}
+	return file_creditpay_payment_v1_payment_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *WaitAction) GetRetryAfterMs() int32 {
@@ -872,7 +1065,23 @@ var File_creditpay_payment_v1_payment_proto protoreflect.FileDescriptor
 
 const file_creditpay_payment_v1_payment_proto_rawDesc = "" +
 	"\n" +
-	"\"creditpay/payment/v1/payment.proto\x12\x14creditpay.payment.v1\x1a\x1fcreditpay/common/v1/money.proto\x1a\x1ecreditpay/common/v1/plan.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfd\x01\n" +
+	"\"creditpay/payment/v1/payment.proto\x12\x14creditpay.payment.v1\x1a\x1fcreditpay/common/v1/money.proto\x1a\x1ecreditpay/common/v1/plan.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf2\x03\n" +
+	"\aCashLeg\x12\x1c\n" +
+	"\treference\x18\x01 \x01(\tR\treference\x129\n" +
+	"\x04kind\x18\x02 \x01(\x0e2%.creditpay.payment.v1.ExternalLegKindR\x04kind\x12\x1d\n" +
+	"\n" +
+	"subject_id\x18\x03 \x01(\tR\tsubjectId\x12\x17\n" +
+	"\auser_id\x18\x04 \x01(\tR\x06userId\x12\x18\n" +
+	"\achannel\x18\x05 \x01(\tR\achannel\x122\n" +
+	"\x06amount\x18\x06 \x01(\v2\x1a.creditpay.common.v1.MoneyR\x06amount\x124\n" +
+	"\x05state\x18\a \x01(\x0e2\x1e.creditpay.payment.v1.LegStateR\x05state\x12!\n" +
+	"\fredirect_url\x18\b \x01(\tR\vredirectUrl\x12;\n" +
+	"\vcreate_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"createTime\x12;\n" +
+	"\vexpire_time\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"expireTime\x125\n" +
+	"\bpay_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\apayTime\"\xfd\x01\n" +
 	"\x03Leg\x12\x1d\n" +
 	"\n" +
 	"payment_id\x18\x01 \x01(\tR\tpaymentId\x125\n" +
@@ -939,13 +1148,18 @@ const file_creditpay_payment_v1_payment_proto_rawDesc = "" +
 	"\x17PAYMENT_STATE_SUCCEEDED\x10\x03\x12\x18\n" +
 	"\x14PAYMENT_STATE_FAILED\x10\x04\x12\x1b\n" +
 	"\x17PAYMENT_STATE_REVERSING\x10\x05\x12\x1a\n" +
-	"\x16PAYMENT_STATE_REVERSED\x10\x06*\x83\x01\n" +
+	"\x16PAYMENT_STATE_REVERSED\x10\x06*\x9c\x01\n" +
 	"\bLegState\x12\x19\n" +
 	"\x15LEG_STATE_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11LEG_STATE_PENDING\x10\x01\x12\x17\n" +
 	"\x13LEG_STATE_SUCCEEDED\x10\x02\x12\x14\n" +
 	"\x10LEG_STATE_FAILED\x10\x03\x12\x16\n" +
-	"\x12LEG_STATE_REVERSED\x10\x04BLZJgithub.com/creditpay/creditpay/proto/gen/go/creditpay/payment/v1;paymentv1b\x06proto3"
+	"\x12LEG_STATE_REVERSED\x10\x04\x12\x17\n" +
+	"\x13LEG_STATE_RETURNING\x10\x05*y\n" +
+	"\x0fExternalLegKind\x12!\n" +
+	"\x1dEXTERNAL_LEG_KIND_UNSPECIFIED\x10\x00\x12\"\n" +
+	"\x1eEXTERNAL_LEG_KIND_DOWN_PAYMENT\x10\x01\x12\x1f\n" +
+	"\x1bEXTERNAL_LEG_KIND_REPAYMENT\x10\x02BLZJgithub.com/creditpay/creditpay/proto/gen/go/creditpay/payment/v1;paymentv1b\x06proto3"
 
 var (
 	file_creditpay_payment_v1_payment_proto_rawDescOnce sync.Once
@@ -959,47 +1173,55 @@ func file_creditpay_payment_v1_payment_proto_rawDescGZIP() []byte {
 	return file_creditpay_payment_v1_payment_proto_rawDescData
 }
 
-var file_creditpay_payment_v1_payment_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_creditpay_payment_v1_payment_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_creditpay_payment_v1_payment_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_creditpay_payment_v1_payment_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_creditpay_payment_v1_payment_proto_goTypes = []any{
 	(ChannelKind)(0),              // 0: creditpay.payment.v1.ChannelKind
 	(PaymentState)(0),             // 1: creditpay.payment.v1.PaymentState
 	(LegState)(0),                 // 2: creditpay.payment.v1.LegState
-	(*Leg)(nil),                   // 3: creditpay.payment.v1.Leg
-	(*Payment)(nil),               // 4: creditpay.payment.v1.Payment
-	(*PayChannel)(nil),            // 5: creditpay.payment.v1.PayChannel
-	(*Quote)(nil),                 // 6: creditpay.payment.v1.Quote
-	(*NextAction)(nil),            // 7: creditpay.payment.v1.NextAction
-	(*RedirectAction)(nil),        // 8: creditpay.payment.v1.RedirectAction
-	(*ShowQrAction)(nil),          // 9: creditpay.payment.v1.ShowQrAction
-	(*WaitAction)(nil),            // 10: creditpay.payment.v1.WaitAction
-	(*v1.Money)(nil),              // 11: creditpay.common.v1.Money
-	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
-	(*v1.Plan)(nil),               // 13: creditpay.common.v1.Plan
+	(ExternalLegKind)(0),          // 3: creditpay.payment.v1.ExternalLegKind
+	(*CashLeg)(nil),               // 4: creditpay.payment.v1.CashLeg
+	(*Leg)(nil),                   // 5: creditpay.payment.v1.Leg
+	(*Payment)(nil),               // 6: creditpay.payment.v1.Payment
+	(*PayChannel)(nil),            // 7: creditpay.payment.v1.PayChannel
+	(*Quote)(nil),                 // 8: creditpay.payment.v1.Quote
+	(*NextAction)(nil),            // 9: creditpay.payment.v1.NextAction
+	(*RedirectAction)(nil),        // 10: creditpay.payment.v1.RedirectAction
+	(*ShowQrAction)(nil),          // 11: creditpay.payment.v1.ShowQrAction
+	(*WaitAction)(nil),            // 12: creditpay.payment.v1.WaitAction
+	(*v1.Money)(nil),              // 13: creditpay.common.v1.Money
+	(*timestamppb.Timestamp)(nil), // 14: google.protobuf.Timestamp
+	(*v1.Plan)(nil),               // 15: creditpay.common.v1.Plan
 }
 var file_creditpay_payment_v1_payment_proto_depIdxs = []int32{
-	0,  // 0: creditpay.payment.v1.Leg.kind:type_name -> creditpay.payment.v1.ChannelKind
-	11, // 1: creditpay.payment.v1.Leg.amount:type_name -> creditpay.common.v1.Money
-	2,  // 2: creditpay.payment.v1.Leg.state:type_name -> creditpay.payment.v1.LegState
-	1,  // 3: creditpay.payment.v1.Payment.state:type_name -> creditpay.payment.v1.PaymentState
-	11, // 4: creditpay.payment.v1.Payment.amount:type_name -> creditpay.common.v1.Money
-	3,  // 5: creditpay.payment.v1.Payment.legs:type_name -> creditpay.payment.v1.Leg
-	12, // 6: creditpay.payment.v1.Payment.pay_time:type_name -> google.protobuf.Timestamp
-	0,  // 7: creditpay.payment.v1.PayChannel.kind:type_name -> creditpay.payment.v1.ChannelKind
-	11, // 8: creditpay.payment.v1.PayChannel.min_amount:type_name -> creditpay.common.v1.Money
-	11, // 9: creditpay.payment.v1.PayChannel.max_amount:type_name -> creditpay.common.v1.Money
-	11, // 10: creditpay.payment.v1.PayChannel.fee:type_name -> creditpay.common.v1.Money
-	11, // 11: creditpay.payment.v1.Quote.amount:type_name -> creditpay.common.v1.Money
-	13, // 12: creditpay.payment.v1.Quote.plan:type_name -> creditpay.common.v1.Plan
-	12, // 13: creditpay.payment.v1.Quote.expire_time:type_name -> google.protobuf.Timestamp
-	8,  // 14: creditpay.payment.v1.NextAction.redirect:type_name -> creditpay.payment.v1.RedirectAction
-	9,  // 15: creditpay.payment.v1.NextAction.show_qr:type_name -> creditpay.payment.v1.ShowQrAction
-	10, // 16: creditpay.payment.v1.NextAction.wait:type_name -> creditpay.payment.v1.WaitAction
-	17, // [17:17] is the sub-list for method output_type
-	17, // [17:17] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	3,  // 0: creditpay.payment.v1.CashLeg.kind:type_name -> creditpay.payment.v1.ExternalLegKind
+	13, // 1: creditpay.payment.v1.CashLeg.amount:type_name -> creditpay.common.v1.Money
+	2,  // 2: creditpay.payment.v1.CashLeg.state:type_name -> creditpay.payment.v1.LegState
+	14, // 3: creditpay.payment.v1.CashLeg.create_time:type_name -> google.protobuf.Timestamp
+	14, // 4: creditpay.payment.v1.CashLeg.expire_time:type_name -> google.protobuf.Timestamp
+	14, // 5: creditpay.payment.v1.CashLeg.pay_time:type_name -> google.protobuf.Timestamp
+	0,  // 6: creditpay.payment.v1.Leg.kind:type_name -> creditpay.payment.v1.ChannelKind
+	13, // 7: creditpay.payment.v1.Leg.amount:type_name -> creditpay.common.v1.Money
+	2,  // 8: creditpay.payment.v1.Leg.state:type_name -> creditpay.payment.v1.LegState
+	1,  // 9: creditpay.payment.v1.Payment.state:type_name -> creditpay.payment.v1.PaymentState
+	13, // 10: creditpay.payment.v1.Payment.amount:type_name -> creditpay.common.v1.Money
+	5,  // 11: creditpay.payment.v1.Payment.legs:type_name -> creditpay.payment.v1.Leg
+	14, // 12: creditpay.payment.v1.Payment.pay_time:type_name -> google.protobuf.Timestamp
+	0,  // 13: creditpay.payment.v1.PayChannel.kind:type_name -> creditpay.payment.v1.ChannelKind
+	13, // 14: creditpay.payment.v1.PayChannel.min_amount:type_name -> creditpay.common.v1.Money
+	13, // 15: creditpay.payment.v1.PayChannel.max_amount:type_name -> creditpay.common.v1.Money
+	13, // 16: creditpay.payment.v1.PayChannel.fee:type_name -> creditpay.common.v1.Money
+	13, // 17: creditpay.payment.v1.Quote.amount:type_name -> creditpay.common.v1.Money
+	15, // 18: creditpay.payment.v1.Quote.plan:type_name -> creditpay.common.v1.Plan
+	14, // 19: creditpay.payment.v1.Quote.expire_time:type_name -> google.protobuf.Timestamp
+	10, // 20: creditpay.payment.v1.NextAction.redirect:type_name -> creditpay.payment.v1.RedirectAction
+	11, // 21: creditpay.payment.v1.NextAction.show_qr:type_name -> creditpay.payment.v1.ShowQrAction
+	12, // 22: creditpay.payment.v1.NextAction.wait:type_name -> creditpay.payment.v1.WaitAction
+	23, // [23:23] is the sub-list for method output_type
+	23, // [23:23] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_creditpay_payment_v1_payment_proto_init() }
@@ -1007,7 +1229,7 @@ func file_creditpay_payment_v1_payment_proto_init() {
 	if File_creditpay_payment_v1_payment_proto != nil {
 		return
 	}
-	file_creditpay_payment_v1_payment_proto_msgTypes[4].OneofWrappers = []any{
+	file_creditpay_payment_v1_payment_proto_msgTypes[5].OneofWrappers = []any{
 		(*NextAction_Redirect)(nil),
 		(*NextAction_ShowQr)(nil),
 		(*NextAction_Wait)(nil),
@@ -1017,8 +1239,8 @@ func file_creditpay_payment_v1_payment_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditpay_payment_v1_payment_proto_rawDesc), len(file_creditpay_payment_v1_payment_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   8,
+			NumEnums:      4,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

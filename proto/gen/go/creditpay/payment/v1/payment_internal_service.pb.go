@@ -234,6 +234,364 @@ func (x *WithdrawCommitResponse) GetPayments() []*Payment {
 	return nil
 }
 
+// Input of OpenCashLeg.
+type OpenCashLegRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What it is for: REPAYMENT.
+	Kind ExternalLegKind `protobuf:"varint,1,opt,name=kind,proto3,enum=creditpay.payment.v1.ExternalLegKind" json:"kind,omitempty"`
+	// Typed id of what it pays; also the idempotency key.
+	SubjectId string `protobuf:"bytes,2,opt,name=subject_id,json=subjectId,proto3" json:"subject_id,omitempty"`
+	// The payer.
+	UserId string `protobuf:"bytes,3,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// The channel's code.
+	Channel string `protobuf:"bytes,4,opt,name=channel,proto3" json:"channel,omitempty"`
+	// What must arrive.
+	Amount        *v1.Money `protobuf:"bytes,5,opt,name=amount,proto3" json:"amount,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OpenCashLegRequest) Reset() {
+	*x = OpenCashLegRequest{}
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OpenCashLegRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OpenCashLegRequest) ProtoMessage() {}
+
+func (x *OpenCashLegRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OpenCashLegRequest.ProtoReflect.Descriptor instead.
+func (*OpenCashLegRequest) Descriptor() ([]byte, []int) {
+	return file_creditpay_payment_v1_payment_internal_service_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *OpenCashLegRequest) GetKind() ExternalLegKind {
+	if x != nil {
+		return x.Kind
+	}
+	return ExternalLegKind_EXTERNAL_LEG_KIND_UNSPECIFIED
+}
+
+func (x *OpenCashLegRequest) GetSubjectId() string {
+	if x != nil {
+		return x.SubjectId
+	}
+	return ""
+}
+
+func (x *OpenCashLegRequest) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *OpenCashLegRequest) GetChannel() string {
+	if x != nil {
+		return x.Channel
+	}
+	return ""
+}
+
+func (x *OpenCashLegRequest) GetAmount() *v1.Money {
+	if x != nil {
+		return x.Amount
+	}
+	return nil
+}
+
+// Output of OpenCashLeg.
+type OpenCashLegResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The leg.
+	Leg           *CashLeg `protobuf:"bytes,1,opt,name=leg,proto3" json:"leg,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OpenCashLegResponse) Reset() {
+	*x = OpenCashLegResponse{}
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OpenCashLegResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OpenCashLegResponse) ProtoMessage() {}
+
+func (x *OpenCashLegResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OpenCashLegResponse.ProtoReflect.Descriptor instead.
+func (*OpenCashLegResponse) Descriptor() ([]byte, []int) {
+	return file_creditpay_payment_v1_payment_internal_service_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *OpenCashLegResponse) GetLeg() *CashLeg {
+	if x != nil {
+		return x.Leg
+	}
+	return nil
+}
+
+// Input of GetCashLeg.
+type GetCashLegRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Typed id of what it pays.
+	SubjectId     string `protobuf:"bytes,1,opt,name=subject_id,json=subjectId,proto3" json:"subject_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetCashLegRequest) Reset() {
+	*x = GetCashLegRequest{}
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetCashLegRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetCashLegRequest) ProtoMessage() {}
+
+func (x *GetCashLegRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetCashLegRequest.ProtoReflect.Descriptor instead.
+func (*GetCashLegRequest) Descriptor() ([]byte, []int) {
+	return file_creditpay_payment_v1_payment_internal_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *GetCashLegRequest) GetSubjectId() string {
+	if x != nil {
+		return x.SubjectId
+	}
+	return ""
+}
+
+// Output of GetCashLeg.
+type GetCashLegResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The leg.
+	Leg           *CashLeg `protobuf:"bytes,1,opt,name=leg,proto3" json:"leg,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetCashLegResponse) Reset() {
+	*x = GetCashLegResponse{}
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetCashLegResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetCashLegResponse) ProtoMessage() {}
+
+func (x *GetCashLegResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetCashLegResponse.ProtoReflect.Descriptor instead.
+func (*GetCashLegResponse) Descriptor() ([]byte, []int) {
+	return file_creditpay_payment_v1_payment_internal_service_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *GetCashLegResponse) GetLeg() *CashLeg {
+	if x != nil {
+		return x.Leg
+	}
+	return nil
+}
+
+// Input of ListCashChannels.
+type ListCashChannelsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListCashChannelsRequest) Reset() {
+	*x = ListCashChannelsRequest{}
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListCashChannelsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListCashChannelsRequest) ProtoMessage() {}
+
+func (x *ListCashChannelsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListCashChannelsRequest.ProtoReflect.Descriptor instead.
+func (*ListCashChannelsRequest) Descriptor() ([]byte, []int) {
+	return file_creditpay_payment_v1_payment_internal_service_proto_rawDescGZIP(), []int{8}
+}
+
+// A channel through which the marketplace collects cash.
+type CashChannel struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Code.
+	Code string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
+	// Name for the payer.
+	Name          string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CashChannel) Reset() {
+	*x = CashChannel{}
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CashChannel) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CashChannel) ProtoMessage() {}
+
+func (x *CashChannel) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CashChannel.ProtoReflect.Descriptor instead.
+func (*CashChannel) Descriptor() ([]byte, []int) {
+	return file_creditpay_payment_v1_payment_internal_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *CashChannel) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *CashChannel) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+// Output of ListCashChannels.
+type ListCashChannelsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The channels, in the order in which a page shows them.
+	Channels      []*CashChannel `protobuf:"bytes,1,rep,name=channels,proto3" json:"channels,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListCashChannelsResponse) Reset() {
+	*x = ListCashChannelsResponse{}
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListCashChannelsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListCashChannelsResponse) ProtoMessage() {}
+
+func (x *ListCashChannelsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListCashChannelsResponse.ProtoReflect.Descriptor instead.
+func (*ListCashChannelsResponse) Descriptor() ([]byte, []int) {
+	return file_creditpay_payment_v1_payment_internal_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *ListCashChannelsResponse) GetChannels() []*CashChannel {
+	if x != nil {
+		return x.Channels
+	}
+	return nil
+}
+
 // Input of BatchGetPayments.
 type BatchGetPaymentsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -245,7 +603,7 @@ type BatchGetPaymentsRequest struct {
 
 func (x *BatchGetPaymentsRequest) Reset() {
 	*x = BatchGetPaymentsRequest{}
-	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[4]
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -257,7 +615,7 @@ func (x *BatchGetPaymentsRequest) String() string {
 func (*BatchGetPaymentsRequest) ProtoMessage() {}
 
 func (x *BatchGetPaymentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[4]
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -270,7 +628,7 @@ func (x *BatchGetPaymentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchGetPaymentsRequest.ProtoReflect.Descriptor instead.
 func (*BatchGetPaymentsRequest) Descriptor() ([]byte, []int) {
-	return file_creditpay_payment_v1_payment_internal_service_proto_rawDescGZIP(), []int{4}
+	return file_creditpay_payment_v1_payment_internal_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *BatchGetPaymentsRequest) GetOrderIds() []string {
@@ -293,7 +651,7 @@ type BatchGetPaymentsResponse struct {
 
 func (x *BatchGetPaymentsResponse) Reset() {
 	*x = BatchGetPaymentsResponse{}
-	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[5]
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -305,7 +663,7 @@ func (x *BatchGetPaymentsResponse) String() string {
 func (*BatchGetPaymentsResponse) ProtoMessage() {}
 
 func (x *BatchGetPaymentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[5]
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -318,7 +676,7 @@ func (x *BatchGetPaymentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchGetPaymentsResponse.ProtoReflect.Descriptor instead.
 func (*BatchGetPaymentsResponse) Descriptor() ([]byte, []int) {
-	return file_creditpay_payment_v1_payment_internal_service_proto_rawDescGZIP(), []int{5}
+	return file_creditpay_payment_v1_payment_internal_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *BatchGetPaymentsResponse) GetPayments() []*Payment {
@@ -339,7 +697,7 @@ var File_creditpay_payment_v1_payment_internal_service_proto protoreflect.FileDe
 
 const file_creditpay_payment_v1_payment_internal_service_proto_rawDesc = "" +
 	"\n" +
-	"3creditpay/payment/v1/payment_internal_service.proto\x12\x14creditpay.payment.v1\x1a\x1bbuf/validate/validate.proto\x1a creditpay/common/v1/access.proto\x1a\x1ecreditpay/common/v1/plan.proto\x1a\"creditpay/payment/v1/payment.proto\":\n" +
+	"3creditpay/payment/v1/payment_internal_service.proto\x12\x14creditpay.payment.v1\x1a\x1bbuf/validate/validate.proto\x1a creditpay/common/v1/access.proto\x1a\x1fcreditpay/common/v1/money.proto\x1a\x1ecreditpay/common/v1/plan.proto\x1a\"creditpay/payment/v1/payment.proto\":\n" +
 	"\x10GetCommitRequest\x12&\n" +
 	"\tcommit_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\bcommitId\"\x88\x01\n" +
 	"\x11GetCommitResponse\x128\n" +
@@ -350,17 +708,45 @@ const file_creditpay_payment_v1_payment_internal_service_proto_rawDesc = "" +
 	"\x06reason\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x06reason\"\x8d\x01\n" +
 	"\x16WithdrawCommitResponse\x128\n" +
 	"\x05state\x18\x01 \x01(\x0e2\".creditpay.payment.v1.PaymentStateR\x05state\x129\n" +
-	"\bpayments\x18\x02 \x03(\v2\x1d.creditpay.payment.v1.PaymentR\bpayments\"B\n" +
+	"\bpayments\x18\x02 \x03(\v2\x1d.creditpay.payment.v1.PaymentR\bpayments\"\xb1\x02\n" +
+	"\x12OpenCashLegRequest\x12E\n" +
+	"\x04kind\x18\x01 \x01(\x0e2%.creditpay.payment.v1.ExternalLegKindB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04kind\x12(\n" +
+	"\n" +
+	"subject_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\tsubjectId\x125\n" +
+	"\auser_id\x18\x03 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{1,64}$R\x06userId\x127\n" +
+	"\achannel\x18\x04 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[A-Z][A-Z0-9_]{0,31}$R\achannel\x12:\n" +
+	"\x06amount\x18\x05 \x01(\v2\x1a.creditpay.common.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x06amount\"F\n" +
+	"\x13OpenCashLegResponse\x12/\n" +
+	"\x03leg\x18\x01 \x01(\v2\x1d.creditpay.payment.v1.CashLegR\x03leg\"=\n" +
+	"\x11GetCashLegRequest\x12(\n" +
+	"\n" +
+	"subject_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\tsubjectId\"E\n" +
+	"\x12GetCashLegResponse\x12/\n" +
+	"\x03leg\x18\x01 \x01(\v2\x1d.creditpay.payment.v1.CashLegR\x03leg\"\x19\n" +
+	"\x17ListCashChannelsRequest\"5\n" +
+	"\vCashChannel\x12\x12\n" +
+	"\x04code\x18\x01 \x01(\tR\x04code\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\"Y\n" +
+	"\x18ListCashChannelsResponse\x12=\n" +
+	"\bchannels\x18\x01 \x03(\v2!.creditpay.payment.v1.CashChannelR\bchannels\"B\n" +
 	"\x17BatchGetPaymentsRequest\x12'\n" +
 	"\torder_ids\x18\x01 \x03(\tB\n" +
 	"\xbaH\a\x92\x01\x04\b\x01\x10dR\borderIds\"\x95\x01\n" +
 	"\x18BatchGetPaymentsResponse\x129\n" +
 	"\bpayments\x18\x01 \x03(\v2\x1d.creditpay.payment.v1.PaymentR\bpayments\x12>\n" +
-	"\btimeline\x18\x02 \x03(\v2\".creditpay.common.v1.TimelineEntryR\btimeline2\xf1\x02\n" +
+	"\btimeline\x18\x02 \x03(\v2\".creditpay.common.v1.TimelineEntryR\btimeline2\xc4\x05\n" +
 	"\x16PaymentInternalService\x12e\n" +
 	"\tGetCommit\x12&.creditpay.payment.v1.GetCommitRequest\x1a'.creditpay.payment.v1.GetCommitResponse\"\a\x8a\xb5\x18\x03\n" +
 	"\x01\x06\x12t\n" +
 	"\x0eWithdrawCommit\x12+.creditpay.payment.v1.WithdrawCommitRequest\x1a,.creditpay.payment.v1.WithdrawCommitResponse\"\a\x8a\xb5\x18\x03\n" +
+	"\x01\x06\x12k\n" +
+	"\vOpenCashLeg\x12(.creditpay.payment.v1.OpenCashLegRequest\x1a).creditpay.payment.v1.OpenCashLegResponse\"\a\x8a\xb5\x18\x03\n" +
+	"\x01\x06\x12h\n" +
+	"\n" +
+	"GetCashLeg\x12'.creditpay.payment.v1.GetCashLegRequest\x1a(.creditpay.payment.v1.GetCashLegResponse\"\a\x8a\xb5\x18\x03\n" +
+	"\x01\x06\x12z\n" +
+	"\x10ListCashChannels\x12-.creditpay.payment.v1.ListCashChannelsRequest\x1a..creditpay.payment.v1.ListCashChannelsResponse\"\a\x8a\xb5\x18\x03\n" +
 	"\x01\x06\x12z\n" +
 	"\x10BatchGetPayments\x12-.creditpay.payment.v1.BatchGetPaymentsRequest\x1a..creditpay.payment.v1.BatchGetPaymentsResponse\"\a\x8a\xb5\x18\x03\n" +
 	"\x01\x06BLZJgithub.com/creditpay/creditpay/proto/gen/go/creditpay/payment/v1;paymentv1b\x06proto3"
@@ -377,36 +763,57 @@ func file_creditpay_payment_v1_payment_internal_service_proto_rawDescGZIP() []by
 	return file_creditpay_payment_v1_payment_internal_service_proto_rawDescData
 }
 
-var file_creditpay_payment_v1_payment_internal_service_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_creditpay_payment_v1_payment_internal_service_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_creditpay_payment_v1_payment_internal_service_proto_goTypes = []any{
 	(*GetCommitRequest)(nil),         // 0: creditpay.payment.v1.GetCommitRequest
 	(*GetCommitResponse)(nil),        // 1: creditpay.payment.v1.GetCommitResponse
 	(*WithdrawCommitRequest)(nil),    // 2: creditpay.payment.v1.WithdrawCommitRequest
 	(*WithdrawCommitResponse)(nil),   // 3: creditpay.payment.v1.WithdrawCommitResponse
-	(*BatchGetPaymentsRequest)(nil),  // 4: creditpay.payment.v1.BatchGetPaymentsRequest
-	(*BatchGetPaymentsResponse)(nil), // 5: creditpay.payment.v1.BatchGetPaymentsResponse
-	(PaymentState)(0),                // 6: creditpay.payment.v1.PaymentState
-	(*Payment)(nil),                  // 7: creditpay.payment.v1.Payment
-	(*v1.TimelineEntry)(nil),         // 8: creditpay.common.v1.TimelineEntry
+	(*OpenCashLegRequest)(nil),       // 4: creditpay.payment.v1.OpenCashLegRequest
+	(*OpenCashLegResponse)(nil),      // 5: creditpay.payment.v1.OpenCashLegResponse
+	(*GetCashLegRequest)(nil),        // 6: creditpay.payment.v1.GetCashLegRequest
+	(*GetCashLegResponse)(nil),       // 7: creditpay.payment.v1.GetCashLegResponse
+	(*ListCashChannelsRequest)(nil),  // 8: creditpay.payment.v1.ListCashChannelsRequest
+	(*CashChannel)(nil),              // 9: creditpay.payment.v1.CashChannel
+	(*ListCashChannelsResponse)(nil), // 10: creditpay.payment.v1.ListCashChannelsResponse
+	(*BatchGetPaymentsRequest)(nil),  // 11: creditpay.payment.v1.BatchGetPaymentsRequest
+	(*BatchGetPaymentsResponse)(nil), // 12: creditpay.payment.v1.BatchGetPaymentsResponse
+	(PaymentState)(0),                // 13: creditpay.payment.v1.PaymentState
+	(*Payment)(nil),                  // 14: creditpay.payment.v1.Payment
+	(ExternalLegKind)(0),             // 15: creditpay.payment.v1.ExternalLegKind
+	(*v1.Money)(nil),                 // 16: creditpay.common.v1.Money
+	(*CashLeg)(nil),                  // 17: creditpay.payment.v1.CashLeg
+	(*v1.TimelineEntry)(nil),         // 18: creditpay.common.v1.TimelineEntry
 }
 var file_creditpay_payment_v1_payment_internal_service_proto_depIdxs = []int32{
-	6, // 0: creditpay.payment.v1.GetCommitResponse.state:type_name -> creditpay.payment.v1.PaymentState
-	7, // 1: creditpay.payment.v1.GetCommitResponse.payments:type_name -> creditpay.payment.v1.Payment
-	6, // 2: creditpay.payment.v1.WithdrawCommitResponse.state:type_name -> creditpay.payment.v1.PaymentState
-	7, // 3: creditpay.payment.v1.WithdrawCommitResponse.payments:type_name -> creditpay.payment.v1.Payment
-	7, // 4: creditpay.payment.v1.BatchGetPaymentsResponse.payments:type_name -> creditpay.payment.v1.Payment
-	8, // 5: creditpay.payment.v1.BatchGetPaymentsResponse.timeline:type_name -> creditpay.common.v1.TimelineEntry
-	0, // 6: creditpay.payment.v1.PaymentInternalService.GetCommit:input_type -> creditpay.payment.v1.GetCommitRequest
-	2, // 7: creditpay.payment.v1.PaymentInternalService.WithdrawCommit:input_type -> creditpay.payment.v1.WithdrawCommitRequest
-	4, // 8: creditpay.payment.v1.PaymentInternalService.BatchGetPayments:input_type -> creditpay.payment.v1.BatchGetPaymentsRequest
-	1, // 9: creditpay.payment.v1.PaymentInternalService.GetCommit:output_type -> creditpay.payment.v1.GetCommitResponse
-	3, // 10: creditpay.payment.v1.PaymentInternalService.WithdrawCommit:output_type -> creditpay.payment.v1.WithdrawCommitResponse
-	5, // 11: creditpay.payment.v1.PaymentInternalService.BatchGetPayments:output_type -> creditpay.payment.v1.BatchGetPaymentsResponse
-	9, // [9:12] is the sub-list for method output_type
-	6, // [6:9] is the sub-list for method input_type
-	6, // [6:6] is the sub-list for extension type_name
-	6, // [6:6] is the sub-list for extension extendee
-	0, // [0:6] is the sub-list for field type_name
+	13, // 0: creditpay.payment.v1.GetCommitResponse.state:type_name -> creditpay.payment.v1.PaymentState
+	14, // 1: creditpay.payment.v1.GetCommitResponse.payments:type_name -> creditpay.payment.v1.Payment
+	13, // 2: creditpay.payment.v1.WithdrawCommitResponse.state:type_name -> creditpay.payment.v1.PaymentState
+	14, // 3: creditpay.payment.v1.WithdrawCommitResponse.payments:type_name -> creditpay.payment.v1.Payment
+	15, // 4: creditpay.payment.v1.OpenCashLegRequest.kind:type_name -> creditpay.payment.v1.ExternalLegKind
+	16, // 5: creditpay.payment.v1.OpenCashLegRequest.amount:type_name -> creditpay.common.v1.Money
+	17, // 6: creditpay.payment.v1.OpenCashLegResponse.leg:type_name -> creditpay.payment.v1.CashLeg
+	17, // 7: creditpay.payment.v1.GetCashLegResponse.leg:type_name -> creditpay.payment.v1.CashLeg
+	9,  // 8: creditpay.payment.v1.ListCashChannelsResponse.channels:type_name -> creditpay.payment.v1.CashChannel
+	14, // 9: creditpay.payment.v1.BatchGetPaymentsResponse.payments:type_name -> creditpay.payment.v1.Payment
+	18, // 10: creditpay.payment.v1.BatchGetPaymentsResponse.timeline:type_name -> creditpay.common.v1.TimelineEntry
+	0,  // 11: creditpay.payment.v1.PaymentInternalService.GetCommit:input_type -> creditpay.payment.v1.GetCommitRequest
+	2,  // 12: creditpay.payment.v1.PaymentInternalService.WithdrawCommit:input_type -> creditpay.payment.v1.WithdrawCommitRequest
+	4,  // 13: creditpay.payment.v1.PaymentInternalService.OpenCashLeg:input_type -> creditpay.payment.v1.OpenCashLegRequest
+	6,  // 14: creditpay.payment.v1.PaymentInternalService.GetCashLeg:input_type -> creditpay.payment.v1.GetCashLegRequest
+	8,  // 15: creditpay.payment.v1.PaymentInternalService.ListCashChannels:input_type -> creditpay.payment.v1.ListCashChannelsRequest
+	11, // 16: creditpay.payment.v1.PaymentInternalService.BatchGetPayments:input_type -> creditpay.payment.v1.BatchGetPaymentsRequest
+	1,  // 17: creditpay.payment.v1.PaymentInternalService.GetCommit:output_type -> creditpay.payment.v1.GetCommitResponse
+	3,  // 18: creditpay.payment.v1.PaymentInternalService.WithdrawCommit:output_type -> creditpay.payment.v1.WithdrawCommitResponse
+	5,  // 19: creditpay.payment.v1.PaymentInternalService.OpenCashLeg:output_type -> creditpay.payment.v1.OpenCashLegResponse
+	7,  // 20: creditpay.payment.v1.PaymentInternalService.GetCashLeg:output_type -> creditpay.payment.v1.GetCashLegResponse
+	10, // 21: creditpay.payment.v1.PaymentInternalService.ListCashChannels:output_type -> creditpay.payment.v1.ListCashChannelsResponse
+	12, // 22: creditpay.payment.v1.PaymentInternalService.BatchGetPayments:output_type -> creditpay.payment.v1.BatchGetPaymentsResponse
+	17, // [17:23] is the sub-list for method output_type
+	11, // [11:17] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_creditpay_payment_v1_payment_internal_service_proto_init() }
@@ -421,7 +828,7 @@ func file_creditpay_payment_v1_payment_internal_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditpay_payment_v1_payment_internal_service_proto_rawDesc), len(file_creditpay_payment_v1_payment_internal_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   6,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

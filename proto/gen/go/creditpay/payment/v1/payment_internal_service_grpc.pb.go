@@ -21,6 +21,9 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	PaymentInternalService_GetCommit_FullMethodName        = "/creditpay.payment.v1.PaymentInternalService/GetCommit"
 	PaymentInternalService_WithdrawCommit_FullMethodName   = "/creditpay.payment.v1.PaymentInternalService/WithdrawCommit"
+	PaymentInternalService_OpenCashLeg_FullMethodName      = "/creditpay.payment.v1.PaymentInternalService/OpenCashLeg"
+	PaymentInternalService_GetCashLeg_FullMethodName       = "/creditpay.payment.v1.PaymentInternalService/GetCashLeg"
+	PaymentInternalService_ListCashChannels_FullMethodName = "/creditpay.payment.v1.PaymentInternalService/ListCashChannels"
 	PaymentInternalService_BatchGetPayments_FullMethodName = "/creditpay.payment.v1.PaymentInternalService/BatchGetPayments"
 )
 
@@ -35,6 +38,13 @@ type PaymentInternalServiceClient interface {
 	// Withdraws a commit that has not succeeded yet, so that its checkout can be cancelled. Answers what the commit came to:
 	// FAILED (withdrawn, nothing is held) or SUCCEEDED (too late) or PROCESSING (ask again).
 	WithdrawCommit(ctx context.Context, in *WithdrawCommitRequest, opts ...grpc.CallOption) (*WithdrawCommitResponse, error)
+	// Opens a cash leg for a repayment, to be collected by the marketplace. Repeating it for the same subject answers the same leg.
+	// Errors: CHANNEL_NOT_AVAILABLE, REQUEST_ID_REUSED for other content.
+	OpenCashLeg(ctx context.Context, in *OpenCashLegRequest, opts ...grpc.CallOption) (*OpenCashLegResponse, error)
+	// One cash leg, by its subject: for a service that did not hear what became of it.
+	GetCashLeg(ctx context.Context, in *GetCashLegRequest, opts ...grpc.CallOption) (*GetCashLegResponse, error)
+	// The cash channels that can collect now.
+	ListCashChannels(ctx context.Context, in *ListCashChannelsRequest, opts ...grpc.CallOption) (*ListCashChannelsResponse, error)
 	// The payments of up to 100 orders, with their timelines. Orders without a payment are left out.
 	BatchGetPayments(ctx context.Context, in *BatchGetPaymentsRequest, opts ...grpc.CallOption) (*BatchGetPaymentsResponse, error)
 }
@@ -67,6 +77,36 @@ func (c *paymentInternalServiceClient) WithdrawCommit(ctx context.Context, in *W
 	return out, nil
 }
 
+func (c *paymentInternalServiceClient) OpenCashLeg(ctx context.Context, in *OpenCashLegRequest, opts ...grpc.CallOption) (*OpenCashLegResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(OpenCashLegResponse)
+	err := c.cc.Invoke(ctx, PaymentInternalService_OpenCashLeg_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *paymentInternalServiceClient) GetCashLeg(ctx context.Context, in *GetCashLegRequest, opts ...grpc.CallOption) (*GetCashLegResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetCashLegResponse)
+	err := c.cc.Invoke(ctx, PaymentInternalService_GetCashLeg_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *paymentInternalServiceClient) ListCashChannels(ctx context.Context, in *ListCashChannelsRequest, opts ...grpc.CallOption) (*ListCashChannelsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListCashChannelsResponse)
+	err := c.cc.Invoke(ctx, PaymentInternalService_ListCashChannels_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *paymentInternalServiceClient) BatchGetPayments(ctx context.Context, in *BatchGetPaymentsRequest, opts ...grpc.CallOption) (*BatchGetPaymentsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(BatchGetPaymentsResponse)
@@ -88,6 +128,13 @@ type PaymentInternalServiceServer interface {
 	// Withdraws a commit that has not succeeded yet, so that its checkout can be cancelled. Answers what the commit came to:
 	// FAILED (withdrawn, nothing is held) or SUCCEEDED (too late) or PROCESSING (ask again).
 	WithdrawCommit(context.Context, *WithdrawCommitRequest) (*WithdrawCommitResponse, error)
+	// Opens a cash leg for a repayment, to be collected by the marketplace. Repeating it for the same subject answers the same leg.
+	// Errors: CHANNEL_NOT_AVAILABLE, REQUEST_ID_REUSED for other content.
+	OpenCashLeg(context.Context, *OpenCashLegRequest) (*OpenCashLegResponse, error)
+	// One cash leg, by its subject: for a service that did not hear what became of it.
+	GetCashLeg(context.Context, *GetCashLegRequest) (*GetCashLegResponse, error)
+	// The cash channels that can collect now.
+	ListCashChannels(context.Context, *ListCashChannelsRequest) (*ListCashChannelsResponse, error)
 	// The payments of up to 100 orders, with their timelines. Orders without a payment are left out.
 	BatchGetPayments(context.Context, *BatchGetPaymentsRequest) (*BatchGetPaymentsResponse, error)
 	mustEmbedUnimplementedPaymentInternalServiceServer()
@@ -105,6 +152,15 @@ func (UnimplementedPaymentInternalServiceServer) GetCommit(context.Context, *Get
 }
 func (UnimplementedPaymentInternalServiceServer) WithdrawCommit(context.Context, *WithdrawCommitRequest) (*WithdrawCommitResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method WithdrawCommit not implemented")
+}
+func (UnimplementedPaymentInternalServiceServer) OpenCashLeg(context.Context, *OpenCashLegRequest) (*OpenCashLegResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method OpenCashLeg not implemented")
+}
+func (UnimplementedPaymentInternalServiceServer) GetCashLeg(context.Context, *GetCashLegRequest) (*GetCashLegResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetCashLeg not implemented")
+}
+func (UnimplementedPaymentInternalServiceServer) ListCashChannels(context.Context, *ListCashChannelsRequest) (*ListCashChannelsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListCashChannels not implemented")
 }
 func (UnimplementedPaymentInternalServiceServer) BatchGetPayments(context.Context, *BatchGetPaymentsRequest) (*BatchGetPaymentsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method BatchGetPayments not implemented")
@@ -167,6 +223,60 @@ func _PaymentInternalService_WithdrawCommit_Handler(srv interface{}, ctx context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _PaymentInternalService_OpenCashLeg_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(OpenCashLegRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PaymentInternalServiceServer).OpenCashLeg(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PaymentInternalService_OpenCashLeg_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PaymentInternalServiceServer).OpenCashLeg(ctx, req.(*OpenCashLegRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PaymentInternalService_GetCashLeg_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetCashLegRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PaymentInternalServiceServer).GetCashLeg(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PaymentInternalService_GetCashLeg_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PaymentInternalServiceServer).GetCashLeg(ctx, req.(*GetCashLegRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PaymentInternalService_ListCashChannels_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListCashChannelsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PaymentInternalServiceServer).ListCashChannels(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PaymentInternalService_ListCashChannels_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PaymentInternalServiceServer).ListCashChannels(ctx, req.(*ListCashChannelsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _PaymentInternalService_BatchGetPayments_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(BatchGetPaymentsRequest)
 	if err := dec(in); err != nil {
@@ -199,6 +309,18 @@ var PaymentInternalService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "WithdrawCommit",
 			Handler:    _PaymentInternalService_WithdrawCommit_Handler,
+		},
+		{
+			MethodName: "OpenCashLeg",
+			Handler:    _PaymentInternalService_OpenCashLeg_Handler,
+		},
+		{
+			MethodName: "GetCashLeg",
+			Handler:    _PaymentInternalService_GetCashLeg_Handler,
+		},
+		{
+			MethodName: "ListCashChannels",
+			Handler:    _PaymentInternalService_ListCashChannels_Handler,
 		},
 		{
 			MethodName: "BatchGetPayments",

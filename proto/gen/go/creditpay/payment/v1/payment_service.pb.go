@@ -82,59 +82,6 @@ func (ExternalLegStatus) EnumDescriptor() ([]byte, []int) {
 	return file_creditpay_payment_v1_payment_service_proto_rawDescGZIP(), []int{0}
 }
 
-// Which leg a notification speaks of.
-type ExternalLegKind int32
-
-const (
-	// Not set.
-	ExternalLegKind_EXTERNAL_LEG_KIND_UNSPECIFIED ExternalLegKind = 0
-	// A purchase's down payment.
-	ExternalLegKind_EXTERNAL_LEG_KIND_DOWN_PAYMENT ExternalLegKind = 1
-	// A repayment of bills.
-	ExternalLegKind_EXTERNAL_LEG_KIND_REPAYMENT ExternalLegKind = 2
-)
-
-// Enum value maps for ExternalLegKind.
-var (
-	ExternalLegKind_name = map[int32]string{
-		0: "EXTERNAL_LEG_KIND_UNSPECIFIED",
-		1: "EXTERNAL_LEG_KIND_DOWN_PAYMENT",
-		2: "EXTERNAL_LEG_KIND_REPAYMENT",
-	}
-	ExternalLegKind_value = map[string]int32{
-		"EXTERNAL_LEG_KIND_UNSPECIFIED":  0,
-		"EXTERNAL_LEG_KIND_DOWN_PAYMENT": 1,
-		"EXTERNAL_LEG_KIND_REPAYMENT":    2,
-	}
-)
-
-func (x ExternalLegKind) Enum() *ExternalLegKind {
-	p := new(ExternalLegKind)
-	*p = x
-	return p
-}
-
-func (x ExternalLegKind) String() string {
-	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
-}
-
-func (ExternalLegKind) Descriptor() protoreflect.EnumDescriptor {
-	return file_creditpay_payment_v1_payment_service_proto_enumTypes[1].Descriptor()
-}
-
-func (ExternalLegKind) Type() protoreflect.EnumType {
-	return &file_creditpay_payment_v1_payment_service_proto_enumTypes[1]
-}
-
-func (x ExternalLegKind) Number() protoreflect.EnumNumber {
-	return protoreflect.EnumNumber(x)
-}
-
-// Deprecated: Use ExternalLegKind.Descriptor instead.
-func (ExternalLegKind) EnumDescriptor() ([]byte, []int) {
-	return file_creditpay_payment_v1_payment_service_proto_rawDescGZIP(), []int{1}
-}
-
 // Input of QueryPayChannels.
 type QueryPayChannelsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -376,10 +323,12 @@ type PlanChoice struct {
 	ProductVersion int32 `protobuf:"varint,3,opt,name=product_version,json=productVersion,proto3" json:"product_version,omitempty"`
 	// The plan's tenor.
 	TenorMonths int32 `protobuf:"varint,4,opt,name=tenor_months,json=tenorMonths,proto3" json:"tenor_months,omitempty"`
-	// The plan's total: everything that the payer will pay.
-	AgreedTotal   *v1.Money `protobuf:"bytes,5,opt,name=agreed_total,json=agreedTotal,proto3" json:"agreed_total,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// The plan's total: everything that the payer will pay, without the down payment.
+	AgreedTotal *v1.Money `protobuf:"bytes,5,opt,name=agreed_total,json=agreedTotal,proto3" json:"agreed_total,omitempty"`
+	// How the down payment is paid; empty when the plan asks for none.
+	DownPaymentChannel string `protobuf:"bytes,6,opt,name=down_payment_channel,json=downPaymentChannel,proto3" json:"down_payment_channel,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *PlanChoice) Reset() {
@@ -445,6 +394,13 @@ func (x *PlanChoice) GetAgreedTotal() *v1.Money {
 		return x.AgreedTotal
 	}
 	return nil
+}
+
+func (x *PlanChoice) GetDownPaymentChannel() string {
+	if x != nil {
+		return x.DownPaymentChannel
+	}
+	return ""
 }
 
 // Input of CheckCommitPayment: the quote or the choice that DoCommitPayment would get; neither before a channel was chosen.
@@ -1282,14 +1238,15 @@ const file_creditpay_payment_v1_payment_service_proto_rawDesc = "" +
 	"\x14down_payment_channel\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18 R\x12downPaymentChannel\x12*\n" +
 	"\fproduct_code\x18\x06 \x01(\tB\a\xbaH\x04r\x02\x18 R\vproductCode\"N\n" +
 	"\x19ConfirmPayChannelResponse\x121\n" +
-	"\x05quote\x18\x01 \x01(\v2\x1b.creditpay.payment.v1.QuoteR\x05quote\"\x95\x02\n" +
+	"\x05quote\x18\x01 \x01(\v2\x1b.creditpay.payment.v1.QuoteR\x05quote\"\xe9\x02\n" +
 	"\n" +
 	"PlanChoice\x122\n" +
 	"\achannel\x18\x01 \x01(\tB\x18\xbaH\x15r\x132\x11^[A-Z0-9_]{1,32}$R\achannel\x12,\n" +
 	"\fproduct_code\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18 R\vproductCode\x120\n" +
 	"\x0fproduct_version\x18\x03 \x01(\x05B\a\xbaH\x04\x1a\x02(\x01R\x0eproductVersion\x12,\n" +
 	"\ftenor_months\x18\x04 \x01(\x05B\t\xbaH\x06\x1a\x04\x18<(\x01R\vtenorMonths\x12E\n" +
-	"\fagreed_total\x18\x05 \x01(\v2\x1a.creditpay.common.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\vagreedTotal\"\x8c\x02\n" +
+	"\fagreed_total\x18\x05 \x01(\v2\x1a.creditpay.common.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\vagreedTotal\x12R\n" +
+	"\x14down_payment_channel\x18\x06 \x01(\tB \xbaH\x1dr\x1b2\x19^([A-Z][A-Z0-9_]{0,31})?$R\x12downPaymentChannel\"\x8c\x02\n" +
 	"\x19CheckCommitPaymentRequest\x12*\n" +
 	"\vcheckout_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\n" +
 	"checkoutId\x12\"\n" +
@@ -1361,11 +1318,7 @@ const file_creditpay_payment_v1_payment_service_proto_rawDesc = "" +
 	"\x1fEXTERNAL_LEG_STATUS_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18EXTERNAL_LEG_STATUS_PAID\x10\x01\x12\x1e\n" +
 	"\x1aEXTERNAL_LEG_STATUS_FAILED\x10\x02\x12 \n" +
-	"\x1cEXTERNAL_LEG_STATUS_REFUNDED\x10\x03*y\n" +
-	"\x0fExternalLegKind\x12!\n" +
-	"\x1dEXTERNAL_LEG_KIND_UNSPECIFIED\x10\x00\x12\"\n" +
-	"\x1eEXTERNAL_LEG_KIND_DOWN_PAYMENT\x10\x01\x12\x1f\n" +
-	"\x1bEXTERNAL_LEG_KIND_REPAYMENT\x10\x022\x89\v\n" +
+	"\x1cEXTERNAL_LEG_STATUS_REFUNDED\x10\x032\x89\v\n" +
 	"\x0ePaymentService\x12\xa9\x01\n" +
 	"\x10QueryPayChannels\x12-.creditpay.payment.v1.QueryPayChannelsRequest\x1a..creditpay.payment.v1.QueryPayChannelsResponse\"6\x8a\xb5\x18\x03\n" +
 	"\x01\x02\x82\xd3\xe4\x93\x02)\x12'/h5/v1/checkouts/{checkout_id}/channels\x12\xac\x01\n" +
@@ -1397,79 +1350,79 @@ func file_creditpay_payment_v1_payment_service_proto_rawDescGZIP() []byte {
 	return file_creditpay_payment_v1_payment_service_proto_rawDescData
 }
 
-var file_creditpay_payment_v1_payment_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_creditpay_payment_v1_payment_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
 var file_creditpay_payment_v1_payment_service_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_creditpay_payment_v1_payment_service_proto_goTypes = []any{
 	(ExternalLegStatus)(0),              // 0: creditpay.payment.v1.ExternalLegStatus
-	(ExternalLegKind)(0),                // 1: creditpay.payment.v1.ExternalLegKind
-	(*QueryPayChannelsRequest)(nil),     // 2: creditpay.payment.v1.QueryPayChannelsRequest
-	(*QueryPayChannelsResponse)(nil),    // 3: creditpay.payment.v1.QueryPayChannelsResponse
-	(*ConfirmPayChannelRequest)(nil),    // 4: creditpay.payment.v1.ConfirmPayChannelRequest
-	(*ConfirmPayChannelResponse)(nil),   // 5: creditpay.payment.v1.ConfirmPayChannelResponse
-	(*PlanChoice)(nil),                  // 6: creditpay.payment.v1.PlanChoice
-	(*CheckCommitPaymentRequest)(nil),   // 7: creditpay.payment.v1.CheckCommitPaymentRequest
-	(*BlockingReason)(nil),              // 8: creditpay.payment.v1.BlockingReason
-	(*CheckCommitPaymentResponse)(nil),  // 9: creditpay.payment.v1.CheckCommitPaymentResponse
-	(*DoCommitPaymentRequest)(nil),      // 10: creditpay.payment.v1.DoCommitPaymentRequest
-	(*DoCommitPaymentResponse)(nil),     // 11: creditpay.payment.v1.DoCommitPaymentResponse
-	(*QueryPaymentStatusRequest)(nil),   // 12: creditpay.payment.v1.QueryPaymentStatusRequest
-	(*QueryPaymentStatusResponse)(nil),  // 13: creditpay.payment.v1.QueryPaymentStatusResponse
-	(*NotifyPaymentStatusRequest)(nil),  // 14: creditpay.payment.v1.NotifyPaymentStatusRequest
-	(*NotifyPaymentStatusResponse)(nil), // 15: creditpay.payment.v1.NotifyPaymentStatusResponse
-	(*QueryDownPayResultRequest)(nil),   // 16: creditpay.payment.v1.QueryDownPayResultRequest
-	(*QueryDownPayResultResponse)(nil),  // 17: creditpay.payment.v1.QueryDownPayResultResponse
-	(*SetPaymentPinRequest)(nil),        // 18: creditpay.payment.v1.SetPaymentPinRequest
-	(*SetPaymentPinResponse)(nil),       // 19: creditpay.payment.v1.SetPaymentPinResponse
-	(*PayChannel)(nil),                  // 20: creditpay.payment.v1.PayChannel
-	(*Quote)(nil),                       // 21: creditpay.payment.v1.Quote
-	(*v1.Money)(nil),                    // 22: creditpay.common.v1.Money
-	(v1.ErrorReason)(0),                 // 23: creditpay.common.v1.ErrorReason
-	(v1.RequiredAction)(0),              // 24: creditpay.common.v1.RequiredAction
-	(PaymentState)(0),                   // 25: creditpay.payment.v1.PaymentState
-	(*NextAction)(nil),                  // 26: creditpay.payment.v1.NextAction
-	(*Payment)(nil),                     // 27: creditpay.payment.v1.Payment
+	(*QueryPayChannelsRequest)(nil),     // 1: creditpay.payment.v1.QueryPayChannelsRequest
+	(*QueryPayChannelsResponse)(nil),    // 2: creditpay.payment.v1.QueryPayChannelsResponse
+	(*ConfirmPayChannelRequest)(nil),    // 3: creditpay.payment.v1.ConfirmPayChannelRequest
+	(*ConfirmPayChannelResponse)(nil),   // 4: creditpay.payment.v1.ConfirmPayChannelResponse
+	(*PlanChoice)(nil),                  // 5: creditpay.payment.v1.PlanChoice
+	(*CheckCommitPaymentRequest)(nil),   // 6: creditpay.payment.v1.CheckCommitPaymentRequest
+	(*BlockingReason)(nil),              // 7: creditpay.payment.v1.BlockingReason
+	(*CheckCommitPaymentResponse)(nil),  // 8: creditpay.payment.v1.CheckCommitPaymentResponse
+	(*DoCommitPaymentRequest)(nil),      // 9: creditpay.payment.v1.DoCommitPaymentRequest
+	(*DoCommitPaymentResponse)(nil),     // 10: creditpay.payment.v1.DoCommitPaymentResponse
+	(*QueryPaymentStatusRequest)(nil),   // 11: creditpay.payment.v1.QueryPaymentStatusRequest
+	(*QueryPaymentStatusResponse)(nil),  // 12: creditpay.payment.v1.QueryPaymentStatusResponse
+	(*NotifyPaymentStatusRequest)(nil),  // 13: creditpay.payment.v1.NotifyPaymentStatusRequest
+	(*NotifyPaymentStatusResponse)(nil), // 14: creditpay.payment.v1.NotifyPaymentStatusResponse
+	(*QueryDownPayResultRequest)(nil),   // 15: creditpay.payment.v1.QueryDownPayResultRequest
+	(*QueryDownPayResultResponse)(nil),  // 16: creditpay.payment.v1.QueryDownPayResultResponse
+	(*SetPaymentPinRequest)(nil),        // 17: creditpay.payment.v1.SetPaymentPinRequest
+	(*SetPaymentPinResponse)(nil),       // 18: creditpay.payment.v1.SetPaymentPinResponse
+	(*PayChannel)(nil),                  // 19: creditpay.payment.v1.PayChannel
+	(*Quote)(nil),                       // 20: creditpay.payment.v1.Quote
+	(*v1.Money)(nil),                    // 21: creditpay.common.v1.Money
+	(v1.ErrorReason)(0),                 // 22: creditpay.common.v1.ErrorReason
+	(v1.RequiredAction)(0),              // 23: creditpay.common.v1.RequiredAction
+	(PaymentState)(0),                   // 24: creditpay.payment.v1.PaymentState
+	(*NextAction)(nil),                  // 25: creditpay.payment.v1.NextAction
+	(*Payment)(nil),                     // 26: creditpay.payment.v1.Payment
+	(ExternalLegKind)(0),                // 27: creditpay.payment.v1.ExternalLegKind
 	(*timestamppb.Timestamp)(nil),       // 28: google.protobuf.Timestamp
 	(LegState)(0),                       // 29: creditpay.payment.v1.LegState
 	(*Leg)(nil),                         // 30: creditpay.payment.v1.Leg
 }
 var file_creditpay_payment_v1_payment_service_proto_depIdxs = []int32{
-	20, // 0: creditpay.payment.v1.QueryPayChannelsResponse.channels:type_name -> creditpay.payment.v1.PayChannel
-	21, // 1: creditpay.payment.v1.ConfirmPayChannelResponse.quote:type_name -> creditpay.payment.v1.Quote
-	22, // 2: creditpay.payment.v1.PlanChoice.agreed_total:type_name -> creditpay.common.v1.Money
-	6,  // 3: creditpay.payment.v1.CheckCommitPaymentRequest.choice:type_name -> creditpay.payment.v1.PlanChoice
-	23, // 4: creditpay.payment.v1.BlockingReason.reason:type_name -> creditpay.common.v1.ErrorReason
-	24, // 5: creditpay.payment.v1.CheckCommitPaymentResponse.required_actions:type_name -> creditpay.common.v1.RequiredAction
-	8,  // 6: creditpay.payment.v1.CheckCommitPaymentResponse.blocking_reasons:type_name -> creditpay.payment.v1.BlockingReason
-	6,  // 7: creditpay.payment.v1.DoCommitPaymentRequest.choice:type_name -> creditpay.payment.v1.PlanChoice
-	25, // 8: creditpay.payment.v1.DoCommitPaymentResponse.state:type_name -> creditpay.payment.v1.PaymentState
-	26, // 9: creditpay.payment.v1.DoCommitPaymentResponse.next_action:type_name -> creditpay.payment.v1.NextAction
-	23, // 10: creditpay.payment.v1.DoCommitPaymentResponse.failure_reason:type_name -> creditpay.common.v1.ErrorReason
-	27, // 11: creditpay.payment.v1.DoCommitPaymentResponse.payments:type_name -> creditpay.payment.v1.Payment
-	25, // 12: creditpay.payment.v1.QueryPaymentStatusResponse.state:type_name -> creditpay.payment.v1.PaymentState
-	23, // 13: creditpay.payment.v1.QueryPaymentStatusResponse.failure_reason:type_name -> creditpay.common.v1.ErrorReason
-	27, // 14: creditpay.payment.v1.QueryPaymentStatusResponse.payments:type_name -> creditpay.payment.v1.Payment
-	1,  // 15: creditpay.payment.v1.NotifyPaymentStatusRequest.leg:type_name -> creditpay.payment.v1.ExternalLegKind
+	19, // 0: creditpay.payment.v1.QueryPayChannelsResponse.channels:type_name -> creditpay.payment.v1.PayChannel
+	20, // 1: creditpay.payment.v1.ConfirmPayChannelResponse.quote:type_name -> creditpay.payment.v1.Quote
+	21, // 2: creditpay.payment.v1.PlanChoice.agreed_total:type_name -> creditpay.common.v1.Money
+	5,  // 3: creditpay.payment.v1.CheckCommitPaymentRequest.choice:type_name -> creditpay.payment.v1.PlanChoice
+	22, // 4: creditpay.payment.v1.BlockingReason.reason:type_name -> creditpay.common.v1.ErrorReason
+	23, // 5: creditpay.payment.v1.CheckCommitPaymentResponse.required_actions:type_name -> creditpay.common.v1.RequiredAction
+	7,  // 6: creditpay.payment.v1.CheckCommitPaymentResponse.blocking_reasons:type_name -> creditpay.payment.v1.BlockingReason
+	5,  // 7: creditpay.payment.v1.DoCommitPaymentRequest.choice:type_name -> creditpay.payment.v1.PlanChoice
+	24, // 8: creditpay.payment.v1.DoCommitPaymentResponse.state:type_name -> creditpay.payment.v1.PaymentState
+	25, // 9: creditpay.payment.v1.DoCommitPaymentResponse.next_action:type_name -> creditpay.payment.v1.NextAction
+	22, // 10: creditpay.payment.v1.DoCommitPaymentResponse.failure_reason:type_name -> creditpay.common.v1.ErrorReason
+	26, // 11: creditpay.payment.v1.DoCommitPaymentResponse.payments:type_name -> creditpay.payment.v1.Payment
+	24, // 12: creditpay.payment.v1.QueryPaymentStatusResponse.state:type_name -> creditpay.payment.v1.PaymentState
+	22, // 13: creditpay.payment.v1.QueryPaymentStatusResponse.failure_reason:type_name -> creditpay.common.v1.ErrorReason
+	26, // 14: creditpay.payment.v1.QueryPaymentStatusResponse.payments:type_name -> creditpay.payment.v1.Payment
+	27, // 15: creditpay.payment.v1.NotifyPaymentStatusRequest.leg:type_name -> creditpay.payment.v1.ExternalLegKind
 	0,  // 16: creditpay.payment.v1.NotifyPaymentStatusRequest.status:type_name -> creditpay.payment.v1.ExternalLegStatus
-	22, // 17: creditpay.payment.v1.NotifyPaymentStatusRequest.amount:type_name -> creditpay.common.v1.Money
+	21, // 17: creditpay.payment.v1.NotifyPaymentStatusRequest.amount:type_name -> creditpay.common.v1.Money
 	28, // 18: creditpay.payment.v1.NotifyPaymentStatusRequest.pay_time:type_name -> google.protobuf.Timestamp
 	29, // 19: creditpay.payment.v1.NotifyPaymentStatusResponse.state:type_name -> creditpay.payment.v1.LegState
 	30, // 20: creditpay.payment.v1.QueryDownPayResultResponse.leg:type_name -> creditpay.payment.v1.Leg
-	2,  // 21: creditpay.payment.v1.PaymentService.QueryPayChannels:input_type -> creditpay.payment.v1.QueryPayChannelsRequest
-	4,  // 22: creditpay.payment.v1.PaymentService.ConfirmPayChannel:input_type -> creditpay.payment.v1.ConfirmPayChannelRequest
-	7,  // 23: creditpay.payment.v1.PaymentService.CheckCommitPayment:input_type -> creditpay.payment.v1.CheckCommitPaymentRequest
-	10, // 24: creditpay.payment.v1.PaymentService.DoCommitPayment:input_type -> creditpay.payment.v1.DoCommitPaymentRequest
-	12, // 25: creditpay.payment.v1.PaymentService.QueryPaymentStatus:input_type -> creditpay.payment.v1.QueryPaymentStatusRequest
-	14, // 26: creditpay.payment.v1.PaymentService.NotifyPaymentStatus:input_type -> creditpay.payment.v1.NotifyPaymentStatusRequest
-	16, // 27: creditpay.payment.v1.PaymentService.QueryDownPayResult:input_type -> creditpay.payment.v1.QueryDownPayResultRequest
-	18, // 28: creditpay.payment.v1.PaymentService.SetPaymentPin:input_type -> creditpay.payment.v1.SetPaymentPinRequest
-	3,  // 29: creditpay.payment.v1.PaymentService.QueryPayChannels:output_type -> creditpay.payment.v1.QueryPayChannelsResponse
-	5,  // 30: creditpay.payment.v1.PaymentService.ConfirmPayChannel:output_type -> creditpay.payment.v1.ConfirmPayChannelResponse
-	9,  // 31: creditpay.payment.v1.PaymentService.CheckCommitPayment:output_type -> creditpay.payment.v1.CheckCommitPaymentResponse
-	11, // 32: creditpay.payment.v1.PaymentService.DoCommitPayment:output_type -> creditpay.payment.v1.DoCommitPaymentResponse
-	13, // 33: creditpay.payment.v1.PaymentService.QueryPaymentStatus:output_type -> creditpay.payment.v1.QueryPaymentStatusResponse
-	15, // 34: creditpay.payment.v1.PaymentService.NotifyPaymentStatus:output_type -> creditpay.payment.v1.NotifyPaymentStatusResponse
-	17, // 35: creditpay.payment.v1.PaymentService.QueryDownPayResult:output_type -> creditpay.payment.v1.QueryDownPayResultResponse
-	19, // 36: creditpay.payment.v1.PaymentService.SetPaymentPin:output_type -> creditpay.payment.v1.SetPaymentPinResponse
+	1,  // 21: creditpay.payment.v1.PaymentService.QueryPayChannels:input_type -> creditpay.payment.v1.QueryPayChannelsRequest
+	3,  // 22: creditpay.payment.v1.PaymentService.ConfirmPayChannel:input_type -> creditpay.payment.v1.ConfirmPayChannelRequest
+	6,  // 23: creditpay.payment.v1.PaymentService.CheckCommitPayment:input_type -> creditpay.payment.v1.CheckCommitPaymentRequest
+	9,  // 24: creditpay.payment.v1.PaymentService.DoCommitPayment:input_type -> creditpay.payment.v1.DoCommitPaymentRequest
+	11, // 25: creditpay.payment.v1.PaymentService.QueryPaymentStatus:input_type -> creditpay.payment.v1.QueryPaymentStatusRequest
+	13, // 26: creditpay.payment.v1.PaymentService.NotifyPaymentStatus:input_type -> creditpay.payment.v1.NotifyPaymentStatusRequest
+	15, // 27: creditpay.payment.v1.PaymentService.QueryDownPayResult:input_type -> creditpay.payment.v1.QueryDownPayResultRequest
+	17, // 28: creditpay.payment.v1.PaymentService.SetPaymentPin:input_type -> creditpay.payment.v1.SetPaymentPinRequest
+	2,  // 29: creditpay.payment.v1.PaymentService.QueryPayChannels:output_type -> creditpay.payment.v1.QueryPayChannelsResponse
+	4,  // 30: creditpay.payment.v1.PaymentService.ConfirmPayChannel:output_type -> creditpay.payment.v1.ConfirmPayChannelResponse
+	8,  // 31: creditpay.payment.v1.PaymentService.CheckCommitPayment:output_type -> creditpay.payment.v1.CheckCommitPaymentResponse
+	10, // 32: creditpay.payment.v1.PaymentService.DoCommitPayment:output_type -> creditpay.payment.v1.DoCommitPaymentResponse
+	12, // 33: creditpay.payment.v1.PaymentService.QueryPaymentStatus:output_type -> creditpay.payment.v1.QueryPaymentStatusResponse
+	14, // 34: creditpay.payment.v1.PaymentService.NotifyPaymentStatus:output_type -> creditpay.payment.v1.NotifyPaymentStatusResponse
+	16, // 35: creditpay.payment.v1.PaymentService.QueryDownPayResult:output_type -> creditpay.payment.v1.QueryDownPayResultResponse
+	18, // 36: creditpay.payment.v1.PaymentService.SetPaymentPin:output_type -> creditpay.payment.v1.SetPaymentPinResponse
 	29, // [29:37] is the sub-list for method output_type
 	21, // [21:29] is the sub-list for method input_type
 	21, // [21:21] is the sub-list for extension type_name
@@ -1488,7 +1441,7 @@ func file_creditpay_payment_v1_payment_service_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditpay_payment_v1_payment_service_proto_rawDesc), len(file_creditpay_payment_v1_payment_service_proto_rawDesc)),
-			NumEnums:      2,
+			NumEnums:      1,
 			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   1,
