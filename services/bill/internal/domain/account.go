@@ -26,8 +26,11 @@ const (
 
 // String is the name, such as "ACTIVE".
 func (s AccountState) String() string {
-	return nameOf([]string{"", "ACTIVE", "FROZEN", "OVERDUE", "CLOSED"}, uint8(s), "ACCOUNT_STATE")
+	return nameOf(accountStateNames(), uint8(s), "ACCOUNT_STATE")
 }
+
+// accountStateNames are the names in stored products; index 0 is none.
+func accountStateNames() []string { return []string{"", "ACTIVE", "FROZEN", "OVERDUE", "CLOSED"} }
 
 // AccountStates are the legal moves of an account. An overdue account that is
 // frozen goes back to ACTIVE when it is lifted; whether it is still overdue is

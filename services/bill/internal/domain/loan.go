@@ -94,7 +94,8 @@ func Draft(origin LoanOrigin, plan Plan, at time.Time) (Loan, error) {
 }
 
 // Activate is the loan running from date (the day of at in the product's zone):
-// due dates are set, the principal is outstanding. p must be the product version
+// due dates are set, the principal is outstanding. Where interest depends on dates
+// (Product.DayCount) the plan is computed again. p must be the product version
 // of the plan, else ErrInvariant. A loan that is not a draft is
 // errs.LoanStateInvalid. l is not changed.
 func (l Loan) Activate(at time.Time, date civil.Date, p Product) (Loan, error) {
@@ -106,7 +107,7 @@ func (l Loan) Activate(at time.Time, date civil.Date, p Product) (Loan, error) {
 	if err != nil {
 		return l, err
 	}
-	if next.Plan.Instalments, err = dated(l.Plan.Instalments, p, date); err != nil {
+	if next.Plan, err = l.Plan.startedOn(p, date); err != nil {
 		return l, err
 	}
 	next.Outstanding, next.ActivateTime = l.Plan.Principal, at

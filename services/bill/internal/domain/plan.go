@@ -42,7 +42,7 @@ func BuildPlan(p Product, tenorMonths int, principal money.Amount, startDate civ
 	if err != nil {
 		return Plan{}, err
 	}
-	list, err := Schedule(p, tenor, principal)
+	list, err := ScheduleFrom(p, tenor, principal, startDate)
 	if err != nil {
 		return Plan{}, err
 	}
@@ -69,6 +69,22 @@ func dated(list []Instalment, p Product, start civil.Date) ([]Instalment, error)
 		out[i].DueDate = due
 	}
 	return out, nil
+}
+
+// startedOn is the plan with the due dates of a start date, computed anew where
+// the product's interest depends on dates.
+func (pl Plan) startedOn(p Product, start civil.Date) (Plan, error) {
+	if p.countsDays() {
+		next, err := BuildPlan(p, pl.TenorMonths, pl.Principal, start)
+		next.DownPayment = pl.DownPayment
+		return next, err
+	}
+	list, err := dated(pl.Instalments, p, start)
+	if err != nil {
+		return Plan{}, err
+	}
+	pl.Instalments = list
+	return pl, nil
 }
 
 // totalled is the plan with the sums and the effective rate of its instalments,
