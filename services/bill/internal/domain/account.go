@@ -158,6 +158,24 @@ func (a Account) UseHold(amount money.Amount) (Account, error) {
 	return a.moved(amount, back)
 }
 
+// DebtChanged is the account after the open principal of one of its loans went
+// from before to after: what is used changes by the difference, in whatever state
+// the account is. A bounced repayment may bring what is used above the limit;
+// Available is nothing then. It fails with ErrInvariant when less than nothing
+// would be used, and for other currencies.
+func (a Account) DebtChanged(before, after money.Amount) (Account, error) {
+	var k calculation
+	next := a
+	next.Used = k.add(a.Used, k.sub(after, before))
+	if k.err != nil {
+		return a, k.err
+	}
+	if err := next.CheckFigures(); err != nil {
+		return a, err
+	}
+	return next, nil
+}
+
 // moved is the account with used and held changed, checked.
 func (a Account) moved(used, held money.Amount) (Account, error) {
 	next := a
@@ -218,10 +236,27 @@ func (a Account) Unfreeze() (Account, error) {
 	return a, nil
 }
 
-// Check returns nil when the account's figures agree: one currency, nothing
-// negative, used + held within the limit, a known state, and a freeze reason
-// exactly when it is frozen. It fails with ErrInvariant.
+// Check returns nil when CheckFigures does and used + held is within the limit, as
+// after everything but a bounced repayment (DebtChanged). It fails with
+// ErrInvariant.
 func (a Account) Check() error {
+	if err := a.CheckFigures(); err != nil {
+		return err
+	}
+	inUse, err := a.inUse()
+	if err != nil {
+		return err
+	}
+	if inUse.Minor() > a.Limit.Minor() {
+		return broken("account %s uses and holds %s of %s", a.ID, inUse, a.Limit)
+	}
+	return nil
+}
+
+// CheckFigures returns nil when the account's figures agree: one currency, nothing
+// negative, a known state, and a freeze reason exactly when it is frozen. It fails
+// with ErrInvariant.
+func (a Account) CheckFigures() error {
 	c := a.Limit.Currency()
 	inUse, err := a.inUse()
 	switch {
@@ -233,8 +268,6 @@ func (a Account) Check() error {
 		return broken("account %s has a limit in %s and uses %s", a.ID, c, inUse.Currency())
 	case a.Limit.IsNegative() || a.Used.IsNegative() || a.Held.IsNegative():
 		return broken("account %s has a negative figure: limit %s, used %s, held %s", a.ID, a.Limit, a.Used, a.Held)
-	case inUse.Minor() > a.Limit.Minor():
-		return broken("account %s uses and holds %s of %s", a.ID, inUse, a.Limit)
 	case a.State < AccountActive || a.State > AccountClosed:
 		return broken("account %s is in %s", a.ID, a.State)
 	case (a.State == AccountFrozen) != (a.FreezeReason != ""):

@@ -36,8 +36,23 @@ type Plan struct {
 // confirmation, or today (in the product's zone) for a quote.
 //
 // It fails with errs.TenorNotOffered, errs.InvalidArgument for a date that does
-// not exist, and as Schedule does. Eligibility is the caller's to check.
+// not exist, errs.ProductNotEligible when the plan costs more than the law of the
+// date allows (Product.CheckCost), and as Schedule does. Eligibility is the
+// caller's to check.
 func BuildPlan(p Product, tenorMonths int, principal money.Amount, startDate civil.Date) (Plan, error) {
+	plan, err := buildPlan(p, tenorMonths, principal, startDate)
+	if err != nil {
+		return Plan{}, err
+	}
+	if err := p.CheckCost(plan, startDate); err != nil {
+		return Plan{}, err
+	}
+	return plan, nil
+}
+
+// buildPlan is BuildPlan without the bounds of law: a contract that was made
+// within them is kept when its goods are confirmed.
+func buildPlan(p Product, tenorMonths int, principal money.Amount, startDate civil.Date) (Plan, error) {
 	tenor, err := p.TenorOf(tenorMonths)
 	if err != nil {
 		return Plan{}, err
@@ -75,7 +90,7 @@ func dated(list []Instalment, p Product, start civil.Date) ([]Instalment, error)
 // the product's interest depends on dates.
 func (pl Plan) startedOn(p Product, start civil.Date) (Plan, error) {
 	if p.countsDays() {
-		next, err := BuildPlan(p, pl.TenorMonths, pl.Principal, start)
+		next, err := buildPlan(p, pl.TenorMonths, pl.Principal, start)
 		next.DownPayment = pl.DownPayment
 		return next, err
 	}
