@@ -98,10 +98,10 @@ func (k *calculation) total(p Parts) money.Amount {
 
 // addParts is a + b, part by part.
 func (k *calculation) addParts(a, b Parts) Parts {
-	for _, part := range loanParts() {
-		*a.at(part) = k.add(*a.at(part), *b.at(part))
+	return Parts{
+		Principal: k.add(a.Principal, b.Principal), Interest: k.add(a.Interest, b.Interest),
+		Fee: k.add(a.Fee, b.Fee), Late: k.add(a.Late, b.Late),
 	}
-	return a
 }
 
 // move takes at most amount of a part out of from and into to, and gives what

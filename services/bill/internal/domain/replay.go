@@ -76,13 +76,14 @@ func newReplay(terms Contract, asOf civil.Date) *replay {
 	zero := money.Zero(c)
 	r := &replay{terms: terms}
 	r.pos = Position{AsOf: asOf, Received: zero, Returned: zero, Overpaid: zero}
-	for _, in := range terms.Plan.Instalments {
+	r.pos.Instalments = make([]InstalmentPosition, len(terms.Plan.Instalments))
+	for i, in := range terms.Plan.Instalments {
 		planned := Parts{in.Principal, in.Interest, in.Fee, zero}
-		r.pos.Instalments = append(r.pos.Instalments, InstalmentPosition{
+		r.pos.Instalments[i] = InstalmentPosition{
 			Sequence: in.Sequence, BillDate: terms.Product.BillDateOf(in.DueDate), DueDate: in.DueDate,
 			Charged: planned, Open: planned,
 			Paid: ZeroParts(c), Cancelled: ZeroParts(c), WrittenOff: ZeroParts(c), Recovered: ZeroParts(c),
-		})
+		}
 	}
 	r.late = r.newLatecomer()
 	return r
@@ -185,10 +186,16 @@ func (r *replay) overdue(i int, date civil.Date) bool {
 // openTotal is what is owed of an instalment.
 func (r *replay) openTotal(i int) money.Amount { return r.total(r.pos.Instalments[i].Open) }
 
+// nothingOpenOf reports whether nothing is owed of an instalment.
+func (r *replay) nothingOpenOf(i int) bool {
+	open := &r.pos.Instalments[i].Open
+	return open.Principal.IsZero() && open.Interest.IsZero() && open.Fee.IsZero() && open.Late.IsZero()
+}
+
 // nothingOpen reports whether nothing is owed any more.
 func (r *replay) nothingOpen() bool {
 	for i := range r.pos.Instalments {
-		if !r.openTotal(i).IsZero() {
+		if !r.nothingOpenOf(i) {
 			return false
 		}
 	}

@@ -43,9 +43,10 @@ func (r *replay) newLatecomer() latecomer {
 			l.room = zero
 		}
 	}
-	for _, in := range plan.Instalments {
+	l.of = make([]lateInstalment, len(plan.Instalments))
+	for i, in := range plan.Instalments {
 		first := in.DueDate.AddDays(s.GraceDays + 1)
-		l.of = append(l.of, lateInstalment{first: first, next: first, owing: zero})
+		l.of[i] = lateInstalment{first: first, next: first, owing: zero}
 	}
 	return l
 }
@@ -65,29 +66,44 @@ func (r *replay) newLatecomer() latecomer {
 // days while the instalment is unpaid.
 func (r *replay) chargeLate(through civil.Date) {
 	rule := r.terms.Product.Servicing.Late
-	day := r.late.through.AddDays(1)
-	if first, late := r.firstLate(); rule.Basis == LateNone || !late || first.After(through) {
-		day = through.AddDays(1)
-	} else if first.After(day) {
-		day = first
+	if rule.Basis == LateNone || !through.After(r.late.through) {
+		return
 	}
-	for ; !day.After(through) && r.err == nil; day = day.AddDays(1) {
+	day, more := r.nextLateDay(r.late.through.AddDays(1), rule)
+	for more && !day.After(through) && r.err == nil {
 		r.chargeLateDay(day, rule)
+		day, more = r.nextLateDay(day.AddDays(1), rule)
 	}
-	if through.After(r.late.through) {
-		r.late.through = through
-	}
+	r.late.through = through
 }
 
-// firstLate is the first day on which one of the instalments that are open costs
-// something; false when none is open.
-func (r *replay) firstLate() (civil.Date, bool) {
-	for i := range r.pos.Instalments {
-		if r.openTotal(i).IsPositive() {
-			return r.late.of[i].first, true
+// nextLateDay is the first day, from one on, that may cost something; false when
+// no day does. Every late day counts under a rule or bound per day, else only those
+// on which a month starts: without a bound per day nothing is held back that a
+// later day could charge.
+func (r *replay) nextLateDay(from civil.Date, rule LateRule) (civil.Date, bool) {
+	daily := rule.Basis == LatePerDay || r.late.cap.PerDayPPM > 0
+	var next civil.Date
+	for i := range r.late.of {
+		of, open := &r.late.of[i], &r.pos.Instalments[i].Open
+		if open.Principal.IsZero() && open.Interest.IsZero() && open.Fee.IsZero() {
+			continue
+		}
+		day := of.next
+		if daily {
+			day = of.first
+		}
+		if next.IsZero() || day.Before(next) {
+			next = day
+		}
+		if of.first.After(from) {
+			break // first days rise: no later instalment starts before this one
 		}
 	}
-	return civil.Date{}, false
+	if next.Before(from) && !next.IsZero() {
+		next = from
+	}
+	return next, !next.IsZero()
 }
 
 // chargeLateDay charges the late fees of one day.
@@ -112,7 +128,7 @@ func (r *replay) chargeLateDay(day civil.Date, rule LateRule) {
 
 // lateBase is what is unpaid of an instalment without late fees.
 func (r *replay) lateBase(i int) money.Amount {
-	open := r.pos.Instalments[i].Open
+	open := &r.pos.Instalments[i].Open
 	return r.add(r.add(open.Principal, open.Interest), open.Fee)
 }
 
