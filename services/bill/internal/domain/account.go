@@ -176,7 +176,9 @@ func (a Account) DebtChanged(before, after money.Amount) (Account, error) {
 	return next, nil
 }
 
-// moved is the account with used and held changed, checked.
+// moved is the account with used and held changed, checked. The limit is not: a
+// hold that becomes debt or is released does not raise what is in use, and Reserve
+// has asked MayBuy.
 func (a Account) moved(used, held money.Amount) (Account, error) {
 	next := a
 	var err error
@@ -186,7 +188,7 @@ func (a Account) moved(used, held money.Amount) (Account, error) {
 	if next.Held, err = a.Held.Add(held); err != nil {
 		return a, fmt.Errorf("change what is held: %w", err)
 	}
-	if err := next.Check(); err != nil {
+	if err := next.CheckFigures(); err != nil {
 		return a, err
 	}
 	return next, nil
