@@ -18,7 +18,8 @@ const (
 	BillIssued BillState = 1
 	// BillPaid has nothing open.
 	BillPaid BillState = 2
-	// BillOverdue was not paid in time.
+	// BillOverdue has a line that was not paid in time or was given up. Lines of
+	// products with different grace days are late on different days.
 	BillOverdue BillState = 3
 	// BillCancelled has nothing open and nothing of it was paid: refunds took all.
 	BillCancelled BillState = 4
@@ -37,6 +38,7 @@ var BillStates = statetable.MustNew("bill",
 	statetable.Move[BillState]{From: BillIssued, To: BillCancelled, Cause: "refunds took everything"},
 	statetable.Move[BillState]{From: BillOverdue, To: BillPaid, Cause: "paid in full"},
 	statetable.Move[BillState]{From: BillOverdue, To: BillCancelled, Cause: "refunds took everything"},
+	statetable.Move[BillState]{From: BillOverdue, To: BillIssued, Cause: "what was late is paid or recovered, the rest is not late yet"},
 	statetable.Move[BillState]{From: BillPaid, To: BillIssued, Cause: "a repayment bounced before the due date"},
 	statetable.Move[BillState]{From: BillPaid, To: BillOverdue, Cause: "a repayment bounced"},
 	statetable.Move[BillState]{From: BillPaid, To: BillCancelled, Cause: "refunds gave back what was paid"},

@@ -301,8 +301,8 @@ func TestARandomYearOfEverythingLeavesTheBooksClean(t *testing.T) {
 			account: Account{ID: ids.ID{1}, UserID: "u1", Limit: rp(10_000_000), Used: rp(0), Held: rp(0), State: AccountActive},
 			today:   civil.Date{Year: 2026, Month: 1, Day: 10},
 		}
-		for range 60 {
-			h.today = h.today.AddDays(h.random.IntN(12))
+		for range 40 {
+			h.today = h.today.AddDays(h.random.IntN(18))
 			switch h.random.IntN(10) {
 			case 0, 1:
 				h.buy()
