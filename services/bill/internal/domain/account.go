@@ -26,8 +26,11 @@ const (
 
 // String is the name, such as "ACTIVE".
 func (s AccountState) String() string {
-	return nameOf([]string{"", "ACTIVE", "FROZEN", "OVERDUE", "CLOSED"}, uint8(s), "ACCOUNT_STATE")
+	return nameOf(accountStateNames(), uint8(s), "ACCOUNT_STATE")
 }
+
+// accountStateNames are the names in stored products; index 0 is none.
+func accountStateNames() []string { return []string{"", "ACTIVE", "FROZEN", "OVERDUE", "CLOSED"} }
 
 // AccountStates are the legal moves of an account. An overdue account that is
 // frozen goes back to ACTIVE when it is lifted; whether it is still overdue is
@@ -155,7 +158,27 @@ func (a Account) UseHold(amount money.Amount) (Account, error) {
 	return a.moved(amount, back)
 }
 
-// moved is the account with used and held changed, checked.
+// DebtChanged is the account after the open principal of one of its loans went
+// from before to after: what is used changes by the difference, in whatever state
+// the account is. A bounced repayment may bring what is used above the limit;
+// Available is nothing then. It fails with ErrInvariant when less than nothing
+// would be used, and for other currencies.
+func (a Account) DebtChanged(before, after money.Amount) (Account, error) {
+	var k calculation
+	next := a
+	next.Used = k.add(a.Used, k.sub(after, before))
+	if k.err != nil {
+		return a, k.err
+	}
+	if err := next.CheckFigures(); err != nil {
+		return a, err
+	}
+	return next, nil
+}
+
+// moved is the account with used and held changed, checked. The limit is not: a
+// hold that becomes debt or is released does not raise what is in use, and Reserve
+// has asked MayBuy.
 func (a Account) moved(used, held money.Amount) (Account, error) {
 	next := a
 	var err error
@@ -165,7 +188,7 @@ func (a Account) moved(used, held money.Amount) (Account, error) {
 	if next.Held, err = a.Held.Add(held); err != nil {
 		return a, fmt.Errorf("change what is held: %w", err)
 	}
-	if err := next.Check(); err != nil {
+	if err := next.CheckFigures(); err != nil {
 		return a, err
 	}
 	return next, nil
@@ -215,10 +238,27 @@ func (a Account) Unfreeze() (Account, error) {
 	return a, nil
 }
 
-// Check returns nil when the account's figures agree: one currency, nothing
-// negative, used + held within the limit, a known state, and a freeze reason
-// exactly when it is frozen. It fails with ErrInvariant.
+// Check returns nil when CheckFigures does and used + held is within the limit, as
+// after everything but a bounced repayment (DebtChanged). It fails with
+// ErrInvariant.
 func (a Account) Check() error {
+	if err := a.CheckFigures(); err != nil {
+		return err
+	}
+	inUse, err := a.inUse()
+	if err != nil {
+		return err
+	}
+	if inUse.Minor() > a.Limit.Minor() {
+		return broken("account %s uses and holds %s of %s", a.ID, inUse, a.Limit)
+	}
+	return nil
+}
+
+// CheckFigures returns nil when the account's figures agree: one currency, nothing
+// negative, a known state, and a freeze reason exactly when it is frozen. It fails
+// with ErrInvariant.
+func (a Account) CheckFigures() error {
 	c := a.Limit.Currency()
 	inUse, err := a.inUse()
 	switch {
@@ -230,8 +270,6 @@ func (a Account) Check() error {
 		return broken("account %s has a limit in %s and uses %s", a.ID, c, inUse.Currency())
 	case a.Limit.IsNegative() || a.Used.IsNegative() || a.Held.IsNegative():
 		return broken("account %s has a negative figure: limit %s, used %s, held %s", a.ID, a.Limit, a.Used, a.Held)
-	case inUse.Minor() > a.Limit.Minor():
-		return broken("account %s uses and holds %s of %s", a.ID, inUse, a.Limit)
 	case a.State < AccountActive || a.State > AccountClosed:
 		return broken("account %s is in %s", a.ID, a.State)
 	case (a.State == AccountFrozen) != (a.FreezeReason != ""):

@@ -43,3 +43,13 @@ func monthly(from civil.Date, first, day, n int) []civil.Date {
 	}
 	return out
 }
+
+// BillDateOf is the date of the bill that carries an instalment due on a date: the
+// last bill day before it. For the due dates of DueDates it is the date of
+// BillDates.
+func (p Product) BillDateOf(due civil.Date) civil.Date {
+	if same := due.AddMonths(0, p.BillDay); same.Before(due) {
+		return same
+	}
+	return due.AddMonths(-1, p.BillDay)
+}

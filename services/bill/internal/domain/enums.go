@@ -123,12 +123,12 @@ func (r *RemainderTo) UnmarshalText(text []byte) error {
 type DayCount uint8
 
 const (
-	// Thirty360 counts every month as a twelfth of a year: the only day count that
-	// schedules use today.
+	// Thirty360 counts every period as a twelfth of a year, the first one too.
 	Thirty360 DayCount = 1
-	// Actual365Fixed is declared for later.
+	// Actual365Fixed counts the days of a period, the first from the start of the
+	// loan, as parts of a year of 365.
 	Actual365Fixed DayCount = 2
-	// Actual360 is declared for later.
+	// Actual360 does so with a year of 360.
 	Actual360 DayCount = 3
 )
 

@@ -7,30 +7,6 @@ import (
 	"github.com/creditpay/creditpay/pkg/money"
 )
 
-// The chart of accounts of the bill service. The names are stored and never
-// reused for another meaning.
-const (
-	// CreditCommitment is a memorandum account: credit promised to users by holds.
-	// Its balance (debit) is the sum of all Account.Held.
-	CreditCommitment = "CREDIT_COMMITMENT"
-	// CreditCommitmentContra is its other side, so that memoranda balance.
-	CreditCommitmentContra = "CREDIT_COMMITMENT_CONTRA"
-	// LoanPrincipal is an asset: principal that users owe.
-	// Its balance (debit) is the sum of all Loan.Outstanding.
-	LoanPrincipal = "LOAN_PRINCIPAL"
-	// CreditClearing is a liability: what the lender owes for the goods that a loan
-	// has paid, until it is settled.
-	CreditClearing = "CREDIT_CLEARING"
-	// FeeReceivable is an asset: handling fees that users owe.
-	FeeReceivable = "FEE_RECEIVABLE"
-	// FeeUnearned is a liability: handling fees charged and not yet earned.
-	FeeUnearned = "FEE_UNEARNED"
-	// InterestReceivable is an asset: interest billed and not yet paid.
-	InterestReceivable = "INTEREST_RECEIVABLE"
-	// InterestIncome is revenue: interest that was billed.
-	InterestIncome = "INTEREST_INCOME"
-)
-
 // Line is one line of a journal entry: a debit or a credit of an account, the
 // other one nothing of the same currency. Neither is negative.
 type Line struct {

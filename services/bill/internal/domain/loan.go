@@ -44,6 +44,8 @@ var LoanStates = statetable.MustNew("loan",
 	statetable.Move[LoanState]{From: LoanOverdue, To: LoanActive, Cause: "overdue instalments are paid"},
 	statetable.Move[LoanState]{From: LoanOverdue, To: LoanSettled, Cause: "paid off or fully refunded"},
 	statetable.Move[LoanState]{From: LoanOverdue, To: LoanWrittenOff, Cause: "operator gives it up"},
+	statetable.Move[LoanState]{From: LoanSettled, To: LoanActive, Cause: "a repayment bounced"},
+	statetable.Move[LoanState]{From: LoanSettled, To: LoanOverdue, Cause: "a repayment bounced and an instalment is overdue"},
 )
 
 // Loan is the credit leg of one order.
@@ -94,7 +96,8 @@ func Draft(origin LoanOrigin, plan Plan, at time.Time) (Loan, error) {
 }
 
 // Activate is the loan running from date (the day of at in the product's zone):
-// due dates are set, the principal is outstanding. p must be the product version
+// due dates are set, the principal is outstanding. Where interest depends on dates
+// (Product.DayCount) the plan is computed again. p must be the product version
 // of the plan, else ErrInvariant. A loan that is not a draft is
 // errs.LoanStateInvalid. l is not changed.
 func (l Loan) Activate(at time.Time, date civil.Date, p Product) (Loan, error) {
@@ -106,7 +109,7 @@ func (l Loan) Activate(at time.Time, date civil.Date, p Product) (Loan, error) {
 	if err != nil {
 		return l, err
 	}
-	if next.Plan.Instalments, err = dated(l.Plan.Instalments, p, date); err != nil {
+	if next.Plan, err = l.Plan.startedOn(p, date); err != nil {
 		return l, err
 	}
 	next.Outstanding, next.ActivateTime = l.Plan.Principal, at
@@ -124,6 +127,32 @@ func (l Loan) Void(at time.Time) (Loan, error) {
 		return l, err
 	}
 	next.EndTime = at
+	if err := next.Check(); err != nil {
+		return l, err
+	}
+	return next, nil
+}
+
+// Follow is the loan in the state of its position: state, outstanding principal
+// and, when it ends or begins again, the end time. It fails with
+// errs.LoanStateInvalid for a move that the table does not have, and with
+// ErrInvariant for a position of another loan. l is not changed.
+func (l Loan) Follow(p Position, at time.Time) (Loan, error) {
+	if p.Charged.Principal != l.Plan.Principal {
+		return l, broken("loan %s of %s follows a position of %s", l.ID, l.Plan.Principal, p.Charged.Principal)
+	}
+	next := l
+	if p.State != l.State {
+		var err error
+		if next, err = l.move(p.State); err != nil {
+			return l, err
+		}
+		next.EndTime = time.Time{}
+		if p.State == LoanSettled || p.State == LoanWrittenOff {
+			next.EndTime = at
+		}
+	}
+	next.Outstanding = p.Open.Principal
 	if err := next.Check(); err != nil {
 		return l, err
 	}

@@ -92,6 +92,7 @@ func TestLoanMovesAreExactlyThoseOfTheTable(t *testing.T) {
 		{LoanActive, LoanOverdue}: true, {LoanOverdue, LoanActive}: true,
 		{LoanActive, LoanSettled}: true, {LoanOverdue, LoanSettled}: true,
 		{LoanActive, LoanWrittenOff}: true, {LoanOverdue, LoanWrittenOff}: true,
+		{LoanSettled, LoanActive}: true, {LoanSettled, LoanOverdue}: true,
 	}
 	for from := LoanDraft; from <= LoanWrittenOff; from++ {
 		for to := LoanDraft; to <= LoanWrittenOff; to++ {

@@ -36,13 +36,28 @@ type Plan struct {
 // confirmation, or today (in the product's zone) for a quote.
 //
 // It fails with errs.TenorNotOffered, errs.InvalidArgument for a date that does
-// not exist, and as Schedule does. Eligibility is the caller's to check.
+// not exist, errs.ProductNotEligible when the plan costs more than the law of the
+// date allows (Product.CheckCost), and as Schedule does. Eligibility is the
+// caller's to check.
 func BuildPlan(p Product, tenorMonths int, principal money.Amount, startDate civil.Date) (Plan, error) {
+	plan, err := buildPlan(p, tenorMonths, principal, startDate)
+	if err != nil {
+		return Plan{}, err
+	}
+	if err := p.CheckCost(plan, startDate); err != nil {
+		return Plan{}, err
+	}
+	return plan, nil
+}
+
+// buildPlan is BuildPlan without the bounds of law: a contract that was made
+// within them is kept when its goods are confirmed.
+func buildPlan(p Product, tenorMonths int, principal money.Amount, startDate civil.Date) (Plan, error) {
 	tenor, err := p.TenorOf(tenorMonths)
 	if err != nil {
 		return Plan{}, err
 	}
-	list, err := Schedule(p, tenor, principal)
+	list, err := ScheduleFrom(p, tenor, principal, startDate)
 	if err != nil {
 		return Plan{}, err
 	}
@@ -69,6 +84,22 @@ func dated(list []Instalment, p Product, start civil.Date) ([]Instalment, error)
 		out[i].DueDate = due
 	}
 	return out, nil
+}
+
+// startedOn is the plan with the due dates of a start date, computed anew where
+// the product's interest depends on dates.
+func (pl Plan) startedOn(p Product, start civil.Date) (Plan, error) {
+	if p.countsDays() {
+		next, err := buildPlan(p, pl.TenorMonths, pl.Principal, start)
+		next.DownPayment = pl.DownPayment
+		return next, err
+	}
+	list, err := dated(pl.Instalments, p, start)
+	if err != nil {
+		return Plan{}, err
+	}
+	pl.Instalments = list
+	return pl, nil
 }
 
 // totalled is the plan with the sums and the effective rate of its instalments,

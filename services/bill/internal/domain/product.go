@@ -102,6 +102,11 @@ type Product struct {
 	DownPaymentPPM int64
 	// EffectiveFrom is from when on this version is offered.
 	EffectiveFrom time.Time
+	// ContractVersion names the text of the contract that the user must have signed
+	// (see SignatureNeeded); empty when none is needed.
+	ContractVersion string
+	// Servicing is what happens to a loan that runs.
+	Servicing Servicing
 }
 
 // Zone is the time zone of the product's calendar.
@@ -110,7 +115,7 @@ func (p Product) Zone() *time.Location { return civil.Jakarta() }
 // Validate returns nil, or an errs.InvalidArgument that lists everything that is
 // wrong with the product.
 func (p Product) Validate() error {
-	problems := slices.Concat(p.termProblems(), p.tenorProblems(), p.amountProblems(), p.dayProblems())
+	problems := slices.Concat(p.termProblems(), p.tenorProblems(), p.amountProblems(), p.dayProblems(), p.servicingProblems())
 	if len(problems) == 0 {
 		return nil
 	}
@@ -143,7 +148,8 @@ func (p Product) termProblems() []error {
 	ps.when(!p.RemainderTo.Valid(), "remainder rule is unknown: %d", p.RemainderTo)
 	ps.when(p.RemainderTo == RemainderFirst && p.Method == DecliningEqualInstalment,
 		"remainder rule FIRST does not work with %s", DecliningEqualInstalment)
-	ps.when(p.DayCount != Thirty360, "day count must be %s, is %s", Thirty360, p.DayCount)
+	ps.when(!p.DayCount.Valid(), "day count is unknown: %d", p.DayCount)
+	ps.when(len(p.ContractVersion) > MaxContractVersion, "contract version must have at most %d characters", MaxContractVersion)
 	ps.when(p.Location != ZoneJakarta, "location must be %s, is %q", ZoneJakarta, p.Location)
 	ps.when(p.EffectiveFrom.IsZero(), "effective time is missing")
 	return ps
@@ -241,6 +247,19 @@ func (p Product) Eligible(business string, amount money.Amount) error {
 	default:
 		return nil
 	}
+}
+
+// EligibleAccount returns nil when the product is offered to an account in a
+// state, else errs.ProductNotEligible.
+func (p Product) EligibleAccount(state AccountState) error {
+	offered := state == AccountActive
+	if len(p.Servicing.AccountStates) > 0 {
+		offered = slices.Contains(p.Servicing.AccountStates, state)
+	}
+	if !offered {
+		return errs.ProductNotEligible.New("product %s is not offered to an account that is %s", p.Code, state)
+	}
+	return nil
 }
 
 // SplitPrice cuts a price into the down payment, rounded by the product's

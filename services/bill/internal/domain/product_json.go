@@ -32,6 +32,8 @@ type storedProduct struct {
 	Location         string         `json:"location"`
 	DownPaymentPPM   int64          `json:"down_payment_ppm,string"`
 	EffectiveFrom    time.Time      `json:"effective_time"`
+	ContractVersion  string         `json:"contract_version,omitempty"`
+	Servicing        *Servicing     `json:"servicing,omitempty"`
 }
 
 // MarshalJSON is the stored form of a valid product; the same product always
@@ -50,10 +52,12 @@ func (p Product) MarshalJSON() ([]byte, error) {
 		RemainderTo: p.RemainderTo, DayCount: p.DayCount,
 		MinAmount: p.MinAmount, MaxAmount: p.MaxAmount, BillDay: p.BillDay, DueDay: p.DueDay,
 		Location: p.Location, DownPaymentPPM: p.DownPaymentPPM, EffectiveFrom: p.EffectiveFrom.UTC(),
+		ContractVersion: p.ContractVersion, Servicing: &p.Servicing,
 	})
 }
 
-// UnmarshalJSON reads the stored form and validates it. Unknown fields are left
+// UnmarshalJSON reads the stored form and validates it. A product stored before
+// servicing was part of it gets DefaultServicing. Unknown fields are left
 // alone: a newer binary may have written them.
 func (p *Product) UnmarshalJSON(data []byte) error {
 	var s storedProduct
@@ -76,6 +80,10 @@ func (p *Product) UnmarshalJSON(data []byte) error {
 		RemainderTo: s.RemainderTo, DayCount: s.DayCount,
 		MinAmount: s.MinAmount, MaxAmount: s.MaxAmount, BillDay: s.BillDay, DueDay: s.DueDay,
 		Location: s.Location, DownPaymentPPM: s.DownPaymentPPM, EffectiveFrom: s.EffectiveFrom.UTC(),
+		ContractVersion: s.ContractVersion, Servicing: DefaultServicing(s.Method, currency),
+	}
+	if s.Servicing != nil {
+		read.Servicing = *s.Servicing
 	}
 	if err := read.Validate(); err != nil {
 		return fmt.Errorf("read stored product: %w", err)

@@ -25,6 +25,10 @@ func TestDefaultProductsAreValidAndSurviveStorage(t *testing.T) {
 	for _, p := range DefaultProducts(money.IDR()) {
 		p.Businesses = []string{"marketplace"}
 		p.FeeFixed, p.DownPaymentPPM = rp(1_000), 100_000
+		p.Servicing.GraceDays, p.Servicing.AccountStates = 3, AccountStateList{AccountActive, AccountOverdue}
+		p.Servicing.Order, p.Servicing.Mode = []Part{PartPrincipal, PartFee, PartInterest, PartLate}, Vertical
+		p.Servicing.Refund = RefundRule{RefundPastDueFirst, StrategyReamortize, RefundInterestAll}
+		p.Servicing.Late.WaiveBelow, p.DayCount, p.Servicing.Settlement = rp(5_000), Actual360, SettleKeepAll
 		first, err := json.Marshal(p)
 		if err != nil {
 			t.Fatal(err)
@@ -58,7 +62,13 @@ func TestStoredFormIsPinned(t *testing.T) {
 		`"fee_rate_ppm":"10000","fee_fixed":{"amount_minor":"0","currency_code":"IDR"},"fee_timing":"FIRST_INSTALMENT",` +
 		`"rounding":"HALF_UP","rounding_multiple_minor":"1","remainder_to":"LAST","day_count":"30_360",` +
 		`"min_amount":{"amount_minor":"10000","currency_code":"IDR"},"max_amount":{"amount_minor":"50000000","currency_code":"IDR"},` +
-		`"bill_day":25,"due_day":5,"location":"Asia/Jakarta","down_payment_ppm":"0","effective_time":"2026-01-01T00:00:00Z"}`
+		`"bill_day":25,"due_day":5,"location":"Asia/Jakarta","down_payment_ppm":"0","effective_time":"2026-01-01T00:00:00Z",` +
+		`"contract_version":"2026-01","servicing":{"grace_days":0,` +
+		`"late":{"basis":"PER_DAY","rate_ppm":"1000","waive_below":{"amount_minor":"0","currency_code":"IDR"}},` +
+		`"caps":[{"from":"2025-01-01","max_months":6,"per_day_ppm":"3000","total_ppm":"1000000"},` +
+		`{"from":"2025-01-01","max_months":0,"per_day_ppm":"2000","total_ppm":"1000000"}],` +
+		`"allocation_order":["LATE","FEE","INTEREST","PRINCIPAL"],"allocation_mode":"HORIZONTAL","prepayment_strategy":"NEXT",` +
+		`"refund":{"order":"UNBILLED_FIRST","strategy":"LAST","interest":"UNBILLED"},"settlement_interest":"TILL_PRECLOSE"}}`
 	if diff := cmp.Diff(want, string(got)); diff != "" {
 		t.Errorf("stored form changed (-want +got):\n%s", diff)
 	}
@@ -71,7 +81,7 @@ func TestStorageRefusesWhatIsNotAProduct(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, change := range [][2]string{
-		{`"FLAT_PER_MONTH"`, `"FLAT"`}, {`"HALF_UP"`, `"NEAREST"`}, {`"LAST"`, `"MIDDLE"`}, {`"30_360"`, `"ACT_365F"`},
+		{`"FLAT_PER_MONTH"`, `"FLAT"`}, {`"HALF_UP"`, `"NEAREST"`}, {`"LAST"`, `"MIDDLE"`}, {`"30_360"`, `"ACT_ACT"`},
 		{`"currency_code":"IDR","interest_method"`, `"currency_code":"XXX","interest_method"`},
 		{`"PER_MONTH"`, `"PER_DAY"`}, {`"bill_day":25`, `"bill_day":5`}, {`"FIRST_INSTALMENT"`, `""`},
 	} {
@@ -107,7 +117,7 @@ func TestValidateListsEverythingThatIsWrong(t *testing.T) {
 		{"rounding", func(p *Product) { p.Rounding = 0 }, "rounding is unknown"},
 		{"multiple", func(p *Product) { p.RoundingMultiple = 0 }, "rounding multiple must be"},
 		{"first", func(p *Product) { p.Method, p.RemainderTo = DecliningEqualInstalment, RemainderFirst }, "FIRST does not work"},
-		{"day count", func(p *Product) { p.DayCount = Actual365Fixed }, "day count must be 30_360, is ACT_365F"},
+		{"day count", func(p *Product) { p.DayCount = 4 }, "day count is unknown: 4"},
 		{"currency", func(p *Product) { p.MinAmount = usd(1) }, "smallest amount must be in IDR, is in USD"},
 		{"bounds", func(p *Product) { p.MinAmount, p.MaxAmount = p.MaxAmount, p.MinAmount }, "above the largest"},
 		{"fee", func(p *Product) { p.FeeRatePPM = -1 }, "fee rate must be"},

@@ -22,8 +22,8 @@ type Instalment struct {
 }
 
 // Schedule computes the amounts of the instalments of a loan, without due dates.
-// Each period is a whole month (30/360); r is the tenor's exact monthly rate, n
-// its months, P the principal. "round" is the product's rounding to a minor unit,
+// Each period is a whole month (30/360; see ScheduleFrom for actual days); r is
+// the tenor's exact monthly rate, n its months, P the principal. "round" is the product's rounding to a minor unit,
 // "round_u" the same to a whole RoundingMultiple; every result is rounded once.
 //
 //   - FlatPerMonth: interest I = round(P·r·n). FlatPerTransaction: I = round(P·r).
@@ -48,6 +48,49 @@ type Instalment struct {
 // not positive, or a sum is too large), errs.InvalidArgument (tenor or product
 // that Validate would refuse) or ErrInvariant.
 func Schedule(p Product, tenor Tenor, principal money.Amount) ([]Instalment, error) {
+	if p.countsDays() {
+		return nil, errs.InvalidArgument.New("product %s counts days: its schedule needs a start date", p.Code)
+	}
+	return schedule(p, tenor, principal, slices.Repeat([]*big.Rat{tenor.rate()}, max(tenor.Months, 0)))
+}
+
+// ScheduleFrom is the Schedule of a loan that starts on a date. It differs from
+// Schedule for declining methods whose DayCount counts days: there the rate of
+// period k is the annual rate × its days / 365 or 360, where the first period runs
+// from start to the first due date, shorter or longer than a month, and each other
+// one from due date to due date. The equal instalment is then
+//
+//	round_u(P·Π(1+r_k) / F_n), F_1 = 1, F_k = F_(k−1)·(1+r_k) + 1.
+//
+// It fails as Schedule does, and with errs.InvalidArgument for a date that does
+// not exist.
+func ScheduleFrom(p Product, tenor Tenor, principal money.Amount, start civil.Date) ([]Instalment, error) {
+	if !p.countsDays() {
+		return Schedule(p, tenor, principal)
+	}
+	if !start.Valid() {
+		return nil, errs.InvalidArgument.New("start date %s does not exist", start)
+	}
+	year := int64(365)
+	if p.DayCount == Actual360 {
+		year = 360
+	}
+	daily := new(big.Rat).Mul(tenor.rate(), big.NewRat(monthsPerYear, year))
+	var rates []*big.Rat
+	from := start
+	for _, due := range DueDates(p, start, tenor.Months) {
+		days := new(big.Rat).SetInt64(int64(from.DaysUntil(due)))
+		rates = append(rates, days.Mul(days, daily))
+		from = due
+	}
+	return schedule(p, tenor, principal, rates)
+}
+
+// countsDays reports whether the interest of the product depends on its dates.
+func (p Product) countsDays() bool { return p.Method.declining() && p.DayCount != Thirty360 }
+
+// schedule is Schedule with the rate of each period, for declining methods.
+func schedule(p Product, tenor Tenor, principal money.Amount, rates []*big.Rat) ([]Instalment, error) {
 	if err := checkPositive(p, principal); err != nil {
 		return nil, err
 	}
@@ -61,9 +104,9 @@ func Schedule(p Product, tenor Tenor, principal money.Amount) ([]Instalment, err
 	var out []Instalment
 	switch p.Method {
 	case DecliningEqualInstalment:
-		out, err = equalInstalments(p, tenor, principal)
+		out, err = equalInstalments(p, rates, principal)
 	case DecliningEqualPrincipal:
-		out, err = equalPrincipals(p, tenor, principal)
+		out, err = equalPrincipals(p, rates, principal)
 	default:
 		out, err = flatInstalments(p, tenor, principal)
 	}
@@ -89,7 +132,7 @@ func Schedule(p Product, tenor Tenor, principal money.Amount) ([]Instalment, err
 // checkTerms refuses what the formulas cannot work with.
 func checkTerms(p Product, tenor Tenor) error {
 	switch {
-	case !p.Method.Valid(), !p.Rounding.Valid(), !p.RemainderTo.Valid(), !p.FeeTiming.Valid(), p.DayCount != Thirty360,
+	case !p.Method.Valid(), !p.Rounding.Valid(), !p.RemainderTo.Valid(), !p.FeeTiming.Valid(), !p.DayCount.Valid(),
 		p.RoundingMultiple < 1, p.RoundingMultiple > MaxRoundingMultiple,
 		p.RemainderTo == RemainderFirst && p.Method == DecliningEqualInstalment:
 		return errs.InvalidArgument.New("product %s version %d is not valid", p.Code, p.Version)
@@ -151,16 +194,19 @@ func flatInstalments(p Product, tenor Tenor, principal money.Amount) ([]Instalme
 }
 
 // equalInstalments is Schedule for the annuity.
-func equalInstalments(p Product, tenor Tenor, principal money.Amount) ([]Instalment, error) {
-	rate := tenor.rate()
-	each, err := roundTo(principal, annuityFactor(rate, tenor.Months), p.RoundingMultiple, p.Rounding)
+func equalInstalments(p Product, rates []*big.Rat, principal money.Amount) ([]Instalment, error) {
+	factor := annuityFactor(rates[0], len(rates))
+	if p.countsDays() {
+		factor = unevenAnnuityFactor(rates)
+	}
+	each, err := roundTo(principal, factor, p.RoundingMultiple, p.Rounding)
 	if err != nil {
 		return nil, fmt.Errorf("compute the equal instalment: %w", err)
 	}
-	out := make([]Instalment, tenor.Months)
+	out := make([]Instalment, len(rates))
 	balance := principal
 	for i := range out {
-		interest, err := balance.MulRat(rate, p.Rounding)
+		interest, err := balance.MulRat(rates[i], p.Rounding)
 		if err != nil {
 			return nil, fmt.Errorf("compute interest of period %d: %w", i+1, err)
 		}
@@ -179,19 +225,18 @@ func equalInstalments(p Product, tenor Tenor, principal money.Amount) ([]Instalm
 }
 
 // equalPrincipals is Schedule for equal parts of principal.
-func equalPrincipals(p Product, tenor Tenor, principal money.Amount) ([]Instalment, error) {
-	parts, err := shares(principal, tenor.Months, p.RoundingMultiple, p.Rounding)
+func equalPrincipals(p Product, rates []*big.Rat, principal money.Amount) ([]Instalment, error) {
+	parts, err := shares(principal, len(rates), p.RoundingMultiple, p.Rounding)
 	if err != nil {
 		return nil, fmt.Errorf("share principal: %w", err)
 	}
 	if p.RemainderTo == RemainderFirst {
 		slices.Reverse(parts)
 	}
-	rate := tenor.rate()
-	out := make([]Instalment, tenor.Months)
+	out := make([]Instalment, len(rates))
 	balance := principal
 	for i, part := range parts {
-		interest, err := balance.MulRat(rate, p.Rounding)
+		interest, err := balance.MulRat(rates[i], p.Rounding)
 		if err != nil {
 			return nil, fmt.Errorf("compute interest of period %d: %w", i+1, err)
 		}
@@ -213,6 +258,19 @@ func annuityFactor(i *big.Rat, n int) *big.Rat {
 	below := new(big.Rat).Sub(growth, big.NewRat(1, 1))
 	factor := growth.Mul(growth, i)
 	return factor.Quo(factor, below)
+}
+
+// unevenAnnuityFactor is the equal instalment of a principal of 1 when each period
+// has its own rate: Π(1+r_k) / F_n.
+func unevenAnnuityFactor(rates []*big.Rat) *big.Rat {
+	growth, f := big.NewRat(1, 1), new(big.Rat)
+	for _, r := range rates {
+		period := new(big.Rat).Add(r, big.NewRat(1, 1))
+		growth.Mul(growth, period)
+		f.Mul(f, period)
+		f.Add(f, big.NewRat(1, 1))
+	}
+	return growth.Quo(growth, f)
 }
 
 // power is x^n, exactly.

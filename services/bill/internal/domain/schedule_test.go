@@ -22,6 +22,7 @@ func testProduct(c money.Currency, method InterestMethod, tenor Tenor, r money.R
 		RemainderTo: RemainderLast, DayCount: Thirty360,
 		MinAmount: money.New(1, c), MaxAmount: money.New(money.MaxMinor, c),
 		BillDay: 25, DueDay: 5, Location: ZoneJakarta, EffectiveFrom: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC),
+		Servicing: DefaultServicing(method, c),
 	}
 }
 
