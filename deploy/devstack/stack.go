@@ -186,7 +186,7 @@ func (s *Stack) makeServices(ctx context.Context, log *zap.Logger, brokers []str
 	}
 	billConfig := defaults[bill.Config]()
 	billConfig.Config = s.spineConfig(bill.Name, brokers)
-	bills, err := bill.New(ctx, billConfig, bill.Deps{Spine: shared})
+	bills, err := bill.New(ctx, billConfig, bill.Deps{Spine: shared, Payment: s.conn})
 	if err != nil {
 		return nil, nil, errors.Join(err, orders.Close(), payments.Close())
 	}

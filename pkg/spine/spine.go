@@ -81,6 +81,7 @@ type Spine struct {
 	topics    []string
 	handlers  map[string]jobs.Handler
 	columns   []jobs.Column
+	sweeps    []jobs.Sweep
 	consumes  []string
 	apply     inbox.Apply
 	consumer  *inbox.Consumer
@@ -127,6 +128,9 @@ func (s *Spine) OnDue(c jobs.Column, h jobs.Handler) {
 	s.handlers[c.Kind] = h
 }
 
+// OnSweep has the due rows of a table done in batches. Before Run.
+func (s *Spine) OnSweep(w jobs.Sweep) { s.sweeps = append(s.sweeps, w) }
+
 // OnEvents gives the events of these types in the topics to the service; nil for all types. Before Run, once.
 func (s *Spine) OnEvents(apply inbox.Apply, types []proto.Message, topics ...string) {
 	s.apply, s.consumes = apply, topics
@@ -143,6 +147,10 @@ func (s *Spine) Run(ctx context.Context) error {
 	g.Go(func() error { return s.runMessaging(ctx) })
 	runner := &jobs.Runner{DB: s.Kit.DB, Queue: s.Kit.Jobs, Clock: s.deps.Clock, Log: s.Log, Handlers: s.handlers, Columns: s.columns}
 	g.Go(func() error { return runner.Run(ctx) })
+	for _, w := range s.sweeps {
+		sweeper := &jobs.Sweeper{DB: s.Kit.DB, Clock: s.deps.Clock, Log: s.Log, Owner: s.deps.Owner, Sweep: w}
+		g.Go(func() error { return sweeper.Run(ctx) })
+	}
 	g.Go(func() error { return s.keepHouse(ctx) })
 	return g.Wait()
 }

@@ -15,12 +15,15 @@ import (
 	billv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/bill/v1"
 
 	"github.com/creditpay/creditpay/pkg/audit"
+	"github.com/creditpay/creditpay/pkg/ids"
+	"github.com/creditpay/creditpay/pkg/jobs"
 	"github.com/creditpay/creditpay/pkg/money"
 	"github.com/creditpay/creditpay/pkg/spine"
 
 	"github.com/creditpay/creditpay/services/bill/internal/app"
 	"github.com/creditpay/creditpay/services/bill/internal/domain"
 	"github.com/creditpay/creditpay/services/bill/internal/event"
+	"github.com/creditpay/creditpay/services/bill/internal/peer"
 	"github.com/creditpay/creditpay/services/bill/internal/rpc"
 	"github.com/creditpay/creditpay/services/bill/internal/store"
 )
@@ -28,9 +31,11 @@ import (
 // Name of the service.
 const Name = "bill"
 
-// Deps are what the service needs besides its configuration. It calls no other service.
+// Deps are what the service needs besides its configuration.
 type Deps struct {
 	Spine spine.Deps
+	// Payment is a connection to the payment service, which has cash collected.
+	Payment grpc.ClientConnInterface
 }
 
 // Service is the bill service in one process. Run works until its context ends; Close comes after that.
@@ -60,10 +65,27 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 		}
 	}
 	verbs := app.New(app.Deps{
-		Store: rows, Requests: rows.Requests(), IDs: deps.Spine.IDs, Clock: deps.Spine.Clock,
+		Store: rows, Requests: rows.Requests(), Payments: peer.NewPayments(deps.Payment), IDs: deps.Spine.IDs, Clock: deps.Spine.Clock,
 		ProductRefresh: cfg.ProductRefresh, PlanCacheSize: cfg.PlanCacheSize,
 	})
-	backbone.OnEvents(event.NewHandler(verbs, rows).Apply, event.Wanted(), event.OrderTopic)
+	backbone.OnEvents(event.NewHandler(verbs, rows).Apply, event.Wanted(), event.OrderTopic, event.PaymentTopic)
+	roll := store.RollSweep()
+	roll.Handle = verbs.RollLoans
+	backbone.OnSweep(roll)
+	backbone.OnDue(store.BillColumn(), func(ctx context.Context, j jobs.Job) (jobs.Outcome, error) {
+		id, err := ids.Parse(ids.Bill, j.Key)
+		if err != nil {
+			return jobs.Outcome{}, err
+		}
+		return verbs.LookAtBill(ctx, id)
+	})
+	backbone.OnDue(store.RepaymentColumn(), func(ctx context.Context, j jobs.Job) (jobs.Outcome, error) {
+		id, err := ids.Parse(ids.Repayment, j.Key)
+		if err != nil {
+			return jobs.Outcome{}, err
+		}
+		return verbs.AskAboutRepayment(ctx, id)
+	})
 	return &Service{Spine: backbone, app: verbs}, nil
 }
 

@@ -210,7 +210,7 @@ func TestTheDoorSaysWhatIsWrongAndWhatIsLater(t *testing.T) {
 		t.Fatal(page, err)
 	}
 	page, err = billv1.NewBillAdminServiceClient(admin).ListProducts(ctx, &billv1.ListProductsRequest{PageToken: page.GetNextPageToken()})
-	if err != nil || len(page.GetProducts()) != 1 || page.GetProducts()[0].GetTenors()[0].GetRatePpm() != 20_000 || page.GetNextPageToken() != "" {
+	if err != nil || len(page.GetProducts()) != 1 || page.GetProducts()[0].GetTenors()[0].GetRatePpm() != 240_000 || page.GetNextPageToken() != "" {
 		t.Error(page, err)
 	}
 	for name, c := range map[string]struct {

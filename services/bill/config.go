@@ -10,6 +10,8 @@ import (
 // Config is what the bill service is told from outside, read from CREDITPAY_*.
 type Config struct {
 	spine.Config
+	// PaymentAddr is the gRPC address of the payment service. Used by the service's own process.
+	PaymentAddr string `env:"PAYMENT_ADDR" envDefault:"localhost:9090"`
 	// SeedProducts adds the default products at start when they are not there; versions that are there are never changed.
 	SeedProducts bool `env:"SEED_PRODUCTS" envDefault:"true"`
 	// ProductRefresh is how old the list of current products may be: a new version is offered that much later at most.

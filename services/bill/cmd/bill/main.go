@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"github.com/creditpay/creditpay/pkg/ops"
+	"github.com/creditpay/creditpay/pkg/rpckit"
 	"github.com/creditpay/creditpay/pkg/service"
 	"github.com/creditpay/creditpay/pkg/spine"
 
@@ -19,7 +20,16 @@ func run(ctx context.Context, env service.Env) error {
 	if err := service.Parse(&cfg); err != nil {
 		return err
 	}
-	svc, err := bill.New(ctx, cfg, bill.Deps{Spine: spine.ProcessDeps(env)})
+	peers, err := env.Client()
+	if err != nil {
+		return err
+	}
+	payment, err := rpckit.Dial(cfg.PaymentAddr, peers)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = payment.Close() }()
+	svc, err := bill.New(ctx, cfg, bill.Deps{Spine: spine.ProcessDeps(env), Payment: payment})
 	if err != nil {
 		return err
 	}

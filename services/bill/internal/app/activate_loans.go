@@ -41,6 +41,7 @@ func (a *App) ActivateLoans(ctx context.Context, tx LockingTx, confirmed []Confi
 		return err
 	}
 	var begun []Loan
+	var rows []InstalmentRow
 	for _, l := range loans {
 		if l.State != domain.LoanDraft {
 			continue
@@ -50,15 +51,41 @@ func (a *App) ActivateLoans(ctx context.Context, tx LockingTx, confirmed []Confi
 			return err
 		}
 		at := stored(times[l.OrderID])
-		if l.Loan, err = l.Activate(at, civil.Of(at, product.Zone()), product); err != nil {
+		l.Start = civil.Of(at, product.Zone())
+		if l.Loan, err = l.Activate(at, l.Start, product); err != nil {
 			return err
+		}
+		first, err := firstDay(&l, product)
+		if err != nil {
+			return err
+		}
+		for _, in := range first.Instalments {
+			rows = append(rows, InstalmentRow{LoanID: l.ID, InstalmentPosition: in})
 		}
 		begun = append(begun, l)
 	}
 	if len(begun) == 0 {
 		return nil
 	}
+	tx.PutInstalments(rows)
 	return a.writeBegun(tx, begun)
+}
+
+// firstDay gives a loan that begins its books and its timer. What has happened since, when the confirmation comes late, is figured
+// when the timer fires.
+func firstDay(l *Loan, product domain.Product) (domain.Position, error) {
+	terms := domain.Contract{Product: product, Plan: l.Plan, Start: l.Start}
+	pos, err := domain.Replay(terms, nil, l.Start)
+	if err != nil {
+		return pos, err
+	}
+	if l.Books, err = pos.Balances(); err != nil {
+		return pos, err
+	}
+	if day, ok := domain.NextChange(terms, pos); ok {
+		l.RollTime = day.In(product.Zone()).UTC()
+	}
+	return pos, nil
 }
 
 // writeBegun queues everything about loans that begin. Accounts come in the order of their users, so that two batches
@@ -84,7 +111,6 @@ func (a *App) writeBegun(tx Tx, begun []Loan) error {
 			return errs.Internal.Wrap(err, "the loans of one user do not add up")
 		}
 	}
-	tx.InsertInstalments(begun)
 	now := a.now()
 	for _, user := range slices.Sorted(maps.Keys(sums)) {
 		tx.UseHold(user, sums[user], now, errs.Internal.New("the account of user %s holds less than its drafts", user))

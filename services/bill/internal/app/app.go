@@ -23,6 +23,8 @@ type Deps struct {
 	Requests idempotency.Reader
 	// IDs makes ids.
 	IDs *ids.Generator
+	// Payments is the payment service, which has cash collected.
+	Payments Payments
 	// Clock tells the time.
 	Clock clock.Clock
 	// ProductRefresh is how old the list of current products may be.
@@ -37,6 +39,7 @@ type App struct {
 	requests idempotency.Reader
 	ids      *ids.Generator
 	clock    clock.Clock
+	payments Payments
 	products *catalogue
 	plans    *planner
 }
@@ -44,7 +47,7 @@ type App struct {
 // New makes the verbs.
 func New(d Deps) *App {
 	return &App{
-		store: d.Store, requests: d.Requests, ids: d.IDs, clock: d.Clock,
+		store: d.Store, requests: d.Requests, ids: d.IDs, clock: d.Clock, payments: d.Payments,
 		products: newCatalogue(d.Store, d.ProductRefresh), plans: newPlanner(d.PlanCacheSize),
 	}
 }
@@ -68,6 +71,22 @@ type Store interface {
 	LoansOfCommit(ctx context.Context, commitID ids.ID) ([]Loan, error)
 	// LoansOfOrders gives every loan of the orders, voided ones included, by order id and age.
 	LoansOfOrders(ctx context.Context, orderIDs []ids.ID) ([]Loan, error)
+	// BegunLoans gives every loan of a user that has begun, with its facts, by id.
+	BegunLoans(ctx context.Context, userID string) ([]Loan, map[ids.ID][]domain.Fact, error)
+	// LoanByID finds a loan with its facts; false when there is none.
+	LoanByID(ctx context.Context, loanID ids.ID) (Loan, []domain.Fact, bool, error)
+	// Bill finds a bill; false when there is none.
+	Bill(ctx context.Context, billID ids.ID) (BillRow, bool, error)
+	// Repayment finds a repayment; false when there is none.
+	Repayment(ctx context.Context, repaymentID ids.ID) (Repayment, bool, error)
+	// RepaymentOfRequest finds the repayment that a request made; false when there is none.
+	RepaymentOfRequest(ctx context.Context, caller, requestID string) (Repayment, bool, error)
+	// RepaymentsOfUser gives the repayments of a user that arrived, by id.
+	RepaymentsOfUser(ctx context.Context, userID string) ([]Repayment, error)
+	// LastVersion is the newest version of a product; 0 when there is none.
+	LastVersion(ctx context.Context, code string) (int, error)
+	// DoLocking is Do for a unit that reads and locks first.
+	DoLocking(ctx context.Context, fn func(LockingTx) error) error
 	// Do runs a unit of work: all of it or nothing. fn may run several times. It fails with
 	// ErrReservationExists, errs.AccountExists (the user has an account) or errs.LoanStateInvalid
 	// (the order has a loan that is not void) when a row is there already.
@@ -107,8 +126,30 @@ type Tx interface {
 	InsertLoans(loans []Loan)
 	// UpdateDraft writes what became of a loan that is a draft in l's version.
 	UpdateDraft(l Loan)
-	// InsertInstalments adds the instalments of loans that begin.
-	InsertInstalments(loans []Loan)
+	// FollowLoan writes state, outstanding principal, books, overpaid, overdue, end and timer of a loan that has begun, in l's version.
+	FollowLoan(l Loan)
+	// PutInstalments writes where instalments stand.
+	PutInstalments(rows []InstalmentRow)
+	// InsertFacts adds facts; a loan has one fact of an id.
+	InsertFacts(facts []LoanFact)
+	// VoidFacts takes the facts of an id back.
+	VoidFacts(factID ids.ID, actor, cause string, at time.Time)
+	// ChangeAccount adds differences to an account, and makes it OVERDUE while it has overdue loans and is not frozen.
+	ChangeAccount(d AccountDelta, at time.Time)
+	// TakeCredit takes an amount from the credit balance of an account in a's version.
+	TakeCredit(a Account, amount money.Amount, at time.Time)
+	// InsertBills adds bills; those that are there stay as they are.
+	InsertBills(bills []BillRow)
+	// LookAtBills has the state of a user's bills looked at; settled ones too, or only those that were not.
+	LookAtBills(userID string, which BillsToLookAt, at time.Time)
+	// MoveBill writes state and next look of a bill in b's version.
+	MoveBill(b BillRow)
+	// InsertRepayment adds a repayment; a second one of the request violates a unique key.
+	InsertRepayment(r Repayment)
+	// MoveRepayment writes state, rest, times and timer of a repayment in r's version.
+	MoveRepayment(r Repayment)
+	// InsertProduct adds a version of a product; one that is there already fails the unit with a duplicate key.
+	InsertProduct(p domain.Product, at time.Time)
 
 	// InsertAccount adds an account.
 	InsertAccount(a Account, at time.Time)
@@ -124,7 +165,25 @@ type LockingTx interface {
 	ProductReader
 	// LockLoans gives every loan of the orders, as Store.LoansOfOrders, and locks them until the end.
 	LockLoans(ctx context.Context, orderIDs []ids.ID) ([]Loan, error)
+	// LockLoansByID gives loans by id and locks them until the end.
+	LockLoansByID(ctx context.Context, loanIDs []ids.ID) ([]Loan, error)
+	// LockBegunLoans gives every loan of the users that has begun, by id, and locks them until the end.
+	LockBegunLoans(ctx context.Context, userIDs []string) ([]Loan, error)
+	// LockRepayments gives repayments by id and locks them until the end.
+	LockRepayments(ctx context.Context, repaymentIDs []ids.ID) ([]Repayment, error)
+	// Facts gives the facts of loans that stand, by loan.
+	Facts(ctx context.Context, loanIDs []ids.ID) (map[ids.ID][]domain.Fact, error)
 }
+
+// BillsToLookAt says which bills of a user may have changed.
+type BillsToLookAt bool
+
+const (
+	// UnpaidBills may have been paid.
+	UnpaidBills BillsToLookAt = false
+	// AllBills may be owed again.
+	AllBills BillsToLookAt = true
+)
 
 // maxTries bounds how often a verb starts again after somebody else was faster.
 const maxTries = 5

@@ -9,7 +9,9 @@ import (
 	orderv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/order/v1"
 
 	"github.com/creditpay/creditpay/pkg/audit"
+	"github.com/creditpay/creditpay/pkg/civil"
 	"github.com/creditpay/creditpay/pkg/clock"
+	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/ids"
 	"github.com/creditpay/creditpay/pkg/inbox"
 	"github.com/creditpay/creditpay/pkg/jobs"
@@ -35,6 +37,9 @@ type bed struct {
 	clock   *clock.Fake
 	ids     *ids.Generator
 	handler *event.Handler
+	// payments collects the cash of repayments.
+	payments *collectsCash
+	rows     *store.Store
 }
 
 func newBed(t *testing.T) *bed {
@@ -63,8 +68,9 @@ func newBed(t *testing.T) *bed {
 	if err := rows.Seed(ctx, domain.DefaultProducts(money.IDR()), clk.Now()); err != nil {
 		t.Fatal(err)
 	}
-	b := &bed{db: db, clock: clk, ids: gen}
-	b.App = app.New(app.Deps{Store: rows, Requests: rows.Requests(), IDs: gen, Clock: clk, ProductRefresh: time.Second, PlanCacheSize: 100})
+	b := &bed{db: db, clock: clk, ids: gen, rows: rows}
+	b.payments = &collectsCash{legs: map[ids.ID]app.CashLeg{}}
+	b.App = app.New(app.Deps{Store: rows, Requests: rows.Requests(), Payments: b.payments, IDs: gen, Clock: clk, ProductRefresh: time.Second, PlanCacheSize: 100})
 	b.handler = event.NewHandler(b.App, rows)
 	t.Cleanup(func() { b.audit(t) })
 	return b
@@ -174,4 +180,132 @@ func together(n int, f func(i int) error) []error {
 	close(start)
 	wg.Wait()
 	return out
+}
+
+// collectsCash is a payment service that remembers legs.
+type collectsCash struct {
+	mu   sync.Mutex
+	legs map[ids.ID]app.CashLeg
+	away bool
+}
+
+func (c *collectsCash) OpenCashLeg(_ context.Context, r app.Repayment) (app.CashLeg, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.away {
+		return app.CashLeg{}, errs.DependencyUnavailable.New("payment is away")
+	}
+	if _, ok := c.legs[r.ID]; !ok {
+		c.legs[r.ID] = app.CashLeg{State: app.CashLegPending, RedirectURL: "https://pay.example/" + r.ID.String()}
+	}
+	return c.legs[r.ID], nil
+}
+
+func (c *collectsCash) CashLeg(_ context.Context, id ids.ID) (app.CashLeg, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	leg, ok := c.legs[id]
+	switch {
+	case c.away:
+		return leg, errs.DependencyUnavailable.New("payment is away")
+	case !ok:
+		return leg, errs.NotFound.New("no such leg")
+	}
+	return leg, nil
+}
+
+func (c *collectsCash) CashChannels(context.Context) ([]app.CashChannel, error) {
+	return []app.CashChannel{{Code: "VA", Name: "Virtual account"}}, nil
+}
+
+// running is a loan of a user that has begun today, in three months.
+func (b *bed) running(t *testing.T, user string, price int64) ids.ID {
+	t.Helper()
+	r := b.purchase(user, price)
+	loan := b.reserve(t, r)[0].LoanID
+	if err := b.apply(t.Context(), b.confirmed(r.Orders[0].OrderID, b.clock.Now())); err != nil {
+		t.Fatal(err)
+	}
+	return loan
+}
+
+// advanceTo brings the clock to noon of a day in Jakarta and does what is due.
+func (b *bed) advanceTo(t *testing.T, year int, month time.Month, day int) {
+	t.Helper()
+	b.clock.Set(time.Date(year, month, day, 12, 0, 0, 0, civil.Jakarta()))
+	b.roll(t)
+}
+
+// roll does what the timers would do.
+func (b *bed) roll(t *testing.T) {
+	t.Helper()
+	for {
+		due := b.due(t, `SELECT id FROM loans WHERE roll_time <= ? ORDER BY roll_time`)
+		if len(due) == 0 {
+			break
+		}
+		if err := b.RollLoans(t.Context(), due); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, id := range b.due(t, `SELECT id FROM bills WHERE look_time <= ?`) {
+		if _, err := b.LookAtBill(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func (b *bed) due(t *testing.T, query string) []ids.ID {
+	t.Helper()
+	rows, err := b.db.QueryContext(t.Context(), query, b.clock.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = rows.Close() }()
+	var list []ids.ID
+	for rows.Next() {
+		var id ids.ID
+		if err := rows.Scan(&id); err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, id)
+	}
+	return list
+}
+
+// repay pays an amount (0: what is named) and lets the money arrive.
+func (b *bed) repay(t *testing.T, user string, amount int64, loans ...ids.ID) ids.ID {
+	t.Helper()
+	req := app.Repay{LoanIDs: loans, Channel: "VA"}
+	if amount > 0 {
+		req.Amount = rp(amount)
+	}
+	begun, err := b.RepayBills(t.Context(), user, "H5:"+user, b.ids.New().String(), req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.outcome(t, begun.Repayment, app.CashLegSucceeded)
+	return begun.Repayment.ID
+}
+
+// outcome tells what became of the money of a repayment.
+func (b *bed) outcome(t *testing.T, r app.Repayment, state app.CashLegState) {
+	t.Helper()
+	if err := b.settle(t.Context(), app.LegOutcome{RepaymentID: r.ID, State: state, Amount: r.Amount, PayTime: b.clock.Now()}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (b *bed) settle(ctx context.Context, outcomes ...app.LegOutcome) error {
+	return b.rows.DoLocking(ctx, func(tx app.LockingTx) error { return b.SettleRepayments(ctx, tx, outcomes) })
+}
+
+// standing is what a user owes and has.
+func (b *bed) standing(t *testing.T, user string) app.Standing {
+	t.Helper()
+	s, err := b.StandingOf(t.Context(), user)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }

@@ -12,6 +12,16 @@ const (
 	causeHeld      = "CREDIT_HELD"
 	causeReleased  = "CREDIT_RELEASED"
 	causeActivated = "LOAN_ACTIVATED"
+	// causeTime is time alone: instalments were billed, late fees charged.
+	causeTime          = "TIME_PASSED"
+	causeRepaid        = "REPAID"
+	causeBounced       = "REPAYMENT_BOUNCED"
+	causeSettled       = "SETTLED_EARLY"
+	causeWaived        = "LATE_FEE_WAIVED"
+	causeWrittenOff    = "WRITTEN_OFF"
+	causeRecovered     = "RECOVERED"
+	causeCreditBalance = "CREDIT_BALANCE"
+	causePaidOut       = "CREDIT_PAID_OUT"
 )
 
 // post writes a journal of a loan.
@@ -23,14 +33,29 @@ func post(tx Tx, l Loan, cause string, lines []domain.Line) {
 	tx.Post(ids.Format(ids.Loan, l.ID), cause, out)
 }
 
-// partyOf is whom a line of a loan's journal is about: the borrower, but for what is owed to the shop and for the house's own accounts.
-func partyOf(account string, l Loan) string {
-	switch account {
-	case domain.CreditClearing:
-		return l.MerchantID
-	case domain.FeeUnearned, domain.InterestIncome:
-		return ""
-	default:
-		return l.UserID
+// postOf writes a journal about something else of a user.
+func postOf(tx Tx, objectID, userID, cause string, lines []domain.Line) {
+	out := make([]ledger.Line, len(lines))
+	for i, line := range lines {
+		out[i] = ledger.Line{Account: line.Account, Party: userID, Debit: line.Debit, Credit: line.Credit}
 	}
+	tx.Post(objectID, cause, out)
+}
+
+// partyOf is whom a line of a loan's journal is about, by the chart: the borrower, the shop, or the house.
+func partyOf(account string, l Loan) string {
+	for _, entry := range domain.Chart() {
+		if entry.Account != account {
+			continue
+		}
+		switch entry.Party {
+		case domain.PartyUser:
+			return l.UserID
+		case domain.PartyMerchant:
+			return l.MerchantID
+		default:
+			return ""
+		}
+	}
+	return l.UserID
 }

@@ -23,7 +23,7 @@ func (a *App) OpenCreditAccount(ctx context.Context, r AccountRequest, limit mon
 	}
 	now := a.now()
 	nothing := money.Zero(limit.Currency())
-	account := Account{OpenTime: now, Account: domain.Account{
+	account := Account{OpenTime: now, Credit: money.Zero(limit.Currency()), Account: domain.Account{
 		ID: a.ids.New(), UserID: r.UserID, Limit: limit, Used: nothing, Held: nothing, State: domain.AccountActive, Version: 1,
 	}}
 	if err := account.Check(); err != nil {

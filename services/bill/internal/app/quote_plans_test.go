@@ -68,9 +68,8 @@ func TestQuoteRefusesWhatReserveRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.open(t, "late", 1_000_000)
-	if _, err := b.db.ExecContext(t.Context(), `UPDATE credit_accounts SET state = 3 WHERE user_id = 'late'`); err != nil {
-		t.Fatal(err)
-	}
+	b.running(t, "late", 30_000)
+	b.advanceTo(t, 2026, 6, 7) // the first instalment was due on the 5th
 	for _, c := range []struct {
 		user   string
 		price  int64

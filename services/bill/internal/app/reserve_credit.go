@@ -126,7 +126,8 @@ func (a *App) draft(ctx context.Context, r ReserveRequest, now time.Time) ([]Loa
 		if err := loan.Check(); err != nil {
 			return nil, money.Amount{}, err
 		}
-		loans[i] = Loan{Loan: loan, DraftActor: r.Actor}
+		nothing := money.Zero(product.Currency)
+		loans[i] = Loan{Loan: loan, DraftActor: r.Actor, Overpaid: nothing, Overdue: nothing}
 	}
 	return loans, total, nil
 }

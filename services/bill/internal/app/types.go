@@ -3,6 +3,7 @@ package app
 import (
 	"time"
 
+	"github.com/creditpay/creditpay/pkg/civil"
 	"github.com/creditpay/creditpay/pkg/idempotency"
 	"github.com/creditpay/creditpay/pkg/ids"
 	"github.com/creditpay/creditpay/pkg/money"
@@ -14,6 +15,10 @@ import (
 type Account struct {
 	domain.Account
 	OpenTime time.Time
+	// Credit is what belongs to the user: repaid beyond what was owed. Below zero when more was paid out than was good.
+	Credit money.Amount
+	// OverdueLoans is how many of the user's loans are overdue.
+	OverdueLoans int
 }
 
 // AccountChange is an entry of the trail of what operators did to accounts.
@@ -57,6 +62,50 @@ type Loan struct {
 	domain.Loan
 	// DraftActor asked for the reservation, EndActor ended the loan for EndCause; both empty before.
 	DraftActor, EndActor, EndCause string
+	// Start is the day from which interest runs; zero in a draft.
+	Start civil.Date
+	// Books are the balances that the journal has of it; nil for those of its first day.
+	Books domain.Balances
+	// Overpaid is its part of the user's credit balance, Overdue what was not paid in time.
+	Overpaid, Overdue money.Amount
+	// RollTime is when time alone changes something; zero for never.
+	RollTime time.Time
+}
+
+// LoanFact is a fact of a loan and who brought it.
+type LoanFact struct {
+	LoanID ids.ID
+	domain.Fact
+	// Actor is who, Cause why.
+	Actor, Cause string
+	CreateTime   time.Time
+}
+
+// InstalmentRow is where an instalment stands, as the last figuring left it.
+type InstalmentRow struct {
+	LoanID ids.ID
+	domain.InstalmentPosition
+}
+
+// BillRow is a bill of a user and what it was told to be. Its figures are those of its instalments.
+type BillRow struct {
+	// ID follows from the user and the dates, see BillID.
+	ID     ids.ID
+	UserID string
+	domain.BillName
+	State   domain.BillState
+	Version int64
+	// CreateTime is when it was made; LookTime when its state is looked at next, zero for never.
+	CreateTime, LookTime time.Time
+}
+
+// AccountDelta is what servicing changes in the account of a user.
+type AccountDelta struct {
+	UserID string
+	// Used and Credit are differences of what is used and of the credit balance, in the account's currency.
+	Used, Credit money.Amount
+	// OverdueLoans is the difference of the number of loans that are overdue.
+	OverdueLoans int
 }
 
 // FinancedOrder is an order to be financed by a loan of its own.
@@ -91,7 +140,7 @@ func recordOf(a Account) accountRecord {
 }
 
 func (r accountRecord) account() Account {
-	return Account{OpenTime: r.OpenTime, Account: domain.Account{
+	return Account{OpenTime: r.OpenTime, Credit: money.Zero(r.Limit.Currency()), Account: domain.Account{
 		ID: r.ID, UserID: r.UserID, Limit: r.Limit, Used: r.Used, Held: r.Held, State: r.State,
 		FreezeReason: r.FreezeReason, Version: r.Version,
 	}}

@@ -32,6 +32,12 @@ func (s AccountState) String() string {
 // accountStateNames are the names in stored products; index 0 is none.
 func accountStateNames() []string { return []string{"", "ACTIVE", "FROZEN", "OVERDUE", "CLOSED"} }
 
+// ParseAccountState reads a name that String gives.
+func ParseAccountState(name string) (AccountState, error) {
+	n, err := parseName(accountStateNames(), []byte(name), "account state")
+	return AccountState(n), err
+}
+
 // AccountStates are the legal moves of an account. An overdue account that is
 // frozen goes back to ACTIVE when it is lifted; whether it is still overdue is
 // found again by the next look at its bills.

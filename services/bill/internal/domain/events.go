@@ -40,6 +40,50 @@ type CreditAccountChanged struct {
 	Version int64
 }
 
+// LoanSettledEvent says that a loan is paid off.
+type LoanSettledEvent struct {
+	LoanID, OrderID ids.ID
+	UserID          string
+	// Version is the loan's after the change.
+	Version int64
+}
+
+// LoanOverdueChanged says that a loan became late, or is not late any more.
+type LoanOverdueChanged struct {
+	LoanID, OrderID ids.ID
+	UserID          string
+	// Overdue is what was not paid in time; nothing when it is not late any more.
+	Overdue money.Amount
+	// Version is the loan's after the change.
+	Version int64
+}
+
+// BillChanged says that a bill was made, or that its state changed.
+type BillChanged struct {
+	BillID ids.ID
+	UserID string
+	BillName
+	State BillState
+	// Open is what is left to pay.
+	Open money.Amount
+	// Version is the bill's after the change.
+	Version int64
+}
+
+// RepaymentChanged says that a repayment ended, or bounced later.
+type RepaymentChanged struct {
+	RepaymentID ids.ID
+	UserID      string
+	State       RepaymentState
+	Amount      money.Amount
+	// Version is the repayment's after the change.
+	Version int64
+}
+
+func (LoanSettledEvent) isEvent()     {}
+func (LoanOverdueChanged) isEvent()   {}
+func (BillChanged) isEvent()          {}
+func (RepaymentChanged) isEvent()     {}
 func (LoanActivated) isEvent()        {}
 func (LoanVoided) isEvent()           {}
 func (CreditAccountChanged) isEvent() {}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/creditpay/creditpay/pkg/caller"
 	"github.com/creditpay/creditpay/pkg/errs"
+	"github.com/creditpay/creditpay/pkg/ids"
 
 	"github.com/creditpay/creditpay/services/bill/internal/app"
 )
@@ -112,31 +113,92 @@ func (s *AdminServer) ListProducts(ctx context.Context, req *billv1.ListProducts
 }
 
 // CreateProductVersion implements BillAdminService.
-func (s *AdminServer) CreateProductVersion(context.Context, *billv1.CreateProductVersionRequest) (*billv1.CreateProductVersionResponse, error) {
-	return nil, errs.NotYetAvailable.New("product versions come with a release; they cannot be added by a call yet")
+func (s *AdminServer) CreateProductVersion(ctx context.Context, req *billv1.CreateProductVersionRequest) (*billv1.CreateProductVersionResponse, error) {
+	p, err := parseProduct(req.GetProduct())
+	if err != nil {
+		return nil, err
+	}
+	added, err := s.App.CreateProductVersion(ctx, caller.FromContext(ctx).String(), req.GetRequestId(), p)
+	if err != nil {
+		return nil, err
+	}
+	return &billv1.CreateProductVersionResponse{Product: productOf(added)}, nil
+}
+
+func operation(ctx context.Context, requestID, reason string) app.Operation {
+	return app.Operation{Actor: caller.FromContext(ctx).String(), RequestID: requestID, Reason: reason}
 }
 
 // WriteOffLoan implements BillAdminService.
-func (s *AdminServer) WriteOffLoan(context.Context, *billv1.WriteOffLoanRequest) (*billv1.WriteOffLoanResponse, error) {
-	return nil, errs.NotYetAvailable.New("loans cannot be written off yet")
+func (s *AdminServer) WriteOffLoan(ctx context.Context, req *billv1.WriteOffLoanRequest) (*billv1.WriteOffLoanResponse, error) {
+	id, err := parseID("loan_id", ids.Loan, req.GetLoanId())
+	if err != nil {
+		return nil, err
+	}
+	l, err := s.App.WriteOffLoan(ctx, id, operation(ctx, req.GetRequestId(), req.GetReason()))
+	if err != nil {
+		return nil, err
+	}
+	return &billv1.WriteOffLoanResponse{Loan: loanOf(l)}, nil
 }
 
 // WaiveFee implements BillAdminService.
-func (s *AdminServer) WaiveFee(context.Context, *billv1.WaiveFeeRequest) (*billv1.WaiveFeeResponse, error) {
-	return nil, errs.NotYetAvailable.New("fees cannot be waived yet")
+func (s *AdminServer) WaiveFee(ctx context.Context, req *billv1.WaiveFeeRequest) (*billv1.WaiveFeeResponse, error) {
+	id, err := parseID("loan_id", ids.Loan, req.GetLoanId())
+	if err != nil {
+		return nil, err
+	}
+	op := operation(ctx, req.GetRequestId(), req.GetReason())
+	if op.Amount, err = parseAmount("amount", req.GetAmount()); err != nil {
+		return nil, err
+	}
+	l, err := s.App.WaiveFee(ctx, id, op)
+	if err != nil {
+		return nil, err
+	}
+	return &billv1.WaiveFeeResponse{Loan: loanOf(l)}, nil
 }
 
 // RecordRecovery implements BillAdminService.
-func (s *AdminServer) RecordRecovery(context.Context, *billv1.RecordRecoveryRequest) (*billv1.RecordRecoveryResponse, error) {
-	return nil, errs.NotYetAvailable.New("loans cannot be given up yet")
+func (s *AdminServer) RecordRecovery(ctx context.Context, req *billv1.RecordRecoveryRequest) (*billv1.RecordRecoveryResponse, error) {
+	id, err := parseID("loan_id", ids.Loan, req.GetLoanId())
+	if err != nil {
+		return nil, err
+	}
+	op := operation(ctx, req.GetRequestId(), req.GetReason())
+	if op.Amount, err = parseAmount("amount", req.GetAmount()); err != nil {
+		return nil, err
+	}
+	l, err := s.App.RecordRecovery(ctx, id, op)
+	if err != nil {
+		return nil, err
+	}
+	return &billv1.RecordRecoveryResponse{Loan: loanOf(l)}, nil
 }
 
 // ReverseRepayment implements BillAdminService.
-func (s *AdminServer) ReverseRepayment(context.Context, *billv1.ReverseRepaymentRequest) (*billv1.ReverseRepaymentResponse, error) {
-	return nil, errs.NotYetAvailable.New("bills cannot be repaid yet")
+func (s *AdminServer) ReverseRepayment(ctx context.Context, req *billv1.ReverseRepaymentRequest) (*billv1.ReverseRepaymentResponse, error) {
+	id, err := parseID("repayment_id", ids.Repayment, req.GetRepaymentId())
+	if err != nil {
+		return nil, err
+	}
+	r, err := s.App.ReverseRepayment(ctx, id, operation(ctx, req.GetRequestId(), req.GetReason()))
+	if err != nil {
+		return nil, err
+	}
+	return &billv1.ReverseRepaymentResponse{Repayment: repaymentOf(r)}, nil
 }
 
 // PayOutCreditBalance implements BillAdminService.
-func (s *AdminServer) PayOutCreditBalance(context.Context, *billv1.PayOutCreditBalanceRequest) (*billv1.PayOutCreditBalanceResponse, error) {
-	return nil, errs.NotYetAvailable.New("no account has a credit balance yet")
+func (s *AdminServer) PayOutCreditBalance(ctx context.Context, req *billv1.PayOutCreditBalanceRequest) (*billv1.PayOutCreditBalanceResponse, error) {
+	op := operation(ctx, req.GetRequestId(), req.GetReason())
+	var err error
+	if op.Amount, err = parseAmount("amount", req.GetAmount()); err != nil {
+		return nil, err
+	}
+	left, err := s.App.PayOutCreditBalance(ctx, req.GetUserId(), op)
+	if err != nil {
+		return nil, err
+	}
+	return &billv1.PayOutCreditBalanceResponse{CreditBalance: moneyOf(left)}, nil
 }

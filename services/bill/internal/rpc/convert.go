@@ -139,21 +139,3 @@ func loanOf(l app.Loan) *billv1.Loan {
 		DraftTime: timeOf(l.DraftTime), ActivateTime: timeOf(l.ActivateTime),
 	}
 }
-
-func productOf(p domain.Product) *billv1.Product {
-	out := &billv1.Product{
-		Code: p.Code, Version: int32(p.Version), Name: p.Name, CurrencyCode: p.Currency.Code(), Businesses: p.Businesses,
-		InterestMethod: commonv1.InterestMethod(p.Method), FeeRatePpm: p.FeeRatePPM, FeeFixed: moneyOf(p.FeeFixed),
-		MinAmount: moneyOf(p.MinAmount), MaxAmount: moneyOf(p.MaxAmount),
-		BillDay: int32(p.BillDay), DueDay: int32(p.DueDay), EffectiveTime: timeOf(p.EffectiveFrom),
-	}
-	for _, t := range p.Tenors {
-		// The contract speaks of months: a rate per year is shown as a twelfth, a rate per transaction as it is.
-		rate := t.MonthlyRatePPM()
-		if t.RatePeriod == domain.PerTransaction {
-			rate = t.RatePPM
-		}
-		out.Tenors = append(out.Tenors, &billv1.ProductTenor{Months: int32(t.Months), RatePpm: rate})
-	}
-	return out
-}

@@ -12,16 +12,16 @@ import (
 	"github.com/creditpay/creditpay/services/bill/internal/domain"
 )
 
-const selectAccount = `SELECT id, user_id, currency_code, limit_minor, used_minor, held_minor, state, freeze_reason, version, create_time
-	FROM credit_accounts WHERE user_id = ?`
+const selectAccount = `SELECT id, user_id, currency_code, limit_minor, used_minor, held_minor, credit_minor, overdue_loans, state, freeze_reason, version,
+	create_time FROM credit_accounts WHERE user_id = ?`
 
 // Account finds the account of a user.
 func (s *Store) Account(ctx context.Context, userID string) (app.Account, bool, error) {
 	var a app.Account
 	var code string
-	var limit, used, held int64
+	var limit, used, held, credit int64
 	err := s.kit.DB.QueryRowContext(ctx, selectAccount, userID).
-		Scan(&a.ID, &a.UserID, &code, &limit, &used, &held, &a.State, &a.FreezeReason, &a.Version, &a.OpenTime)
+		Scan(&a.ID, &a.UserID, &code, &limit, &used, &held, &credit, &a.OverdueLoans, &a.State, &a.FreezeReason, &a.Version, &a.OpenTime)
 	if mysqlx.NoRows(err) {
 		return app.Account{}, false, nil
 	}
@@ -32,8 +32,9 @@ func (s *Store) Account(ctx context.Context, userID string) (app.Account, bool, 
 	if err != nil {
 		return app.Account{}, false, err
 	}
-	a.Limit, a.Used, a.Held = of(limit), of(used), of(held)
-	if err := a.Check(); err != nil {
+	a.Limit, a.Used, a.Held, a.Credit = of(limit), of(used), of(held), of(credit)
+	// A bounced repayment may bring what is used above the limit.
+	if err := a.CheckFigures(); err != nil {
 		return app.Account{}, false, errs.Internal.Wrap(err, "a credit account does not add up")
 	}
 	return a, true, nil
@@ -81,7 +82,7 @@ const updateAccount = `UPDATE credit_accounts SET limit_minor = ?, state = ?, fr
 
 // UpdateAccount implements app.Tx.
 func (t *Tx) UpdateAccount(a domain.Account, at time.Time) {
-	if err := a.Check(); err != nil {
+	if err := a.CheckFigures(); err != nil {
 		t.Fail(err)
 	}
 	t.Tx.QueueExpect(1, changed(), updateAccount, a.Limit.Minor(), a.State, a.FreezeReason, at, a.ID, a.Version)

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 
 	"github.com/creditpay/creditpay/pkg/errs"
@@ -16,7 +17,7 @@ import (
 
 const loanColumns = `id, order_id, commit_id, user_id, merchant_id, business, product_code, product_version, tenor_months,
 	currency_code, principal_minor, interest_minor, fee_minor, outstanding_minor, plan, state, version,
-	draft_time, draft_actor, activate_time, end_time, end_actor, end_cause`
+	draft_time, draft_actor, activate_time, end_time, end_actor, end_cause, start_date, books, overpaid_minor, overdue_minor, roll_time`
 
 const (
 	selectLoansOfCommit = `SELECT ` + loanColumns + ` FROM loans WHERE commit_id = ? ORDER BY order_id`
@@ -77,13 +78,14 @@ func scanLoans(rows *sql.Rows, err error) ([]app.Loan, error) {
 func scanLoan(row mysqlx.Row) (app.Loan, error) {
 	var l app.Loan
 	var code string
-	var principal, interest, fee, outstanding int64
-	var plan []byte
-	var activated, ended sql.NullTime
+	var principal, interest, fee, outstanding, overpaid, overdue int64
+	var plan, books []byte
+	var activated, ended, roll sql.NullTime
+	var start nullDate
 	err := row.Scan(&l.ID, &l.OrderID, &l.CommitID, &l.UserID, &l.MerchantID, &l.Business,
 		&l.Plan.ProductCode, &l.Plan.ProductVersion, &l.Plan.TenorMonths,
 		&code, &principal, &interest, &fee, &outstanding, &plan, &l.State, &l.Version,
-		&l.DraftTime, &l.DraftActor, &activated, &ended, &l.EndActor, &l.EndCause)
+		&l.DraftTime, &l.DraftActor, &activated, &ended, &l.EndActor, &l.EndCause, &start, &books, &overpaid, &overdue, &roll)
 	if err != nil {
 		return l, err
 	}
@@ -92,6 +94,12 @@ func scanLoan(row mysqlx.Row) (app.Loan, error) {
 		return l, err
 	}
 	l.Outstanding, l.ActivateTime, l.EndTime = of(outstanding), activated.Time, ended.Time
+	l.Start, l.Overpaid, l.Overdue, l.RollTime = start.date, of(overpaid), of(overdue), roll.Time
+	if books != nil {
+		if err := json.Unmarshal(books, &l.Books); err != nil {
+			return l, errs.Internal.Wrap(err, "the books of loan %s cannot be read", ids.Format(ids.Loan, l.ID))
+		}
+	}
 	l.Plan.Principal, l.Plan.Interest, l.Plan.Fee = of(principal), of(interest), of(fee)
 	if l.Plan.Total, err = money.Sum(l.Outstanding.Currency(), l.Plan.Principal, l.Plan.Interest, l.Plan.Fee); err == nil {
 		err = decodePlan(&l.Plan, plan, of)
@@ -129,7 +137,7 @@ func (t *Tx) InsertLoans(loans []app.Loan) {
 }
 
 const updateDraft = `UPDATE loans SET state = ?, live = ?, outstanding_minor = ?, plan = ?, activate_time = ?,
-	end_time = ?, end_actor = ?, end_cause = ?, version = version + 1
+	end_time = ?, end_actor = ?, end_cause = ?, start_date = ?, books = ?, roll_time = ?, version = version + 1
 	WHERE id = ? AND state = ? AND version = ?`
 
 // UpdateDraft implements app.Tx.
@@ -139,8 +147,13 @@ func (t *Tx) UpdateDraft(l app.Loan) {
 		t.Fail(err)
 		return
 	}
+	books, err := encodeBooks(l.Books)
+	if err != nil {
+		t.Fail(err)
+		return
+	}
 	t.Tx.QueueExpect(1, changed(), updateDraft, l.State, live(l), l.Outstanding.Minor(), plan, nullTime(l.ActivateTime),
-		nullTime(l.EndTime), l.EndActor, l.EndCause, l.ID, domain.LoanDraft, l.Version)
+		nullTime(l.EndTime), l.EndActor, l.EndCause, nullDate{l.Start}, books, nullTime(l.RollTime), l.ID, domain.LoanDraft, l.Version)
 }
 
 // checkedPlan is the stored plan of a loan whose figures agree.
@@ -158,33 +171,4 @@ func live(l app.Loan) any {
 		return nil
 	}
 	return 1
-}
-
-const (
-	insertInstalments = `INSERT INTO instalments (loan_id, sequence, due_date, principal_minor, interest_minor, fee_minor,
-		paid_principal_minor, paid_interest_minor, paid_fee_minor, state) VALUES `
-	insertInstalmentsWidth = 10
-	// insertInstalmentsMax bounds the rows of one statement.
-	insertInstalmentsMax = 500
-)
-
-// InsertInstalments implements app.Tx.
-func (t *Tx) InsertInstalments(loans []app.Loan) {
-	var args []any
-	flush := func() {
-		if n := len(args) / insertInstalmentsWidth; n > 0 {
-			t.Tx.Queue(insertInstalments+mysqlx.Tuples(n, insertInstalmentsWidth), args...)
-			args = nil
-		}
-	}
-	for _, l := range loans {
-		for _, in := range l.Plan.Instalments {
-			args = append(args, l.ID, in.Sequence, in.DueDate, in.Principal.Minor(), in.Interest.Minor(), in.Fee.Minor(),
-				0, 0, 0, domain.InstalmentOpen)
-			if len(args) == insertInstalmentsMax*insertInstalmentsWidth {
-				flush()
-			}
-		}
-	}
-	flush()
 }

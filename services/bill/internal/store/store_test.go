@@ -90,7 +90,7 @@ func (b *bed) do(t *testing.T, fn func(tx app.Tx)) {
 }
 
 func (b *bed) account(user string) app.Account {
-	return app.Account{OpenTime: b.now, Account: domain.Account{
+	return app.Account{OpenTime: b.now, Credit: rp(0), Account: domain.Account{
 		ID: b.ids.New(), UserID: user, Limit: rp(1_000_000), Used: rp(0), Held: rp(0), State: domain.AccountActive, Version: 1,
 	}}
 }
@@ -101,7 +101,7 @@ func (b *bed) loan(t *testing.T, user string, commit ids.ID) app.Loan {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return app.Loan{DraftActor: "SERVICE:payment", Loan: domain.Loan{
+	return app.Loan{DraftActor: "SERVICE:payment", Overpaid: rp(0), Overdue: rp(0), Loan: domain.Loan{
 		ID: b.ids.New(), OrderID: b.ids.New(), CommitID: commit, UserID: user, MerchantID: "shop-1", Business: "marketplace",
 		State: domain.LoanDraft, Plan: plan, Outstanding: rp(0), DraftTime: b.now, Version: 1,
 	}}
@@ -273,7 +273,8 @@ func TestLockedLoansAndTheirInstalmentsInOneTransaction(t *testing.T) {
 				return err
 			}
 			tx.UpdateDraft(l)
-			tx.InsertInstalments(slices.Repeat([]app.Loan{l}, 1))
+			l.Start = civil.Date{Year: 2026, Month: 4, Day: 30}
+			tx.PutInstalments([]app.InstalmentRow{{LoanID: l.ID, InstalmentPosition: domain.InstalmentPosition{Sequence: 1, BillDate: l.Plan.Instalments[0].DueDate, DueDate: l.Plan.Instalments[0].DueDate, State: domain.InstalmentOpen}}})
 			return nil
 		})
 	})
@@ -301,7 +302,11 @@ func TestAuditFindsWhatIsWrong(t *testing.T) {
 	for _, statement := range []string{
 		`SET SESSION check_constraint_checks = 0`, // MariaDB: let a figure in that no code can write
 		`UPDATE credit_accounts SET used_minor = 5, held_minor = -1`,
-		`INSERT INTO instalments VALUES ('no such loan....', 1, '2026-01-01', 1, 1, 1, 0, 0, 0, 1)`,
+		`INSERT INTO instalments (loan_id, sequence, due_date, principal_minor, interest_minor, fee_minor, paid_principal_minor, paid_interest_minor,
+			paid_fee_minor, state) VALUES ('no such loan....', 1, '2026-01-01', 1, 1, 1, 0, 0, 0, 1)`,
+		`UPDATE credit_accounts SET overdue_loans = 1, credit_minor = 1`,
+		`INSERT INTO repayments (id, user_id, caller, request_id, fingerprint, kind, target, channel, currency_code, amount_minor, state, version, create_time,
+			ask_time) VALUES ('p...............', 'u1', 'c', 'r', REPEAT('f', 32), 1, '{}', 'VA', 'IDR', 9, 2, 1, '2026-01-01', '2026-01-01')`,
 		`INSERT INTO journal_lines VALUES ('j...............', 1, 'CREDIT_COMMITMENT', 'u9', 'lon_x', 'CREDIT_HELD', 'IDR', 7, 0, '2026-01-01'),
 			('k...............', 1, 'CREDIT_COMMITMENT', 'u9', 'lon_x', 'CREDIT_HELD', 'IDR', 7, 0, '2026-01-01'),
 			('k...............', 2, 'FEE_RECEIVABLE', 'u1', 'lon_x', 'CREDIT_HELD', 'IDR', 7, 0, '2026-01-01')`,
@@ -316,13 +321,22 @@ func TestAuditFindsWhatIsWrong(t *testing.T) {
 	first := b.findings(t)
 	for _, statement := range []string{
 		`UPDATE loans SET state = 2, outstanding_minor = principal_minor, user_id = 'u7'`,
-		`INSERT INTO instalments SELECT id, 1, '2026-01-01', 1, 1, 1, 0, 0, 0, 1 FROM loans`,
+		`INSERT INTO instalments (loan_id, sequence, bill_date, due_date, billed, principal_minor, interest_minor, fee_minor, late_minor, paid_principal_minor,
+			paid_interest_minor, paid_fee_minor, open_principal_minor, open_interest_minor, open_fee_minor, open_late_minor, state)
+			SELECT id, 1, '2026-01-01', '2026-01-05', 1, 1, 1, 1, 1, 0, 0, 0, 1, 1, 1, 1, 4 FROM loans`,
+		`UPDATE loans SET roll_time = '2026-01-01'`,
 	} {
 		if err := onOne(t.Context(), b.db, statement); err != nil {
 			t.Fatalf("%s: %v", statement, err)
 		}
 	}
-	found := slices.Concat(first, b.findings(t))
+	second := b.findings(t)
+	for _, statement := range []string{`UPDATE credit_accounts SET user_id = 'u7'`, `UPDATE loans SET state = 4`} {
+		if err := onOne(t.Context(), b.db, statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	found := slices.Concat(first, second, b.findings(t))
 	for _, c := range store.Audit() {
 		if !slices.Contains(found, c.Name) {
 			t.Errorf("check %s found nothing", c.Name)

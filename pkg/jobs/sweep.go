@@ -1,0 +1,155 @@
+package jobs
+
+import (
+	"context"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/creditpay/creditpay/pkg/clock"
+	"github.com/creditpay/creditpay/pkg/ids"
+	"github.com/creditpay/creditpay/pkg/mysqlx"
+)
+
+// Sweep is due rows of a table that are done many at once, in one transaction of the service: work that falls on all rows of a kind
+// in one night. The handler locks the rows, passes over those that are not due any more, and moves the due column of the others, so
+// a batch that is cut off anywhere is simply due again.
+type Sweep struct {
+	// Kind names it in logs and in its lease.
+	Kind string
+	// Table has the rows, Due is a nullable DATETIME(6) column with an index, Key the column of their ids, BINARY(16).
+	Table, Due, Key string
+	// Handle does a batch. An error leaves the whole batch due.
+	Handle func(ctx context.Context, batch []ids.ID) error
+	// Batch is how many rows go into one transaction, 50 by default; Workers how many batches are done at once, 2 by default.
+	Batch, Workers int
+}
+
+const (
+	sweepBatch   = 50
+	sweepWorkers = 2
+	// sweepRetry is how long a row waits that failed on its own.
+	sweepRetry = time.Minute
+)
+
+// Sweeper does the due rows of one sweep. One process of a service sweeps at a time, by lease; the others stand by.
+type Sweeper struct {
+	DB    *mysqlx.DB
+	Clock clock.Clock
+	Log   *zap.Logger
+	// Owner names this process in the lease.
+	Owner string
+	Sweep Sweep
+
+	leaseUntil time.Time
+}
+
+// Run sweeps until ctx ends.
+func (s *Sweeper) Run(ctx context.Context) error {
+	for ctx.Err() == nil {
+		n, err := s.Once(ctx)
+		if err != nil && ctx.Err() == nil {
+			s.Log.Warn("due rows wait", zap.String("sweep", s.Sweep.Kind), zap.Error(err))
+		}
+		if n > 0 && err == nil {
+			continue
+		}
+		_ = clock.Wait(ctx, s.Clock, s.Clock.Now().Add(pollInterval), nil) // It fails when ctx ends, which the loop sees.
+	}
+	return nil
+}
+
+// Once does the rows that are due now, as many as the workers take at once, and tells how many.
+func (s *Sweeper) Once(ctx context.Context) (int, error) {
+	batch, workers := max(s.Sweep.Batch, 0), max(s.Sweep.Workers, 0)
+	if batch == 0 {
+		batch = sweepBatch
+	}
+	if workers == 0 {
+		workers = sweepWorkers
+	}
+	if ok, err := s.lease(ctx); err != nil || !ok {
+		return 0, err
+	}
+	due, err := s.due(ctx, batch*workers)
+	if err != nil {
+		return 0, err
+	}
+	var g errgroup.Group
+	g.SetLimit(workers)
+	for from := 0; from < len(due); from += batch {
+		part := due[from:min(from+batch, len(due))]
+		g.Go(func() error { return s.do(ctx, part) })
+	}
+	return len(due), g.Wait()
+}
+
+// do does a batch; one that fails is done row by row, and rows that fail on their own are put off, so that one cannot stop the rest.
+func (s *Sweeper) do(ctx context.Context, batch []ids.ID) error {
+	work, cancel := context.WithTimeout(ctx, workTime)
+	defer cancel()
+	err := s.Sweep.Handle(work, batch)
+	if err == nil || ctx.Err() != nil || mysqlx.Disconnected(err) {
+		return err
+	}
+	s.Log.Info("a batch failed and is done row by row", zap.String("sweep", s.Sweep.Kind), zap.Error(err))
+	for _, id := range batch {
+		err := s.Sweep.Handle(work, []ids.ID{id})
+		if err == nil {
+			continue
+		}
+		if ctx.Err() != nil || mysqlx.Disconnected(err) {
+			return err
+		}
+		s.Log.Error("a row cannot be done and is put off", zap.String("sweep", s.Sweep.Kind), zap.Stringer("id", id), zap.Error(err))
+		now := s.Clock.Now()
+		if _, err := s.DB.ExecContext(ctx, `UPDATE `+s.Sweep.Table+` SET `+s.Sweep.Due+` = ? WHERE `+s.Sweep.Key+` = ? AND `+s.Sweep.Due+` <= ?`,
+			now.Add(sweepRetry), id, now); err != nil {
+			return mysqlx.Fault(err, "put a row off")
+		}
+	}
+	return nil
+}
+
+func (s *Sweeper) due(ctx context.Context, limit int) ([]ids.ID, error) {
+	rows, err := s.DB.QueryContext(ctx, `SELECT `+s.Sweep.Key+` FROM `+s.Sweep.Table+` WHERE `+s.Sweep.Due+` <= ? ORDER BY `+s.Sweep.Due+`, `+s.Sweep.Key+` LIMIT ?`,
+		s.Clock.Now(), limit)
+	if err != nil {
+		return nil, mysqlx.Fault(err, "read due rows of "+s.Sweep.Table)
+	}
+	defer func() { _ = rows.Close() }()
+	var out []ids.ID
+	for rows.Next() {
+		var id ids.ID
+		if err := rows.Scan(&id); err != nil {
+			return nil, mysqlx.Fault(err, "read due rows of "+s.Sweep.Table)
+		}
+		out = append(out, id)
+	}
+	return out, mysqlx.Fault(rows.Err(), "read due rows of "+s.Sweep.Table)
+}
+
+// lease makes this process the one that sweeps, for longer than a batch may take. It goes by the machine's clock: a business clock
+// that jumps must not hand it over.
+func (s *Sweeper) lease(ctx context.Context) (bool, error) {
+	name, now := "sweep "+s.Sweep.Kind, time.Now().UTC()
+	if now.Before(s.leaseUntil.Add(-leaseTime / 2)) {
+		return true, nil
+	}
+	for range 2 {
+		res, err := s.DB.ExecContext(ctx, `UPDATE leases SET owner = ?, until_time = ? WHERE name = ? AND (owner = ? OR until_time < ?)`,
+			s.Owner, now.Add(leaseTime), name, s.Owner, now)
+		if err != nil {
+			return false, mysqlx.Fault(err, "take the lease of a sweep")
+		}
+		if n, err := res.RowsAffected(); err == nil && n == 1 {
+			s.leaseUntil = now.Add(leaseTime)
+			return true, nil
+		}
+		if _, err := s.DB.ExecContext(ctx, `INSERT IGNORE INTO leases (name, owner, until_time) VALUES (?, '', '2000-01-01')`, name); err != nil {
+			return false, mysqlx.Fault(err, "seed the lease of a sweep")
+		}
+	}
+	return false, nil
+}

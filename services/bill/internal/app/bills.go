@@ -1,0 +1,291 @@
+package app
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/creditpay/creditpay/pkg/civil"
+	"github.com/creditpay/creditpay/pkg/errs"
+	"github.com/creditpay/creditpay/pkg/ids"
+	"github.com/creditpay/creditpay/pkg/jobs"
+	"github.com/creditpay/creditpay/pkg/money"
+
+	"github.com/creditpay/creditpay/services/bill/internal/domain"
+)
+
+// UserBill is a bill with its id.
+type UserBill struct {
+	ID ids.ID
+	domain.Bill
+}
+
+// UserLoan is a loan where it stands today.
+type UserLoan struct {
+	Loan
+	Position domain.Position
+}
+
+// Standing is what a user owes and has today, by replay: it is right also while timers are late.
+type Standing struct {
+	Account Account
+	Loans   []UserLoan
+	// Bills are oldest first.
+	Bills []UserBill
+}
+
+// StandingOf gives a user's standing. Errors: errs.AccountNotFound.
+func (a *App) StandingOf(ctx context.Context, userID string) (Standing, error) {
+	account, own, err := a.ownLoans(ctx, userID)
+	if err != nil {
+		return Standing{}, err
+	}
+	s := Standing{Account: account}
+	for _, p := range own.positions {
+		i := slices.IndexFunc(own.loans, func(l Loan) bool { return l.ID == p.LoanID })
+		s.Loans = append(s.Loans, UserLoan{Loan: own.loans[i], Position: p.Position})
+	}
+	bills, err := own.bills()
+	s.Bills = bills
+	return s, err
+}
+
+// bills are the user's bills, oldest first. Loans that were given up before a bill was made are not on it.
+func (o ownLoans) bills() ([]UserBill, error) {
+	list, err := domain.BillsOf(o.positions)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]UserBill, len(list))
+	for i, b := range list {
+		out[i] = UserBill{ID: BillID(o.userID, domain.BillName{BillDate: b.BillDate, DueDate: b.DueDate}), Bill: b}
+	}
+	return out, nil
+}
+
+// LookAtBill is the timer of a bill: it tells that the bill was made, and whenever its state changed since. Its figures are those of
+// its instalments today.
+func (a *App) LookAtBill(ctx context.Context, billID ids.ID) (jobs.Outcome, error) {
+	row, found, err := a.store.Bill(ctx, billID)
+	if err != nil || !found {
+		return jobs.Done(), err
+	}
+	_, own, err := a.ownLoans(ctx, row.UserID)
+	if err != nil {
+		return jobs.Outcome{}, err
+	}
+	bills, err := own.bills()
+	if err != nil {
+		return jobs.Outcome{}, err
+	}
+	i := slices.IndexFunc(bills, func(b UserBill) bool { return b.ID == billID })
+	if i < 0 {
+		return jobs.Done(), nil // No instalment is on it any more.
+	}
+	now, next := a.now(), a.nextLook(own, bills[i])
+	if bills[i].State == row.State {
+		return outcome(next), nil
+	}
+	if err := domain.BillStates.Check(row.State, bills[i].State); err != nil && row.State != 0 {
+		return jobs.Outcome{}, errs.Internal.Wrap(err, "bill %s", ids.Format(ids.Bill, billID))
+	}
+	row.State, row.LookTime = bills[i].State, next
+	err = a.store.Do(ctx, func(tx Tx) error {
+		tx.MoveBill(row)
+		tx.Emit(domain.BillChanged{BillID: billID, UserID: row.UserID, BillName: row.BillName, State: row.State, Open: bills[i].OpenTotal, Version: row.Version + 1})
+		return nil
+	})
+	if errs.Is(err, errs.ConcurrentChange) {
+		return jobs.Again(now.Add(time.Second)), nil
+	}
+	return outcome(next), err
+}
+
+func outcome(next time.Time) jobs.Outcome {
+	if next.IsZero() {
+		return jobs.Done()
+	}
+	return jobs.Again(next)
+}
+
+// nextLook is when time alone may change the state of a bill: when the last of its instalments may become overdue. Everything else
+// that changes it has it looked at.
+func (a *App) nextLook(own ownLoans, b UserBill) time.Time {
+	if b.State != domain.BillIssued {
+		return time.Time{}
+	}
+	var next civil.Date
+	for _, line := range b.Lines {
+		for _, l := range own.loans {
+			if l.ID != line.LoanID || l.RollTime.IsZero() {
+				continue
+			}
+			if day := civil.Of(l.RollTime, civil.Jakarta()); next.IsZero() || day.Before(next) {
+				next = day
+			}
+		}
+	}
+	if next.IsZero() {
+		return time.Time{}
+	}
+	return next.In(civil.Jakarta()).UTC().Add(time.Hour)
+}
+
+// EntryKind is what an entry of the bill list is. The numbers are the contract's.
+type EntryKind uint8
+
+// The kinds of entries.
+const (
+	EntryPurchase   EntryKind = 1
+	EntryInstalment EntryKind = 2
+	EntryFee        EntryKind = 3
+	EntryRepayment  EntryKind = 4
+	EntryRefund     EntryKind = 5
+	EntryAdjustment EntryKind = 6
+)
+
+// Entry is a line of a user's bill list. Instalments, fees, repayments, refunds and adjustments add up to what is billed and open,
+// less what was paid ahead and what is overpaid; a purchase is there to be seen and counts for nothing.
+type Entry struct {
+	// ID names it for QueryBillTxnDetail.
+	ID       string
+	Kind     EntryKind
+	Business string
+	BillID   ids.ID
+	OrderID  ids.ID
+	LoanID   ids.ID
+	Amount   money.Amount
+	Time     time.Time
+	// State is "open", "paid", "overdue", "cancelled" or "written off"; empty where there is none.
+	State string
+}
+
+// EntryFilter says which entries are wanted; its zero value takes all.
+type EntryFilter struct {
+	Business string
+	// Year and Month of the bill; zero for all.
+	Cycle civil.Date
+	State string
+	// From and To bound the time, From inclusive; zero for open.
+	From, To time.Time
+	// Before is where the page begins: entries older than this key; empty for the newest.
+	Before string
+	Limit  int
+}
+
+// key orders entries by time; ids tell equal times apart.
+func (e Entry) key() string { return e.Time.UTC().Format("20060102T150405.000000") + "|" + e.ID }
+
+func (f EntryFilter) wants(e Entry) bool {
+	switch {
+	case f.Business != "" && e.Business != f.Business, f.State != "" && e.State != f.State:
+		return false
+	case !f.From.IsZero() && e.Time.Before(f.From), !f.To.IsZero() && !e.Time.Before(f.To):
+		return false
+	case f.Before != "" && e.key() >= f.Before:
+		return false
+	case !f.Cycle.IsZero() && (e.BillID.IsZero() || e.BillID.Time().UTC().Year() != f.Cycle.Year || e.BillID.Time().UTC().Month() != f.Cycle.Month):
+		return false
+	}
+	return true
+}
+
+// QueryBillTxnList gives a user's entries, newest first, and where the next page begins; empty on the last. Errors:
+// errs.AccountNotFound.
+func (a *App) QueryBillTxnList(ctx context.Context, userID string, f EntryFilter) ([]Entry, string, error) {
+	all, _, err := a.entries(ctx, userID)
+	if err != nil {
+		return nil, "", err
+	}
+	var page []Entry
+	for _, e := range all {
+		if !f.wants(e) {
+			continue
+		}
+		if len(page) == f.Limit {
+			return page, page[len(page)-1].key(), nil
+		}
+		page = append(page, e)
+	}
+	return page, "", nil
+}
+
+// EntryDetail is an entry or a bill with what is behind it.
+type EntryDetail struct {
+	Entries []Entry
+	Loans   []UserLoan
+}
+
+// QueryBillTxnDetail gives one entry, or all of a bill, with the loans behind them. Errors: errs.NotFound, errs.AccountNotFound.
+func (a *App) QueryBillTxnDetail(ctx context.Context, userID, entryID string, billID ids.ID) (EntryDetail, error) {
+	all, standing, err := a.entries(ctx, userID)
+	if err != nil {
+		return EntryDetail{}, err
+	}
+	var d EntryDetail
+	for _, e := range all {
+		if (entryID != "" && e.ID == entryID) || (entryID == "" && e.BillID == billID) {
+			d.Entries = append(d.Entries, e)
+		}
+	}
+	if len(d.Entries) == 0 {
+		return d, errs.NotFound.New("no such entry or bill")
+	}
+	for _, l := range standing.Loans {
+		if slices.ContainsFunc(d.Entries, func(e Entry) bool { return e.LoanID == l.ID }) {
+			d.Loans = append(d.Loans, l)
+		}
+	}
+	return d, nil
+}
+
+// BusinessLine is a business line with bill entries of a user.
+type BusinessLine struct {
+	Code   string
+	Count  int64
+	Amount money.Amount
+}
+
+// QueryBusinessList gives the business lines in which a user has entries, by code; amounts are what is still open of their loans.
+// Errors: errs.AccountNotFound.
+func (a *App) QueryBusinessList(ctx context.Context, userID string) ([]BusinessLine, error) {
+	all, standing, err := a.entries(ctx, userID)
+	if err != nil {
+		return nil, err
+	}
+	lines := map[string]BusinessLine{}
+	for _, e := range all {
+		l, ok := lines[e.Business]
+		if !ok {
+			l = BusinessLine{Code: e.Business, Amount: money.Zero(standing.Account.Limit.Currency())}
+		}
+		l.Count++
+		lines[e.Business] = l
+	}
+	for _, u := range standing.Loans {
+		l := lines[u.Business]
+		if l.Amount, err = l.Amount.Add(u.Position.OpenTotal); err != nil {
+			return nil, errs.Internal.Wrap(err, "the loans of one user do not add up")
+		}
+		lines[u.Business] = l
+	}
+	var out []BusinessLine
+	for _, l := range lines {
+		if l.Code != "" {
+			out = append(out, l)
+		}
+	}
+	slices.SortFunc(out, func(x, y BusinessLine) int { return compareText(x.Code, y.Code) })
+	return out, nil
+}
+
+func compareText(x, y string) int {
+	switch {
+	case x < y:
+		return -1
+	case x > y:
+		return 1
+	default:
+		return 0
+	}
+}

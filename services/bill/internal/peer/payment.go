@@ -1,0 +1,63 @@
+// Package peer owns the bill service's view of its neighbours: the payment service by its generated client, behind the interface of
+// app.
+package peer
+
+import (
+	"context"
+
+	"google.golang.org/grpc"
+
+	commonv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/common/v1"
+	paymentv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/payment/v1"
+
+	"github.com/creditpay/creditpay/pkg/ids"
+
+	"github.com/creditpay/creditpay/services/bill/internal/app"
+	"github.com/creditpay/creditpay/services/bill/internal/wire"
+)
+
+// Payments is the payment service.
+type Payments struct {
+	client paymentv1.PaymentInternalServiceClient
+}
+
+// NewPayments makes a client.
+func NewPayments(conn grpc.ClientConnInterface) *Payments {
+	return &Payments{client: paymentv1.NewPaymentInternalServiceClient(conn)}
+}
+
+var _ app.Payments = (*Payments)(nil)
+
+// OpenCashLeg has money collected for a repayment.
+func (p *Payments) OpenCashLeg(ctx context.Context, r app.Repayment) (app.CashLeg, error) {
+	res, err := p.client.OpenCashLeg(ctx, &paymentv1.OpenCashLegRequest{
+		Kind: paymentv1.ExternalLegKind_EXTERNAL_LEG_KIND_REPAYMENT, SubjectId: ids.Format(ids.Repayment, r.ID), UserId: r.UserID, Channel: r.Channel,
+		Amount: &commonv1.Money{AmountMinor: r.Amount.Minor(), CurrencyCode: r.Amount.Currency().Code()},
+	})
+	if err != nil {
+		return app.CashLeg{}, err
+	}
+	return wire.Leg(res.GetLeg()), nil
+}
+
+// CashLeg is the leg of a repayment.
+func (p *Payments) CashLeg(ctx context.Context, repaymentID ids.ID) (app.CashLeg, error) {
+	res, err := p.client.GetCashLeg(ctx, &paymentv1.GetCashLegRequest{SubjectId: ids.Format(ids.Repayment, repaymentID)})
+	if err != nil {
+		return app.CashLeg{}, err
+	}
+	return wire.Leg(res.GetLeg()), nil
+}
+
+// CashChannels are the channels that can collect now.
+func (p *Payments) CashChannels(ctx context.Context) ([]app.CashChannel, error) {
+	res, err := p.client.ListCashChannels(ctx, &paymentv1.ListCashChannelsRequest{})
+	if err != nil {
+		return nil, err
+	}
+	out := make([]app.CashChannel, len(res.GetChannels()))
+	for i, c := range res.GetChannels() {
+		out[i] = app.CashChannel{Code: c.GetCode(), Name: c.GetName()}
+	}
+	return out, nil
+}
