@@ -136,6 +136,8 @@ type Tx interface {
 	VoidFacts(factID ids.ID, actor, cause string, at time.Time)
 	// ChangeAccount adds differences to an account, and makes it OVERDUE while it has overdue loans and is not frozen.
 	ChangeAccount(d AccountDelta, at time.Time)
+	// FreezeAccount freezes a user's account that is not frozen or closed.
+	FreezeAccount(userID, reason string, at time.Time)
 	// TakeCredit takes an amount from the credit balance of an account in a's version.
 	TakeCredit(a Account, amount money.Amount, at time.Time)
 	// InsertBills adds bills; those that are there stay as they are.

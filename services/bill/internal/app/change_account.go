@@ -64,6 +64,9 @@ func (a *App) change(ctx context.Context, verb string, r AccountRequest, limit m
 			if after.Account, err = rule(before.Account); err != nil {
 				return accountRecord{}, err
 			}
+			if after.State == domain.AccountActive && after.OverdueLoans > 0 {
+				after.State = domain.AccountOverdue // What an operator lifts is the freeze, not the debt.
+			}
 			after.Version++
 			trail, err := a.trail(verb, r, &before, after, a.now())
 			if err != nil {

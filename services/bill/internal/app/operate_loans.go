@@ -124,7 +124,13 @@ func (a *App) addFact(ctx context.Context, tx LockingTx, loanID ids.ID, op Opera
 	if err != nil {
 		return err
 	}
-	return a.writeFigured(tx, []figured{after}, cause, op.Actor, AllBills, now)
+	if err := a.writeFigured(tx, []figured{after}, cause, op.Actor, AllBills, now); err != nil {
+		return err
+	}
+	if kind == domain.FactWrittenOff {
+		tx.FreezeAccount(l.UserID, "loan "+ids.Format(ids.Loan, loanID)+" was written off", now)
+	}
+	return nil
 }
 
 // ReverseRepayment takes a repayment back that was not good. Errors: errs.NotFound, errs.RepaymentStateInvalid.

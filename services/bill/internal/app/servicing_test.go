@@ -220,6 +220,12 @@ func TestOperatorsWaiveGiveUpAndRecover(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if _, err := b.FreezeCreditAccount(t.Context(), b.request("u1")); err != nil {
+		t.Fatal(err)
+	}
+	if account, err := b.UnfreezeCreditAccount(t.Context(), b.request("u1")); err != nil || account.State != domain.AccountOverdue {
+		t.Errorf("lifted while a loan is overdue: %s, %v", account.State, err)
+	}
 	if s := b.standing(t, "u1"); !s.Loans[0].Position.Open.Late.IsZero() {
 		t.Errorf("late fee after the waiver: %s", s.Loans[0].Position.Open.Late)
 	}
@@ -231,8 +237,15 @@ func TestOperatorsWaiveGiveUpAndRecover(t *testing.T) {
 		t.Fatal(l.State, err)
 	}
 	b.wantFigures(t, "u1", 1_000_000, 0, 0)
+	if s := b.standing(t, "u1"); s.Account.State != domain.AccountFrozen {
+		t.Errorf("the account is %s", s.Account.State)
+	}
 	if _, err := b.WriteOffLoan(t.Context(), loan, op("giveup-02", 0)); !errs.Is(err, errs.LoanStateInvalid) {
 		t.Errorf("given up twice: %v", err)
+	}
+	late := b.purchase("u1", 20_000)
+	if _, err := b.ReserveCredit(t.Context(), late); !errs.Is(err, errs.AccountFrozen) {
+		t.Errorf("a purchase after a write-off: %v", err)
 	}
 	if _, err := b.RecordRecovery(t.Context(), loan, op("recover-2", 50_000)); err != nil {
 		t.Fatal(err)

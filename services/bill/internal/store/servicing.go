@@ -248,6 +248,13 @@ func (t *Tx) ChangeAccount(d app.AccountDelta, at time.Time) {
 	t.Tx.QueueExpect(1, missing, changeAccount, d.OverdueLoans, d.Used.Minor(), d.Credit.Minor(), d.OverdueLoans, at, d.UserID, d.Used.Currency().Code())
 }
 
+const freezeAccount = `UPDATE credit_accounts SET state = 2, freeze_reason = ?, version = version + 1, update_time = ? WHERE user_id = ? AND state IN (1, 3)`
+
+// FreezeAccount implements app.Tx.
+func (t *Tx) FreezeAccount(userID, reason string, at time.Time) {
+	t.Tx.Queue(freezeAccount, reason, at, userID)
+}
+
 const takeCredit = `UPDATE credit_accounts SET credit_minor = credit_minor - ?, version = version + 1, update_time = ? WHERE id = ? AND version = ?`
 
 // TakeCredit implements app.Tx.
