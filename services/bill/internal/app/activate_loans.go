@@ -41,7 +41,6 @@ func (a *App) ActivateLoans(ctx context.Context, tx LockingTx, confirmed []Confi
 		return err
 	}
 	var begun []Loan
-	var rows []InstalmentRow
 	for _, l := range loans {
 		if l.State != domain.LoanDraft {
 			continue
@@ -55,37 +54,16 @@ func (a *App) ActivateLoans(ctx context.Context, tx LockingTx, confirmed []Confi
 		if l.Loan, err = l.Activate(at, l.Start, product); err != nil {
 			return err
 		}
-		first, err := firstDay(&l, product)
-		if err != nil {
-			return err
-		}
-		for _, in := range first.Instalments {
-			rows = append(rows, InstalmentRow{LoanID: l.ID, InstalmentPosition: in})
-		}
+		// The first day's position is the plan, and its first change the first bill. What has happened since, when the confirmation
+		// comes late, is figured when the timer fires.
+		l.RollTime = product.BillDateOf(l.Plan.Instalments[0].DueDate).In(product.Zone()).UTC()
+		tx.InsertInstalments(l, product.BillDateOf)
 		begun = append(begun, l)
 	}
 	if len(begun) == 0 {
 		return nil
 	}
-	tx.PutInstalments(rows)
 	return a.writeBegun(tx, begun)
-}
-
-// firstDay gives a loan that begins its books and its timer. What has happened since, when the confirmation comes late, is figured
-// when the timer fires.
-func firstDay(l *Loan, product domain.Product) (domain.Position, error) {
-	terms := domain.Contract{Product: product, Plan: l.Plan, Start: l.Start}
-	pos, err := domain.Replay(terms, nil, l.Start)
-	if err != nil {
-		return pos, err
-	}
-	if l.Books, err = pos.Balances(); err != nil {
-		return pos, err
-	}
-	if day, ok := domain.NextChange(terms, pos); ok {
-		l.RollTime = day.In(product.Zone()).UTC()
-	}
-	return pos, nil
 }
 
 // writeBegun queues everything about loans that begin. Accounts come in the order of their users, so that two batches

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/creditpay/creditpay/pkg/civil"
 	"github.com/creditpay/creditpay/pkg/clock"
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/idempotency"
@@ -128,6 +129,8 @@ type Tx interface {
 	UpdateDraft(l Loan)
 	// FollowLoan writes state, outstanding principal, books, overpaid, overdue, end and timer of a loan that has begun, in l's version.
 	FollowLoan(l Loan)
+	// InsertInstalments adds the instalments of a loan that begins, each with the day of its bill.
+	InsertInstalments(l Loan, billDate func(due civil.Date) civil.Date)
 	// PutInstalments writes where instalments stand.
 	PutInstalments(rows []InstalmentRow)
 	// InsertFacts adds facts; a loan has one fact of an id.

@@ -79,6 +79,34 @@ func TestALoanIsBilledBecomesLateAndIsPaidOff(t *testing.T) {
 	_ = loan
 }
 
+func TestWhatIsWrittenWhenALoanBeginsIsItsFirstDaysReplay(t *testing.T) {
+	t.Parallel()
+	b, loan := begun(t)
+	rows := `SELECT GROUP_CONCAT(CONCAT_WS('/', sequence, bill_date, due_date, billed, principal_minor, interest_minor, fee_minor, late_minor, paid_principal_minor,
+		open_principal_minor, open_interest_minor, open_fee_minor, open_late_minor, cancelled_principal_minor, state) ORDER BY sequence) FROM instalments`
+	read := func() (text, timer string) {
+		t.Helper()
+		if err := b.db.QueryRowContext(t.Context(), `SELECT (`+rows+`), roll_time FROM loans WHERE id = ?`, loan).Scan(&text, &timer); err != nil {
+			t.Fatal(err)
+		}
+		return text, timer
+	}
+	before, timer := read()
+	journal := b.count(t, `SELECT COUNT(*) FROM journal_lines`)
+	if _, err := b.db.ExecContext(t.Context(), `UPDATE loans SET roll_time = ?`, b.clock.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.RollLoans(t.Context(), []ids.ID{loan}); err != nil {
+		t.Fatal(err)
+	}
+	if after, again := read(); after != before || again != timer {
+		t.Errorf("written %s, due %s; replayed %s, due %s", before, timer, after, again)
+	}
+	if n := b.count(t, `SELECT COUNT(*) FROM journal_lines`); n != journal {
+		t.Errorf("the replay of the first day posted %d lines", n-journal)
+	}
+}
+
 func TestComingWeeksLateGivesTheSameAsComingEachDay(t *testing.T) {
 	t.Parallel()
 	daily, loan := begun(t)

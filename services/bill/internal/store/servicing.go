@@ -199,6 +199,8 @@ func (t *Tx) FollowLoan(l app.Loan) {
 }
 
 const (
+	insertInstalment = `INSERT INTO instalments (loan_id, sequence, bill_date, due_date, principal_minor, interest_minor, fee_minor,
+		paid_principal_minor, paid_interest_minor, paid_fee_minor, open_principal_minor, open_interest_minor, open_fee_minor, state) VALUES `
 	putInstalments = `INSERT INTO instalments (loan_id, sequence, bill_date, due_date, billed, principal_minor, interest_minor, fee_minor, late_minor,
 		paid_principal_minor, paid_interest_minor, paid_fee_minor, paid_late_minor, open_principal_minor, open_interest_minor, open_fee_minor, open_late_minor,
 		cancelled_principal_minor, cancelled_interest_minor, cancelled_fee_minor, cancelled_late_minor, state) VALUES `
@@ -212,6 +214,14 @@ const (
 	// rowsMax bounds the rows of one statement.
 	rowsMax = 500
 )
+
+// InsertInstalments implements app.Tx.
+func (t *Tx) InsertInstalments(l app.Loan, billDate func(due civil.Date) civil.Date) {
+	for _, in := range l.Plan.Instalments {
+		t.Tx.QueueRow(insertInstalment, l.ID, in.Sequence, billDate(in.DueDate), in.DueDate, in.Principal.Minor(), in.Interest.Minor(), in.Fee.Minor(),
+			0, 0, 0, in.Principal.Minor(), in.Interest.Minor(), in.Fee.Minor(), domain.InstalmentOpen)
+	}
+}
 
 // PutInstalments implements app.Tx.
 func (t *Tx) PutInstalments(rows []app.InstalmentRow) {
