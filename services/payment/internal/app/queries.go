@@ -144,36 +144,3 @@ func (a *App) BatchGetPayments(ctx context.Context, orderTexts []string) (Histor
 	commits, err := a.Store.CommitsOfOrders(ctx, orderIDs)
 	return History{Payments: payments, Commits: commits}, err
 }
-
-// QueryDownPayResult gives the cash leg of an order's payment; a payment by credit alone has none.
-// userID is empty for a caller that may see every payment.
-func (a *App) QueryDownPayResult(ctx context.Context, userID, orderText, paymentText string) (*domain.Leg, error) {
-	p, err := a.paymentOf(ctx, orderText, paymentText)
-	if err != nil {
-		return nil, err
-	}
-	if p == nil || (userID != "" && p.UserID != userID) {
-		return nil, errs.NotFound.New("no such payment, or it is not paid yet")
-	}
-	for _, l := range p.Legs {
-		if l.Kind == domain.LegCash {
-			return &l, nil
-		}
-	}
-	return nil, nil
-}
-
-func (a *App) paymentOf(ctx context.Context, orderText, paymentText string) (*domain.Payment, error) {
-	if paymentText != "" {
-		id, err := parseID(ids.Payment, "payment_id", paymentText)
-		if err != nil {
-			return nil, err
-		}
-		return a.Store.Payment(ctx, id)
-	}
-	h, err := a.BatchGetPayments(ctx, []string{orderText})
-	if err != nil || len(h.Payments) == 0 {
-		return nil, err
-	}
-	return &h.Payments[0], nil
-}
