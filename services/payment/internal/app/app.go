@@ -65,6 +65,8 @@ type CashStore interface {
 	Portions(ctx context.Context, commitID ids.ID) ([]domain.Portion, error)
 	// LastPortion is the newest attempt to pay an order with a down payment, and its leg; nil when there was none.
 	LastPortion(ctx context.Context, by PortionKey) (*domain.Portion, *domain.CashLeg, error)
+	// CashOfPayments gives the down payments that paid these payments, and what of them goes back.
+	CashOfPayments(ctx context.Context, paymentIDs []ids.ID) ([]domain.CashLeg, []domain.CashReturn, error)
 	// NoticeRecord is the notification of a request as the record of the request.
 	NoticeRecord(ctx context.Context, caller, requestID string) (idempotency.Record, bool, error)
 }

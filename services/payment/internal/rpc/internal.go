@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"errors"
+	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -51,30 +52,61 @@ func (s *Internal) BatchGetPayments(ctx context.Context, req *paymentv1.BatchGet
 	return &paymentv1.BatchGetPaymentsResponse{Payments: wire.Payments(h.Payments), Timeline: timeline(h)}, nil
 }
 
+// line is an entry of this service's timeline.
+type line struct {
+	at                        time.Time
+	object, from, to, by, why string
+}
+
+func (l line) entry() *commonv1.TimelineEntry {
+	return &commonv1.TimelineEntry{Time: timestamppb.New(l.at), Service: "payment", ObjectId: l.object, FromState: l.from, ToState: l.to, Actor: l.by, Cause: l.why}
+}
+
+// self is who does what this service does of its own.
+const self = "SERVICE:payment"
+
 // timeline tells what happened, from the times that the rows keep.
 func timeline(h app.History) []*commonv1.TimelineEntry {
-	var out []*commonv1.TimelineEntry
+	var lines []line
+	started := map[ids.ID]string{}
+	for _, l := range h.Legs {
+		started[l.SubjectID] = domain.CommitAwaitingCash.String()
+		id := ids.Format(ids.Leg, l.ID)
+		lines = append(lines, line{l.CreateTime, id, "", domain.LegPending.String(), self, "down payment asked for"},
+			line{l.UpdateTime, id, domain.LegPending.String(), l.State.String(), "SPM", "down payment arrived"})
+	}
 	for _, c := range h.Commits {
 		id := ids.Format(ids.Commit, c.ID)
-		out = append(out, &commonv1.TimelineEntry{Time: timestamppb.New(c.CreateTime), Service: "payment", ObjectId: id,
-			ToState: domain.CommitStarted.String(), Actor: c.Caller, Cause: "commit started"})
-		if !c.FinishTime.IsZero() {
-			cause := "order taken and credit reserved"
-			if c.State == domain.CommitFailed {
-				cause = c.FailureReason
-			}
-			out = append(out, &commonv1.TimelineEntry{Time: timestamppb.New(c.FinishTime), Service: "payment", ObjectId: id,
-				FromState: domain.CommitStarted.String(), ToState: c.State.String(), Actor: "SERVICE:payment", Cause: cause})
+		lines = append(lines, line{c.CreateTime, id, "", domain.CommitStarted.String(), c.Caller, "commit started"})
+		if c.FinishTime.IsZero() {
+			continue
 		}
+		from, cause := domain.CommitStarted.String(), "order taken and credit reserved"
+		if waited, ok := started[c.ID]; ok {
+			from, cause = waited, "down payment arrived"
+		}
+		if c.State == domain.CommitFailed {
+			cause = c.FailureReason
+		}
+		lines = append(lines, line{c.FinishTime, id, from, c.State.String(), self, cause})
 	}
 	for _, p := range h.Payments {
 		id := ids.Format(ids.Payment, p.ID)
-		out = append(out, &commonv1.TimelineEntry{Time: timestamppb.New(p.PayTime), Service: "payment", ObjectId: id,
-			ToState: domain.PaymentSucceeded.String(), Actor: "SERVICE:payment", Cause: "paid"})
+		lines = append(lines, line{p.PayTime, id, "", domain.PaymentSucceeded.String(), self, "paid"})
 		if !p.ReverseTime.IsZero() {
-			out = append(out, &commonv1.TimelineEntry{Time: timestamppb.New(p.ReverseTime), Service: "payment", ObjectId: id,
-				FromState: domain.PaymentReversing.String(), ToState: domain.PaymentReversed.String(), Actor: "SERVICE:payment", Cause: "order cancelled"})
+			lines = append(lines, line{p.ReverseTime, id, domain.PaymentReversing.String(), domain.PaymentReversed.String(), self, "order cancelled"})
 		}
+	}
+	for _, r := range h.Returns {
+		id := ids.Format(ids.Leg, r.ID)
+		lines = append(lines, line{r.CreateTime, id, "", domain.LegReturning.String(), self, "cash of a cancelled order goes back"})
+		if !r.FinishTime.IsZero() {
+			lines = append(lines, line{r.FinishTime, id, domain.LegReturning.String(), r.State.String(), "SPM", "cash given back"})
+		}
+	}
+	out := make([]*commonv1.TimelineEntry, len(lines))
+	for i, l := range lines {
+		out[i] = l.entry()
 	}
 	return out
 }

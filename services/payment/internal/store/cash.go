@@ -69,36 +69,77 @@ func (s *Store) CashLegOf(ctx context.Context, subjectID ids.ID) (*domain.CashLe
 	return s.cashLeg(ctx, `l.subject_id = ?`, subjectID)
 }
 
-func (s *Store) cashReturn(ctx context.Context, where string, id ids.ID) (*domain.CashReturn, error) {
-	var r domain.CashReturn
+const returnColumns = `r.id, r.leg_id, r.payment_id, r.amount_minor, r.currency_code, r.state, r.version, r.create_time, r.finish_time`
+
+func scanReturn(row mysqlx.Row) (r domain.CashReturn, err error) {
 	var minor int64
 	var code string
 	var finish sql.NullTime
-	err := s.kit.DB.QueryRowContext(ctx, `SELECT id, leg_id, payment_id, amount_minor, currency_code, state, version, create_time, finish_time
-		FROM cash_returns WHERE `+where, id).
-		Scan(&r.ID, &r.LegID, &r.PaymentID, &minor, &code, &r.State, &r.Version, &r.CreateTime, &finish)
-	if mysqlx.NoRows(err) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, mysqlx.Fault(err, "read the return")
+	if err := row.Scan(&r.ID, &r.LegID, &r.PaymentID, &minor, &code, &r.State, &r.Version, &r.CreateTime, &finish); err != nil {
+		return r, err
 	}
 	cur, err := money.CurrencyOf(code)
 	if err != nil {
-		return nil, errs.Internal.Wrap(err, "a stored return has an unknown currency")
+		return r, errs.Internal.Wrap(err, "a stored return has an unknown currency")
 	}
 	r.Amount, r.FinishTime = money.New(minor, cur), finish.Time
-	return &r, nil
+	return r, nil
+}
+
+func (s *Store) cashReturn(ctx context.Context, where string, id ids.ID) (*domain.CashReturn, error) {
+	r, err := scanReturn(s.kit.DB.QueryRowContext(ctx, `SELECT `+returnColumns+` FROM cash_returns r WHERE `+where, id))
+	if mysqlx.NoRows(err) {
+		return nil, nil
+	}
+	return &r, mysqlx.Fault(err, "read the return")
+}
+
+// CashOfPayments gives the down payments that paid these payments, and what of them goes back, both oldest first.
+func (s *Store) CashOfPayments(ctx context.Context, paymentIDs []ids.ID) (legs []domain.CashLeg, returns []domain.CashReturn, err error) {
+	rows, err := s.kit.DB.QueryContext(ctx, `SELECT `+legColumns+` FROM cash_legs l WHERE l.subject_id IN
+		(SELECT p.commit_id FROM payments p WHERE p.id IN `+mysqlx.In(len(paymentIDs))+`) ORDER BY l.id LIMIT ?`, append(args(paymentIDs), portionsMax)...)
+	if err != nil {
+		return nil, nil, mysqlx.Fault(err, "read cash legs")
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var row legRow
+		if err := rows.Scan(row.into()...); err != nil {
+			return nil, nil, mysqlx.Fault(err, "read cash legs")
+		}
+		leg, err := row.read()
+		if err != nil {
+			return nil, nil, err
+		}
+		legs = append(legs, *leg)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, nil, mysqlx.Fault(err, "read cash legs")
+	}
+	back, err := s.kit.DB.QueryContext(ctx, `SELECT `+returnColumns+` FROM cash_returns r WHERE r.payment_id IN `+mysqlx.In(len(paymentIDs))+`
+		ORDER BY r.id LIMIT ?`, append(args(paymentIDs), portionsMax)...)
+	if err != nil {
+		return nil, nil, mysqlx.Fault(err, "read returns")
+	}
+	defer func() { _ = back.Close() }()
+	for back.Next() {
+		r, err := scanReturn(back)
+		if err != nil {
+			return nil, nil, mysqlx.Fault(err, "read returns")
+		}
+		returns = append(returns, r)
+	}
+	return legs, returns, mysqlx.Fault(back.Err(), "read returns")
 }
 
 // CashReturn by its reference; nil when there is none.
 func (s *Store) CashReturn(ctx context.Context, id ids.ID) (*domain.CashReturn, error) {
-	return s.cashReturn(ctx, `id = ?`, id)
+	return s.cashReturn(ctx, `r.id = ?`, id)
 }
 
 // CashReturnOf a reversed payment; nil when it had no cash.
 func (s *Store) CashReturnOf(ctx context.Context, paymentID ids.ID) (*domain.CashReturn, error) {
-	return s.cashReturn(ctx, `payment_id = ?`, paymentID)
+	return s.cashReturn(ctx, `r.payment_id = ?`, paymentID)
 }
 
 const portionColumns = `o.order_id, o.payment_id, o.merchant_id, o.loan_id, o.amount_minor, o.down_payment_minor, o.currency_code`
