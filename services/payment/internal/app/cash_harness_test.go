@@ -197,6 +197,9 @@ func (w *world) cancelled(p domain.Payment) {
 			w.t.Fatal(err)
 		}
 	}
+	if err := w.store.Do(ctx, func(tx app.Tx) error { tx.Unschedule(app.JobReversePayment, ids.Format(ids.Payment, p.ID)); return nil }); err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 // repayment opens a leg for a repayment of 5000.
