@@ -20,6 +20,8 @@ type Config struct {
 	HTTPAddr string `env:"HTTP_ADDR" envDefault:":8080"`
 	// GRPCAddr is where gRPC of all services listens, with reflection.
 	GRPCAddr string `env:"GRPC_ADDR" envDefault:":9090"`
+	// CashierAddr is where the simulator of the marketplace's cash desk listens, on the loopback; port 0 chooses a free one.
+	CashierAddr string `env:"CASHIER_ADDR" envDefault:"127.0.0.1:0"`
 	// MySQLDSN names a MySQL or MariaDB server to use instead of a private one (go-sql-driver form). Its user must be allowed to
 	// create schemas; schemas creditpay_<service> are made on it.
 	MySQLDSN string `env:"MYSQL_DSN"`
@@ -57,6 +59,9 @@ func (c *Config) prepare() error {
 		return fmt.Errorf("find the state directory: %w", err)
 	}
 	c.StateDir = abs
+	if c.CashierAddr == "" {
+		c.CashierAddr = "127.0.0.1:0"
+	}
 	if c.CallerRate < 1 {
 		return errors.New("GATEWAY_CALLER_RATE must be 1 or more")
 	}

@@ -17,6 +17,8 @@ import (
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
 
+	paymentv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/payment/v1"
+
 	"github.com/creditpay/creditpay/pkg/auth"
 	"github.com/creditpay/creditpay/pkg/caller"
 	"github.com/creditpay/creditpay/pkg/clock"
@@ -33,6 +35,8 @@ import (
 	"github.com/creditpay/creditpay/services/order"
 	"github.com/creditpay/creditpay/services/payment"
 	"github.com/creditpay/creditpay/services/refund"
+
+	"github.com/creditpay/creditpay/deploy/devstack/cashier"
 )
 
 // Stack is a development stack that is being started or runs.
@@ -47,9 +51,12 @@ type Stack struct {
 	db     *database
 	broker *localbroker.Broker
 	conn   *grpc.ClientConn
-	host   *service.Host
-	say    func(format string, args ...any)
-	out    io.Writer
+	desk   *cashier.Desk
+	// marketplace is the connection by which the desk calls as the marketplace does.
+	marketplace *grpc.ClientConn
+	host        *service.Host
+	say         func(format string, args ...any)
+	out         io.Writer
 }
 
 // servicesWithSchema are those that own tables.
@@ -76,6 +83,9 @@ func New(ctx context.Context, config Config, out io.Writer) (made *Stack, err er
 	}
 	brokers, err := s.openBroker()
 	if err != nil {
+		return nil, err
+	}
+	if s.desk, err = cashier.Listen(config.CashierAddr); err != nil {
 		return nil, err
 	}
 	return s, s.makeHost(ctx, brokers)
@@ -127,6 +137,9 @@ func (s *Stack) makeHost(ctx context.Context, brokers []string) error {
 	if s.conn, err = rpckit.Dial(self, rpckit.ClientConfig{TokenSource: source, Transport: rpckit.Plaintext}); err != nil {
 		return err
 	}
+	if s.marketplace, err = rpckit.Dial(self, rpckit.ClientConfig{TokenSource: fixedToken(s.Credentials.SPMToken), Transport: rpckit.Plaintext}); err != nil {
+		return err
+	}
 	parts, spines, err := s.makeServices(ctx, log, brokers)
 	if err != nil {
 		return err
@@ -150,12 +163,18 @@ func (s *Stack) makeHost(ctx context.Context, brokers []string) error {
 	if err != nil {
 		return err
 	}
-	s.Info = Info{HTTP: "http://" + loopback(s.config.HTTPAddr), GRPC: self, Schemas: s.db.schemas, PID: os.Getpid(), KafkaAddr: brokers[0]}
+	s.Info = Info{HTTP: "http://" + loopback(s.config.HTTPAddr), GRPC: self, Schemas: s.db.schemas, PID: os.Getpid(), KafkaAddr: brokers[0], Cashier: s.desk.URL()}
 	if s.db.instance != nil {
 		s.Info.MariaDBPID = s.db.instance.PID()
 	}
 	return writeJSON(s.state.path(stackFile), s.Info)
 }
+
+// fixedToken is always the same token.
+type fixedToken string
+
+// Token implements rpckit.TokenSource.
+func (t fixedToken) Token(context.Context) (string, error) { return string(t), nil }
 
 // ownerOf names a stack in leases by its state directory; a lease's owner has 64 characters at most.
 func ownerOf(stateDir string) string {
@@ -180,6 +199,7 @@ func (s *Stack) makeServices(ctx context.Context, log *zap.Logger, brokers []str
 	paymentConfig := defaults[payment.Config]()
 	paymentConfig.Config = s.spineConfig(payment.Name, brokers)
 	paymentConfig.RecoverAfter = 5 * time.Second // People watch: what a crash left is finished soon after the restart.
+	paymentConfig.CashURL = s.desk.URL()
 	payments, err := payment.New(ctx, paymentConfig, payment.Deps{Spine: shared, Keys: s.state.keys, Order: s.conn, Bill: s.conn})
 	if err != nil {
 		return nil, nil, errors.Join(err, orders.Close())
@@ -230,6 +250,7 @@ func (s *Stack) Run(ctx context.Context) error {
 		return errors.Join(err, s.stop(context.WithoutCancel(ctx)))
 	case <-s.host.Started():
 	}
+	s.desk.Serve(paymentv1.NewPaymentInternalServiceClient(s.conn), paymentv1.NewPaymentServiceClient(s.marketplace))
 	demo := s.welcome(ctx)
 	if demo != nil && ctx.Err() == nil {
 		cancel()
@@ -263,6 +284,7 @@ func (s *Stack) welcome(ctx context.Context) error {
 	s.say("  API pages     %s/docs", s.Info.HTTP)
 	s.say("  health        %s/healthz  /readyz  /metrics", s.Info.HTTP)
 	s.say("  gRPC          %s (reflection is on)", s.Info.GRPC)
+	s.say("  cash desk     %s?reference=leg_… (simulates the marketplace's)", s.Info.Cashier)
 	s.say("  credentials   %s", s.state.path(credentialsFile))
 	s.say("  books         make audit\n")
 	return nil
@@ -273,8 +295,13 @@ func (s *Stack) stop(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	var errList []error
-	if s.conn != nil {
-		errList = append(errList, s.conn.Close())
+	if s.desk != nil {
+		errList = append(errList, s.desk.Close(ctx))
+	}
+	for _, conn := range []*grpc.ClientConn{s.conn, s.marketplace} {
+		if conn != nil {
+			errList = append(errList, conn.Close())
+		}
 	}
 	if s.broker != nil {
 		errList = append(errList, s.broker.Close())

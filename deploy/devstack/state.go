@@ -52,6 +52,8 @@ type Info struct {
 	MariaDBPID int `json:"mariadb_pid"`
 	// KafkaAddr is a broker.
 	KafkaAddr string `json:"kafka"`
+	// Cashier is the page of the simulated cash desk.
+	Cashier string `json:"cashier"`
 }
 
 // state is the state directory.

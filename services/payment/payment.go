@@ -4,6 +4,7 @@ package payment
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"google.golang.org/grpc"
 
@@ -43,6 +44,10 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("configure %s: %w", Name, err)
 	}
+	cashier, err := cfg.cashier()
+	if err != nil {
+		return nil, fmt.Errorf("configure %s: %w", Name, err)
+	}
 	migrations, err := store.Migrations()
 	if err != nil {
 		return nil, err
@@ -55,17 +60,30 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	verbs := app.New(app.Deps{
 		Store: st, Orders: peer.NewOrders(deps.Order), Bill: peer.NewBill(deps.Bill), Keys: deps.Keys,
 		Clock: deps.Spine.Clock, IDs: deps.Spine.IDs, Log: sp.Log,
-		Limits: app.Limits{QuoteLife: cfg.QuoteLife, RecoverAfter: cfg.RecoverAfter, Patience: cfg.Patience},
+		Limits: app.Limits{QuoteLife: cfg.QuoteLife, RecoverAfter: cfg.RecoverAfter, Patience: cfg.Patience,
+			DownPaymentLife: cfg.DownPaymentLife, RepaymentLife: cfg.RepaymentLife},
+		Cashier: cashier,
 	})
 	listener := &event.Listener{App: verbs, Store: st}
 	sp.OnEvents(listener.Apply, event.Wanted(), event.TopicOrders)
 	sp.OnDue(store.RecoverColumn(), func(ctx context.Context, j jobs.Job) (jobs.Outcome, error) {
-		return jobs.Done(), verbs.RecoverCommit(ctx, j.Key)
+		return lookAgain(verbs.RecoverCommit(ctx, j.Key))
+	})
+	sp.OnDue(store.LegColumn(), func(ctx context.Context, j jobs.Job) (jobs.Outcome, error) {
+		return lookAgain(verbs.ExpireCashLeg(ctx, j.Key))
 	})
 	sp.OnJob(app.JobReversePayment, func(ctx context.Context, j jobs.Job) (jobs.Outcome, error) {
 		return jobs.Done(), verbs.ReversePayment(ctx, j.Key)
 	})
 	return &Service{Spine: sp, app: verbs}, nil
+}
+
+// lookAgain keeps a timer for when the verb wants to look again; the zero time ends it.
+func lookAgain(at time.Time, err error) (jobs.Outcome, error) {
+	if at.IsZero() {
+		return jobs.Done(), err
+	}
+	return jobs.Again(at), err
 }
 
 // Register adds the service's RPCs to a server.

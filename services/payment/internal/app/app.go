@@ -23,7 +23,8 @@ import (
 
 // Store is the payment service's memory.
 type Store interface {
-	// Do runs fn as one transaction; fn may run several times. ErrCheckoutTaken and ErrRequestKnown are what InsertCommit may meet.
+	// Do runs fn as one transaction; fn may run several times. ErrCheckoutTaken is what InsertCommit may meet, ErrSubjectKnown what
+	// InsertCashLeg may.
 	Do(ctx context.Context, fn func(tx Tx) error) error
 	// Requests finds the records of requests.
 	Requests() idempotency.Reader
@@ -47,6 +48,27 @@ type Store interface {
 	PaymentsOfCommit(ctx context.Context, commitID ids.ID) ([]domain.Payment, error)
 	// PaymentsOfOrders in order of their ids; orders without a payment are left out.
 	PaymentsOfOrders(ctx context.Context, orderIDs []ids.ID) ([]domain.Payment, error)
+	CashStore
+}
+
+// CashStore is what is kept of cash.
+type CashStore interface {
+	// CashLeg by its reference; nil when there is none.
+	CashLeg(ctx context.Context, id ids.ID) (*domain.CashLeg, error)
+	// CashLegOf a commit or repayment; nil when there is none.
+	CashLegOf(ctx context.Context, subjectID ids.ID) (*domain.CashLeg, error)
+	// CashReturn by its reference; nil when there is none.
+	CashReturn(ctx context.Context, id ids.ID) (*domain.CashReturn, error)
+	// CashReturnOf a reversed payment; nil when it had no cash.
+	CashReturnOf(ctx context.Context, paymentID ids.ID) (*domain.CashReturn, error)
+	// Portions of a commit that asked for a down payment, in order of their payments.
+	Portions(ctx context.Context, commitID ids.ID) ([]domain.Portion, error)
+	// LastPortion is the newest attempt to pay an order with a down payment, and its leg; nil when there was none.
+	LastPortion(ctx context.Context, by PortionKey) (*domain.Portion, *domain.CashLeg, error)
+	// CashOfPayments gives the down payments that paid these payments, and what of them goes back.
+	CashOfPayments(ctx context.Context, paymentIDs []ids.ID) ([]domain.CashLeg, []domain.CashReturn, error)
+	// NoticeRecord is the notification of a request as the record of the request.
+	NoticeRecord(ctx context.Context, caller, requestID string) (idempotency.Record, bool, error)
 }
 
 // Tx is a transaction's writes. They are queued; what is refused fails the transaction.
@@ -66,15 +88,37 @@ type Tx interface {
 	CountPin(p domain.Pin)
 	// InsertCommit stores the intent with the time when the recovery worker takes over, if the PIN is still the one that was
 	// verified, and resets the PIN's tries. Mismatch: CONCURRENT_CHANGE. A second active commit of the checkout answers
-	// ErrCheckoutTaken, a second commit of the request ErrRequestKnown.
-	InsertCommit(c domain.Commit, verified domain.Pin, recoverTime time.Time)
-	// MoveCommit stores the commit's state, failure and request if it was in from; one that ended has no timer. Mismatch:
+	// ErrCheckoutTaken, a second commit of the request violates a unique key.
+	InsertCommit(c domain.Commit, verified domain.Pin)
+	// MoveCommit stores the commit's state, failure, request and timer if it was in from; one that ended has no timer. Mismatch:
 	// CONCURRENT_CHANGE.
 	MoveCommit(c domain.Commit, from domain.CommitState)
 	// InsertPayments stores payments with their legs.
 	InsertPayments(ps []domain.Payment)
-	// MovePayment stores the payment's state and its legs' state if it was in from. Mismatch: CONCURRENT_CHANGE.
-	MovePayment(p domain.Payment, from domain.PaymentState, legs domain.LegState)
+	// MovePayment stores the payment's state and its legs' states if it was in from. Mismatch: CONCURRENT_CHANGE.
+	MovePayment(p domain.Payment, from domain.PaymentState, legs LegsTo)
+	CashTx
+}
+
+// LegsTo are the states that a payment's legs get.
+type LegsTo struct {
+	Credit, Cash domain.LegState
+}
+
+// CashTx is the writes of cash.
+type CashTx interface {
+	// InsertCashLeg stores a new leg; a pending repayment gets its timer. A second leg of the subject answers ErrSubjectKnown.
+	InsertCashLeg(l domain.CashLeg)
+	// InsertPortions stores what a commit does once its cash is there.
+	InsertPortions(commitID ids.ID, ps []domain.Portion)
+	// MoveCashLeg stores a leg's move and ends its timer. Mismatch: CONCURRENT_CHANGE.
+	MoveCashLeg(m domain.CashLegMoved)
+	// InsertCashReturn stores a return within what is left of its leg.
+	InsertCashReturn(r domain.CashReturn)
+	// FinishCashReturn stores that a return was given back, also in its payment's leg. Mismatch: CONCURRENT_CHANGE.
+	FinishCashReturn(r domain.CashReturn)
+	// InsertNotice stores a notification as it came. A second one of the request violates a unique key.
+	InsertNotice(n HeardNotice)
 }
 
 // Checkout is what the payment service knows of a checkout.
@@ -126,8 +170,8 @@ type Plan struct {
 	TenorMonths    int32
 	ProductCode    string
 	ProductVersion int32
-	// Amount is the sum of the orders, Total everything that the payer will pay.
-	Amount, Total money.Amount
+	// Amount is what is financed, Total everything that the payer will pay for that, DownPayment what is paid at once.
+	Amount, Total, DownPayment money.Amount
 	// Blob is the plan in the contract's form.
 	Blob []byte
 }
@@ -168,6 +212,8 @@ type Limits struct {
 	RecoverAfter time.Duration
 	// Patience is how long a commit without an outcome is driven forward; after that it is given up.
 	Patience time.Duration
+	// DownPaymentLife and RepaymentLife are how long a payer has to pay cash.
+	DownPaymentLife, RepaymentLife time.Duration
 }
 
 // Deps are the parts of the verbs.
@@ -179,7 +225,9 @@ type Deps struct {
 	Clock  clock.Clock
 	IDs    *ids.Generator
 	Limits Limits
-	Log    *zap.Logger
+	// Cashier collects cash.
+	Cashier Cashier
+	Log     *zap.Logger
 }
 
 // App is the payment verbs.
@@ -191,8 +239,8 @@ func New(d Deps) *App { return &App{d} }
 var (
 	// ErrCheckoutTaken: the checkout has a commit that has not failed.
 	ErrCheckoutTaken = errors.New("the checkout has another commit")
-	// ErrRequestKnown: the request has a commit.
-	ErrRequestKnown = errors.New("the request has a commit")
+	// ErrSubjectKnown: what a cash leg should pay has one.
+	ErrSubjectKnown = errors.New("the subject has a cash leg")
 )
 
 // Kinds of this service's timers.
@@ -201,6 +249,9 @@ const (
 	JobRecoverCommit = "recover_commit"
 	// JobReversePayment takes a payment back; the key is the payment id.
 	JobReversePayment = "reverse_payment"
+	// JobExpireCashLeg fails the leg of a repayment whose time is over; the key is the leg id. It stands in the leg's row. A down
+	// payment goes by its commit's timer, because the two move together.
+	JobExpireCashLeg = "expire_cash_leg"
 )
 
 func (a *App) now() time.Time { return a.Clock.Now().UTC().Truncate(time.Microsecond) }

@@ -53,7 +53,7 @@ func (a *App) CheckCommitPayment(ctx context.Context, userID string, req CommitR
 	var terms domain.Terms
 	switch {
 	case req.Choice != nil:
-		if terms, err = termsOf(*req.Choice); err != nil {
+		if terms, err = a.termsOf(*req.Choice); err != nil {
 			return r, r.block(err)
 		}
 	case req.QuoteID == "":
@@ -74,25 +74,43 @@ func (a *App) checkCredit(ctx context.Context, r *Readiness, checkout Checkout, 
 	if err != nil {
 		return err
 	}
-	r.Actions = append(r.Actions, offers.Actions...)
+	for _, action := range offers.Actions {
+		// Once a plan is known, it is known better than over all plans whether it asks for a down payment.
+		if action != ActionDownPayment || terms.ProductCode == "" {
+			r.Actions = append(r.Actions, action)
+		}
+	}
 	if !offers.Allowed {
 		return r.block(offers.Why)
 	}
-	if terms.AgreedTotal.IsPositive() {
-		return r.block(stillOffered(terms, offers))
+	if terms.ProductCode == "" {
+		return nil
 	}
-	return nil
+	plan, offered := chosen(terms, offers)
+	if !offered && terms.AgreedTotal.IsPositive() {
+		return r.block(errs.PlanChanged.New("this plan is not offered like that any more; show the plans of QueryCheckoutInfo again"))
+	}
+	if !offered {
+		return nil // A quote keeps its plan.
+	}
+	err = a.Cashier.mayPayDown(plan.DownPayment, terms.DownPaymentChannel)
+	if errs.Is(err, errs.DownPaymentRequired) {
+		r.Actions = append(r.Actions, ActionDownPayment)
+		return nil
+	}
+	return r.block(err)
 }
 
-// stillOffered tells whether what was agreed to without a quote is what is offered now; the bill service's reservation asks the
-// same.
-func stillOffered(terms domain.Terms, offers Offers) error {
+// chosen finds the plan that was agreed to among those that are offered now; without a quote it must cost the same, which the
+// bill service's reservation asks, too.
+func chosen(terms domain.Terms, offers Offers) (Plan, bool) {
 	for _, p := range offers.Plans {
-		if p.ProductCode == terms.ProductCode && p.ProductVersion == terms.ProductVersion && p.TenorMonths == terms.TenorMonths && p.Total == terms.AgreedTotal {
-			return nil
+		if p.ProductCode == terms.ProductCode && p.ProductVersion == terms.ProductVersion && p.TenorMonths == terms.TenorMonths &&
+			(!terms.AgreedTotal.IsPositive() || p.Total == terms.AgreedTotal) {
+			return p, true
 		}
 	}
-	return errs.PlanChanged.New("this plan is not offered like that any more; show the plans of QueryCheckoutInfo again")
+	return Plan{}, false
 }
 
 // block adds a rule's refusal; other errors are given back.

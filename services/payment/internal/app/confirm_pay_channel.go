@@ -20,7 +20,7 @@ type ChannelChoice struct {
 }
 
 // ConfirmPayChannel locks a quote for the payer's choice, in place of the one before.
-// Errors: CHANNEL_NOT_AVAILABLE, TENOR_NOT_OFFERED, what forbids buying on credit, and what forbids paying the checkout.
+// Errors: CHANNEL_NOT_AVAILABLE, DOWN_PAYMENT_REQUIRED, TENOR_NOT_OFFERED, what forbids buying on credit, and what forbids paying the checkout.
 func (a *App) ConfirmPayChannel(ctx context.Context, userID, caller, requestID string, choice ChannelChoice) (domain.Quote, error) {
 	key := idempotency.Key{Verb: "ConfirmPayChannel", Caller: caller, RequestID: requestID}
 	fp, err := idempotency.FingerprintOf(choice)
@@ -52,9 +52,6 @@ func (a *App) makeQuote(ctx context.Context, userID string, choice ChannelChoice
 	if choice.Channel != domain.ChannelCredit {
 		return domain.Quote{}, unknownChannel(choice.Channel)
 	}
-	if choice.DownPaymentChannel != "" {
-		return domain.Quote{}, errs.ChannelNotAvailable.New("no plan of this checkout asks for a down payment; leave down_payment_channel empty")
-	}
 	if choice.TenorMonths == 0 {
 		return domain.Quote{}, errs.TenorNotOffered.New("choose a tenor: one of the plans of QueryCheckoutInfo")
 	}
@@ -72,11 +69,14 @@ func (a *App) makeQuote(ctx context.Context, userID string, choice ChannelChoice
 		return domain.Quote{}, errs.TenorNotOffered.New("this plan is not offered for the amount; QueryCheckoutInfo lists those that are")
 	}
 	plan := offers.Plans[0]
+	if err := a.Cashier.mayPayDown(plan.DownPayment, choice.DownPaymentChannel); err != nil {
+		return domain.Quote{}, err
+	}
 	quote := domain.Quote{
 		ID: a.IDs.New(), CheckoutID: checkout.ID, UserID: userID, Plan: plan.Blob, ExpireTime: a.now().Add(a.Limits.QuoteLife),
 		Terms: domain.Terms{
 			Channel: domain.ChannelCredit, ProductCode: plan.ProductCode, ProductVersion: plan.ProductVersion,
-			TenorMonths: plan.TenorMonths, Amount: checkout.Amount,
+			TenorMonths: plan.TenorMonths, Amount: checkout.Amount, DownPaymentChannel: choice.DownPaymentChannel,
 		},
 	}
 	if checkout.ExpireTime.Before(quote.ExpireTime) {

@@ -29,6 +29,8 @@ type PlanChoice struct {
 	ProductVersion, TenorMonths int32
 	// AgreedTotal is everything that the payer will pay.
 	AgreedTotal money.Amount
+	// DownPaymentChannel is empty when the plan asks for no down payment.
+	DownPaymentChannel string `json:",omitzero"`
 }
 
 // CommitAnswer is the outcome of a commit as far as it is known.
@@ -37,7 +39,9 @@ type CommitAnswer struct {
 	State    domain.PaymentState
 	// FailureReason and FailureMessage are set when State is FAILED.
 	FailureReason, FailureMessage string
-	Payments                      []domain.Payment
+	// RedirectURL is where the payer pays the down payment; empty when the outcome needs nothing of the payer.
+	RedirectURL string `json:",omitzero"`
+	Payments    []domain.Payment
 }
 
 // DoCommitPayment pays the whole checkout or nothing. The intent is durable before anything is asked of others; from then on
@@ -61,10 +65,14 @@ func (a *App) DoCommitPayment(ctx context.Context, userID, caller, requestID, pi
 				zap.String("commit_id", ids.Format(ids.Commit, commit.ID)), zap.Error(err))
 			return CommitAnswer{CommitID: commit.ID, State: domain.PaymentProcessing}, nil
 		}
-		if commit.State != domain.CommitSucceeded {
+		switch commit.State {
+		case domain.CommitSucceeded:
+			return succeeded(commit, payments), nil
+		case domain.CommitAwaitingCash:
+			return a.whereToPay(ctx, commit)
+		default:
 			return CommitAnswer{}, commit.Failed()
 		}
-		return succeeded(commit, payments), nil
 	})
 }
 
@@ -89,6 +97,10 @@ func (a *App) commitRecord(ctx context.Context, caller, requestID string) (idemp
 		answer = succeeded(*c, payments)
 	case domain.CommitFailed:
 		answer = CommitAnswer{CommitID: c.ID, State: domain.PaymentFailed, FailureReason: c.FailureReason, FailureMessage: c.FailureMessage}
+	case domain.CommitAwaitingCash:
+		if answer, err = a.whereToPay(ctx, *c); err != nil {
+			return rec, true, err
+		}
 	default:
 		return rec, true, nil
 	}
@@ -117,8 +129,9 @@ func (a *App) startCommit(ctx context.Context, userID, caller, requestID, pinDig
 		ID: a.IDs.New(), CheckoutID: checkoutID, UserID: userID, Caller: caller, RequestID: requestID, Fingerprint: fp,
 		Terms: terms, State: domain.CommitStarted, Version: 1, CreateTime: a.now(),
 	}
+	commit.RecoverTime = commit.CreateTime.Add(a.Limits.RecoverAfter)
 	err = a.Store.Do(ctx, func(tx Tx) error {
-		tx.InsertCommit(commit, *pin, commit.CreateTime.Add(a.Limits.RecoverAfter))
+		tx.InsertCommit(commit, *pin)
 		return nil
 	})
 	if errors.Is(err, ErrCheckoutTaken) {
@@ -130,7 +143,7 @@ func (a *App) startCommit(ctx context.Context, userID, caller, requestID, pinDig
 // agreed gives the terms that the payer agreed to, and the payer's PIN; nil when there is none.
 func (a *App) agreed(ctx context.Context, userID string, checkoutID ids.ID, req CommitRequest) (domain.Terms, *domain.Pin, error) {
 	if req.Choice != nil {
-		terms, err := termsOf(*req.Choice)
+		terms, err := a.termsOf(*req.Choice)
 		if err != nil {
 			return domain.Terms{}, nil, err
 		}
@@ -155,15 +168,22 @@ func (a *App) agreed(ctx context.Context, userID string, checkoutID ids.ID, req 
 	return quote.Terms, pin, nil
 }
 
-// termsOf reads a choice without a quote. Whether it is offered and costs what was agreed is the bill service's to say.
-func termsOf(c PlanChoice) (domain.Terms, error) {
+// termsOf reads a choice without a quote. Whether it is offered, costs what was agreed and asks for a down payment is the bill
+// service's to say.
+func (a *App) termsOf(c PlanChoice) (domain.Terms, error) {
 	if c.Channel != domain.ChannelCredit {
 		return domain.Terms{}, unknownChannel(c.Channel)
+	}
+	if c.DownPaymentChannel != "" {
+		if err := a.Cashier.offers(c.DownPaymentChannel); err != nil {
+			return domain.Terms{}, err
+		}
 	}
 	if !c.AgreedTotal.IsPositive() || money.Bounded(c.AgreedTotal) != nil {
 		return domain.Terms{}, errs.InvalidArgument.New("choice.agreed_total must be above zero and at most %d minor units", money.MaxMinor).With("field", "choice.agreed_total")
 	}
-	return domain.Terms{Channel: c.Channel, ProductCode: c.ProductCode, ProductVersion: c.ProductVersion, TenorMonths: c.TenorMonths, AgreedTotal: c.AgreedTotal}, nil
+	return domain.Terms{Channel: c.Channel, ProductCode: c.ProductCode, ProductVersion: c.ProductVersion, TenorMonths: c.TenorMonths,
+		AgreedTotal: c.AgreedTotal, DownPaymentChannel: c.DownPaymentChannel}, nil
 }
 
 // whyUnusable tells why a quote cannot be used: what ended the checkout comes before what ended the quote, because a new quote

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/ids"
@@ -50,7 +51,7 @@ func decided(err error) bool {
 	return errs.Business(err) || errs.Is(err, errs.CheckoutCommitting)
 }
 
-// advance goes forward: order COMMITTING, credit reserved, commit SUCCEEDED.
+// advance goes forward: order COMMITTING, credit reserved, commit SUCCEEDED, or AWAITING_CASH when the loans ask for a down payment.
 func (a *App) advance(ctx context.Context, c *domain.Commit) ([]domain.Payment, error) {
 	pays, err := a.Orders.BeginCommit(ctx, *c)
 	if err != nil {
@@ -60,20 +61,28 @@ func (a *App) advance(ctx context.Context, c *domain.Commit) ([]domain.Payment, 
 	if err != nil {
 		return nil, err
 	}
-	now := a.now()
-	payments, err := c.Succeed(pays.Orders, loans, now)
+	portions, err := domain.PortionsOf(pays.Orders, loans)
 	if err != nil {
 		return nil, err
 	}
-	won := *c
-	won.State, won.FinishTime, won.Version = domain.CommitSucceeded, now, c.Version+1
+	cash, err := domain.CashOf(portions)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.Cashier.mayPayDown(cash, c.Terms.DownPaymentChannel); err != nil {
+		return nil, err
+	}
+	if cash.IsPositive() {
+		return a.awaitCash(ctx, c, portions, cash)
+	}
+	now := a.now()
+	payments, err := c.Succeed(portions, nil, now)
+	if err != nil {
+		return nil, err
+	}
+	end := won(*c, now)
 	err = a.Store.Do(ctx, func(tx Tx) error {
-		won.EventID = tx.Emit(domain.CommitWon{Commit: won, Payments: payments, Time: now})
-		tx.MoveCommit(won, domain.CommitStarted)
-		tx.InsertPayments(payments)
-		for _, p := range payments {
-			tx.Post(ids.Format(ids.Payment, p.ID), "PAYMENT_SUCCEEDED", p.PaidLines())
-		}
+		end.EventID = win(tx, end, domain.CommitStarted, payments)
 		return nil
 	})
 	if errs.Is(err, errs.ConcurrentChange) {
@@ -82,8 +91,25 @@ func (a *App) advance(ctx context.Context, c *domain.Commit) ([]domain.Payment, 
 	if err != nil {
 		return nil, err
 	}
-	*c = won
+	*c = end
 	return payments, nil
+}
+
+// won is the commit as it is once it succeeded.
+func won(c domain.Commit, now time.Time) domain.Commit {
+	c.State, c.FinishTime, c.Version, c.RecoverTime = domain.CommitSucceeded, now, c.Version+1, time.Time{}
+	return c
+}
+
+// win writes a commit that succeeded, with its payments, and gives the id of its event.
+func win(tx Tx, c domain.Commit, from domain.CommitState, payments []domain.Payment) ids.ID {
+	c.EventID = tx.Emit(domain.CommitWon{Commit: c, Payments: payments, Time: c.FinishTime})
+	tx.MoveCommit(c, from)
+	tx.InsertPayments(payments)
+	for _, p := range payments {
+		tx.Post(ids.Format(ids.Payment, p.ID), "PAYMENT_SUCCEEDED", p.PaidLines())
+	}
+	return c.EventID
 }
 
 // overtaken reads what somebody else made of the commit: a withdrawal, or the recovery worker that was as far.
@@ -96,6 +122,8 @@ func (a *App) overtaken(ctx context.Context, c *domain.Commit) ([]domain.Payment
 	switch seen.State {
 	case domain.CommitSucceeded:
 		return a.Store.PaymentsOfCommit(ctx, c.ID)
+	case domain.CommitAwaitingCash:
+		return nil, nil
 	case domain.CommitFailing, domain.CommitFailed:
 		return nil, seen.Failed()
 	default:
@@ -103,31 +131,63 @@ func (a *App) overtaken(ctx context.Context, c *domain.Commit) ([]domain.Payment
 	}
 }
 
-// decideFailure stores that the commit fails and why. From here on it only goes back.
+// decideFailure stores that the commit fails and why, together with the failure of its cash leg when it waits for one. From here
+// on it only goes back.
 func (a *App) decideFailure(ctx context.Context, c *domain.Commit, cause error) error {
-	if c.State != domain.CommitStarted {
+	if !c.Undecided() {
 		return nil
 	}
 	var refused *errs.Error
 	if !errors.As(cause, &refused) {
 		refused = errs.CommitAborted.Wrap(cause, "the commit was given up")
 	}
-	failing := *c
-	failing.State, failing.Version = domain.CommitFailing, c.Version+1
-	failing.FailureReason, failing.FailureMessage = refused.Reason().Name(), clip(refused.Message())
+	var moves []domain.CashLegMoved
+	if c.State == domain.CommitAwaitingCash {
+		leg, err := a.legOfCommit(ctx, *c)
+		if err != nil {
+			return err
+		}
+		if leg.State != domain.LegPending {
+			return a.reread(ctx, c)
+		}
+		if moves, err = leg.Walk([]domain.LegState{domain.LegFailed}, time.Time{}, a.now()); err != nil {
+			return err
+		}
+	}
+	failing := a.failing(*c, refused)
 	err := a.Store.Do(ctx, func(tx Tx) error {
-		tx.MoveCommit(failing, domain.CommitStarted)
+		tx.MoveCommit(failing, c.State)
+		for _, m := range moves {
+			moveLeg(tx, m)
+		}
 		return nil
 	})
 	if errs.Is(err, errs.ConcurrentChange) {
-		seen, err := a.Store.Commit(ctx, c.ID)
-		if err == nil {
-			*c = seen
-		}
-		return err
+		return a.reread(ctx, c)
 	}
 	if err == nil {
 		*c = failing
+	}
+	return err
+}
+
+// failing is the commit as it is once its failure is decided.
+func (a *App) failing(c domain.Commit, cause *errs.Error) domain.Commit {
+	c.State, c.Version, c.RecoverTime = domain.CommitFailing, c.Version+1, a.now().Add(a.Limits.RecoverAfter)
+	c.FailureReason, c.FailureMessage = cause.Reason().Name(), clip(cause.Message())
+	return c
+}
+
+// tooLate is why a commit fails whose down payment did not come.
+func tooLate() *errs.Error {
+	return errs.CommitAborted.New("the down payment did not arrive in time; what comes now is given back")
+}
+
+// reread gives the commit as somebody else left it.
+func (a *App) reread(ctx context.Context, c *domain.Commit) error {
+	seen, err := a.Store.Commit(ctx, c.ID)
+	if err == nil {
+		*c = seen
 	}
 	return err
 }
@@ -162,12 +222,7 @@ func (a *App) compensate(ctx context.Context, c *domain.Commit, onRefusal refusa
 		return nil
 	})
 	if errs.Is(err, errs.ConcurrentChange) {
-		// The other worker did the same.
-		seen, err := a.Store.Commit(ctx, c.ID)
-		if err == nil {
-			*c = seen
-		}
-		return err
+		return a.reread(ctx, c) // The other worker did the same.
 	}
 	if err == nil {
 		*c = failed
@@ -175,25 +230,42 @@ func (a *App) compensate(ctx context.Context, c *domain.Commit, onRefusal refusa
 	return err
 }
 
-// RecoverCommit drives a commit whose process may have died. An error keeps its timer.
-func (a *App) RecoverCommit(ctx context.Context, commitText string) error {
+// RecoverCommit drives a commit whose process may have died, and gives up one whose down payment did not come. It answers when to
+// look again; the zero time when the commit ended. An error keeps its timer.
+func (a *App) RecoverCommit(ctx context.Context, commitText string) (time.Time, error) {
 	id, err := parseID(ids.Commit, "commit_id", commitText)
 	if err != nil {
-		return err
+		return time.Time{}, err
 	}
 	c, err := a.Store.Commit(ctx, id)
 	if err != nil {
-		return err
+		return time.Time{}, err
 	}
-	if c.TooOld(a.now(), a.Limits.Patience) {
-		cause := errs.CommitAborted.New("the commit took too long and was given up")
-		if err := a.decideFailure(ctx, &c, cause); err != nil {
-			return err
+	switch {
+	case c.TooOld(a.now(), a.Limits.Patience):
+		err = a.decideFailure(ctx, &c, errs.CommitAborted.New("the commit took too long and was given up"))
+	case c.State == domain.CommitAwaitingCash:
+		leg, legErr := a.legOfCommit(ctx, c)
+		if legErr != nil {
+			return time.Time{}, legErr
 		}
+		if leg.State == domain.LegPending && a.now().Before(leg.ExpireTime) {
+			return leg.ExpireTime, nil
+		}
+		err = a.decideFailure(ctx, &c, tooLate())
 	}
-	_, _, err = a.drive(ctx, c, refusalRecord)
-	return err
+	if err != nil {
+		return time.Time{}, err
+	}
+	c, _, err = a.drive(ctx, c, refusalRecord)
+	if err == nil && c.State == domain.CommitAwaitingCash {
+		return c.RecoverTime, nil
+	}
+	return time.Time{}, err
 }
+
+// withdrawRaces bounds how often a withdrawal is tried again because the commit went on meanwhile.
+const withdrawRaces = 3
 
 // WithdrawCommit stops a commit that has not succeeded, for a cancel of its checkout.
 func (a *App) WithdrawCommit(ctx context.Context, commitText, reason string) (domain.Commit, []domain.Payment, error) {
@@ -205,7 +277,8 @@ func (a *App) WithdrawCommit(ctx context.Context, commitText, reason string) (do
 	if err != nil {
 		return domain.Commit{}, nil, err
 	}
-	if c.State == domain.CommitStarted {
+	// It may start to wait for cash at the same moment.
+	for try := 0; c.Undecided() && try < withdrawRaces; try++ {
 		if err := a.decideFailure(ctx, &c, errs.CommitAborted.New("withdrawn: %s", reason)); err != nil {
 			return domain.Commit{}, nil, err
 		}

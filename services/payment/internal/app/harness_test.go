@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"context"
+	"net/url"
 	"sync"
 	"testing"
 	"time"
@@ -108,6 +109,13 @@ type billService struct {
 	refuse error
 	// before is called at the begin of Reserve, without the lock.
 	before func(c domain.Commit)
+	// down is what the plan asks for at once of each order, in thousandths; what an order's share is, is rounded up.
+	down int64
+}
+
+// share is the down payment of an amount.
+func (b *billService) share(a money.Amount) money.Amount {
+	return money.New((a.Minor()*b.down+999)/1000, a.Currency())
 }
 
 func (b *billService) QuotePlans(_ context.Context, c app.Checkout, pick app.Pick) (app.Offers, error) {
@@ -119,11 +127,12 @@ func (b *billService) QuotePlans(_ context.Context, c app.Checkout, pick app.Pic
 	available := money.New(1_000_000, money.IDR())
 	offers := app.Offers{Allowed: b.refuse == nil, Why: b.refuse, Available: &available}
 	if (pick.TenorMonths == 0 || pick.TenorMonths == 3) && (pick.ProductCode == "" || pick.ProductCode == "SPL_ID") {
-		sum := money.Zero(money.IDR())
+		sum, down := money.Zero(money.IDR()), money.Zero(money.IDR())
 		for _, o := range c.Orders {
 			sum, _ = sum.Add(o.Amount)
+			down, _ = down.Add(b.share(o.Amount))
 		}
-		offers.Plans = []app.Plan{{TenorMonths: 3, ProductCode: "SPL_ID", ProductVersion: 1, Amount: sum, Total: money.New(planTotal, money.IDR()), Blob: []byte{1}}}
+		offers.Plans = []app.Plan{{TenorMonths: 3, ProductCode: "SPL_ID", ProductVersion: 1, Amount: sum, Total: money.New(planTotal, money.IDR()), DownPayment: down, Blob: []byte{1}}}
 	}
 	return offers, nil
 }
@@ -148,7 +157,7 @@ func (b *billService) Reserve(_ context.Context, c domain.Commit, pays app.Begun
 	var loans []domain.Loan
 	for _, o := range pays.Orders {
 		b.held[c.ID][o.OrderID] = true
-		loans = append(loans, domain.Loan{OrderID: o.OrderID, LoanID: "lon_" + o.OrderID.String()})
+		loans = append(loans, domain.Loan{OrderID: o.OrderID, LoanID: "lon_" + o.OrderID.String(), DownPayment: b.share(o.Amount)})
 	}
 	return loans, nil
 }
@@ -226,7 +235,10 @@ func newWorld(t *testing.T) *world {
 	}
 	w.bill = &billService{held: map[ids.ID]map[ids.ID]bool{}, released: map[ids.ID]bool{}}
 	w.App = app.New(app.Deps{Store: w.store, Orders: w.orders, Bill: w.bill, Keys: keys, Clock: clk, IDs: gen, Log: zap.NewNop(),
-		Limits: app.Limits{QuoteLife: 10 * time.Minute, RecoverAfter: 15 * time.Second, Patience: 2 * time.Minute}})
+		Limits: app.Limits{QuoteLife: 10 * time.Minute, RecoverAfter: 15 * time.Second, Patience: 2 * time.Minute,
+			DownPaymentLife: 30 * time.Minute, RepaymentLife: 24 * time.Hour},
+		Cashier: app.Cashier{URL: url.URL{Scheme: "https", Host: "pay.example", Path: "/cash", RawQuery: "from=creditpay"},
+			Channels: []app.CashChannel{{Code: "VA_BCA", Name: "BCA Virtual Account"}, {Code: "WALLET", Name: "Wallet"}}}})
 	return w
 }
 
@@ -260,7 +272,7 @@ func (w *world) commit(request, quote string) (app.CommitAnswer, error) {
 func (w *world) recoverAll() {
 	w.t.Helper()
 	for _, key := range w.recoveries() {
-		if err := w.RecoverCommit(context.Background(), key); err != nil {
+		if _, err := w.RecoverCommit(context.Background(), key); err != nil {
 			w.t.Fatal(err)
 		}
 	}

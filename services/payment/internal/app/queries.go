@@ -122,58 +122,36 @@ func (a *App) QueryPayment(ctx context.Context, userID, paymentText string) (Sta
 	return Status{State: p.State, Payments: []domain.Payment{*p}}, nil
 }
 
-// History is what the payment service knows of orders: payments, and the commits that made or tried them.
+// History is what the payment service knows of orders: payments, the commits that made or tried them, and the cash of the payments.
 type History struct {
 	Payments []domain.Payment
 	Commits  []domain.Commit
+	Legs     []domain.CashLeg
+	Returns  []domain.CashReturn
 }
 
-// BatchGetPayments gives payments and commits of up to 100 orders.
-func (a *App) BatchGetPayments(ctx context.Context, orderTexts []string) (History, error) {
+// BatchGetPayments gives payments, commits and cash of up to 100 orders.
+func (a *App) BatchGetPayments(ctx context.Context, orderTexts []string) (h History, err error) {
 	orderIDs := make([]ids.ID, len(orderTexts))
 	for i, t := range orderTexts {
-		var err error
 		if orderIDs[i], err = parseID(ids.Order, "order_ids", t); err != nil {
-			return History{}, err
+			return h, err
 		}
 	}
-	payments, err := a.Store.PaymentsOfOrders(ctx, orderIDs)
-	if err != nil {
-		return History{}, err
+	if h.Payments, err = a.Store.PaymentsOfOrders(ctx, orderIDs); err != nil {
+		return h, err
 	}
-	commits, err := a.Store.CommitsOfOrders(ctx, orderIDs)
-	return History{Payments: payments, Commits: commits}, err
-}
-
-// QueryDownPayResult gives the cash leg of an order's payment; a payment by credit alone has none.
-// userID is empty for a caller that may see every payment.
-func (a *App) QueryDownPayResult(ctx context.Context, userID, orderText, paymentText string) (*domain.Leg, error) {
-	p, err := a.paymentOf(ctx, orderText, paymentText)
-	if err != nil {
-		return nil, err
+	if h.Commits, err = a.Store.CommitsOfOrders(ctx, orderIDs); err != nil {
+		return h, err
 	}
-	if p == nil || (userID != "" && p.UserID != userID) {
-		return nil, errs.NotFound.New("no such payment, or it is not paid yet")
-	}
-	for _, l := range p.Legs {
-		if l.Kind == domain.LegCash {
-			return &l, nil
+	var withCash []ids.ID
+	for _, p := range h.Payments {
+		if p.Cash() != nil {
+			withCash = append(withCash, p.ID)
 		}
 	}
-	return nil, nil
-}
-
-func (a *App) paymentOf(ctx context.Context, orderText, paymentText string) (*domain.Payment, error) {
-	if paymentText != "" {
-		id, err := parseID(ids.Payment, "payment_id", paymentText)
-		if err != nil {
-			return nil, err
-		}
-		return a.Store.Payment(ctx, id)
+	if len(withCash) > 0 {
+		h.Legs, h.Returns, err = a.Store.CashOfPayments(ctx, withCash)
 	}
-	h, err := a.BatchGetPayments(ctx, []string{orderText})
-	if err != nil || len(h.Payments) == 0 {
-		return nil, err
-	}
-	return &h.Payments[0], nil
+	return h, err
 }

@@ -18,7 +18,7 @@ func (a *App) BeginReversal(tx Tx, payments []domain.Payment) error {
 		case domain.PaymentSucceeded:
 			next := p
 			next.State, next.Version = domain.PaymentReversing, p.Version+1
-			tx.MovePayment(next, domain.PaymentSucceeded, domain.LegSucceeded)
+			tx.MovePayment(next, domain.PaymentSucceeded, LegsTo{Credit: domain.LegSucceeded, Cash: domain.LegSucceeded})
 			tx.Schedule(JobReversePayment, ids.Format(ids.Payment, p.ID), a.now())
 		default:
 			return errs.OrderStateInvalid.New("payment %s is %s and cannot be taken back", ids.Format(ids.Payment, p.ID), p.State)
@@ -27,7 +27,7 @@ func (a *App) BeginReversal(tx Tx, payments []domain.Payment) error {
 	return nil
 }
 
-// ReversePayment gives the hold of a cancelled order back and ends the payment. Safe to repeat.
+// ReversePayment gives the hold of a cancelled order back, asks for its cash to be given back, and ends the payment. Safe to repeat.
 func (a *App) ReversePayment(ctx context.Context, paymentText string) error {
 	id, err := parseID(ids.Payment, "payment_id", paymentText)
 	if err != nil {
@@ -48,14 +48,36 @@ func (a *App) ReversePayment(ctx context.Context, paymentText string) error {
 	}
 	next := *p
 	next.State, next.Version, next.ReverseTime = domain.PaymentReversed, p.Version+1, a.now()
+	back, leg, err := a.returnOf(ctx, next)
+	if err != nil {
+		return err
+	}
 	err = a.Store.Do(ctx, func(tx Tx) error {
-		tx.MovePayment(next, domain.PaymentReversing, domain.LegReversed)
+		tx.MovePayment(next, domain.PaymentReversing, LegsTo{Credit: domain.LegReversed, Cash: domain.LegReturning})
 		tx.Post(paymentText, "PAYMENT_REVERSED", p.ReversedLines())
 		tx.Emit(domain.PaymentTakenBack{PaymentID: p.ID, OrderID: p.OrderID, CheckoutID: p.CheckoutID, Version: next.Version})
+		if back != nil {
+			tx.InsertCashReturn(*back)
+			tx.Emit(domain.CashLegMoved{Leg: back.AsLeg(leg), From: domain.LegSucceeded})
+		}
 		return nil
 	})
 	if errs.Is(err, errs.ConcurrentChange) {
 		return nil // The other worker did it.
 	}
 	return err
+}
+
+// returnOf is what goes back to the payer of a reversed payment, with the leg that it came by; nil when it had no cash.
+func (a *App) returnOf(ctx context.Context, p domain.Payment) (*domain.CashReturn, domain.CashLeg, error) {
+	share := p.Cash()
+	if share == nil {
+		return nil, domain.CashLeg{}, nil
+	}
+	leg, err := a.Store.CashLegOf(ctx, p.CommitID)
+	if err == nil && leg == nil {
+		err = errs.Internal.New("a payment with cash has no leg that collected it")
+	}
+	return &domain.CashReturn{ID: a.IDs.New(), LegID: deref(leg).ID, PaymentID: p.ID, Amount: share.Amount, State: domain.LegReturning, Version: 1,
+		CreateTime: p.ReverseTime}, deref(leg), err
 }

@@ -26,6 +26,8 @@ const (
 	CommitFailing CommitState = 3
 	// CommitFailed is final: nothing is held, the checkout may be paid by another commit.
 	CommitFailed CommitState = 4
+	// CommitAwaitingCash holds order and credit and waits for its down payment. Its cash leg moves with it, in one transaction.
+	CommitAwaitingCash CommitState = 5
 )
 
 // String is the state's name.
@@ -39,6 +41,8 @@ func (s CommitState) String() string {
 		return "FAILING"
 	case CommitFailed:
 		return "FAILED"
+	case CommitAwaitingCash:
+		return "AWAITING_CASH"
 	default:
 		return "UNKNOWN"
 	}
@@ -47,7 +51,10 @@ func (s CommitState) String() string {
 // CommitStates is the table of legal moves of a commit.
 var CommitStates = statetable.MustNew("commit",
 	statetable.Move[CommitState]{From: CommitStarted, To: CommitSucceeded, Cause: "order committing and credit reserved"},
+	statetable.Move[CommitState]{From: CommitStarted, To: CommitAwaitingCash, Cause: "order committing and credit reserved and a down payment asked for"},
 	statetable.Move[CommitState]{From: CommitStarted, To: CommitFailing, Cause: "refused or withdrawn or too old"},
+	statetable.Move[CommitState]{From: CommitAwaitingCash, To: CommitSucceeded, Cause: "down payment arrived"},
+	statetable.Move[CommitState]{From: CommitAwaitingCash, To: CommitFailing, Cause: "down payment failed or too late or withdrawn"},
 	statetable.Move[CommitState]{From: CommitFailing, To: CommitFailed, Cause: "hold released and order payable again"},
 )
 
@@ -69,6 +76,8 @@ type Terms struct {
 	Amount money.Amount `json:"amount,omitzero"`
 	// AgreedTotal is the plan's total without a quote; the zero Amount with one.
 	AgreedTotal money.Amount `json:"agreed_total,omitzero"`
+	// DownPaymentChannel is how the down payment is paid; empty when the plan asks for none.
+	DownPaymentChannel string `json:"down_payment_channel,omitzero"`
 }
 
 // Check tells whether one of the two sums is there, and a plan.
@@ -122,7 +131,12 @@ type Commit struct {
 	FinishTime        time.Time
 	// EventID of the event that told the end; zero before.
 	EventID ids.ID
+	// RecoverTime is when the recovery worker takes over: soon, or when the down payment is too late; zero once the commit ended.
+	RecoverTime time.Time
 }
+
+// Undecided tells whether the commit may still succeed or fail.
+func (c Commit) Undecided() bool { return c.State == CommitStarted || c.State == CommitAwaitingCash }
 
 // TooOld tells whether a commit that is not decided should be given up: its payer has left.
 func (c Commit) TooOld(now time.Time, patience time.Duration) bool {
@@ -178,7 +192,7 @@ var PaymentStates = statetable.MustNew("payment",
 	statetable.Move[PaymentState]{From: PaymentProcessing, To: PaymentFailed, Cause: "commit failed"},
 	statetable.Move[PaymentState]{From: PaymentFailed, To: PaymentProcessing, Cause: "another commit"},
 	statetable.Move[PaymentState]{From: PaymentSucceeded, To: PaymentReversing, Cause: "order cancelled before receipt"},
-	statetable.Move[PaymentState]{From: PaymentReversing, To: PaymentReversed, Cause: "hold released and cash returned"},
+	statetable.Move[PaymentState]{From: PaymentReversing, To: PaymentReversed, Cause: "hold released and cash on its way back"},
 )
 
 // SeenState is what callers see of a commit.
@@ -211,6 +225,7 @@ const (
 	LegSucceeded LegState = 2
 	LegFailed    LegState = 3
 	LegReversed  LegState = 4
+	LegReturning LegState = 5
 )
 
 // Leg is one part of a payment.
@@ -255,28 +270,46 @@ func (p Payment) AsPaid() Payment {
 type Loan struct {
 	OrderID ids.ID
 	LoanID  string
+	// DownPayment is the part of the order's amount that the loan does not finance; zero for none.
+	DownPayment money.Amount
 }
 
-// Succeed gives the payments that a commit makes, one per order, each with one credit leg over its whole amount.
-func (c Commit) Succeed(orders []PayableOrder, loans []Loan, now time.Time) ([]Payment, error) {
+// Cash is the payment's cash leg; nil when it was paid by credit alone.
+func (p Payment) Cash() *Leg {
+	for _, l := range p.Legs {
+		if l.Kind == LegCash {
+			return &l
+		}
+	}
+	return nil
+}
+
+// Succeed gives the payments that a commit makes, one per order: a credit leg over what is financed, and a cash leg over the
+// order's share of the down payment. cash is the leg that collected the down payments; nil when none is asked for.
+func (c Commit) Succeed(portions []Portion, cash *CashLeg, now time.Time) ([]Payment, error) {
 	if err := CommitStates.Check(c.State, CommitSucceeded); err != nil {
 		return nil, err
 	}
-	byOrder := make(map[ids.ID]string, len(loans))
-	for _, l := range loans {
-		byOrder[l.OrderID] = l.LoanID
-	}
-	out := make([]Payment, len(orders))
-	for i, o := range orders {
-		loan, ok := byOrder[o.OrderID]
-		if !ok {
-			return nil, errs.Internal.New("the reservation misses an order of the commit")
+	out := make([]Payment, len(portions))
+	for i, x := range portions {
+		o := x.Order
+		financed, err := o.Amount.Sub(x.DownPayment)
+		if err != nil {
+			return nil, errs.Internal.Wrap(err, "the financed part cannot be told")
 		}
 		out[i] = Payment{
 			ID: o.PaymentID, OrderID: o.OrderID, CheckoutID: c.CheckoutID, CommitID: c.ID, UserID: c.UserID, MerchantID: o.MerchantID,
 			Amount: o.Amount, State: PaymentSucceeded, Version: 1, PayTime: now,
-			Legs: []Leg{{Kind: LegCredit, Channel: ChannelCredit, Amount: o.Amount, State: LegSucceeded, Reference: loan}},
+			Legs: []Leg{{Kind: LegCredit, Channel: ChannelCredit, Amount: financed, State: LegSucceeded, Reference: x.LoanID}},
 		}
+		if !x.DownPayment.IsPositive() {
+			continue
+		}
+		if cash == nil {
+			return nil, errs.Internal.New("a down payment is asked for and no leg collected it")
+		}
+		out[i].Legs = append(out[i].Legs, Leg{Kind: LegCash, Channel: cash.Channel, Amount: x.DownPayment, State: LegSucceeded,
+			Reference: ids.Format(ids.Leg, cash.ID)})
 	}
 	return out, nil
 }
@@ -293,20 +326,28 @@ const (
 	AccountMerchantPayable = "MERCHANT_PAYABLE"
 )
 
-// PaidLines is the journal of a payment: the claim on credit against the debt to the merchant.
+// PaidLines is the journal of a payment: the claims on credit and on cash against the debt to the merchant.
 func (p Payment) PaidLines() []ledger.Line {
 	none := money.Zero(p.Amount.Currency())
-	return []ledger.Line{
-		{Account: AccountCreditClearing, Party: p.UserID, Debit: p.Amount, Credit: none},
-		{Account: AccountMerchantPayable, Party: p.MerchantID, Debit: none, Credit: p.Amount},
+	lines := make([]ledger.Line, 0, len(p.Legs)+1)
+	for _, l := range p.Legs {
+		account := AccountCreditClearing
+		if l.Kind == LegCash {
+			account = AccountCashClearing
+		}
+		lines = append(lines, ledger.Line{Account: account, Party: p.UserID, Debit: l.Amount, Credit: none})
 	}
+	return append(lines, ledger.Line{Account: AccountMerchantPayable, Party: p.MerchantID, Debit: none, Credit: p.Amount})
 }
 
-// ReversedLines takes PaidLines back.
+// ReversedLines takes PaidLines back, except that the cash is there and is owed to the payer until it was given back.
 func (p Payment) ReversedLines() []ledger.Line {
 	lines := p.PaidLines()
 	for i := range lines {
 		lines[i].Debit, lines[i].Credit = lines[i].Credit, lines[i].Debit
+		if lines[i].Account == AccountCashClearing {
+			lines[i].Account = AccountCashReturnable
+		}
 	}
 	return lines
 }

@@ -16,6 +16,7 @@ import (
 func TestTheReadmeShowsTheStateTables(t *testing.T) {
 	statetable.SyncReadme(t, "../../README.md", "commit", domain.CommitStates.Mermaid())
 	statetable.SyncReadme(t, "../../README.md", "payment", domain.PaymentStates.Mermaid())
+	statetable.SyncReadme(t, "../../README.md", "cash_leg", domain.LegStates.Mermaid())
 }
 
 func TestFiveWrongPinsLockAndTheLockRunsOut(t *testing.T) {
@@ -101,7 +102,11 @@ func TestASucceededCommitPaysEachOrderOnceAndItsJournalsBalance(t *testing.T) {
 	t.Parallel()
 	c, orders := commit(t, 10, 20)
 	loans := []domain.Loan{{OrderID: orders[1].OrderID, LoanID: "lon_b"}, {OrderID: orders[0].OrderID, LoanID: "lon_a"}}
-	ps, err := c.Succeed(orders, loans, noon)
+	portions, err := domain.PortionsOf(orders, loans)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ps, err := c.Succeed(portions, nil, noon)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,11 +120,11 @@ func TestASucceededCommitPaysEachOrderOnceAndItsJournalsBalance(t *testing.T) {
 			}
 		}
 	}
-	if _, err := c.Succeed(orders, loans[:1], noon); err == nil {
+	if _, err := domain.PortionsOf(orders, loans[:1]); err == nil {
 		t.Error("a reservation that misses an order is accepted")
 	}
 	c.State = domain.CommitFailing
-	if _, err := c.Succeed(orders, loans, noon); err == nil {
+	if _, err := c.Succeed(portions, nil, noon); err == nil {
 		t.Error("a failing commit succeeds")
 	}
 }

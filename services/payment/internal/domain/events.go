@@ -23,3 +23,11 @@ type PaymentTakenBack struct {
 	PaymentID, OrderID, CheckoutID ids.ID
 	Version                        int64
 }
+
+// CashLegMoved says that a cash leg, or the return of a part of one, went into another state.
+type CashLegMoved struct {
+	// Leg in its new state.
+	Leg CashLeg
+	// From is the state before.
+	From LegState
+}

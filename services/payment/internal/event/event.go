@@ -44,6 +44,13 @@ func Encode(event any) (topic, key, objectID string, objectVersion int64, payloa
 		key, objectID := ids.Format(ids.Checkout, e.CheckoutID), ids.Format(ids.Payment, e.PaymentID)
 		return TopicOut, key, objectID, e.Version, &paymentv1.PaymentReversed{PaymentId: objectID,
 			OrderId: ids.Format(ids.Order, e.OrderID), CheckoutId: key}, nil
+	case domain.CashLegMoved:
+		key := e.Leg.UserID
+		if e.Leg.Kind == domain.CashDownPayment {
+			key = ids.Format(ids.Checkout, e.Leg.CheckoutID)
+		}
+		return TopicOut, key, ids.Format(ids.Leg, e.Leg.ID), e.Leg.Version, &paymentv1.CashLegChanged{Leg: wire.CashLeg(e.Leg, ""),
+			FromState: paymentv1.LegState(e.From)}, nil
 	default:
 		return "", "", "", 0, nil, fmt.Errorf("no contract for event %T", event)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/ids"
+	"github.com/creditpay/creditpay/pkg/money"
 	"github.com/creditpay/creditpay/services/payment/internal/app"
 	"github.com/creditpay/creditpay/services/payment/internal/domain"
 	"github.com/creditpay/creditpay/services/payment/internal/wire"
@@ -155,12 +156,23 @@ func (b *Bill) QuotePlans(ctx context.Context, c app.Checkout, pick app.Pick) (a
 		if p.Total, err = wire.Amount(t.GetTotal()); err != nil {
 			return app.Offers{}, err
 		}
+		if p.DownPayment, err = downPayment(t.GetDownPayment(), p.Total); err != nil {
+			return app.Offers{}, err
+		}
 		if p.Blob, err = proto.Marshal(t); err != nil {
 			return app.Offers{}, errs.Internal.Wrap(err, "the plan cannot be kept")
 		}
 		out.Plans = append(out.Plans, p)
 	}
 	return out, nil
+}
+
+// downPayment reads a down payment; none is zero in the currency of the other amount.
+func downPayment(m *commonv1.Money, like money.Amount) (money.Amount, error) {
+	if m.GetAmountMinor() == 0 {
+		return money.Zero(like.Currency()), nil
+	}
+	return wire.Amount(m)
 }
 
 // whyNoCredit says what the payer can do about a refusal of credit.
@@ -200,6 +212,11 @@ func (b *Bill) Reserve(ctx context.Context, c domain.Commit, pays app.Begun) ([]
 			return nil, errs.Internal.Wrap(err, "the bill service gave a malformed id")
 		}
 		loans[i] = domain.Loan{OrderID: id, LoanID: l.GetLoanId()}
+		if m := l.GetDownPayment(); m.GetAmountMinor() != 0 {
+			if loans[i].DownPayment, err = wire.Amount(m); err != nil {
+				return nil, err
+			}
+		}
 	}
 	return loans, nil
 }

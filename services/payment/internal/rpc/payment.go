@@ -3,7 +3,6 @@ package rpc
 
 import (
 	"context"
-	"errors"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -93,7 +92,7 @@ func commitRequest(checkout, quote string, choice *paymentv1.PlanChoice) (app.Co
 		return req, err
 	}
 	req.Choice = &app.PlanChoice{Channel: choice.GetChannel(), ProductCode: choice.GetProductCode(), ProductVersion: choice.GetProductVersion(),
-		TenorMonths: choice.GetTenorMonths(), AgreedTotal: total}
+		TenorMonths: choice.GetTenorMonths(), AgreedTotal: total, DownPaymentChannel: choice.GetDownPaymentChannel()}
 	return req, nil
 }
 
@@ -113,6 +112,9 @@ func (s *Payment) DoCommitPayment(ctx context.Context, req *paymentv1.DoCommitPa
 	switch a.State {
 	case domain.PaymentProcessing:
 		res.NextAction = &paymentv1.NextAction{Action: &paymentv1.NextAction_Wait{Wait: &paymentv1.WaitAction{RetryAfterMs: waitMS}}}
+		if a.RedirectURL != "" {
+			res.NextAction.Action = &paymentv1.NextAction_Redirect{Redirect: &paymentv1.RedirectAction{Url: a.RedirectURL}}
+		}
 	case domain.PaymentFailed:
 		res.FailureReason, res.FailureMessage = wire.Reason(a.FailureReason), a.FailureMessage
 	default: // SUCCEEDED says everything by its payments.
@@ -140,20 +142,6 @@ func (s *Payment) QueryPaymentStatus(ctx context.Context, req *paymentv1.QueryPa
 	return res, nil
 }
 
-// QueryDownPayResult gives the cash leg of a payment.
-func (s *Payment) QueryDownPayResult(ctx context.Context, req *paymentv1.QueryDownPayResultRequest) (*paymentv1.QueryDownPayResultResponse, error) {
-	leg, err := s.App.QueryDownPayResult(ctx, caller.FromContext(ctx).UserID, req.GetOrderId(), req.GetPaymentId())
-	if err != nil || leg == nil {
-		return &paymentv1.QueryDownPayResultResponse{}, err
-	}
-	return &paymentv1.QueryDownPayResultResponse{Leg: wire.Leg(ids.ID{}, *leg)}, nil
-}
-
-// NotifyPaymentStatus waits for the cash leg.
-func (s *Payment) NotifyPaymentStatus(context.Context, *paymentv1.NotifyPaymentStatusRequest) (*paymentv1.NotifyPaymentStatusResponse, error) {
-	return nil, errs.NotYetAvailable.New("no payment has a cash leg yet: purchases are paid by credit alone, so there is nothing to notify")
-}
-
 // SetPaymentPin sets or changes the caller's PIN.
 func (s *Payment) SetPaymentPin(ctx context.Context, req *paymentv1.SetPaymentPinRequest) (*paymentv1.SetPaymentPinResponse, error) {
 	who := caller.FromContext(ctx)
@@ -162,82 +150,4 @@ func (s *Payment) SetPaymentPin(ctx context.Context, req *paymentv1.SetPaymentPi
 		return nil, err
 	}
 	return &paymentv1.SetPaymentPinResponse{}, nil
-}
-
-// Internal serves creditpay.payment.v1.PaymentInternalService.
-type Internal struct {
-	paymentv1.UnsafePaymentInternalServiceServer
-	App *app.App
-}
-
-// GetCommit tells the outcome of a commit.
-func (s *Internal) GetCommit(ctx context.Context, req *paymentv1.GetCommitRequest) (*paymentv1.GetCommitResponse, error) {
-	c, ps, err := s.App.Commit(ctx, req.GetCommitId())
-	if err != nil {
-		return nil, err
-	}
-	return &paymentv1.GetCommitResponse{State: paymentv1.PaymentState(c.State.SeenState()), Payments: wire.Payments(ps)}, nil
-}
-
-// WithdrawCommit stops a commit that has not succeeded.
-func (s *Internal) WithdrawCommit(ctx context.Context, req *paymentv1.WithdrawCommitRequest) (*paymentv1.WithdrawCommitResponse, error) {
-	c, ps, err := s.App.WithdrawCommit(ctx, req.GetCommitId(), req.GetReason())
-	var refused *errs.Error
-	if err != nil && (c.ID.IsZero() || errors.As(err, &refused) && refused.Reason() == errs.NotFound) {
-		return nil, err
-	}
-	// An error on the way back leaves the commit FAILING: the caller sees PROCESSING and asks again.
-	return &paymentv1.WithdrawCommitResponse{State: paymentv1.PaymentState(c.State.SeenState()), Payments: wire.Payments(ps)}, nil
-}
-
-// BatchGetPayments gives payments of orders with their timelines.
-func (s *Internal) BatchGetPayments(ctx context.Context, req *paymentv1.BatchGetPaymentsRequest) (*paymentv1.BatchGetPaymentsResponse, error) {
-	h, err := s.App.BatchGetPayments(ctx, req.GetOrderIds())
-	if err != nil {
-		return nil, err
-	}
-	return &paymentv1.BatchGetPaymentsResponse{Payments: wire.Payments(h.Payments), Timeline: timeline(h)}, nil
-}
-
-// timeline tells what happened, from the times that the rows keep.
-func timeline(h app.History) []*commonv1.TimelineEntry {
-	var out []*commonv1.TimelineEntry
-	for _, c := range h.Commits {
-		id := ids.Format(ids.Commit, c.ID)
-		out = append(out, &commonv1.TimelineEntry{Time: timestamppb.New(c.CreateTime), Service: "payment", ObjectId: id,
-			ToState: domain.CommitStarted.String(), Actor: c.Caller, Cause: "commit started"})
-		if !c.FinishTime.IsZero() {
-			cause := "order taken and credit reserved"
-			if c.State == domain.CommitFailed {
-				cause = c.FailureReason
-			}
-			out = append(out, &commonv1.TimelineEntry{Time: timestamppb.New(c.FinishTime), Service: "payment", ObjectId: id,
-				FromState: domain.CommitStarted.String(), ToState: c.State.String(), Actor: "SERVICE:payment", Cause: cause})
-		}
-	}
-	for _, p := range h.Payments {
-		id := ids.Format(ids.Payment, p.ID)
-		out = append(out, &commonv1.TimelineEntry{Time: timestamppb.New(p.PayTime), Service: "payment", ObjectId: id,
-			ToState: domain.PaymentSucceeded.String(), Actor: "SERVICE:payment", Cause: "paid"})
-		if !p.ReverseTime.IsZero() {
-			out = append(out, &commonv1.TimelineEntry{Time: timestamppb.New(p.ReverseTime), Service: "payment", ObjectId: id,
-				FromState: domain.PaymentReversing.String(), ToState: domain.PaymentReversed.String(), Actor: "SERVICE:payment", Cause: "order cancelled"})
-		}
-	}
-	return out
-}
-
-// OpenCashLeg waits for cash channels.
-func (s *Internal) OpenCashLeg(context.Context, *paymentv1.OpenCashLegRequest) (*paymentv1.OpenCashLegResponse, error) {
-	return nil, errs.NotYetAvailable.New("no cash is collected yet")
-}
-
-// GetCashLeg waits for cash channels.
-func (s *Internal) GetCashLeg(context.Context, *paymentv1.GetCashLegRequest) (*paymentv1.GetCashLegResponse, error) {
-	return nil, errs.NotYetAvailable.New("no cash is collected yet")
-}
-
-// ListCashChannels waits for cash channels.
-func (s *Internal) ListCashChannels(context.Context, *paymentv1.ListCashChannelsRequest) (*paymentv1.ListCashChannelsResponse, error) {
-	return nil, errs.NotYetAvailable.New("no cash is collected yet")
 }

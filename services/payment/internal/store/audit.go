@@ -4,7 +4,7 @@ import "github.com/creditpay/creditpay/pkg/audit"
 
 // Audit gives the checks over the payment schema.
 func Audit() []audit.Check {
-	return []audit.Check{
+	return append(cashAudit(), []audit.Check{
 		{Name: "legs_add_up", Rule: "the legs of a payment add up to its amount",
 			Query: `SELECT CONCAT('pay:', HEX(p.id)), CONCAT('amount ', p.amount_minor, ', legs ', COALESCE(SUM(l.amount_minor), 0))
 				FROM payments p LEFT JOIN payment_legs l ON l.payment_id = p.id GROUP BY p.id, p.amount_minor
@@ -18,11 +18,12 @@ func Audit() []audit.Check {
 		{Name: "one_success_per_checkout", Rule: "a checkout is paid by one commit",
 			Query: `SELECT CONCAT('chk:', HEX(checkout_id)), CONCAT(COUNT(*), ' commits succeeded') FROM commits WHERE state = 2
 				GROUP BY checkout_id HAVING COUNT(*) > 1`},
-		{Name: "commit_undecided", Rule: "a commit ends within ten minutes", UsesNow: true,
-			Query: `SELECT CONCAT('cmt:', HEX(id)), CONCAT('undecided since ', create_time) FROM commits
-				WHERE state IN (1, 3) AND create_time < ? - INTERVAL 600 SECOND`},
+		{Name: "commit_undecided", Rule: "a commit ends within ten minutes, not counting the time of its payer", UsesNow: true,
+			Query: `SELECT CONCAT('cmt:', HEX(c.id)), CONCAT('undecided since ', COALESCE(l.update_time, c.create_time)) FROM commits c
+				LEFT JOIN cash_legs l ON l.subject_id = c.id
+				WHERE c.state IN (1, 3) AND COALESCE(l.update_time, c.create_time) < ? - INTERVAL 600 SECOND`},
 		{Name: "undecided_commit_without_timer", Rule: "the recovery worker takes over a commit that is not decided",
-			Query: `SELECT CONCAT('cmt:', HEX(id)), 'no timer' FROM commits WHERE state IN (1, 3) AND recover_time IS NULL`},
+			Query: `SELECT CONCAT('cmt:', HEX(id)), 'no timer' FROM commits WHERE state IN (1, 3, 5) AND recover_time IS NULL`},
 		{Name: "recovery_overdue", Rule: "a timer is at work within a minute", UsesNow: true,
 			Query: `SELECT CONCAT('cmt:', HEX(id)), CONCAT('due since ', recover_time) FROM commits WHERE recover_time < ? - INTERVAL 60 SECOND`},
 		{Name: "payment_journal", Rule: "what the journal says of merchants is the sum of the payments that stand",
@@ -35,7 +36,7 @@ func Audit() []audit.Check {
 			Query: `SELECT CONCAT('cmt:', HEX(c.id)), 'ended without its event' FROM commits c
 				WHERE c.state IN (2, 4) AND c.finish_time > ? - INTERVAL 7 DAY
 				AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.id = c.event_id)`},
-	}
+	}...)
 }
 
 // AuditStream gives (order id in hex, state, amount in minor units) of every payment by order id, to be compared with what the

@@ -52,8 +52,13 @@ func New(kit *unit.Kit, encode Encode) *Store { return &Store{kit: kit, encode: 
 // Do runs fn as one transaction.
 func (s *Store) Do(ctx context.Context, fn func(tx app.Tx) error) error {
 	err := s.kit.Do(ctx, func(w *unit.Work) error { return fn(&Tx{Work: w, encode: s.encode}) })
-	if key, duplicate := mysqlx.Duplicate(err); duplicate && key == "uq_active_checkout" {
-		return app.ErrCheckoutTaken
+	if key, duplicate := mysqlx.Duplicate(err); duplicate {
+		switch key {
+		case "uq_active_checkout":
+			return app.ErrCheckoutTaken
+		case "uq_leg_subject":
+			return app.ErrSubjectKnown
+		}
 	}
 	return err
 }
@@ -146,19 +151,20 @@ func (s *Store) Pin(ctx context.Context, userID string) (*domain.Pin, error) {
 	return &p, mysqlx.Fault(err, "read the PIN")
 }
 
-const commitColumns = `c.id, c.checkout_id, c.user_id, c.caller, c.request_id, c.fingerprint, c.terms, c.state, c.failure_reason, c.failure_message, c.version, c.create_time, c.finish_time, c.event_id`
+const commitColumns = `c.id, c.checkout_id, c.user_id, c.caller, c.request_id, c.fingerprint, c.terms, c.state, c.failure_reason, c.failure_message, c.version, c.create_time, c.finish_time, c.event_id,
+	c.recover_time`
 
 func scanCommit(row mysqlx.Row) (domain.Commit, error) {
 	var c domain.Commit
 	var terms, fingerprint []byte
 	var request sql.NullString
-	var finish sql.NullTime
+	var finish, recoverTime sql.NullTime
 	var event ids.NullID
 	if err := row.Scan(&c.ID, &c.CheckoutID, &c.UserID, &c.Caller, &request, &fingerprint, &terms, &c.State, &c.FailureReason, &c.FailureMessage,
-		&c.Version, &c.CreateTime, &finish, &event); err != nil {
+		&c.Version, &c.CreateTime, &finish, &event, &recoverTime); err != nil {
 		return c, err
 	}
-	c.RequestID, c.FinishTime, c.EventID = request.String, finish.Time, event.ID
+	c.RequestID, c.FinishTime, c.EventID, c.RecoverTime = request.String, finish.Time, event.ID, recoverTime.Time
 	copy(c.Fingerprint[:], fingerprint)
 	return c, readTerms(terms, &c.Terms)
 }

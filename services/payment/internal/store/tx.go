@@ -9,6 +9,7 @@ import (
 	"github.com/creditpay/creditpay/pkg/ids"
 	"github.com/creditpay/creditpay/pkg/mysqlx"
 	"github.com/creditpay/creditpay/pkg/unit"
+	"github.com/creditpay/creditpay/services/payment/internal/app"
 	"github.com/creditpay/creditpay/services/payment/internal/domain"
 )
 
@@ -63,7 +64,7 @@ func (t *Tx) CountPin(p domain.Pin) {
 }
 
 // InsertCommit stores the intent if the PIN is still the one that was verified, in one statement, and resets the PIN's tries.
-func (t *Tx) InsertCommit(c domain.Commit, verified domain.Pin, recoverTime time.Time) {
+func (t *Tx) InsertCommit(c domain.Commit, verified domain.Pin) {
 	terms, err := json.Marshal(c.Terms)
 	if err != nil {
 		t.Fail(err)
@@ -71,14 +72,14 @@ func (t *Tx) InsertCommit(c domain.Commit, verified domain.Pin, recoverTime time
 	}
 	t.Tx.QueueExpect(1, changed("the PIN"), `INSERT INTO commits (id, checkout_id, active_checkout_id, user_id, caller, request_id, fingerprint,
 		terms, state, version, create_time, recover_time) SELECT ?, ?, ?, user_id, ?, ?, ?, ?, ?, ?, ?, ? FROM pins WHERE user_id = ? AND version = ?`,
-		c.ID, c.CheckoutID, c.CheckoutID, c.Caller, c.RequestID, c.Fingerprint[:], terms, c.State, c.Version, c.CreateTime, recoverTime,
+		c.ID, c.CheckoutID, c.CheckoutID, c.Caller, c.RequestID, c.Fingerprint[:], terms, c.State, c.Version, c.CreateTime, c.RecoverTime,
 		c.UserID, verified.Version)
 	if verified.FailedCount > 0 {
 		t.Tx.Queue(`UPDATE pins SET failed_count = 0, locked_until = NULL WHERE user_id = ? AND version = ?`, c.UserID, verified.Version)
 	}
 }
 
-// MoveCommit stores the commit's state and failure if it was in from.
+// MoveCommit stores the commit's state, failure and timer if it was in from.
 func (t *Tx) MoveCommit(c domain.Commit, from domain.CommitState) {
 	if err := domain.CommitStates.Check(from, c.State); err != nil {
 		t.Fail(err)
@@ -94,8 +95,8 @@ func (t *Tx) MoveCommit(c domain.Commit, from domain.CommitState) {
 			version = ?, recover_time = NULL`+where,
 			c.State, sql.NullString{String: c.RequestID, Valid: c.RequestID != ""}, c.FinishTime, c.EventID, c.Version, c.ID, from, c.Version-1)
 	default:
-		t.Tx.QueueExpect(1, changed("the commit"), `UPDATE commits SET state = ?, failure_reason = ?, failure_message = ?, version = ?`+where,
-			c.State, c.FailureReason, c.FailureMessage, c.Version, c.ID, from, c.Version-1)
+		t.Tx.QueueExpect(1, changed("the commit"), `UPDATE commits SET state = ?, failure_reason = ?, failure_message = ?, version = ?,
+			recover_time = ?`+where, c.State, c.FailureReason, c.FailureMessage, c.Version, c.RecoverTime, c.ID, from, c.Version-1)
 	}
 }
 
@@ -116,13 +117,13 @@ func (t *Tx) InsertPayments(ps []domain.Payment) {
 	t.Tx.Queue(`INSERT INTO payment_legs (payment_id, leg_no, kind, channel, amount_minor, state, reference) VALUES `+mysqlx.Tuples(legCount, 7), legs...)
 }
 
-// MovePayment stores the payment's state and its legs' state if it was in from.
-func (t *Tx) MovePayment(p domain.Payment, from domain.PaymentState, legs domain.LegState) {
+// MovePayment stores the payment's state and its legs' states if it was in from.
+func (t *Tx) MovePayment(p domain.Payment, from domain.PaymentState, legs app.LegsTo) {
 	if err := domain.PaymentStates.Check(from, p.State); err != nil {
 		t.Fail(err)
 		return
 	}
 	t.Tx.QueueExpect(1, changed("the payment"), `UPDATE payments SET state = ?, reverse_time = ?, version = ? WHERE id = ? AND state = ? AND version = ?`,
 		p.State, nullTime(p.ReverseTime), p.Version, p.ID, from, p.Version-1)
-	t.Tx.Queue(`UPDATE payment_legs SET state = ? WHERE payment_id = ?`, legs, p.ID)
+	t.Tx.Queue(`UPDATE payment_legs SET state = IF(kind = ?, ?, ?) WHERE payment_id = ?`, domain.LegCash, legs.Cash, legs.Credit, p.ID)
 }

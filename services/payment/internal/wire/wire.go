@@ -34,6 +34,17 @@ func Leg(paymentID ids.ID, l domain.Leg) *paymentv1.Leg {
 		Amount: Money(l.Amount), State: paymentv1.LegState(l.State), Reference: l.Reference}
 }
 
+// CashLeg gives a cash leg in the contract's form. url is where the payer pays it; empty once it is not open.
+func CashLeg(l domain.CashLeg, url string) *paymentv1.CashLeg {
+	m := &paymentv1.CashLeg{Reference: ids.Format(ids.Leg, l.ID), Kind: paymentv1.ExternalLegKind(l.Kind),
+		SubjectId: ids.Format(l.Kind.Subject(), l.SubjectID), UserId: l.UserID, Channel: l.Channel, Amount: Money(l.Amount),
+		State: paymentv1.LegState(l.State), RedirectUrl: url, CreateTime: timestamppb.New(l.CreateTime), ExpireTime: timestamppb.New(l.ExpireTime)}
+	if !l.PayTime.IsZero() {
+		m.PayTime = timestamppb.New(l.PayTime)
+	}
+	return m
+}
+
 // Payments gives payments in the contract's form.
 func Payments(ps []domain.Payment) []*paymentv1.Payment {
 	out := make([]*paymentv1.Payment, len(ps))
