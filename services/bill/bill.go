@@ -15,7 +15,9 @@ import (
 	billv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/bill/v1"
 
 	"github.com/creditpay/creditpay/pkg/audit"
+	"github.com/creditpay/creditpay/pkg/jobs"
 	"github.com/creditpay/creditpay/pkg/money"
+	"github.com/creditpay/creditpay/pkg/secret"
 	"github.com/creditpay/creditpay/pkg/spine"
 
 	"github.com/creditpay/creditpay/services/bill/internal/app"
@@ -28,9 +30,15 @@ import (
 // Name of the service.
 const Name = "bill"
 
-// Deps are what the service needs besides its configuration. It calls no other service.
+// Deps are what the service needs besides its configuration. Without Keys and Payment nothing can be signed.
 type Deps struct {
 	Spine spine.Deps
+	// Keys seal and digest what signing keeps.
+	Keys *secret.Keyring
+	// Payment is a connection to the payment service.
+	Payment grpc.ClientConnInterface
+	// Sender brings one-time codes to users; nil for the sandbox of the configuration.
+	Sender CodeSender
 }
 
 // Service is the bill service in one process. Run works until its context ends; Close comes after that.
@@ -59,9 +67,16 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 			return nil, errors.Join(fmt.Errorf("start %s: %w", Name, err), backbone.Close())
 		}
 	}
+	esign, err := openEsign(ctx, cfg.Esign, deps, rows)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("start %s: %w", Name, err), backbone.Close())
+	}
 	verbs := app.New(app.Deps{
 		Store: rows, Requests: rows.Requests(), IDs: deps.Spine.IDs, Clock: deps.Spine.Clock,
-		ProductRefresh: cfg.ProductRefresh, PlanCacheSize: cfg.PlanCacheSize,
+		ProductRefresh: cfg.ProductRefresh, PlanCacheSize: cfg.PlanCacheSize, Esign: esign,
+	})
+	backbone.OnJob(app.JobSendCode, func(ctx context.Context, j jobs.Job) (jobs.Outcome, error) {
+		return jobs.Done(), verbs.DeliverCode(ctx, j.Key)
 	})
 	backbone.OnEvents(event.NewHandler(verbs, rows).Apply, event.Wanted(), event.OrderTopic)
 	return &Service{Spine: backbone, app: verbs}, nil
@@ -72,7 +87,7 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 	billv1.RegisterBillServiceServer(r, &rpc.BillServer{App: s.app})
 	billv1.RegisterBillInternalServiceServer(r, &rpc.InternalServer{App: s.app})
 	billv1.RegisterBillAdminServiceServer(r, &rpc.AdminServer{App: s.app})
-	billv1.RegisterEsignServiceServer(r, &rpc.EsignServer{})
+	billv1.RegisterEsignServiceServer(r, &rpc.EsignServer{App: s.app})
 }
 
 // Audit gives the checks of this service's own books, to be run on its schema.

@@ -16,6 +16,12 @@ type Config struct {
 	ProductRefresh time.Duration `env:"PRODUCT_REFRESH" envDefault:"5s"`
 	// PlanCacheSize is how many plans are kept in memory, about; a plan of twelve months takes some 2 kB.
 	PlanCacheSize int `env:"PLAN_CACHE_SIZE" envDefault:"2000"`
+	// Esign is how contracts are signed.
+	Esign EsignConfig `envPrefix:"ESIGN_"`
+	// KeyringFile holds the keys that seal and digest what signing keeps. Used by the service's own process.
+	KeyringFile string `env:"KEYRING_FILE"`
+	// PaymentAddr is the gRPC address of the payment service. Used by the service's own process.
+	PaymentAddr string `env:"PAYMENT_ADDR" envDefault:"localhost:9090"`
 }
 
 // Validate tells what is missing or out of bounds.
@@ -27,5 +33,5 @@ func (c Config) Validate() error {
 	if c.PlanCacheSize < 0 || c.PlanCacheSize > 1_000_000 {
 		err = errors.Join(err, errors.New("PLAN_CACHE_SIZE must be 0 to 1000000"))
 	}
-	return err
+	return errors.Join(err, c.Esign.Validate())
 }

@@ -6,6 +6,8 @@ import (
 	"os"
 
 	"github.com/creditpay/creditpay/pkg/ops"
+	"github.com/creditpay/creditpay/pkg/rpckit"
+	"github.com/creditpay/creditpay/pkg/secret"
 	"github.com/creditpay/creditpay/pkg/service"
 	"github.com/creditpay/creditpay/pkg/spine"
 
@@ -16,10 +18,27 @@ func main() { os.Exit(service.Main(bill.Name, run)) }
 
 func run(ctx context.Context, env service.Env) error {
 	var cfg bill.Config
-	if err := service.Parse(&cfg); err != nil {
+	err := service.Parse(&cfg)
+	if err != nil {
 		return err
 	}
-	svc, err := bill.New(ctx, cfg, bill.Deps{Spine: spine.ProcessDeps(env)})
+	billDeps := bill.Deps{Spine: spine.ProcessDeps(env)}
+	if cfg.KeyringFile != "" {
+		if billDeps.Keys, err = secret.LoadFile(cfg.KeyringFile); err != nil {
+			return err
+		}
+	}
+	peers, err := env.Client()
+	if err != nil {
+		return err
+	}
+	payment, err := rpckit.Dial(cfg.PaymentAddr, peers)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = payment.Close() }()
+	billDeps.Payment = payment
+	svc, err := bill.New(ctx, cfg, billDeps)
 	if err != nil {
 		return err
 	}

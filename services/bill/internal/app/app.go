@@ -29,6 +29,8 @@ type Deps struct {
 	ProductRefresh time.Duration
 	// PlanCacheSize bounds the plans that are kept in memory, twice this number.
 	PlanCacheSize int
+	// Esign are the parts of signing; the zero Esign asks nobody to sign.
+	Esign Esign
 }
 
 // App is the verbs.
@@ -39,6 +41,8 @@ type App struct {
 	clock    clock.Clock
 	products *catalogue
 	plans    *planner
+	esign    Esign
+	signed   signatures
 }
 
 // New makes the verbs.
@@ -46,6 +50,7 @@ func New(d Deps) *App {
 	return &App{
 		store: d.Store, requests: d.Requests, ids: d.IDs, clock: d.Clock,
 		products: newCatalogue(d.Store, d.ProductRefresh), plans: newPlanner(d.PlanCacheSize),
+		esign: d.Esign,
 	}
 }
 
@@ -58,6 +63,7 @@ func stored(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
 // duplicate request record, which idempotency.Do explains.
 type Store interface {
 	ProductReader
+	EsignStore
 	// CurrentProducts gives the newest effective version of each product at a time, by code.
 	CurrentProducts(ctx context.Context, at time.Time) ([]domain.Product, error)
 	// Account finds the credit account of a user; false when there is none.
@@ -116,6 +122,8 @@ type Tx interface {
 	UpdateAccount(a domain.Account, at time.Time)
 	// InsertAccountChange adds to the trail of what operators did.
 	InsertAccountChange(c AccountChange)
+
+	EsignTx
 }
 
 // LockingTx is a unit of work that can read and lock, for events that arrive in batches.

@@ -43,7 +43,7 @@ var errHoldRefused = errors.New("the account does not take the hold")
 // ReserveCredit holds the limit for all orders of a commit and drafts their loans, or
 // does nothing. The same commit and content answers the first answer again. It fails
 // with errs.AccountNotFound, errs.AccountFrozen, errs.AccountOverdue,
-// errs.LimitInsufficient, errs.CurrencyMismatch, errs.ProductNotEligible,
+// errs.EsignRequired, errs.LimitInsufficient, errs.CurrencyMismatch, errs.ProductNotEligible,
 // errs.TenorNotOffered, errs.PlanChanged, errs.ReservationReleased, errs.RequestIDReused
 // (same commit, other content) and errs.LoanStateInvalid (an order has a loan already).
 //
@@ -56,6 +56,10 @@ func (a *App) ReserveCredit(ctx context.Context, r ReserveRequest) ([]ReservedLo
 	}
 	now := a.now()
 	loans, total, err := a.draft(ctx, r, now)
+	var contract ids.ID
+	if err == nil {
+		contract, err = a.contractFor(ctx, r, total)
+	}
 	if errs.Business(err) {
 		// What was offered when the commit came first need not be offered any more.
 		if _, found, readErr := a.store.Reservation(ctx, r.CommitID); readErr != nil || found {
@@ -66,7 +70,8 @@ func (a *App) ReserveCredit(ctx context.Context, r ReserveRequest) ([]ReservedLo
 		return nil, err
 	}
 	reservation := Reservation{
-		CommitID: r.CommitID, UserID: r.UserID, State: ReservationHeld, Fingerprint: fp, Total: total, CreateTime: now, Version: 1,
+		CommitID: r.CommitID, UserID: r.UserID, State: ReservationHeld, Fingerprint: fp, Total: total, ContractID: contract,
+		CreateTime: now, Version: 1,
 	}
 	return again(ctx, func() ([]ReservedLoan, error) {
 		err := a.store.Do(ctx, func(tx Tx) error { return hold(tx, reservation, loans) })

@@ -1,10 +1,14 @@
 package store
 
-import "github.com/creditpay/creditpay/pkg/audit"
+import (
+	"slices"
+
+	"github.com/creditpay/creditpay/pkg/audit"
+)
 
 // Audit gives the checks of the bill service's books.
 func Audit() []audit.Check {
-	return append(append(accountChecks(), loanChecks()...), journalChecks()...)
+	return slices.Concat(accountChecks(), loanChecks(), journalChecks(), esignChecks())
 }
 
 // accountChecks compare accounts with loans.
