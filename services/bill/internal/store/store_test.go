@@ -305,7 +305,7 @@ func TestAuditFindsWhatIsWrong(t *testing.T) {
 		`INSERT INTO journal_lines VALUES ('j...............', 1, 'CREDIT_COMMITMENT', 'u9', 'lon_x', 'CREDIT_HELD', 'IDR', 7, 0, '2026-01-01'),
 			('k...............', 1, 'CREDIT_COMMITMENT', 'u9', 'lon_x', 'CREDIT_HELD', 'IDR', 7, 0, '2026-01-01'),
 			('k...............', 2, 'FEE_RECEIVABLE', 'u1', 'lon_x', 'CREDIT_HELD', 'IDR', 7, 0, '2026-01-01')`,
-		`INSERT INTO reservations VALUES ('r...............', 'u1', 1, REPEAT('f', 32), 'IDR', 5, 1, '2026-01-01', NULL)`,
+		`INSERT INTO reservations VALUES ('r...............', 'u1', 1, REPEAT('f', 32), 'IDR', 5, 1, '2026-01-01', NULL, NULL)`,
 		`DELETE FROM products WHERE code = 'SPL_ID'`,
 		`UPDATE loans SET draft_time = '2026-01-01'`,
 	} {
