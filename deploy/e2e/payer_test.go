@@ -56,7 +56,7 @@ func (s *stack) payer(t testing.TB, limit int64) *payer {
 	t.Helper()
 	p := s.stranger(t)
 	p.openAccount(t, limit)
-	p.signContract(t)
+	p.signContract(t, "")
 	p.setPin(t, rightPin)
 	return p
 }
@@ -73,11 +73,11 @@ func (p *payer) openAccount(t testing.TB, limit int64) {
 	}
 }
 
-// signContract signs; the user has an account and no PIN yet.
-func (p *payer) signContract(t testing.TB) {
+// signContract signs for a product, the preferred one when none is named; the user has an account and no PIN yet.
+func (p *payer) signContract(t testing.TB, product string) {
 	t.Helper()
 	desk := signing.Desk{Order: p.s.conn, Payment: p.s.conn, Bill: p.s.conn, SPMToken: p.s.Credentials.SPMToken, AdminToken: p.s.Credentials.AdminToken,
-		Codes: devstack.CodesDir(p.s.dir)}
+		Codes: devstack.CodesDir(p.s.dir), Product: product}
 	if err := desk.Sign(t.Context(), p.id, p.token); err != nil {
 		t.Fatalf("sign the contract: %v", told(err))
 	}

@@ -49,6 +49,8 @@ type Desk struct {
 	SPMToken, AdminToken string
 	// Codes is the sandbox's directory.
 	Codes string
+	// Product is whose contract is signed; empty for the preferred one.
+	Product string
 }
 
 // ReadCode reads the newest code of a user from the sandbox's directory. It fails with fs.ErrNotExist when none was sent.
@@ -89,7 +91,7 @@ func AwaitCode(ctx context.Context, dir, userID, challengeID string) (string, er
 	}
 }
 
-// Sign makes a user with a credit account, and no PIN yet, sign the contract of the default product, and buys nothing: the commit
+// Sign makes a user with a credit account, and no PIN yet, sign the contract of a product, and buys nothing: the commit
 // after the signature is refused because of the missing PIN, and the checkout is cancelled. What the user may spend stays as it was.
 func (d Desk) Sign(ctx context.Context, userID, payerToken string) error {
 	if _, err := billv1.NewBillAdminServiceClient(d.Bill).SetSigningProfile(as(ctx, d.AdminToken), &billv1.SetSigningProfileRequest{
@@ -101,7 +103,7 @@ func (d Desk) Sign(ctx context.Context, userID, payerToken string) error {
 		return err
 	}
 	quote, err := paymentv1.NewPaymentServiceClient(d.Payment).ConfirmPayChannel(as(ctx, payerToken), &paymentv1.ConfirmPayChannelRequest{
-		RequestId: unique("quote"), CheckoutId: checkout.GetCheckoutId(), Channel: "CREDIT", TenorMonths: tenor})
+		RequestId: unique("quote"), CheckoutId: checkout.GetCheckoutId(), Channel: "CREDIT", TenorMonths: tenor, ProductCode: d.Product})
 	if err != nil {
 		return fmt.Errorf("ConfirmPayChannel: %w", err)
 	}

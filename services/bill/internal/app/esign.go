@@ -269,17 +269,12 @@ func (a *App) contractFor(ctx context.Context, r ReserveRequest, total money.Amo
 	return ids.ID{}, errs.EsignRequired.New("the credit contract must be signed first; call SendEsignCheck, then CommitAfterEsign")
 }
 
-// mustSign reports whether one of the offers needs a signature first.
+// mustSign reports whether the preferred offer, which is the one that counts when no product is named, needs a signature first.
 func (a *App) mustSign(ctx context.Context, userID string, products []domain.Product, offers []Offer) (bool, error) {
 	for _, p := range products {
-		for _, o := range offers {
-			if o.Total.ProductCode != p.Code || o.Total.ProductVersion != p.Version {
-				continue
-			}
-			if _, needed, err := a.restsOn(ctx, userID, p); needed || err != nil {
-				return needed, err
-			}
-			break
+		if len(offers) > 0 && offers[0].Total.ProductCode == p.Code && offers[0].Total.ProductVersion == p.Version {
+			_, needed, err := a.restsOn(ctx, userID, p)
+			return needed, err
 		}
 	}
 	return false, nil

@@ -40,7 +40,7 @@ type Quote struct {
 	Offers []Offer
 	// Refusal is why the purchase would not be allowed now, an error with a reason; nil when it would.
 	Refusal error
-	// MustSign says that one of the offers needs the user's signature first; ReserveCredit refuses it until then.
+	// MustSign says that the first offer needs the user's signature first; ReserveCredit refuses it until then.
 	MustSign bool
 }
 

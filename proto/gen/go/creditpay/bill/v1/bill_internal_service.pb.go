@@ -180,7 +180,7 @@ type QuotePlansResponse struct {
 	Allowed bool `protobuf:"varint,3,opt,name=allowed,proto3" json:"allowed,omitempty"`
 	// Why not; UNSPECIFIED when it would.
 	Reason v1.ErrorReason `protobuf:"varint,4,opt,name=reason,proto3,enum=creditpay.common.v1.ErrorReason" json:"reason,omitempty"`
-	// What the payer must do first (signing).
+	// What the payer must do first for the first offer (signing); ReserveCredit answers ESIGN_REQUIRED until then.
 	RequiredActions []v1.RequiredAction `protobuf:"varint,5,rep,packed,name=required_actions,json=requiredActions,proto3,enum=creditpay.common.v1.RequiredAction" json:"required_actions,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
