@@ -33,8 +33,9 @@ import (
 const (
 	// Amount is what the checkout costs that is signed for, in rupiah: the least that the default products finance.
 	Amount = 10_000
-	// Name and Phone are of every signer.
-	Name  = "Budi Santoso"
+	// Name is that of every signer.
+	Name = "Budi Santoso"
+	// Phone is where every signer's codes go.
 	Phone = "+6281234567123"
 	// tenor is the plan that is signed for.
 	tenor = 3

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"sync"
 	"time"
@@ -283,14 +284,15 @@ func (a *App) mustSign(ctx context.Context, userID string, products []domain.Pro
 // refusedCode is the reason of a challenge's refusal, with what the payer may still do.
 func (a *App) refusedCode(c Challenge, refusal *domain.ChallengeError) error {
 	at := func(t time.Time) string { return t.UTC().Format(time.RFC3339) }
-	switch refusal.Refusal {
-	case domain.ErrCodeWrong:
+	is := func(kind error) bool { return errors.Is(refusal, kind) }
+	switch {
+	case is(domain.ErrCodeWrong):
 		return errs.EsignCodeWrong.Wrap(refusal, "the code is wrong").With("tries_left", strconv.Itoa(refusal.TriesLeft))
-	case domain.ErrChallengeExpired:
+	case is(domain.ErrChallengeExpired):
 		return errs.EsignCodeExpired.Wrap(refusal, "the code's time is over; ask for another one with SendEsignCheck")
-	case domain.ErrResendTooSoon:
+	case is(domain.ErrResendTooSoon):
 		return errs.EsignResendTooSoon.Wrap(refusal, "a code was sent a moment ago; wait before asking for another one").With("retry_time", at(refusal.RetryTime))
-	case domain.ErrChallengeLocked, domain.ErrResendsUsedUp:
+	case is(domain.ErrChallengeLocked), is(domain.ErrResendsUsedUp):
 		return locked(c.SendTime.Add(a.esign.LockTime))
 	default:
 		return errs.EsignCodeUsed.Wrap(refusal, "this code was used or replaced; ask for another one with SendEsignCheck")

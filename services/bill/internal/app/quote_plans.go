@@ -70,8 +70,10 @@ func (a *App) QuotePlans(ctx context.Context, r QuoteRequest) (Quote, error) {
 	if q.Offers, elsewhere, err = a.offers(products, r, now); err != nil {
 		return Quote{}, err
 	}
-	if q.MustSign, err = a.mustSign(ctx, r.UserID, products, q.Offers); err != nil {
-		return Quote{}, err
+	if q.HasAccount {
+		if q.MustSign, err = a.mustSign(ctx, r.UserID, products, q.Offers); err != nil {
+			return Quote{}, err
+		}
 	}
 	q.Refusal, err = refusal(q, price, elsewhere)
 	return q, err

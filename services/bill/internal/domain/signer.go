@@ -12,10 +12,10 @@ import (
 type CertificateState uint8
 
 const (
-	// CertificateNone: the user signs with a one-time code alone; no certificate
-	// provider (PSrE) has issued a certificate.
+	// CertificateNone says that the user signs with a one-time code alone: no
+	// certificate provider (PSrE) has issued a certificate.
 	CertificateNone CertificateState = 1
-	// CertificateActive: a provider has issued one, and it is in force.
+	// CertificateActive says that a provider has issued one, and it is in force.
 	CertificateActive CertificateState = 2
 )
 

@@ -8,6 +8,7 @@ import (
 	commonv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/common/v1"
 
 	"github.com/creditpay/creditpay/pkg/caller"
+	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/ids"
 	"github.com/creditpay/creditpay/pkg/secret"
 
@@ -94,8 +95,12 @@ func (s *EsignServer) BatchQueryContractByOrderId(ctx context.Context, req *bill
 	if err != nil {
 		return nil, err
 	}
+	who := caller.FromContext(ctx)
+	if who.Kind == caller.H5 && who.UserID == "" {
+		return nil, errs.CallerNotAllowed.New("the token names no user")
+	}
 	// Only H5 callers have a user; the others see all.
-	list, err := s.App.ContractsOfOrders(ctx, orders, caller.FromContext(ctx).UserID)
+	list, err := s.App.ContractsOfOrders(ctx, orders, who.UserID)
 	if err != nil {
 		return nil, err
 	}

@@ -24,7 +24,7 @@ func esignChecks() []audit.Check {
 		{Name: "loan_signed", Rule: "every loan drafted while signatures were needed rests on an older signature of its contract by its user",
 			Query: `SELECT CONCAT('lon:', HEX(l.id)), CONCAT('drafted at ', l.draft_time, ' without a signature of ', l.product_code, ' ',
 					JSON_UNQUOTE(JSON_EXTRACT(CONVERT(p.definition USING utf8mb4), '$.contract_version')))
-				FROM loans l JOIN reservations r ON r.commit_id = l.commit_id
+				FROM loans l LEFT JOIN reservations r ON r.commit_id = l.commit_id
 				JOIN products p ON p.code = l.product_code AND p.version = l.product_version
 				WHERE COALESCE(JSON_UNQUOTE(JSON_EXTRACT(CONVERT(p.definition USING utf8mb4), '$.contract_version')), '') <> ''
 					AND (SELECT e.required FROM esign_rule e WHERE e.since <= l.draft_time ORDER BY e.since DESC LIMIT 1) = 1
