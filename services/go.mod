@@ -7,6 +7,7 @@ replace github.com/creditpay/creditpay/proto => ../proto
 replace github.com/creditpay/creditpay/pkg => ../pkg
 
 require (
+	codeberg.org/go-pdf/fpdf v0.12.0
 	github.com/creditpay/creditpay/pkg v0.0.0
 	github.com/creditpay/creditpay/proto v0.0.0
 	github.com/google/go-cmp v0.7.0
@@ -27,7 +28,6 @@ require (
 	buf.build/go/protovalidate v1.4.0 // indirect
 	cel.dev/cel-go v0.32.0 // indirect
 	cel.dev/expr v0.25.3 // indirect
-	codeberg.org/go-pdf/fpdf v0.12.0 // indirect
 	filippo.io/edwards25519 v1.2.0 // indirect
 	github.com/antlr4-go/antlr/v4 v4.13.1 // indirect
 	github.com/beorn7/perks v1.0.1 // indirect
