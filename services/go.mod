@@ -7,6 +7,7 @@ replace github.com/creditpay/creditpay/proto => ../proto
 replace github.com/creditpay/creditpay/pkg => ../pkg
 
 require (
+	codeberg.org/go-pdf/fpdf v0.12.0
 	github.com/creditpay/creditpay/pkg v0.0.0
 	github.com/creditpay/creditpay/proto v0.0.0
 	github.com/google/go-cmp v0.7.0

@@ -20,6 +20,8 @@ import (
 	commonv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/common/v1"
 	orderv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/order/v1"
 	paymentv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/payment/v1"
+
+	"github.com/creditpay/creditpay/deploy/signing"
 )
 
 // script is one purchase seen from outside: the marketplace over gRPC, the payer's page over REST. Each step prints what it
@@ -30,6 +32,7 @@ type script struct {
 	conn  *grpc.ClientConn
 	creds Credentials
 	http  *http.Client
+	codes string
 	step  int
 }
 
@@ -52,7 +55,15 @@ func (s *script) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.pay(ctx, checkout, quote); err != nil {
+	signed, err := s.signed(ctx, checkout)
+	if err != nil {
+		return err
+	}
+	pay := s.pay
+	if !signed {
+		pay = s.sign
+	}
+	if err := pay(ctx, checkout, quote); err != nil {
 		return err
 	}
 	orderID := checkout.GetOrders()[0].GetOrderId()
@@ -173,13 +184,18 @@ func (s *script) show(ctx context.Context, orderID string) error {
 	return nil
 }
 
-// seed opens the demo user's account and sets the PIN. Both calls are idempotent, so every start makes them.
+// seed opens the demo user's account, enters who signs, and sets the PIN. All calls are idempotent, so every start makes them.
 func (s *script) seed(ctx context.Context) error {
 	admin := billv1.NewBillAdminServiceClient(s.conn)
 	_, err := admin.OpenCreditAccount(s.as(ctx, s.creds.AdminToken), &billv1.OpenCreditAccountRequest{RequestId: "seed-demo-account",
 		UserId: s.creds.H5UserID, Limit: &commonv1.Money{AmountMinor: 50_000_000, CurrencyCode: "IDR"}, Reason: "demo account of the development stack"})
 	if err != nil {
 		return fmt.Errorf("open the demo account: %w", err)
+	}
+	_, err = admin.SetSigningProfile(s.as(ctx, s.creds.AdminToken), &billv1.SetSigningProfileRequest{RequestId: "seed-demo-profile",
+		UserId: s.creds.H5UserID, FullName: signing.Name, Phone: signing.Phone, Reason: "demo account of the development stack"})
+	if err != nil {
+		return fmt.Errorf("enter who signs for the demo account: %w", err)
 	}
 	_, err = paymentv1.NewPaymentServiceClient(s.conn).SetPaymentPin(s.as(ctx, s.creds.H5Token),
 		&paymentv1.SetPaymentPinRequest{RequestId: "seed-demo-pin", NewPin: s.creds.H5Pin})

@@ -154,7 +154,7 @@ func (s *Stack) makeHost(ctx context.Context, brokers []string) error {
 	edge, err := gateway.New(gateway.Config{OrderAddr: self, PaymentAddr: self, BillAddr: self, RefundAddr: self,
 		CallerRate: s.config.CallerRate, CallerBurst: 2 * s.config.CallerRate, AddressRate: 10 * s.config.CallerRate, AddressBurst: 20 * s.config.CallerRate,
 		LimitEntries: 10_000, Peer: rpckit.ClientConfig{Transport: rpckit.Plaintext}},
-		gateway.Deps{Log: log, Verifier: verifier, Registry: registry, Clock: clock.System()})
+		gateway.Deps{Log: log, Verifier: verifier, Registry: registry, Clock: clock.System(), Tokens: source})
 	if err != nil {
 		return err
 	}
@@ -206,7 +206,8 @@ func (s *Stack) makeServices(ctx context.Context, log *zap.Logger, brokers []str
 	}
 	billConfig := defaults[bill.Config]()
 	billConfig.Config = s.spineConfig(bill.Name, brokers)
-	bills, err := bill.New(ctx, billConfig, bill.Deps{Spine: shared, Payment: s.conn})
+	billConfig.Esign.SandboxDir, billConfig.Esign.LinkBase = CodesDir(s.config.StateDir), "http://"+loopback(s.config.HTTPAddr)
+	bills, err := bill.New(ctx, billConfig, bill.Deps{Spine: shared, Keys: s.state.keys, Payment: s.conn})
 	if err != nil {
 		return nil, nil, errors.Join(err, orders.Close(), payments.Close())
 	}
@@ -270,7 +271,8 @@ func (s *Stack) welcome(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = conn.Close() }()
-	sc := &script{out: s.out, rest: s.Info.HTTP, conn: conn, creds: s.Credentials, http: &http.Client{Timeout: 15 * time.Second}}
+	sc := &script{out: s.out, rest: s.Info.HTTP, conn: conn, creds: s.Credentials, http: &http.Client{Timeout: 15 * time.Second},
+		codes: CodesDir(s.config.StateDir)}
 	if err := sc.seed(ctx); err != nil {
 		return err
 	}

@@ -171,6 +171,7 @@ func noAccount(t *testing.T, s *stack) {
 func noPin(t *testing.T, s *stack) {
 	p := s.stranger(t)
 	p.openAccount(t, 1_000_000)
+	p.signContract(t, "")
 	c := p.checkout(t, 100_000)
 	q := p.quote(t, c.GetCheckoutId())
 	r := p.check(t, c.GetCheckoutId(), q.GetQuoteId())

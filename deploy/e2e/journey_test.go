@@ -298,7 +298,12 @@ func (s *stack) everybodySees(t *testing.T, p *payer, d *orderv1.OrderDetail) {
 func TestEveryPlanOnOfferCanBeLockedAsItWasShown(t *testing.T) {
 	t.Parallel()
 	s := shared(t)
-	p := s.payer(t, 5_000_000)
+	p := s.stranger(t)
+	p.openAccount(t, 5_000_000)
+	for _, product := range []string{"SPL_ID", "SPL_ID_REDUCING"} {
+		p.signContract(t, product)
+	}
+	p.setPin(t, rightPin)
 	c := p.checkout(t, 100_001, 300_003)
 	var info orderv1.QueryCheckoutInfoResponse
 	if err := p.call(t.Context(), http.MethodGet, "/h5/v1/checkouts/"+c.GetCheckoutId(), nil, &info); err != nil {

@@ -19,6 +19,9 @@ import (
 
 	"github.com/creditpay/creditpay/pkg/caller"
 	"github.com/creditpay/creditpay/pkg/testkit"
+
+	"github.com/creditpay/creditpay/deploy/devstack"
+	"github.com/creditpay/creditpay/deploy/signing"
 )
 
 const (
@@ -48,11 +51,12 @@ func (s *stack) stranger(t testing.TB) *payer {
 	return p
 }
 
-// payer makes a user with a credit account of that limit and a PIN.
+// payer makes a user with a credit account of that limit, a signed contract of the default product, and a PIN.
 func (s *stack) payer(t testing.TB, limit int64) *payer {
 	t.Helper()
 	p := s.stranger(t)
 	p.openAccount(t, limit)
+	p.signContract(t, "")
 	p.setPin(t, rightPin)
 	return p
 }
@@ -66,6 +70,16 @@ func (p *payer) openAccount(t testing.TB, limit int64) {
 	}
 	if got := res.GetAccount().GetSummary().GetAvailable().GetAmountMinor(); got != limit {
 		t.Fatalf("a new account has %d available, want %d", got, limit)
+	}
+}
+
+// signContract signs for a product, the preferred one when none is named; the user has an account and no PIN yet.
+func (p *payer) signContract(t testing.TB, product string) {
+	t.Helper()
+	desk := signing.Desk{Order: p.s.conn, Payment: p.s.conn, Bill: p.s.conn, SPMToken: p.s.Credentials.SPMToken, AdminToken: p.s.Credentials.AdminToken,
+		Codes: devstack.CodesDir(p.s.dir), Product: product}
+	if err := desk.Sign(t.Context(), p.id, p.token); err != nil {
+		t.Fatalf("sign the contract: %v", told(err))
 	}
 }
 

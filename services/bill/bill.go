@@ -18,6 +18,7 @@ import (
 	"github.com/creditpay/creditpay/pkg/ids"
 	"github.com/creditpay/creditpay/pkg/jobs"
 	"github.com/creditpay/creditpay/pkg/money"
+	"github.com/creditpay/creditpay/pkg/secret"
 	"github.com/creditpay/creditpay/pkg/spine"
 
 	"github.com/creditpay/creditpay/services/bill/internal/app"
@@ -31,11 +32,15 @@ import (
 // Name of the service.
 const Name = "bill"
 
-// Deps are what the service needs besides its configuration.
+// Deps are what the service needs besides its configuration. Without Keys and Payment nothing can be signed.
 type Deps struct {
 	Spine spine.Deps
-	// Payment is a connection to the payment service, which has cash collected.
+	// Keys seal and digest what signing keeps.
+	Keys *secret.Keyring
+	// Payment is a connection to the payment service.
 	Payment grpc.ClientConnInterface
+	// Sender brings one-time codes to users; nil for the sandbox of the configuration.
+	Sender CodeSender
 }
 
 // Service is the bill service in one process. Run works until its context ends; Close comes after that.
@@ -64,9 +69,16 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 			return nil, errors.Join(fmt.Errorf("start %s: %w", Name, err), backbone.Close())
 		}
 	}
+	esign, err := openEsign(ctx, cfg.Esign, deps, rows)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("start %s: %w", Name, err), backbone.Close())
+	}
 	verbs := app.New(app.Deps{
-		Store: rows, Requests: rows.Requests(), Payments: peer.NewPayments(deps.Payment), IDs: deps.Spine.IDs, Clock: deps.Spine.Clock,
-		ProductRefresh: cfg.ProductRefresh, PlanCacheSize: cfg.PlanCacheSize,
+		Store: rows, Requests: rows.Requests(), Payments: peer.NewCashDesk(deps.Payment), IDs: deps.Spine.IDs, Clock: deps.Spine.Clock,
+		ProductRefresh: cfg.ProductRefresh, PlanCacheSize: cfg.PlanCacheSize, Esign: esign,
+	})
+	backbone.OnJob(app.JobSendCode, func(ctx context.Context, j jobs.Job) (jobs.Outcome, error) {
+		return jobs.Done(), verbs.DeliverCode(ctx, j.Key)
 	})
 	backbone.OnEvents(event.NewHandler(verbs, rows).Apply, event.Wanted(), event.OrderTopic, event.PaymentTopic)
 	roll := store.RollSweep()
@@ -94,13 +106,13 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 	billv1.RegisterBillServiceServer(r, &rpc.BillServer{App: s.app})
 	billv1.RegisterBillInternalServiceServer(r, &rpc.InternalServer{App: s.app})
 	billv1.RegisterBillAdminServiceServer(r, &rpc.AdminServer{App: s.app})
-	billv1.RegisterEsignServiceServer(r, &rpc.EsignServer{})
+	billv1.RegisterEsignServiceServer(r, &rpc.EsignServer{App: s.app})
 }
 
 // Audit gives the checks of this service's own books, to be run on its schema.
 func Audit() []audit.Check { return store.Audit() }
 
 // AuditStream is the query, on this service's schema, of what it knows about each order
-// that was to be financed: (hex of the order id, state of the loan by name, principal in
+// that was to be financed: (hex of the order id, state of the loan by name, price in
 // minor units), by order id. An order has one row: the loan that counts, or the last void one.
 func AuditStream() string { return store.AuditStream() }

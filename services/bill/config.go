@@ -10,14 +10,18 @@ import (
 // Config is what the bill service is told from outside, read from CREDITPAY_*.
 type Config struct {
 	spine.Config
-	// PaymentAddr is the gRPC address of the payment service. Used by the service's own process.
-	PaymentAddr string `env:"PAYMENT_ADDR" envDefault:"localhost:9090"`
 	// SeedProducts adds the default products at start when they are not there; versions that are there are never changed.
 	SeedProducts bool `env:"SEED_PRODUCTS" envDefault:"true"`
 	// ProductRefresh is how old the list of current products may be: a new version is offered that much later at most.
 	ProductRefresh time.Duration `env:"PRODUCT_REFRESH" envDefault:"5s"`
 	// PlanCacheSize is how many plans are kept in memory, about; a plan of twelve months takes some 2 kB.
 	PlanCacheSize int `env:"PLAN_CACHE_SIZE" envDefault:"2000"`
+	// Esign is how contracts are signed.
+	Esign EsignConfig `envPrefix:"ESIGN_"`
+	// KeyringFile holds the keys that seal and digest what signing keeps. Used by the service's own process.
+	KeyringFile string `env:"KEYRING_FILE"`
+	// PaymentAddr is the gRPC address of the payment service. Used by the service's own process.
+	PaymentAddr string `env:"PAYMENT_ADDR" envDefault:"localhost:9090"`
 }
 
 // Validate tells what is missing or out of bounds.
@@ -29,5 +33,5 @@ func (c Config) Validate() error {
 	if c.PlanCacheSize < 0 || c.PlanCacheSize > 1_000_000 {
 		err = errors.Join(err, errors.New("PLAN_CACHE_SIZE must be 0 to 1000000"))
 	}
-	return err
+	return errors.Join(err, c.Esign.Validate())
 }

@@ -28,7 +28,7 @@ import (
 	"github.com/creditpay/creditpay/services/gateway/internal/rest"
 )
 
-// Deps is what the gateway works with; all are required.
+// Deps is what the gateway works with; all but Tokens are required.
 type Deps struct {
 	// Log is the process's log.
 	Log *zap.Logger
@@ -38,6 +38,8 @@ type Deps struct {
 	Registry prometheus.Registerer
 	// Clock is the machine's clock: token lifetimes and rate limits go by it.
 	Clock clock.Clock
+	// Tokens are the gateway's own, for documents behind links; nil where none are served. Every other call carries its caller's.
+	Tokens rpckit.TokenSource
 }
 
 // Gateway is the REST edge: an http.Handler, and a part of a service.Host without gRPC handlers of its own.
@@ -51,7 +53,7 @@ func New(config Config, deps Deps) (*Gateway, error) {
 	if err := config.Validate(); err != nil {
 		return nil, fmt.Errorf("new gateway: %w", err)
 	}
-	if deps.Log == nil || deps.Verifier == nil || deps.Registry == nil || deps.Clock == nil {
+	if deps.Log == nil || deps.Verifier == nil || deps.Registry == nil || deps.Clock == nil { // Tokens may be missing
 		return nil, errors.New("new gateway: a dependency is missing")
 	}
 	g := &Gateway{conns: map[string]*grpc.ClientConn{}}
@@ -73,6 +75,7 @@ func New(config Config, deps Deps) (*Gateway, error) {
 	mux.Handle("/{$}", pages)
 	mux.Handle("/docs", pages)
 	mux.Handle("/docs/", pages)
+	mux.Handle(rest.ContractPattern, guard.Link(rest.Contract(billv1.NewBillInternalServiceClient(g.conns[config.BillAddr]), deps.Tokens)))
 	mux.Handle("/h5/", guard.API(api))
 	mux.Handle("/admin/", guard.API(api))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { rest.WriteNotFound(w, r) })

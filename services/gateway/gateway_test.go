@@ -96,6 +96,7 @@ func backends(t *testing.T) string {
 	paymentv1.RegisterPaymentServiceServer(registrar, fakePayments{})
 	refundv1.RegisterRefundServiceServer(registrar, fakeRefunds{})
 	billv1.RegisterBillServiceServer(registrar, billv1.UnimplementedBillServiceServer{})
+	billv1.RegisterBillInternalServiceServer(registrar, fakeContracts{})
 	healthv1.RegisterHealthServer(server, health.NewServer())
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -123,7 +124,7 @@ func config(addr string) gateway.Config {
 func start(t *testing.T, c gateway.Config) (*gateway.Gateway, *httptest.Server) {
 	t.Helper()
 	clk := clock.NewFake(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
-	g, err := gateway.New(c, gateway.Deps{Log: zap.NewNop(), Verifier: tokenIsKind{}, Registry: prometheus.NewRegistry(), Clock: clk})
+	g, err := gateway.New(c, gateway.Deps{Log: zap.NewNop(), Verifier: tokenIsKind{}, Registry: prometheus.NewRegistry(), Clock: clk, Tokens: serviceToken{}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -31,6 +31,7 @@ import (
 
 	"github.com/creditpay/creditpay/deploy/audit"
 	"github.com/creditpay/creditpay/deploy/devstack"
+	"github.com/creditpay/creditpay/deploy/signing"
 )
 
 const (
@@ -159,7 +160,7 @@ func (s *site) mustCount(t *testing.T, query string, args ...any) int64 {
 	return n
 }
 
-// buyer is a user with an account and a PIN, who shops at the marketplace.
+// buyer is a user with an account, a signed contract and a PIN, who shops at the marketplace.
 type buyer struct {
 	site             *site
 	user, token, spm string
@@ -177,6 +178,11 @@ func (s *site) newBuyer(t *testing.T, user string) *buyer {
 	}
 	_, err = billv1.NewBillAdminServiceClient(s.conn).OpenCreditAccount(as(t.Context(), s.creds.AdminToken), &billv1.OpenCreditAccountRequest{
 		RequestId: "open-" + user, UserId: user, Reason: "crash test", Limit: &commonv1.Money{AmountMinor: buyerLimit, CurrencyCode: "IDR"}})
+	if err == nil {
+		state := filepath.Join(s.dir, "state")
+		err = signing.Desk{Order: s.conn, Payment: s.conn, Bill: s.conn, SPMToken: s.creds.SPMToken, AdminToken: s.creds.AdminToken,
+			Codes: devstack.CodesDir(state)}.Sign(t.Context(), user, b.token)
+	}
 	if err == nil {
 		_, err = s.payments().SetPaymentPin(as(t.Context(), b.token), &paymentv1.SetPaymentPinRequest{RequestId: "pin-" + user, NewPin: buyerPIN})
 	}

@@ -5,12 +5,14 @@ package readme
 import (
 	"bytes"
 	"context"
+	"errors"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -75,6 +77,24 @@ func grpcurl(t *testing.T, readme string) (dir string) {
 	return dir
 }
 
+// lines takes what the stack prints while the test reads it.
+type lines struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
 func TestTheReadmesCommandsWorkAsTheyStandThere(t *testing.T) {
 	script, readme := block(t)
 	tools := grpcurl(t, readme)
@@ -83,11 +103,11 @@ func TestTheReadmesCommandsWorkAsTheyStandThere(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(state) })
-	config := devstack.Config{StateDir: state, HTTPAddr: freeAddr(t, 20000), LogLevel: "warn", CallerRate: 50}
+	config := devstack.Config{StateDir: state, HTTPAddr: freeAddr(t, 20000), LogLevel: "warn", CallerRate: 50, Purchase: true}
 	config.GRPCAddr = freeAddr(t, 25000)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	var printed bytes.Buffer
+	var printed lines
 	stack, err := devstack.New(ctx, config, &printed)
 	if err != nil {
 		t.Fatal(err)
@@ -101,6 +121,13 @@ func TestTheReadmesCommandsWorkAsTheyStandThere(t *testing.T) {
 		}
 	})
 	testkit.Eventually(t, 20*time.Second, func() error { return dial(config.GRPCAddr) })
+	// make run has walked its scripted purchase before anybody types: the demo user has signed.
+	testkit.Eventually(t, 60*time.Second, func() error {
+		if !strings.Contains(printed.String(), "Credit Pay is running") {
+			return errors.New("the scripted purchase is not over")
+		}
+		return nil
+	})
 
 	shell := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", script)
 	shell.Dir = root

@@ -7,6 +7,7 @@ import (
 
 	"github.com/creditpay/creditpay/pkg/ops"
 	"github.com/creditpay/creditpay/pkg/rpckit"
+	"github.com/creditpay/creditpay/pkg/secret"
 	"github.com/creditpay/creditpay/pkg/service"
 	"github.com/creditpay/creditpay/pkg/spine"
 
@@ -17,8 +18,15 @@ func main() { os.Exit(service.Main(bill.Name, run)) }
 
 func run(ctx context.Context, env service.Env) error {
 	var cfg bill.Config
-	if err := service.Parse(&cfg); err != nil {
+	err := service.Parse(&cfg)
+	if err != nil {
 		return err
+	}
+	billDeps := bill.Deps{Spine: spine.ProcessDeps(env)}
+	if cfg.KeyringFile != "" {
+		if billDeps.Keys, err = secret.LoadFile(cfg.KeyringFile); err != nil {
+			return err
+		}
 	}
 	peers, err := env.Client()
 	if err != nil {
@@ -29,7 +37,8 @@ func run(ctx context.Context, env service.Env) error {
 		return err
 	}
 	defer func() { _ = payment.Close() }()
-	svc, err := bill.New(ctx, cfg, bill.Deps{Spine: spine.ProcessDeps(env), Payment: payment})
+	billDeps.Payment = payment
+	svc, err := bill.New(ctx, cfg, billDeps)
 	if err != nil {
 		return err
 	}

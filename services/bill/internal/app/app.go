@@ -25,13 +25,15 @@ type Deps struct {
 	// IDs makes ids.
 	IDs *ids.Generator
 	// Payments is the payment service, which has cash collected.
-	Payments Payments
+	Payments CashDesk
 	// Clock tells the time.
 	Clock clock.Clock
 	// ProductRefresh is how old the list of current products may be.
 	ProductRefresh time.Duration
 	// PlanCacheSize bounds the plans that are kept in memory, twice this number.
 	PlanCacheSize int
+	// Esign are the parts of signing; the zero Esign asks nobody to sign.
+	Esign Esign
 }
 
 // App is the verbs.
@@ -40,9 +42,11 @@ type App struct {
 	requests idempotency.Reader
 	ids      *ids.Generator
 	clock    clock.Clock
-	payments Payments
+	payments CashDesk
 	products *catalogue
 	plans    *planner
+	esign    Esign
+	signed   signatures
 }
 
 // New makes the verbs.
@@ -50,6 +54,7 @@ func New(d Deps) *App {
 	return &App{
 		store: d.Store, requests: d.Requests, ids: d.IDs, clock: d.Clock, payments: d.Payments,
 		products: newCatalogue(d.Store, d.ProductRefresh), plans: newPlanner(d.PlanCacheSize),
+		esign: d.Esign,
 	}
 }
 
@@ -62,6 +67,7 @@ func stored(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
 // duplicate request record, which idempotency.Do explains.
 type Store interface {
 	ProductReader
+	EsignStore
 	// CurrentProducts gives the newest effective version of each product at a time, by code.
 	CurrentProducts(ctx context.Context, at time.Time) ([]domain.Product, error)
 	// Account finds the credit account of a user; false when there is none.
@@ -162,6 +168,8 @@ type Tx interface {
 	UpdateAccount(a domain.Account, at time.Time)
 	// InsertAccountChange adds to the trail of what operators did.
 	InsertAccountChange(c AccountChange)
+
+	EsignTx
 }
 
 // LockingTx is a unit of work that can read and lock, for events that arrive in batches.

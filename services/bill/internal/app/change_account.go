@@ -19,6 +19,8 @@ type AccountRequest struct {
 	UserID           string
 	// Reason is kept for the auditor.
 	Reason string
+	// Signer is who signs for the user, for OpenCreditAccount (optional) and SetSigningProfile.
+	Signer Signer
 }
 
 // The verbs that change accounts, as request records and the trail name them.

@@ -12,12 +12,16 @@ import (
 
 // OpenCreditAccount opens a credit account with a limit of zero or more. It fails with
 // errs.AccountExists when the user has one, errs.AmountOutOfRange for the limit, and as
-// idempotency.Do does.
+// idempotency.Do does. With r.Signer it fails as SetSigningProfile does, too.
 func (a *App) OpenCreditAccount(ctx context.Context, r AccountRequest, limit money.Amount) (Account, error) {
 	if limit.IsNegative() || money.Bounded(limit) != nil {
 		return Account{}, errs.AmountOutOfRange.New("the limit must be 0 to %d minor units, is %s", money.MaxMinor, limit)
 	}
 	key, fp, err := r.request(verbOpen, limit)
+	if err != nil {
+		return Account{}, err
+	}
+	profile, fp, err := a.openingProfile(r, fp)
 	if err != nil {
 		return Account{}, err
 	}
@@ -39,6 +43,9 @@ func (a *App) OpenCreditAccount(ctx context.Context, r AccountRequest, limit mon
 			tx.Remember(key, fp, answer)
 			tx.InsertAccount(account, now)
 			tx.InsertAccountChange(trail)
+			if r.Signer.given() {
+				tx.PutProfile(profile, now)
+			}
 			tx.Emit(accountChanged(account))
 			return nil
 		})

@@ -40,6 +40,8 @@ type Quote struct {
 	Offers []Offer
 	// Refusal is why the purchase would not be allowed now, an error with a reason; nil when it would.
 	Refusal error
+	// MustSign says that the first offer needs the user's signature first; ReserveCredit refuses it until then.
+	MustSign bool
 }
 
 // QuotePlans tells the user's credit and the plans for a set of orders. It changes
@@ -67,6 +69,11 @@ func (a *App) QuotePlans(ctx context.Context, r QuoteRequest) (Quote, error) {
 	elsewhere := false
 	if q.Offers, elsewhere, err = a.offers(products, r, now); err != nil {
 		return Quote{}, err
+	}
+	if q.HasAccount {
+		if q.MustSign, err = a.mustSign(ctx, r.UserID, products, q.Offers); err != nil {
+			return Quote{}, err
+		}
 	}
 	q.Refusal, err = refusal(q, price, elsewhere)
 	return q, err

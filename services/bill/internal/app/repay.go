@@ -77,8 +77,8 @@ const (
 // CashChannel is a way to pay cash.
 type CashChannel struct{ Code, Name string }
 
-// Payments is the payment service.
-type Payments interface {
+// CashDesk is the payment service as far as it has cash collected.
+type CashDesk interface {
 	// OpenCashLeg has money collected for a repayment; repeating answers the same leg. Errors: errs.ChannelNotAvailable.
 	OpenCashLeg(ctx context.Context, r Repayment) (CashLeg, error)
 	// CashLeg is the leg of a repayment. Errors: errs.NotFound.

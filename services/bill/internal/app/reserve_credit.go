@@ -34,8 +34,11 @@ type ReserveRequest struct {
 	Actor string `json:"-"`
 }
 
-// ReservedLoan is a drafted loan.
-type ReservedLoan struct{ LoanID, OrderID ids.ID }
+// ReservedLoan is a drafted loan, and the part of its order's price that is paid at once in cash.
+type ReservedLoan struct {
+	LoanID, OrderID ids.ID
+	DownPayment     money.Amount
+}
 
 // errHoldRefused says that the account did not take the hold; the account itself says why.
 var errHoldRefused = errors.New("the account does not take the hold")
@@ -43,7 +46,7 @@ var errHoldRefused = errors.New("the account does not take the hold")
 // ReserveCredit holds the limit for all orders of a commit and drafts their loans, or
 // does nothing. The same commit and content answers the first answer again. It fails
 // with errs.AccountNotFound, errs.AccountFrozen, errs.AccountOverdue,
-// errs.LimitInsufficient, errs.CurrencyMismatch, errs.ProductNotEligible,
+// errs.EsignRequired, errs.LimitInsufficient, errs.CurrencyMismatch, errs.ProductNotEligible,
 // errs.TenorNotOffered, errs.PlanChanged, errs.ReservationReleased, errs.RequestIDReused
 // (same commit, other content) and errs.LoanStateInvalid (an order has a loan already).
 //
@@ -56,6 +59,10 @@ func (a *App) ReserveCredit(ctx context.Context, r ReserveRequest) ([]ReservedLo
 	}
 	now := a.now()
 	loans, total, err := a.draft(ctx, r, now)
+	var contract ids.ID
+	if err == nil {
+		contract, err = a.contractFor(ctx, r, total)
+	}
 	if errs.Business(err) {
 		// What was offered when the commit came first need not be offered any more.
 		if _, found, readErr := a.store.Reservation(ctx, r.CommitID); readErr != nil || found {
@@ -66,7 +73,8 @@ func (a *App) ReserveCredit(ctx context.Context, r ReserveRequest) ([]ReservedLo
 		return nil, err
 	}
 	reservation := Reservation{
-		CommitID: r.CommitID, UserID: r.UserID, State: ReservationHeld, Fingerprint: fp, Total: total, CreateTime: now, Version: 1,
+		CommitID: r.CommitID, UserID: r.UserID, State: ReservationHeld, Fingerprint: fp, Total: total, ContractID: contract,
+		CreateTime: now, Version: 1,
 	}
 	return again(ctx, func() ([]ReservedLoan, error) {
 		err := a.store.Do(ctx, func(tx Tx) error { return hold(tx, reservation, loans) })
@@ -226,7 +234,7 @@ func reserved(orders []FinancedOrder, loans []Loan) []ReservedLoan {
 	for _, o := range orders {
 		for _, l := range loans {
 			if l.OrderID == o.OrderID {
-				answer = append(answer, ReservedLoan{LoanID: l.ID, OrderID: l.OrderID})
+				answer = append(answer, ReservedLoan{LoanID: l.ID, OrderID: l.OrderID, DownPayment: l.Plan.DownPayment})
 			}
 		}
 	}

@@ -50,7 +50,9 @@ type Reservation struct {
 	State       ReservationState
 	Fingerprint idempotency.Fingerprint
 	// Total is the principal of all its loans, voided ones included.
-	Total      money.Amount
+	Total money.Amount
+	// ContractID is the signed contract that the commit rests on; zero when none was needed.
+	ContractID ids.ID
 	CreateTime time.Time
 	// ReleaseTime is zero while it is held.
 	ReleaseTime time.Time

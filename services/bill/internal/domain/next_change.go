@@ -17,8 +17,8 @@ func NextChange(terms Contract, p Position) (civil.Date, bool) {
 	}
 	charges := mayCharge(terms, p)
 	for _, in := range p.Instalments {
-		// What was paid ahead is earned, and a bill is made of it, on its day, too.
-		if !in.Billed && p.WrittenOffOn.IsZero() {
+		// What was paid ahead is earned on its day, too, also of a loan that was given up.
+		if !in.Billed {
 			consider(in.BillDate)
 		}
 		if in.Open == ZeroParts(terms.Product.Currency) {

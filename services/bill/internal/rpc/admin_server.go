@@ -9,6 +9,7 @@ import (
 	"github.com/creditpay/creditpay/pkg/caller"
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/ids"
+	"github.com/creditpay/creditpay/pkg/secret"
 
 	"github.com/creditpay/creditpay/services/bill/internal/app"
 )
@@ -38,7 +39,9 @@ func (s *AdminServer) OpenCreditAccount(ctx context.Context, req *billv1.OpenCre
 	if err != nil {
 		return nil, err
 	}
-	account, err := s.App.OpenCreditAccount(ctx, accountRequest(ctx, req), limit)
+	r := accountRequest(ctx, req)
+	r.Signer = app.Signer{Name: secret.Masked(req.GetFullName()), Phone: secret.Masked(req.GetPhone())}
+	account, err := s.App.OpenCreditAccount(ctx, r, limit)
 	if err != nil {
 		return nil, err
 	}

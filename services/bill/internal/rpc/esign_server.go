@@ -2,42 +2,134 @@ package rpc
 
 import (
 	"context"
+	"encoding/hex"
 
 	billv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/bill/v1"
+	commonv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/common/v1"
 
+	"github.com/creditpay/creditpay/pkg/caller"
 	"github.com/creditpay/creditpay/pkg/errs"
+	"github.com/creditpay/creditpay/pkg/ids"
+	"github.com/creditpay/creditpay/pkg/secret"
+
+	"github.com/creditpay/creditpay/services/bill/internal/app"
+	"github.com/creditpay/creditpay/services/bill/internal/domain"
 )
 
-// EsignServer is EsignService. All of it is later work; QuotePlans asks nobody to sign.
+// EsignServer is EsignService.
 type EsignServer struct {
 	billv1.UnsafeEsignServiceServer
+	App *app.App
 }
 
 // PreEsignCheck implements EsignService.
-func (s *EsignServer) PreEsignCheck(context.Context, *billv1.PreEsignCheckRequest) (*billv1.PreEsignCheckResponse, error) {
-	return nil, noSigning()
+func (s *EsignServer) PreEsignCheck(ctx context.Context, req *billv1.PreEsignCheckRequest) (*billv1.PreEsignCheckResponse, error) {
+	checkout, err := parseID("checkout_id", ids.Checkout, req.GetCheckoutId())
+	if err != nil {
+		return nil, err
+	}
+	status, err := s.App.PreEsignCheck(ctx, caller.FromContext(ctx).UserID, checkout)
+	if err != nil {
+		return nil, err
+	}
+	return &billv1.PreEsignCheckResponse{Signed: status.Signed, ContractVersion: status.ContractVersion, Missing: status.Missing}, nil
 }
 
 // QueryEsignUserInfo implements EsignService.
-func (s *EsignServer) QueryEsignUserInfo(context.Context, *billv1.QueryEsignUserInfoRequest) (*billv1.QueryEsignUserInfoResponse, error) {
-	return nil, noSigning()
+func (s *EsignServer) QueryEsignUserInfo(ctx context.Context, _ *billv1.QueryEsignUserInfoRequest) (*billv1.QueryEsignUserInfoResponse, error) {
+	info, err := s.App.QueryEsignUserInfo(ctx, caller.FromContext(ctx).UserID)
+	if err != nil {
+		return nil, err
+	}
+	return &billv1.QueryEsignUserInfoResponse{MaskedName: info.Name, MaskedTarget: info.Target, CertificateActive: info.Certificate == domain.CertificateActive}, nil
+}
+
+// signRequest names a payer's call about a checkout.
+func signRequest(ctx context.Context, requestID, checkoutID string) (app.SignRequest, error) {
+	who := caller.FromContext(ctx)
+	checkout, err := parseID("checkout_id", ids.Checkout, checkoutID)
+	return app.SignRequest{UserID: who.UserID, Caller: who.String(), RequestID: requestID, CheckoutID: checkout}, err
 }
 
 // SendEsignCheck implements EsignService.
-func (s *EsignServer) SendEsignCheck(context.Context, *billv1.SendEsignCheckRequest) (*billv1.SendEsignCheckResponse, error) {
-	return nil, noSigning()
+func (s *EsignServer) SendEsignCheck(ctx context.Context, req *billv1.SendEsignCheckRequest) (*billv1.SendEsignCheckResponse, error) {
+	r, err := signRequest(ctx, req.GetRequestId(), req.GetCheckoutId())
+	if err != nil {
+		return nil, err
+	}
+	sent, err := s.App.SendEsignCheck(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	return &billv1.SendEsignCheckResponse{ChallengeId: ids.Format(ids.Challenge, sent.ChallengeID), MaskedTarget: sent.MaskedTarget,
+		ExpireTime: timeOf(sent.ExpireTime), ResendTime: timeOf(sent.ResendTime)}, nil
 }
 
 // CommitAfterEsign implements EsignService.
-func (s *EsignServer) CommitAfterEsign(context.Context, *billv1.CommitAfterEsignRequest) (*billv1.CommitAfterEsignResponse, error) {
-	return nil, noSigning()
+func (s *EsignServer) CommitAfterEsign(ctx context.Context, req *billv1.CommitAfterEsignRequest) (*billv1.CommitAfterEsignResponse, error) {
+	cmd := app.SignCommand{Code: secret.Masked(req.GetCode()), Pin: secret.Masked(req.GetPin())}
+	var err error
+	if cmd.SignRequest, err = signRequest(ctx, req.GetRequestId(), req.GetCheckoutId()); err != nil {
+		return nil, err
+	}
+	if cmd.ChallengeID, err = parseID("challenge_id", ids.Challenge, req.GetChallengeId()); err != nil {
+		return nil, err
+	}
+	if cmd.QuoteID, err = parseID("quote_id", ids.Quote, req.GetQuoteId()); err != nil {
+		return nil, err
+	}
+	out, err := s.App.CommitAfterEsign(ctx, cmd)
+	if err != nil {
+		return nil, err
+	}
+	return &billv1.CommitAfterEsignResponse{
+		ContractId: out.ContractNumber, CommitState: out.Commit.State, CommitId: out.Commit.CommitID,
+		FailureReason:  commonv1.ErrorReason(commonv1.ErrorReason_value["ERROR_REASON_"+out.Commit.FailureReason]),
+		FailureMessage: out.Commit.FailureMessage, RedirectUrl: out.Commit.RedirectURL,
+	}, nil
 }
 
-// BatchQueryContractByOrderId implements EsignService.
-func (s *EsignServer) BatchQueryContractByOrderId(context.Context, *billv1.BatchQueryContractByOrderIdRequest) (*billv1.BatchQueryContractByOrderIdResponse, error) {
-	return nil, noSigning()
+// BatchQueryContractByOrderId implements EsignService. A payer sees the contracts of the own orders only.
+func (s *EsignServer) BatchQueryContractByOrderId(ctx context.Context, req *billv1.BatchQueryContractByOrderIdRequest) (*billv1.BatchQueryContractByOrderIdResponse, error) {
+	orders, err := parseIDs("order_ids", ids.Order, req.GetOrderIds())
+	if err != nil {
+		return nil, err
+	}
+	who := caller.FromContext(ctx)
+	if who.Kind == caller.H5 && who.UserID == "" {
+		return nil, errs.CallerNotAllowed.New("the token names no user")
+	}
+	// Only H5 callers have a user; the others see all.
+	list, err := s.App.ContractsOfOrders(ctx, orders, who.UserID)
+	if err != nil {
+		return nil, err
+	}
+	resp := &billv1.BatchQueryContractByOrderIdResponse{}
+	for _, c := range list {
+		resp.Contracts = append(resp.Contracts, &billv1.Contract{
+			ContractId: c.Number, OrderId: ids.Format(ids.Order, c.OrderID), ContractVersion: c.ContractVersion,
+			Sha256Hex: hex.EncodeToString(c.PDFSHA256[:]), SignTime: timeOf(c.SignTime), DownloadUrl: c.URL,
+		})
+	}
+	return resp, nil
 }
 
-func noSigning() error {
-	return errs.NotYetAvailable.New("contracts are not signed electronically yet; purchases need no signature")
+// GetContractFile implements BillInternalService.
+func (s *InternalServer) GetContractFile(ctx context.Context, req *billv1.GetContractFileRequest) (*billv1.GetContractFileResponse, error) {
+	pdf, err := s.App.ContractFile(ctx, req.GetContractId(), req.GetExpires(), req.GetSignature())
+	if err != nil {
+		return nil, err
+	}
+	return &billv1.GetContractFileResponse{Pdf: pdf}, nil
+}
+
+// SetSigningProfile implements BillAdminService.
+func (s *AdminServer) SetSigningProfile(ctx context.Context, req *billv1.SetSigningProfileRequest) (*billv1.SetSigningProfileResponse, error) {
+	r := accountRequest(ctx, req)
+	r.Signer = app.Signer{Name: secret.Masked(req.GetFullName()), Phone: secret.Masked(req.GetPhone())}
+	masked, err := s.App.SetSigningProfile(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	return &billv1.SetSigningProfileResponse{MaskedName: masked.Name, MaskedTarget: masked.Target}, nil
 }

@@ -36,6 +36,9 @@ func (s *InternalServer) QuotePlans(ctx context.Context, req *billv1.QuotePlansR
 	if q.HasAccount {
 		resp.Credit = summaryOf(q.Account)
 	}
+	if q.MustSign {
+		resp.RequiredActions = append(resp.RequiredActions, commonv1.RequiredAction_REQUIRED_ACTION_ESIGN)
+	}
 	for _, o := range q.Offers {
 		offer := &billv1.PlanOffer{Total: planOf(o.Total)}
 		for _, p := range o.PerOrder {
@@ -77,7 +80,7 @@ func (s *InternalServer) ReserveCredit(ctx context.Context, req *billv1.ReserveC
 	resp := &billv1.ReserveCreditResponse{}
 	for _, l := range loans {
 		resp.Loans = append(resp.Loans, &billv1.ReservedLoan{
-			LoanId: ids.Format(ids.Loan, l.LoanID), OrderId: ids.Format(ids.Order, l.OrderID),
+			LoanId: ids.Format(ids.Loan, l.LoanID), OrderId: ids.Format(ids.Order, l.OrderID), DownPayment: moneyOf(l.DownPayment),
 		})
 	}
 	return resp, nil

@@ -1,10 +1,14 @@
 package store
 
-import "github.com/creditpay/creditpay/pkg/audit"
+import (
+	"slices"
+
+	"github.com/creditpay/creditpay/pkg/audit"
+)
 
 // Audit gives the checks of the bill service's books.
 func Audit() []audit.Check {
-	return append(append(accountChecks(), loanChecks()...), journalChecks()...)
+	return slices.Concat(accountChecks(), loanChecks(), journalChecks(), esignChecks())
 }
 
 // accountChecks compare accounts with loans.
@@ -162,10 +166,11 @@ func income(name, account, what, figure string) audit.Check {
 			WHERE COALESCE(i.figure, 0) <> COALESCE(j.balance, 0)`}
 }
 
-// AuditStream gives the loan of each order; see the door. Ids rise with time, so the last void loan has the largest.
+// AuditStream gives the loan of each order, with the price: principal and down payment; see the door. Ids rise with time, so the last void loan has the largest.
 func AuditStream() string {
 	return `SELECT HEX(l.order_id), CASE l.state WHEN 1 THEN 'DRAFT' WHEN 2 THEN 'ACTIVE' WHEN 3 THEN 'OVERDUE' WHEN 4 THEN 'SETTLED'
-			WHEN 5 THEN 'VOID' ELSE 'WRITTEN_OFF' END, l.principal_minor
+			WHEN 5 THEN 'VOID' ELSE 'WRITTEN_OFF' END,
+			l.principal_minor + CAST(JSON_EXTRACT(CONVERT(l.plan USING utf8mb4), '$.down_payment_minor') AS SIGNED)
 		FROM loans l
 		WHERE l.live = 1 OR NOT EXISTS (SELECT 1 FROM loans o WHERE o.order_id = l.order_id AND (o.live = 1 OR o.id > l.id))
 		ORDER BY l.order_id`

@@ -11,7 +11,7 @@ import (
 	"github.com/creditpay/creditpay/services/bill/internal/app"
 )
 
-const selectReservation = `SELECT commit_id, user_id, state, fingerprint, currency_code, total_minor, version, create_time, release_time
+const selectReservation = `SELECT commit_id, user_id, state, fingerprint, currency_code, total_minor, version, create_time, release_time, contract_id
 	FROM reservations WHERE commit_id = ?`
 
 // Reservation finds the reservation of a commit.
@@ -21,8 +21,9 @@ func (s *Store) Reservation(ctx context.Context, commitID ids.ID) (app.Reservati
 	var code string
 	var total int64
 	var released sql.NullTime
+	var contract []byte
 	err := s.kit.DB.QueryRowContext(ctx, selectReservation, commitID).
-		Scan(&r.CommitID, &r.UserID, &r.State, &fingerprint, &code, &total, &r.Version, &r.CreateTime, &released)
+		Scan(&r.CommitID, &r.UserID, &r.State, &fingerprint, &code, &total, &r.Version, &r.CreateTime, &released, &contract)
 	if mysqlx.NoRows(err) {
 		return app.Reservation{}, false, nil
 	}
@@ -33,6 +34,7 @@ func (s *Store) Reservation(ctx context.Context, commitID ids.ID) (app.Reservati
 		return app.Reservation{}, false, errs.Internal.New("a reservation is damaged")
 	}
 	r.ReleaseTime = released.Time
+	copy(r.ContractID[:], contract)
 	if code != "" {
 		of, err := amounts(code)
 		if err != nil {
@@ -44,14 +46,14 @@ func (s *Store) Reservation(ctx context.Context, commitID ids.ID) (app.Reservati
 }
 
 const insertReservation = `INSERT INTO reservations
-	(commit_id, user_id, state, fingerprint, currency_code, total_minor, version, create_time, release_time)
-	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	(commit_id, user_id, state, fingerprint, currency_code, total_minor, version, create_time, release_time, contract_id)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
 // InsertReservation implements app.Tx.
 func (t *Tx) InsertReservation(r app.Reservation) {
 	t.reserves = true
 	t.Tx.Queue(insertReservation, r.CommitID, r.UserID, r.State, r.Fingerprint[:], r.Total.Currency().Code(), r.Total.Minor(),
-		r.Version, r.CreateTime, nullTime(r.ReleaseTime))
+		r.Version, r.CreateTime, nullTime(r.ReleaseTime), nullID(r.ContractID))
 }
 
 const updateReservation = `UPDATE reservations SET state = ?, release_time = ?, version = version + 1

@@ -84,6 +84,8 @@ func explain(err error, reserves bool) error {
 		return errs.AccountExists.New("the user has a credit account already")
 	case key == "loan_live_order":
 		return errs.LoanStateInvalid.New("an order of this commit has a loan already")
+	case key == "challenge_live":
+		return changed()
 	case key == "PRIMARY" && reserves:
 		return fmt.Errorf("%w: %w", app.ErrReservationExists, err)
 	default:

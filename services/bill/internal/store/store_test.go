@@ -310,7 +310,7 @@ func TestAuditFindsWhatIsWrong(t *testing.T) {
 		`INSERT INTO journal_lines VALUES ('j...............', 1, 'CREDIT_COMMITMENT', 'u9', 'lon_x', 'CREDIT_HELD', 'IDR', 7, 0, '2026-01-01'),
 			('k...............', 1, 'CREDIT_COMMITMENT', 'u9', 'lon_x', 'CREDIT_HELD', 'IDR', 7, 0, '2026-01-01'),
 			('k...............', 2, 'FEE_RECEIVABLE', 'u1', 'lon_x', 'CREDIT_HELD', 'IDR', 7, 0, '2026-01-01')`,
-		`INSERT INTO reservations VALUES ('r...............', 'u1', 1, REPEAT('f', 32), 'IDR', 5, 1, '2026-01-01', NULL)`,
+		`INSERT INTO reservations VALUES ('r...............', 'u1', 1, REPEAT('f', 32), 'IDR', 5, 1, '2026-01-01', NULL, NULL)`,
 		`DELETE FROM products WHERE code = 'SPL_ID'`,
 		`UPDATE loans SET draft_time = '2026-01-01'`,
 	} {
@@ -325,6 +325,14 @@ func TestAuditFindsWhatIsWrong(t *testing.T) {
 			paid_interest_minor, paid_fee_minor, open_principal_minor, open_interest_minor, open_fee_minor, open_late_minor, state)
 			SELECT id, 1, '2026-01-01', '2026-01-05', 1, 1, 1, 1, 1, 0, 0, 0, 1, 1, 1, 1, 4 FROM loans`,
 		`UPDATE loans SET roll_time = '2026-01-01'`,
+		`INSERT INTO products SELECT product_code, product_version, '{"contract_version":"v"}', '2020-01-01', '2020-01-01' FROM loans`,
+		`INSERT INTO esign_rule VALUES ('2020-01-01', 1)`,
+		`INSERT INTO esign_signatures VALUES ('s...............', 'u1', 'SPL_ID', 'v', '2026-02-01')`,
+		`INSERT INTO esign_contracts VALUES ('c...............', 'CP-1', 'u1', 'k...............', 'g...............', 'SPL_ID', 1, 'v', 't',
+			REPEAT('x', 32), REPEAT('x', 32), 'pdf', '2026-02-01')`,
+		`INSERT INTO esign_challenges (id, user_id, checkout_id, product_code, contract_version, code_mac, code_sealed, state, live, wrong_tries, resends,
+			sign_request_id, version, create_time, send_time, expire_time, verify_time) VALUES
+			('h...............', 'u1', 'k...............', 'SPL_ID', 'v', REPEAT('x', 32), 'code', 2, NULL, 0, 0, 'r', 1, '2026-01-01', '2026-01-01', '2026-01-01', '2026-01-01')`,
 	} {
 		if err := onOne(t.Context(), b.db, statement); err != nil {
 			t.Fatalf("%s: %v", statement, err)

@@ -18,7 +18,14 @@ func run(ctx context.Context, env service.Env) error {
 		return err
 	}
 	config.Peer.Transport, config.Peer.TracerProvider = env.Config.Transport(), env.TracerProvider
-	edge, err := gateway.New(config, gateway.Deps{Log: env.Log, Verifier: env.Verifier, Registry: env.Registry, Clock: env.Clock})
+	gatewayDeps := gateway.Deps{Log: env.Log, Verifier: env.Verifier, Registry: env.Registry, Clock: env.Clock}
+	if env.Config.TokenSigningKeyFile != "" {
+		// Without a key of its own the gateway serves everything but contracts behind links.
+		if gatewayDeps.Tokens, err = service.NewTokenSource(env.Config, env.Name); err != nil {
+			return err
+		}
+	}
+	edge, err := gateway.New(config, gatewayDeps)
 	if err != nil {
 		return err
 	}

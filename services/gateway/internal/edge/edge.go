@@ -210,6 +210,18 @@ func (e *Edge) API(next http.Handler) http.Handler {
 	})
 }
 
+// Link is what a request goes through whose address is its permission, and that has no token: rate by address, deadline.
+func (e *Edge) Link(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !within(w, e.addresses.take(address(r, e.config.ProxyHops), e.config.Clock.Now())) || !addressIsText(w, r) {
+			return
+		}
+		ctx, cancel := context.WithTimeout(r.Context(), rpckit.DefaultDeadline)
+		defer cancel()
+		next.ServeHTTP(w, r.WithContext(ctx))
+	})
+}
+
 // within answers 429 when there is a time to wait, and reports whether there is none.
 func within(w http.ResponseWriter, wait time.Duration) bool {
 	if wait <= 0 {

@@ -73,9 +73,9 @@ func Audit() []audit.Check {
 		{Name: "refunded_within_paid", Rule: "0 <= refunded <= paid <= amount",
 			Query: `SELECT CONCAT('ord:', HEX(id)), CONCAT('amount ', amount_minor, ', paid ', paid_minor, ', refunded ', refunded_minor) FROM orders
 				WHERE NOT (0 <= refunded_minor AND refunded_minor <= paid_minor AND paid_minor <= amount_minor)`},
-		{Name: "committing_too_long", Rule: "a commit ends within ten minutes", UsesNow: true,
+		{Name: "committing_too_long", Rule: "a commit ends within an hour, its payer's down payment included", UsesNow: true,
 			Query: `SELECT CONCAT('ord:', HEX(id)), CONCAT('commits since ', JSON_UNQUOTE(JSON_EXTRACT(` + lastLine + `, '$.time'))) FROM orders
-				WHERE state = 2 AND JSON_UNQUOTE(JSON_EXTRACT(` + lastLine + `, '$.time')) < CAST(? - INTERVAL 600 SECOND AS CHAR)`},
+				WHERE state = 2 AND JSON_UNQUOTE(JSON_EXTRACT(` + lastLine + `, '$.time')) < CAST(? - INTERVAL 3600 SECOND AS CHAR)`},
 		{Name: "open_checkout_without_timer", Rule: "an unpaid checkout expires by a timer",
 			Query: `SELECT CONCAT('chk:', HEX(id)), 'no expiry' FROM checkouts WHERE state IN (1, 2) AND timer_time IS NULL`},
 		{Name: "paid_order_without_timer", Rule: "a paid order is confirmed by a timer when nobody does",

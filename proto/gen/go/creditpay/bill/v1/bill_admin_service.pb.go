@@ -34,7 +34,11 @@ type OpenCreditAccountRequest struct {
 	// The limit, zero or more.
 	Limit *v1.Money `protobuf:"bytes,3,opt,name=limit,proto3" json:"limit,omitempty"`
 	// Why, kept for the auditor.
-	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	// The user's name as on the identity card, for contracts; given with phone or not at all (SetSigningProfile adds it later).
+	FullName string `protobuf:"bytes,5,opt,name=full_name,json=fullName,proto3" json:"full_name,omitempty"`
+	// Where one-time codes go: a telephone number with its country, "+6281234567890".
+	Phone         string `protobuf:"bytes,6,opt,name=phone,proto3" json:"phone,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -93,6 +97,20 @@ func (x *OpenCreditAccountRequest) GetLimit() *v1.Money {
 func (x *OpenCreditAccountRequest) GetReason() string {
 	if x != nil {
 		return x.Reason
+	}
+	return ""
+}
+
+func (x *OpenCreditAccountRequest) GetFullName() string {
+	if x != nil {
+		return x.FullName
+	}
+	return ""
+}
+
+func (x *OpenCreditAccountRequest) GetPhone() string {
+	if x != nil {
+		return x.Phone
 	}
 	return ""
 }
@@ -574,6 +592,143 @@ func (x *UnfreezeCreditAccountResponse) GetAccount() *CreditAccount {
 	return nil
 }
 
+// Input of SetSigningProfile.
+type SetSigningProfileRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The caller's id of this request; repeating it repeats the answer.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// The user, as the marketplace names them.
+	UserId string `protobuf:"bytes,2,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// The user's name as on the identity card, in Latin letters.
+	FullName string `protobuf:"bytes,3,opt,name=full_name,json=fullName,proto3" json:"full_name,omitempty"`
+	// Where one-time codes go: a telephone number with its country, "+6281234567890".
+	Phone string `protobuf:"bytes,4,opt,name=phone,proto3" json:"phone,omitempty"`
+	// Why, kept for the auditor.
+	Reason        string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetSigningProfileRequest) Reset() {
+	*x = SetSigningProfileRequest{}
+	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetSigningProfileRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetSigningProfileRequest) ProtoMessage() {}
+
+func (x *SetSigningProfileRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetSigningProfileRequest.ProtoReflect.Descriptor instead.
+func (*SetSigningProfileRequest) Descriptor() ([]byte, []int) {
+	return file_creditpay_bill_v1_bill_admin_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *SetSigningProfileRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *SetSigningProfileRequest) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *SetSigningProfileRequest) GetFullName() string {
+	if x != nil {
+		return x.FullName
+	}
+	return ""
+}
+
+func (x *SetSigningProfileRequest) GetPhone() string {
+	if x != nil {
+		return x.Phone
+	}
+	return ""
+}
+
+func (x *SetSigningProfileRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// Output of SetSigningProfile.
+type SetSigningProfileResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The name, masked.
+	MaskedName string `protobuf:"bytes,1,opt,name=masked_name,json=maskedName,proto3" json:"masked_name,omitempty"`
+	// The number, masked.
+	MaskedTarget  string `protobuf:"bytes,2,opt,name=masked_target,json=maskedTarget,proto3" json:"masked_target,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetSigningProfileResponse) Reset() {
+	*x = SetSigningProfileResponse{}
+	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetSigningProfileResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetSigningProfileResponse) ProtoMessage() {}
+
+func (x *SetSigningProfileResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetSigningProfileResponse.ProtoReflect.Descriptor instead.
+func (*SetSigningProfileResponse) Descriptor() ([]byte, []int) {
+	return file_creditpay_bill_v1_bill_admin_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *SetSigningProfileResponse) GetMaskedName() string {
+	if x != nil {
+		return x.MaskedName
+	}
+	return ""
+}
+
+func (x *SetSigningProfileResponse) GetMaskedTarget() string {
+	if x != nil {
+		return x.MaskedTarget
+	}
+	return ""
+}
+
 // Input of ListProducts.
 type ListProductsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -587,7 +742,7 @@ type ListProductsRequest struct {
 
 func (x *ListProductsRequest) Reset() {
 	*x = ListProductsRequest{}
-	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[10]
+	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -599,7 +754,7 @@ func (x *ListProductsRequest) String() string {
 func (*ListProductsRequest) ProtoMessage() {}
 
 func (x *ListProductsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[10]
+	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -612,7 +767,7 @@ func (x *ListProductsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListProductsRequest.ProtoReflect.Descriptor instead.
 func (*ListProductsRequest) Descriptor() ([]byte, []int) {
-	return file_creditpay_bill_v1_bill_admin_service_proto_rawDescGZIP(), []int{10}
+	return file_creditpay_bill_v1_bill_admin_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListProductsRequest) GetPageSize() int32 {
@@ -642,7 +797,7 @@ type ListProductsResponse struct {
 
 func (x *ListProductsResponse) Reset() {
 	*x = ListProductsResponse{}
-	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[11]
+	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -654,7 +809,7 @@ func (x *ListProductsResponse) String() string {
 func (*ListProductsResponse) ProtoMessage() {}
 
 func (x *ListProductsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[11]
+	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -667,7 +822,7 @@ func (x *ListProductsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListProductsResponse.ProtoReflect.Descriptor instead.
 func (*ListProductsResponse) Descriptor() ([]byte, []int) {
-	return file_creditpay_bill_v1_bill_admin_service_proto_rawDescGZIP(), []int{11}
+	return file_creditpay_bill_v1_bill_admin_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListProductsResponse) GetProducts() []*Product {
@@ -697,7 +852,7 @@ type CreateProductVersionRequest struct {
 
 func (x *CreateProductVersionRequest) Reset() {
 	*x = CreateProductVersionRequest{}
-	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[12]
+	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -709,7 +864,7 @@ func (x *CreateProductVersionRequest) String() string {
 func (*CreateProductVersionRequest) ProtoMessage() {}
 
 func (x *CreateProductVersionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[12]
+	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -722,7 +877,7 @@ func (x *CreateProductVersionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateProductVersionRequest.ProtoReflect.Descriptor instead.
 func (*CreateProductVersionRequest) Descriptor() ([]byte, []int) {
-	return file_creditpay_bill_v1_bill_admin_service_proto_rawDescGZIP(), []int{12}
+	return file_creditpay_bill_v1_bill_admin_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *CreateProductVersionRequest) GetRequestId() string {
@@ -750,7 +905,7 @@ type CreateProductVersionResponse struct {
 
 func (x *CreateProductVersionResponse) Reset() {
 	*x = CreateProductVersionResponse{}
-	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[13]
+	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -762,7 +917,7 @@ func (x *CreateProductVersionResponse) String() string {
 func (*CreateProductVersionResponse) ProtoMessage() {}
 
 func (x *CreateProductVersionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[13]
+	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -775,7 +930,7 @@ func (x *CreateProductVersionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateProductVersionResponse.ProtoReflect.Descriptor instead.
 func (*CreateProductVersionResponse) Descriptor() ([]byte, []int) {
-	return file_creditpay_bill_v1_bill_admin_service_proto_rawDescGZIP(), []int{13}
+	return file_creditpay_bill_v1_bill_admin_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *CreateProductVersionResponse) GetProduct() *Product {
@@ -800,7 +955,7 @@ type WriteOffLoanRequest struct {
 
 func (x *WriteOffLoanRequest) Reset() {
 	*x = WriteOffLoanRequest{}
-	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[14]
+	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -812,7 +967,7 @@ func (x *WriteOffLoanRequest) String() string {
 func (*WriteOffLoanRequest) ProtoMessage() {}
 
 func (x *WriteOffLoanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[14]
+	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -825,7 +980,7 @@ func (x *WriteOffLoanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteOffLoanRequest.ProtoReflect.Descriptor instead.
 func (*WriteOffLoanRequest) Descriptor() ([]byte, []int) {
-	return file_creditpay_bill_v1_bill_admin_service_proto_rawDescGZIP(), []int{14}
+	return file_creditpay_bill_v1_bill_admin_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *WriteOffLoanRequest) GetRequestId() string {
@@ -860,7 +1015,7 @@ type WriteOffLoanResponse struct {
 
 func (x *WriteOffLoanResponse) Reset() {
 	*x = WriteOffLoanResponse{}
-	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[15]
+	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -872,7 +1027,7 @@ func (x *WriteOffLoanResponse) String() string {
 func (*WriteOffLoanResponse) ProtoMessage() {}
 
 func (x *WriteOffLoanResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[15]
+	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -885,7 +1040,7 @@ func (x *WriteOffLoanResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteOffLoanResponse.ProtoReflect.Descriptor instead.
 func (*WriteOffLoanResponse) Descriptor() ([]byte, []int) {
-	return file_creditpay_bill_v1_bill_admin_service_proto_rawDescGZIP(), []int{15}
+	return file_creditpay_bill_v1_bill_admin_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *WriteOffLoanResponse) GetLoan() *Loan {
@@ -912,7 +1067,7 @@ type WaiveFeeRequest struct {
 
 func (x *WaiveFeeRequest) Reset() {
 	*x = WaiveFeeRequest{}
-	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[16]
+	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -924,7 +1079,7 @@ func (x *WaiveFeeRequest) String() string {
 func (*WaiveFeeRequest) ProtoMessage() {}
 
 func (x *WaiveFeeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[16]
+	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -937,7 +1092,7 @@ func (x *WaiveFeeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaiveFeeRequest.ProtoReflect.Descriptor instead.
 func (*WaiveFeeRequest) Descriptor() ([]byte, []int) {
-	return file_creditpay_bill_v1_bill_admin_service_proto_rawDescGZIP(), []int{16}
+	return file_creditpay_bill_v1_bill_admin_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *WaiveFeeRequest) GetRequestId() string {
@@ -979,7 +1134,7 @@ type WaiveFeeResponse struct {
 
 func (x *WaiveFeeResponse) Reset() {
 	*x = WaiveFeeResponse{}
-	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[17]
+	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -991,7 +1146,7 @@ func (x *WaiveFeeResponse) String() string {
 func (*WaiveFeeResponse) ProtoMessage() {}
 
 func (x *WaiveFeeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[17]
+	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1004,7 +1159,7 @@ func (x *WaiveFeeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaiveFeeResponse.ProtoReflect.Descriptor instead.
 func (*WaiveFeeResponse) Descriptor() ([]byte, []int) {
-	return file_creditpay_bill_v1_bill_admin_service_proto_rawDescGZIP(), []int{17}
+	return file_creditpay_bill_v1_bill_admin_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *WaiveFeeResponse) GetLoan() *Loan {
@@ -1031,7 +1186,7 @@ type RecordRecoveryRequest struct {
 
 func (x *RecordRecoveryRequest) Reset() {
 	*x = RecordRecoveryRequest{}
-	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[18]
+	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1043,7 +1198,7 @@ func (x *RecordRecoveryRequest) String() string {
 func (*RecordRecoveryRequest) ProtoMessage() {}
 
 func (x *RecordRecoveryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[18]
+	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1056,7 +1211,7 @@ func (x *RecordRecoveryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordRecoveryRequest.ProtoReflect.Descriptor instead.
 func (*RecordRecoveryRequest) Descriptor() ([]byte, []int) {
-	return file_creditpay_bill_v1_bill_admin_service_proto_rawDescGZIP(), []int{18}
+	return file_creditpay_bill_v1_bill_admin_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *RecordRecoveryRequest) GetRequestId() string {
@@ -1098,7 +1253,7 @@ type RecordRecoveryResponse struct {
 
 func (x *RecordRecoveryResponse) Reset() {
 	*x = RecordRecoveryResponse{}
-	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[19]
+	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1110,7 +1265,7 @@ func (x *RecordRecoveryResponse) String() string {
 func (*RecordRecoveryResponse) ProtoMessage() {}
 
 func (x *RecordRecoveryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[19]
+	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1123,7 +1278,7 @@ func (x *RecordRecoveryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordRecoveryResponse.ProtoReflect.Descriptor instead.
 func (*RecordRecoveryResponse) Descriptor() ([]byte, []int) {
-	return file_creditpay_bill_v1_bill_admin_service_proto_rawDescGZIP(), []int{19}
+	return file_creditpay_bill_v1_bill_admin_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *RecordRecoveryResponse) GetLoan() *Loan {
@@ -1148,7 +1303,7 @@ type ReverseRepaymentRequest struct {
 
 func (x *ReverseRepaymentRequest) Reset() {
 	*x = ReverseRepaymentRequest{}
-	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[20]
+	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1160,7 +1315,7 @@ func (x *ReverseRepaymentRequest) String() string {
 func (*ReverseRepaymentRequest) ProtoMessage() {}
 
 func (x *ReverseRepaymentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[20]
+	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1173,7 +1328,7 @@ func (x *ReverseRepaymentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReverseRepaymentRequest.ProtoReflect.Descriptor instead.
 func (*ReverseRepaymentRequest) Descriptor() ([]byte, []int) {
-	return file_creditpay_bill_v1_bill_admin_service_proto_rawDescGZIP(), []int{20}
+	return file_creditpay_bill_v1_bill_admin_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ReverseRepaymentRequest) GetRequestId() string {
@@ -1208,7 +1363,7 @@ type ReverseRepaymentResponse struct {
 
 func (x *ReverseRepaymentResponse) Reset() {
 	*x = ReverseRepaymentResponse{}
-	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[21]
+	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1220,7 +1375,7 @@ func (x *ReverseRepaymentResponse) String() string {
 func (*ReverseRepaymentResponse) ProtoMessage() {}
 
 func (x *ReverseRepaymentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[21]
+	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1233,7 +1388,7 @@ func (x *ReverseRepaymentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReverseRepaymentResponse.ProtoReflect.Descriptor instead.
 func (*ReverseRepaymentResponse) Descriptor() ([]byte, []int) {
-	return file_creditpay_bill_v1_bill_admin_service_proto_rawDescGZIP(), []int{21}
+	return file_creditpay_bill_v1_bill_admin_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ReverseRepaymentResponse) GetRepayment() *Repayment {
@@ -1260,7 +1415,7 @@ type PayOutCreditBalanceRequest struct {
 
 func (x *PayOutCreditBalanceRequest) Reset() {
 	*x = PayOutCreditBalanceRequest{}
-	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[22]
+	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1272,7 +1427,7 @@ func (x *PayOutCreditBalanceRequest) String() string {
 func (*PayOutCreditBalanceRequest) ProtoMessage() {}
 
 func (x *PayOutCreditBalanceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[22]
+	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1285,7 +1440,7 @@ func (x *PayOutCreditBalanceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PayOutCreditBalanceRequest.ProtoReflect.Descriptor instead.
 func (*PayOutCreditBalanceRequest) Descriptor() ([]byte, []int) {
-	return file_creditpay_bill_v1_bill_admin_service_proto_rawDescGZIP(), []int{22}
+	return file_creditpay_bill_v1_bill_admin_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *PayOutCreditBalanceRequest) GetRequestId() string {
@@ -1327,7 +1482,7 @@ type PayOutCreditBalanceResponse struct {
 
 func (x *PayOutCreditBalanceResponse) Reset() {
 	*x = PayOutCreditBalanceResponse{}
-	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[23]
+	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1339,7 +1494,7 @@ func (x *PayOutCreditBalanceResponse) String() string {
 func (*PayOutCreditBalanceResponse) ProtoMessage() {}
 
 func (x *PayOutCreditBalanceResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[23]
+	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1352,7 +1507,7 @@ func (x *PayOutCreditBalanceResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PayOutCreditBalanceResponse.ProtoReflect.Descriptor instead.
 func (*PayOutCreditBalanceResponse) Descriptor() ([]byte, []int) {
-	return file_creditpay_bill_v1_bill_admin_service_proto_rawDescGZIP(), []int{23}
+	return file_creditpay_bill_v1_bill_admin_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *PayOutCreditBalanceResponse) GetCreditBalance() *v1.Money {
@@ -1366,14 +1521,17 @@ var File_creditpay_bill_v1_bill_admin_service_proto protoreflect.FileDescriptor
 
 const file_creditpay_bill_v1_bill_admin_service_proto_rawDesc = "" +
 	"\n" +
-	"*creditpay/bill/v1/bill_admin_service.proto\x12\x11creditpay.bill.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1ccreditpay/bill/v1/bill.proto\x1a creditpay/common/v1/access.proto\x1a\x1fcreditpay/common/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\"\xee\x01\n" +
+	"*creditpay/bill/v1/bill_admin_service.proto\x12\x11creditpay.bill.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1ccreditpay/bill/v1/bill.proto\x1a creditpay/common/v1/access.proto\x1a\x1fcreditpay/common/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\"\xd0\x02\n" +
 	"\x18OpenCreditAccountRequest\x12=\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9_.:-]{8,64}$R\trequestId\x125\n" +
 	"\auser_id\x18\x02 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{1,64}$R\x06userId\x128\n" +
 	"\x05limit\x18\x03 \x01(\v2\x1a.creditpay.common.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x05limit\x12\"\n" +
 	"\x06reason\x18\x04 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x06reason\"W\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x06reason\x12'\n" +
+	"\tfull_name\x18\x05 \x01(\tB\n" +
+	"\xbaH\x04r\x02\x18d\x80\x01\x01R\bfullName\x127\n" +
+	"\x05phone\x18\x06 \x01(\tB!\xbaH\x1br\x192\x17^(\\+[1-9][0-9]{7,14})?$\x80\x01\x01R\x05phone\"W\n" +
 	"\x19OpenCreditAccountResponse\x12:\n" +
 	"\aaccount\x18\x01 \x01(\v2 .creditpay.bill.v1.CreditAccountR\aaccount\"P\n" +
 	"\x17GetCreditAccountRequest\x125\n" +
@@ -1404,7 +1562,19 @@ const file_creditpay_bill_v1_bill_admin_service_proto_rawDesc = "" +
 	"\x06reason\x18\x03 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x06reason\"[\n" +
 	"\x1dUnfreezeCreditAccountResponse\x12:\n" +
-	"\aaccount\x18\x01 \x01(\v2 .creditpay.bill.v1.CreditAccountR\aaccount\"f\n" +
+	"\aaccount\x18\x01 \x01(\v2 .creditpay.bill.v1.CreditAccountR\aaccount\"\x95\x02\n" +
+	"\x18SetSigningProfileRequest\x12=\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9_.:-]{8,64}$R\trequestId\x125\n" +
+	"\auser_id\x18\x02 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{1,64}$R\x06userId\x12)\n" +
+	"\tfull_name\x18\x03 \x01(\tB\f\xbaH\x06r\x04\x10\x01\x18d\x80\x01\x01R\bfullName\x124\n" +
+	"\x05phone\x18\x04 \x01(\tB\x1e\xbaH\x18r\x162\x14^\\+[1-9][0-9]{7,14}$\x80\x01\x01R\x05phone\x12\"\n" +
+	"\x06reason\x18\x05 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x06reason\"a\n" +
+	"\x19SetSigningProfileResponse\x12\x1f\n" +
+	"\vmasked_name\x18\x01 \x01(\tR\n" +
+	"maskedName\x12#\n" +
+	"\rmasked_target\x18\x02 \x01(\tR\fmaskedTarget\"f\n" +
 	"\x13ListProductsRequest\x12&\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\bpageSize\x12'\n" +
 	"\n" +
@@ -1460,7 +1630,7 @@ const file_creditpay_bill_v1_bill_admin_service_proto_rawDesc = "" +
 	"\x06reason\x18\x04 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x06reason\"`\n" +
 	"\x1bPayOutCreditBalanceResponse\x12A\n" +
-	"\x0ecredit_balance\x18\x01 \x01(\v2\x1a.creditpay.common.v1.MoneyR\rcreditBalance2\xb7\x0f\n" +
+	"\x0ecredit_balance\x18\x01 \x01(\v2\x1a.creditpay.common.v1.MoneyR\rcreditBalance2\xef\x10\n" +
 	"\x10BillAdminService\x12\x9b\x01\n" +
 	"\x11OpenCreditAccount\x12+.creditpay.bill.v1.OpenCreditAccountRequest\x1a,.creditpay.bill.v1.OpenCreditAccountResponse\"+\x8a\xb5\x18\x03\n" +
 	"\x01\x03\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/admin/v1/credit-accounts\x12\x9f\x01\n" +
@@ -1471,7 +1641,9 @@ const file_creditpay_bill_v1_bill_admin_service_proto_rawDesc = "" +
 	"\x13FreezeCreditAccount\x12-.creditpay.bill.v1.FreezeCreditAccountRequest\x1a..creditpay.bill.v1.FreezeCreditAccountResponse\"<\x8a\xb5\x18\x03\n" +
 	"\x01\x03\x82\xd3\xe4\x93\x02/:\x01*\"*/admin/v1/credit-accounts/{user_id}/freeze\x12\xba\x01\n" +
 	"\x15UnfreezeCreditAccount\x12/.creditpay.bill.v1.UnfreezeCreditAccountRequest\x1a0.creditpay.bill.v1.UnfreezeCreditAccountResponse\">\x8a\xb5\x18\x03\n" +
-	"\x01\x03\x82\xd3\xe4\x93\x021:\x01*\",/admin/v1/credit-accounts/{user_id}/unfreeze\x12\x82\x01\n" +
+	"\x01\x03\x82\xd3\xe4\x93\x021:\x01*\",/admin/v1/credit-accounts/{user_id}/unfreeze\x12\xb5\x01\n" +
+	"\x11SetSigningProfile\x12+.creditpay.bill.v1.SetSigningProfileRequest\x1a,.creditpay.bill.v1.SetSigningProfileResponse\"E\x8a\xb5\x18\x03\n" +
+	"\x01\x03\x82\xd3\xe4\x93\x028:\x01*\"3/admin/v1/credit-accounts/{user_id}/signing-profile\x12\x82\x01\n" +
 	"\fListProducts\x12&.creditpay.bill.v1.ListProductsRequest\x1a'.creditpay.bill.v1.ListProductsResponse\"!\x8a\xb5\x18\x03\n" +
 	"\x01\x03\x82\xd3\xe4\x93\x02\x14\x12\x12/admin/v1/products\x12\x9d\x01\n" +
 	"\x14CreateProductVersion\x12..creditpay.bill.v1.CreateProductVersionRequest\x1a/.creditpay.bill.v1.CreateProductVersionResponse\"$\x8a\xb5\x18\x03\n" +
@@ -1499,7 +1671,7 @@ func file_creditpay_bill_v1_bill_admin_service_proto_rawDescGZIP() []byte {
 	return file_creditpay_bill_v1_bill_admin_service_proto_rawDescData
 }
 
-var file_creditpay_bill_v1_bill_admin_service_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
+var file_creditpay_bill_v1_bill_admin_service_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_creditpay_bill_v1_bill_admin_service_proto_goTypes = []any{
 	(*OpenCreditAccountRequest)(nil),      // 0: creditpay.bill.v1.OpenCreditAccountRequest
 	(*OpenCreditAccountResponse)(nil),     // 1: creditpay.bill.v1.OpenCreditAccountResponse
@@ -1511,71 +1683,75 @@ var file_creditpay_bill_v1_bill_admin_service_proto_goTypes = []any{
 	(*FreezeCreditAccountResponse)(nil),   // 7: creditpay.bill.v1.FreezeCreditAccountResponse
 	(*UnfreezeCreditAccountRequest)(nil),  // 8: creditpay.bill.v1.UnfreezeCreditAccountRequest
 	(*UnfreezeCreditAccountResponse)(nil), // 9: creditpay.bill.v1.UnfreezeCreditAccountResponse
-	(*ListProductsRequest)(nil),           // 10: creditpay.bill.v1.ListProductsRequest
-	(*ListProductsResponse)(nil),          // 11: creditpay.bill.v1.ListProductsResponse
-	(*CreateProductVersionRequest)(nil),   // 12: creditpay.bill.v1.CreateProductVersionRequest
-	(*CreateProductVersionResponse)(nil),  // 13: creditpay.bill.v1.CreateProductVersionResponse
-	(*WriteOffLoanRequest)(nil),           // 14: creditpay.bill.v1.WriteOffLoanRequest
-	(*WriteOffLoanResponse)(nil),          // 15: creditpay.bill.v1.WriteOffLoanResponse
-	(*WaiveFeeRequest)(nil),               // 16: creditpay.bill.v1.WaiveFeeRequest
-	(*WaiveFeeResponse)(nil),              // 17: creditpay.bill.v1.WaiveFeeResponse
-	(*RecordRecoveryRequest)(nil),         // 18: creditpay.bill.v1.RecordRecoveryRequest
-	(*RecordRecoveryResponse)(nil),        // 19: creditpay.bill.v1.RecordRecoveryResponse
-	(*ReverseRepaymentRequest)(nil),       // 20: creditpay.bill.v1.ReverseRepaymentRequest
-	(*ReverseRepaymentResponse)(nil),      // 21: creditpay.bill.v1.ReverseRepaymentResponse
-	(*PayOutCreditBalanceRequest)(nil),    // 22: creditpay.bill.v1.PayOutCreditBalanceRequest
-	(*PayOutCreditBalanceResponse)(nil),   // 23: creditpay.bill.v1.PayOutCreditBalanceResponse
-	(*v1.Money)(nil),                      // 24: creditpay.common.v1.Money
-	(*CreditAccount)(nil),                 // 25: creditpay.bill.v1.CreditAccount
-	(*Product)(nil),                       // 26: creditpay.bill.v1.Product
-	(*Loan)(nil),                          // 27: creditpay.bill.v1.Loan
-	(*Repayment)(nil),                     // 28: creditpay.bill.v1.Repayment
+	(*SetSigningProfileRequest)(nil),      // 10: creditpay.bill.v1.SetSigningProfileRequest
+	(*SetSigningProfileResponse)(nil),     // 11: creditpay.bill.v1.SetSigningProfileResponse
+	(*ListProductsRequest)(nil),           // 12: creditpay.bill.v1.ListProductsRequest
+	(*ListProductsResponse)(nil),          // 13: creditpay.bill.v1.ListProductsResponse
+	(*CreateProductVersionRequest)(nil),   // 14: creditpay.bill.v1.CreateProductVersionRequest
+	(*CreateProductVersionResponse)(nil),  // 15: creditpay.bill.v1.CreateProductVersionResponse
+	(*WriteOffLoanRequest)(nil),           // 16: creditpay.bill.v1.WriteOffLoanRequest
+	(*WriteOffLoanResponse)(nil),          // 17: creditpay.bill.v1.WriteOffLoanResponse
+	(*WaiveFeeRequest)(nil),               // 18: creditpay.bill.v1.WaiveFeeRequest
+	(*WaiveFeeResponse)(nil),              // 19: creditpay.bill.v1.WaiveFeeResponse
+	(*RecordRecoveryRequest)(nil),         // 20: creditpay.bill.v1.RecordRecoveryRequest
+	(*RecordRecoveryResponse)(nil),        // 21: creditpay.bill.v1.RecordRecoveryResponse
+	(*ReverseRepaymentRequest)(nil),       // 22: creditpay.bill.v1.ReverseRepaymentRequest
+	(*ReverseRepaymentResponse)(nil),      // 23: creditpay.bill.v1.ReverseRepaymentResponse
+	(*PayOutCreditBalanceRequest)(nil),    // 24: creditpay.bill.v1.PayOutCreditBalanceRequest
+	(*PayOutCreditBalanceResponse)(nil),   // 25: creditpay.bill.v1.PayOutCreditBalanceResponse
+	(*v1.Money)(nil),                      // 26: creditpay.common.v1.Money
+	(*CreditAccount)(nil),                 // 27: creditpay.bill.v1.CreditAccount
+	(*Product)(nil),                       // 28: creditpay.bill.v1.Product
+	(*Loan)(nil),                          // 29: creditpay.bill.v1.Loan
+	(*Repayment)(nil),                     // 30: creditpay.bill.v1.Repayment
 }
 var file_creditpay_bill_v1_bill_admin_service_proto_depIdxs = []int32{
-	24, // 0: creditpay.bill.v1.OpenCreditAccountRequest.limit:type_name -> creditpay.common.v1.Money
-	25, // 1: creditpay.bill.v1.OpenCreditAccountResponse.account:type_name -> creditpay.bill.v1.CreditAccount
-	25, // 2: creditpay.bill.v1.GetCreditAccountResponse.account:type_name -> creditpay.bill.v1.CreditAccount
-	24, // 3: creditpay.bill.v1.SetCreditLimitRequest.limit:type_name -> creditpay.common.v1.Money
-	25, // 4: creditpay.bill.v1.SetCreditLimitResponse.account:type_name -> creditpay.bill.v1.CreditAccount
-	25, // 5: creditpay.bill.v1.FreezeCreditAccountResponse.account:type_name -> creditpay.bill.v1.CreditAccount
-	25, // 6: creditpay.bill.v1.UnfreezeCreditAccountResponse.account:type_name -> creditpay.bill.v1.CreditAccount
-	26, // 7: creditpay.bill.v1.ListProductsResponse.products:type_name -> creditpay.bill.v1.Product
-	26, // 8: creditpay.bill.v1.CreateProductVersionRequest.product:type_name -> creditpay.bill.v1.Product
-	26, // 9: creditpay.bill.v1.CreateProductVersionResponse.product:type_name -> creditpay.bill.v1.Product
-	27, // 10: creditpay.bill.v1.WriteOffLoanResponse.loan:type_name -> creditpay.bill.v1.Loan
-	24, // 11: creditpay.bill.v1.WaiveFeeRequest.amount:type_name -> creditpay.common.v1.Money
-	27, // 12: creditpay.bill.v1.WaiveFeeResponse.loan:type_name -> creditpay.bill.v1.Loan
-	24, // 13: creditpay.bill.v1.RecordRecoveryRequest.amount:type_name -> creditpay.common.v1.Money
-	27, // 14: creditpay.bill.v1.RecordRecoveryResponse.loan:type_name -> creditpay.bill.v1.Loan
-	28, // 15: creditpay.bill.v1.ReverseRepaymentResponse.repayment:type_name -> creditpay.bill.v1.Repayment
-	24, // 16: creditpay.bill.v1.PayOutCreditBalanceRequest.amount:type_name -> creditpay.common.v1.Money
-	24, // 17: creditpay.bill.v1.PayOutCreditBalanceResponse.credit_balance:type_name -> creditpay.common.v1.Money
+	26, // 0: creditpay.bill.v1.OpenCreditAccountRequest.limit:type_name -> creditpay.common.v1.Money
+	27, // 1: creditpay.bill.v1.OpenCreditAccountResponse.account:type_name -> creditpay.bill.v1.CreditAccount
+	27, // 2: creditpay.bill.v1.GetCreditAccountResponse.account:type_name -> creditpay.bill.v1.CreditAccount
+	26, // 3: creditpay.bill.v1.SetCreditLimitRequest.limit:type_name -> creditpay.common.v1.Money
+	27, // 4: creditpay.bill.v1.SetCreditLimitResponse.account:type_name -> creditpay.bill.v1.CreditAccount
+	27, // 5: creditpay.bill.v1.FreezeCreditAccountResponse.account:type_name -> creditpay.bill.v1.CreditAccount
+	27, // 6: creditpay.bill.v1.UnfreezeCreditAccountResponse.account:type_name -> creditpay.bill.v1.CreditAccount
+	28, // 7: creditpay.bill.v1.ListProductsResponse.products:type_name -> creditpay.bill.v1.Product
+	28, // 8: creditpay.bill.v1.CreateProductVersionRequest.product:type_name -> creditpay.bill.v1.Product
+	28, // 9: creditpay.bill.v1.CreateProductVersionResponse.product:type_name -> creditpay.bill.v1.Product
+	29, // 10: creditpay.bill.v1.WriteOffLoanResponse.loan:type_name -> creditpay.bill.v1.Loan
+	26, // 11: creditpay.bill.v1.WaiveFeeRequest.amount:type_name -> creditpay.common.v1.Money
+	29, // 12: creditpay.bill.v1.WaiveFeeResponse.loan:type_name -> creditpay.bill.v1.Loan
+	26, // 13: creditpay.bill.v1.RecordRecoveryRequest.amount:type_name -> creditpay.common.v1.Money
+	29, // 14: creditpay.bill.v1.RecordRecoveryResponse.loan:type_name -> creditpay.bill.v1.Loan
+	30, // 15: creditpay.bill.v1.ReverseRepaymentResponse.repayment:type_name -> creditpay.bill.v1.Repayment
+	26, // 16: creditpay.bill.v1.PayOutCreditBalanceRequest.amount:type_name -> creditpay.common.v1.Money
+	26, // 17: creditpay.bill.v1.PayOutCreditBalanceResponse.credit_balance:type_name -> creditpay.common.v1.Money
 	0,  // 18: creditpay.bill.v1.BillAdminService.OpenCreditAccount:input_type -> creditpay.bill.v1.OpenCreditAccountRequest
 	2,  // 19: creditpay.bill.v1.BillAdminService.GetCreditAccount:input_type -> creditpay.bill.v1.GetCreditAccountRequest
 	4,  // 20: creditpay.bill.v1.BillAdminService.SetCreditLimit:input_type -> creditpay.bill.v1.SetCreditLimitRequest
 	6,  // 21: creditpay.bill.v1.BillAdminService.FreezeCreditAccount:input_type -> creditpay.bill.v1.FreezeCreditAccountRequest
 	8,  // 22: creditpay.bill.v1.BillAdminService.UnfreezeCreditAccount:input_type -> creditpay.bill.v1.UnfreezeCreditAccountRequest
-	10, // 23: creditpay.bill.v1.BillAdminService.ListProducts:input_type -> creditpay.bill.v1.ListProductsRequest
-	12, // 24: creditpay.bill.v1.BillAdminService.CreateProductVersion:input_type -> creditpay.bill.v1.CreateProductVersionRequest
-	14, // 25: creditpay.bill.v1.BillAdminService.WriteOffLoan:input_type -> creditpay.bill.v1.WriteOffLoanRequest
-	18, // 26: creditpay.bill.v1.BillAdminService.RecordRecovery:input_type -> creditpay.bill.v1.RecordRecoveryRequest
-	20, // 27: creditpay.bill.v1.BillAdminService.ReverseRepayment:input_type -> creditpay.bill.v1.ReverseRepaymentRequest
-	22, // 28: creditpay.bill.v1.BillAdminService.PayOutCreditBalance:input_type -> creditpay.bill.v1.PayOutCreditBalanceRequest
-	16, // 29: creditpay.bill.v1.BillAdminService.WaiveFee:input_type -> creditpay.bill.v1.WaiveFeeRequest
-	1,  // 30: creditpay.bill.v1.BillAdminService.OpenCreditAccount:output_type -> creditpay.bill.v1.OpenCreditAccountResponse
-	3,  // 31: creditpay.bill.v1.BillAdminService.GetCreditAccount:output_type -> creditpay.bill.v1.GetCreditAccountResponse
-	5,  // 32: creditpay.bill.v1.BillAdminService.SetCreditLimit:output_type -> creditpay.bill.v1.SetCreditLimitResponse
-	7,  // 33: creditpay.bill.v1.BillAdminService.FreezeCreditAccount:output_type -> creditpay.bill.v1.FreezeCreditAccountResponse
-	9,  // 34: creditpay.bill.v1.BillAdminService.UnfreezeCreditAccount:output_type -> creditpay.bill.v1.UnfreezeCreditAccountResponse
-	11, // 35: creditpay.bill.v1.BillAdminService.ListProducts:output_type -> creditpay.bill.v1.ListProductsResponse
-	13, // 36: creditpay.bill.v1.BillAdminService.CreateProductVersion:output_type -> creditpay.bill.v1.CreateProductVersionResponse
-	15, // 37: creditpay.bill.v1.BillAdminService.WriteOffLoan:output_type -> creditpay.bill.v1.WriteOffLoanResponse
-	19, // 38: creditpay.bill.v1.BillAdminService.RecordRecovery:output_type -> creditpay.bill.v1.RecordRecoveryResponse
-	21, // 39: creditpay.bill.v1.BillAdminService.ReverseRepayment:output_type -> creditpay.bill.v1.ReverseRepaymentResponse
-	23, // 40: creditpay.bill.v1.BillAdminService.PayOutCreditBalance:output_type -> creditpay.bill.v1.PayOutCreditBalanceResponse
-	17, // 41: creditpay.bill.v1.BillAdminService.WaiveFee:output_type -> creditpay.bill.v1.WaiveFeeResponse
-	30, // [30:42] is the sub-list for method output_type
-	18, // [18:30] is the sub-list for method input_type
+	10, // 23: creditpay.bill.v1.BillAdminService.SetSigningProfile:input_type -> creditpay.bill.v1.SetSigningProfileRequest
+	12, // 24: creditpay.bill.v1.BillAdminService.ListProducts:input_type -> creditpay.bill.v1.ListProductsRequest
+	14, // 25: creditpay.bill.v1.BillAdminService.CreateProductVersion:input_type -> creditpay.bill.v1.CreateProductVersionRequest
+	16, // 26: creditpay.bill.v1.BillAdminService.WriteOffLoan:input_type -> creditpay.bill.v1.WriteOffLoanRequest
+	20, // 27: creditpay.bill.v1.BillAdminService.RecordRecovery:input_type -> creditpay.bill.v1.RecordRecoveryRequest
+	22, // 28: creditpay.bill.v1.BillAdminService.ReverseRepayment:input_type -> creditpay.bill.v1.ReverseRepaymentRequest
+	24, // 29: creditpay.bill.v1.BillAdminService.PayOutCreditBalance:input_type -> creditpay.bill.v1.PayOutCreditBalanceRequest
+	18, // 30: creditpay.bill.v1.BillAdminService.WaiveFee:input_type -> creditpay.bill.v1.WaiveFeeRequest
+	1,  // 31: creditpay.bill.v1.BillAdminService.OpenCreditAccount:output_type -> creditpay.bill.v1.OpenCreditAccountResponse
+	3,  // 32: creditpay.bill.v1.BillAdminService.GetCreditAccount:output_type -> creditpay.bill.v1.GetCreditAccountResponse
+	5,  // 33: creditpay.bill.v1.BillAdminService.SetCreditLimit:output_type -> creditpay.bill.v1.SetCreditLimitResponse
+	7,  // 34: creditpay.bill.v1.BillAdminService.FreezeCreditAccount:output_type -> creditpay.bill.v1.FreezeCreditAccountResponse
+	9,  // 35: creditpay.bill.v1.BillAdminService.UnfreezeCreditAccount:output_type -> creditpay.bill.v1.UnfreezeCreditAccountResponse
+	11, // 36: creditpay.bill.v1.BillAdminService.SetSigningProfile:output_type -> creditpay.bill.v1.SetSigningProfileResponse
+	13, // 37: creditpay.bill.v1.BillAdminService.ListProducts:output_type -> creditpay.bill.v1.ListProductsResponse
+	15, // 38: creditpay.bill.v1.BillAdminService.CreateProductVersion:output_type -> creditpay.bill.v1.CreateProductVersionResponse
+	17, // 39: creditpay.bill.v1.BillAdminService.WriteOffLoan:output_type -> creditpay.bill.v1.WriteOffLoanResponse
+	21, // 40: creditpay.bill.v1.BillAdminService.RecordRecovery:output_type -> creditpay.bill.v1.RecordRecoveryResponse
+	23, // 41: creditpay.bill.v1.BillAdminService.ReverseRepayment:output_type -> creditpay.bill.v1.ReverseRepaymentResponse
+	25, // 42: creditpay.bill.v1.BillAdminService.PayOutCreditBalance:output_type -> creditpay.bill.v1.PayOutCreditBalanceResponse
+	19, // 43: creditpay.bill.v1.BillAdminService.WaiveFee:output_type -> creditpay.bill.v1.WaiveFeeResponse
+	31, // [31:44] is the sub-list for method output_type
+	18, // [18:31] is the sub-list for method input_type
 	18, // [18:18] is the sub-list for extension type_name
 	18, // [18:18] is the sub-list for extension extendee
 	0,  // [0:18] is the sub-list for field type_name
@@ -1593,7 +1769,7 @@ func file_creditpay_bill_v1_bill_admin_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditpay_bill_v1_bill_admin_service_proto_rawDesc), len(file_creditpay_bill_v1_bill_admin_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   24,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -24,6 +24,7 @@ const (
 	BillAdminService_SetCreditLimit_FullMethodName        = "/creditpay.bill.v1.BillAdminService/SetCreditLimit"
 	BillAdminService_FreezeCreditAccount_FullMethodName   = "/creditpay.bill.v1.BillAdminService/FreezeCreditAccount"
 	BillAdminService_UnfreezeCreditAccount_FullMethodName = "/creditpay.bill.v1.BillAdminService/UnfreezeCreditAccount"
+	BillAdminService_SetSigningProfile_FullMethodName     = "/creditpay.bill.v1.BillAdminService/SetSigningProfile"
 	BillAdminService_ListProducts_FullMethodName          = "/creditpay.bill.v1.BillAdminService/ListProducts"
 	BillAdminService_CreateProductVersion_FullMethodName  = "/creditpay.bill.v1.BillAdminService/CreateProductVersion"
 	BillAdminService_WriteOffLoan_FullMethodName          = "/creditpay.bill.v1.BillAdminService/WriteOffLoan"
@@ -49,6 +50,8 @@ type BillAdminServiceClient interface {
 	FreezeCreditAccount(ctx context.Context, in *FreezeCreditAccountRequest, opts ...grpc.CallOption) (*FreezeCreditAccountResponse, error)
 	// Allows purchases again.
 	UnfreezeCreditAccount(ctx context.Context, in *UnfreezeCreditAccountRequest, opts ...grpc.CallOption) (*UnfreezeCreditAccountResponse, error)
+	// Enters or replaces who signs for a user: the name on the contract, and where one-time codes go. Errors: ACCOUNT_NOT_FOUND.
+	SetSigningProfile(ctx context.Context, in *SetSigningProfileRequest, opts ...grpc.CallOption) (*SetSigningProfileResponse, error)
 	// The products in their current versions.
 	ListProducts(ctx context.Context, in *ListProductsRequest, opts ...grpc.CallOption) (*ListProductsResponse, error)
 	// Adds a version of a product; loans keep the version that they were made with.
@@ -117,6 +120,16 @@ func (c *billAdminServiceClient) UnfreezeCreditAccount(ctx context.Context, in *
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(UnfreezeCreditAccountResponse)
 	err := c.cc.Invoke(ctx, BillAdminService_UnfreezeCreditAccount_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *billAdminServiceClient) SetSigningProfile(ctx context.Context, in *SetSigningProfileRequest, opts ...grpc.CallOption) (*SetSigningProfileResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SetSigningProfileResponse)
+	err := c.cc.Invoke(ctx, BillAdminService_SetSigningProfile_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -209,6 +222,8 @@ type BillAdminServiceServer interface {
 	FreezeCreditAccount(context.Context, *FreezeCreditAccountRequest) (*FreezeCreditAccountResponse, error)
 	// Allows purchases again.
 	UnfreezeCreditAccount(context.Context, *UnfreezeCreditAccountRequest) (*UnfreezeCreditAccountResponse, error)
+	// Enters or replaces who signs for a user: the name on the contract, and where one-time codes go. Errors: ACCOUNT_NOT_FOUND.
+	SetSigningProfile(context.Context, *SetSigningProfileRequest) (*SetSigningProfileResponse, error)
 	// The products in their current versions.
 	ListProducts(context.Context, *ListProductsRequest) (*ListProductsResponse, error)
 	// Adds a version of a product; loans keep the version that they were made with.
@@ -247,6 +262,9 @@ func (UnimplementedBillAdminServiceServer) FreezeCreditAccount(context.Context, 
 }
 func (UnimplementedBillAdminServiceServer) UnfreezeCreditAccount(context.Context, *UnfreezeCreditAccountRequest) (*UnfreezeCreditAccountResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method UnfreezeCreditAccount not implemented")
+}
+func (UnimplementedBillAdminServiceServer) SetSigningProfile(context.Context, *SetSigningProfileRequest) (*SetSigningProfileResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SetSigningProfile not implemented")
 }
 func (UnimplementedBillAdminServiceServer) ListProducts(context.Context, *ListProductsRequest) (*ListProductsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListProducts not implemented")
@@ -376,6 +394,24 @@ func _BillAdminService_UnfreezeCreditAccount_Handler(srv interface{}, ctx contex
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(BillAdminServiceServer).UnfreezeCreditAccount(ctx, req.(*UnfreezeCreditAccountRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _BillAdminService_SetSigningProfile_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SetSigningProfileRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BillAdminServiceServer).SetSigningProfile(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: BillAdminService_SetSigningProfile_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BillAdminServiceServer).SetSigningProfile(ctx, req.(*SetSigningProfileRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -532,6 +568,10 @@ var BillAdminService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "UnfreezeCreditAccount",
 			Handler:    _BillAdminService_UnfreezeCreditAccount_Handler,
+		},
+		{
+			MethodName: "SetSigningProfile",
+			Handler:    _BillAdminService_SetSigningProfile_Handler,
 		},
 		{
 			MethodName: "ListProducts",

@@ -180,7 +180,7 @@ type QuotePlansResponse struct {
 	Allowed bool `protobuf:"varint,3,opt,name=allowed,proto3" json:"allowed,omitempty"`
 	// Why not; UNSPECIFIED when it would.
 	Reason v1.ErrorReason `protobuf:"varint,4,opt,name=reason,proto3,enum=creditpay.common.v1.ErrorReason" json:"reason,omitempty"`
-	// What the payer must do first (signing).
+	// What the payer must do first for the first offer (signing); ReserveCredit answers ESIGN_REQUIRED until then.
 	RequiredActions []v1.RequiredAction `protobuf:"varint,5,rep,packed,name=required_actions,json=requiredActions,proto3,enum=creditpay.common.v1.RequiredAction" json:"required_actions,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
@@ -783,6 +783,116 @@ func (x *BatchGetLoansResponse) GetTimeline() []*v1.TimelineEntry {
 	return nil
 }
 
+// Input of GetContractFile: the parts of the link.
+type GetContractFileRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Number of the contract.
+	ContractId string `protobuf:"bytes,1,opt,name=contract_id,json=contractId,proto3" json:"contract_id,omitempty"`
+	// Until when the link is good, in seconds since 1970.
+	Expires int64 `protobuf:"varint,2,opt,name=expires,proto3" json:"expires,omitempty"`
+	// The link's signature.
+	Signature     string `protobuf:"bytes,3,opt,name=signature,proto3" json:"signature,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetContractFileRequest) Reset() {
+	*x = GetContractFileRequest{}
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetContractFileRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetContractFileRequest) ProtoMessage() {}
+
+func (x *GetContractFileRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetContractFileRequest.ProtoReflect.Descriptor instead.
+func (*GetContractFileRequest) Descriptor() ([]byte, []int) {
+	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *GetContractFileRequest) GetContractId() string {
+	if x != nil {
+		return x.ContractId
+	}
+	return ""
+}
+
+func (x *GetContractFileRequest) GetExpires() int64 {
+	if x != nil {
+		return x.Expires
+	}
+	return 0
+}
+
+func (x *GetContractFileRequest) GetSignature() string {
+	if x != nil {
+		return x.Signature
+	}
+	return ""
+}
+
+// Output of GetContractFile.
+type GetContractFileResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The PDF.
+	Pdf           []byte `protobuf:"bytes,1,opt,name=pdf,proto3" json:"pdf,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetContractFileResponse) Reset() {
+	*x = GetContractFileResponse{}
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetContractFileResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetContractFileResponse) ProtoMessage() {}
+
+func (x *GetContractFileResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetContractFileResponse.ProtoReflect.Descriptor instead.
+func (*GetContractFileResponse) Descriptor() ([]byte, []int) {
+	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *GetContractFileResponse) GetPdf() []byte {
+	if x != nil {
+		return x.Pdf
+	}
+	return nil
+}
+
 var File_creditpay_bill_v1_bill_internal_service_proto protoreflect.FileDescriptor
 
 const file_creditpay_bill_v1_bill_internal_service_proto_rawDesc = "" +
@@ -840,7 +950,14 @@ const file_creditpay_bill_v1_bill_internal_service_proto_rawDesc = "" +
 	"\xbaH\a\x92\x01\x04\b\x01\x10dR\borderIds\"\x86\x01\n" +
 	"\x15BatchGetLoansResponse\x12-\n" +
 	"\x05loans\x18\x01 \x03(\v2\x17.creditpay.bill.v1.LoanR\x05loans\x12>\n" +
-	"\btimeline\x18\x02 \x03(\v2\".creditpay.common.v1.TimelineEntryR\btimeline2\xb3\x04\n" +
+	"\btimeline\x18\x02 \x03(\v2\".creditpay.common.v1.TimelineEntryR\btimeline\"\x89\x01\n" +
+	"\x16GetContractFileRequest\x12*\n" +
+	"\vcontract_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\n" +
+	"contractId\x12\x18\n" +
+	"\aexpires\x18\x02 \x01(\x03R\aexpires\x12)\n" +
+	"\tsignature\x18\x03 \x01(\tB\v\xbaH\x05r\x03\x18\x80\x01\x80\x01\x01R\tsignature\"+\n" +
+	"\x17GetContractFileResponse\x12\x10\n" +
+	"\x03pdf\x18\x01 \x01(\fR\x03pdf2\xa6\x05\n" +
 	"\x13BillInternalService\x12b\n" +
 	"\n" +
 	"QuotePlans\x12$.creditpay.bill.v1.QuotePlansRequest\x1a%.creditpay.bill.v1.QuotePlansResponse\"\a\x8a\xb5\x18\x03\n" +
@@ -852,6 +969,8 @@ const file_creditpay_bill_v1_bill_internal_service_proto_rawDesc = "" +
 	"\x0fAdjustForRefund\x12).creditpay.bill.v1.AdjustForRefundRequest\x1a*.creditpay.bill.v1.AdjustForRefundResponse\"\a\x8a\xb5\x18\x03\n" +
 	"\x01\x06\x12k\n" +
 	"\rBatchGetLoans\x12'.creditpay.bill.v1.BatchGetLoansRequest\x1a(.creditpay.bill.v1.BatchGetLoansResponse\"\a\x8a\xb5\x18\x03\n" +
+	"\x01\x06\x12q\n" +
+	"\x0fGetContractFile\x12).creditpay.bill.v1.GetContractFileRequest\x1a*.creditpay.bill.v1.GetContractFileResponse\"\a\x8a\xb5\x18\x03\n" +
 	"\x01\x06BFZDgithub.com/creditpay/creditpay/proto/gen/go/creditpay/bill/v1;billv1b\x06proto3"
 
 var (
@@ -866,7 +985,7 @@ func file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP() []byte {
 	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescData
 }
 
-var file_creditpay_bill_v1_bill_internal_service_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_creditpay_bill_v1_bill_internal_service_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_creditpay_bill_v1_bill_internal_service_proto_goTypes = []any{
 	(*FinancedOrder)(nil),           // 0: creditpay.bill.v1.FinancedOrder
 	(*QuotePlansRequest)(nil),       // 1: creditpay.bill.v1.QuotePlansRequest
@@ -880,41 +999,45 @@ var file_creditpay_bill_v1_bill_internal_service_proto_goTypes = []any{
 	(*AdjustForRefundResponse)(nil), // 9: creditpay.bill.v1.AdjustForRefundResponse
 	(*BatchGetLoansRequest)(nil),    // 10: creditpay.bill.v1.BatchGetLoansRequest
 	(*BatchGetLoansResponse)(nil),   // 11: creditpay.bill.v1.BatchGetLoansResponse
-	(*v1.Money)(nil),                // 12: creditpay.common.v1.Money
-	(*v1.CreditSummary)(nil),        // 13: creditpay.common.v1.CreditSummary
-	(*PlanOffer)(nil),               // 14: creditpay.bill.v1.PlanOffer
-	(v1.ErrorReason)(0),             // 15: creditpay.common.v1.ErrorReason
-	(v1.RequiredAction)(0),          // 16: creditpay.common.v1.RequiredAction
-	(*Loan)(nil),                    // 17: creditpay.bill.v1.Loan
-	(*v1.TimelineEntry)(nil),        // 18: creditpay.common.v1.TimelineEntry
+	(*GetContractFileRequest)(nil),  // 12: creditpay.bill.v1.GetContractFileRequest
+	(*GetContractFileResponse)(nil), // 13: creditpay.bill.v1.GetContractFileResponse
+	(*v1.Money)(nil),                // 14: creditpay.common.v1.Money
+	(*v1.CreditSummary)(nil),        // 15: creditpay.common.v1.CreditSummary
+	(*PlanOffer)(nil),               // 16: creditpay.bill.v1.PlanOffer
+	(v1.ErrorReason)(0),             // 17: creditpay.common.v1.ErrorReason
+	(v1.RequiredAction)(0),          // 18: creditpay.common.v1.RequiredAction
+	(*Loan)(nil),                    // 19: creditpay.bill.v1.Loan
+	(*v1.TimelineEntry)(nil),        // 20: creditpay.common.v1.TimelineEntry
 }
 var file_creditpay_bill_v1_bill_internal_service_proto_depIdxs = []int32{
-	12, // 0: creditpay.bill.v1.FinancedOrder.amount:type_name -> creditpay.common.v1.Money
+	14, // 0: creditpay.bill.v1.FinancedOrder.amount:type_name -> creditpay.common.v1.Money
 	0,  // 1: creditpay.bill.v1.QuotePlansRequest.orders:type_name -> creditpay.bill.v1.FinancedOrder
-	13, // 2: creditpay.bill.v1.QuotePlansResponse.credit:type_name -> creditpay.common.v1.CreditSummary
-	14, // 3: creditpay.bill.v1.QuotePlansResponse.offers:type_name -> creditpay.bill.v1.PlanOffer
-	15, // 4: creditpay.bill.v1.QuotePlansResponse.reason:type_name -> creditpay.common.v1.ErrorReason
-	16, // 5: creditpay.bill.v1.QuotePlansResponse.required_actions:type_name -> creditpay.common.v1.RequiredAction
+	15, // 2: creditpay.bill.v1.QuotePlansResponse.credit:type_name -> creditpay.common.v1.CreditSummary
+	16, // 3: creditpay.bill.v1.QuotePlansResponse.offers:type_name -> creditpay.bill.v1.PlanOffer
+	17, // 4: creditpay.bill.v1.QuotePlansResponse.reason:type_name -> creditpay.common.v1.ErrorReason
+	18, // 5: creditpay.bill.v1.QuotePlansResponse.required_actions:type_name -> creditpay.common.v1.RequiredAction
 	0,  // 6: creditpay.bill.v1.ReserveCreditRequest.orders:type_name -> creditpay.bill.v1.FinancedOrder
-	12, // 7: creditpay.bill.v1.ReserveCreditRequest.agreed_total:type_name -> creditpay.common.v1.Money
+	14, // 7: creditpay.bill.v1.ReserveCreditRequest.agreed_total:type_name -> creditpay.common.v1.Money
 	5,  // 8: creditpay.bill.v1.ReserveCreditResponse.loans:type_name -> creditpay.bill.v1.ReservedLoan
-	12, // 9: creditpay.bill.v1.ReservedLoan.down_payment:type_name -> creditpay.common.v1.Money
-	12, // 10: creditpay.bill.v1.AdjustForRefundRequest.amount:type_name -> creditpay.common.v1.Money
-	12, // 11: creditpay.bill.v1.AdjustForRefundResponse.cash_amount:type_name -> creditpay.common.v1.Money
-	17, // 12: creditpay.bill.v1.BatchGetLoansResponse.loans:type_name -> creditpay.bill.v1.Loan
-	18, // 13: creditpay.bill.v1.BatchGetLoansResponse.timeline:type_name -> creditpay.common.v1.TimelineEntry
+	14, // 9: creditpay.bill.v1.ReservedLoan.down_payment:type_name -> creditpay.common.v1.Money
+	14, // 10: creditpay.bill.v1.AdjustForRefundRequest.amount:type_name -> creditpay.common.v1.Money
+	14, // 11: creditpay.bill.v1.AdjustForRefundResponse.cash_amount:type_name -> creditpay.common.v1.Money
+	19, // 12: creditpay.bill.v1.BatchGetLoansResponse.loans:type_name -> creditpay.bill.v1.Loan
+	20, // 13: creditpay.bill.v1.BatchGetLoansResponse.timeline:type_name -> creditpay.common.v1.TimelineEntry
 	1,  // 14: creditpay.bill.v1.BillInternalService.QuotePlans:input_type -> creditpay.bill.v1.QuotePlansRequest
 	3,  // 15: creditpay.bill.v1.BillInternalService.ReserveCredit:input_type -> creditpay.bill.v1.ReserveCreditRequest
 	6,  // 16: creditpay.bill.v1.BillInternalService.ReleaseCredit:input_type -> creditpay.bill.v1.ReleaseCreditRequest
 	8,  // 17: creditpay.bill.v1.BillInternalService.AdjustForRefund:input_type -> creditpay.bill.v1.AdjustForRefundRequest
 	10, // 18: creditpay.bill.v1.BillInternalService.BatchGetLoans:input_type -> creditpay.bill.v1.BatchGetLoansRequest
-	2,  // 19: creditpay.bill.v1.BillInternalService.QuotePlans:output_type -> creditpay.bill.v1.QuotePlansResponse
-	4,  // 20: creditpay.bill.v1.BillInternalService.ReserveCredit:output_type -> creditpay.bill.v1.ReserveCreditResponse
-	7,  // 21: creditpay.bill.v1.BillInternalService.ReleaseCredit:output_type -> creditpay.bill.v1.ReleaseCreditResponse
-	9,  // 22: creditpay.bill.v1.BillInternalService.AdjustForRefund:output_type -> creditpay.bill.v1.AdjustForRefundResponse
-	11, // 23: creditpay.bill.v1.BillInternalService.BatchGetLoans:output_type -> creditpay.bill.v1.BatchGetLoansResponse
-	19, // [19:24] is the sub-list for method output_type
-	14, // [14:19] is the sub-list for method input_type
+	12, // 19: creditpay.bill.v1.BillInternalService.GetContractFile:input_type -> creditpay.bill.v1.GetContractFileRequest
+	2,  // 20: creditpay.bill.v1.BillInternalService.QuotePlans:output_type -> creditpay.bill.v1.QuotePlansResponse
+	4,  // 21: creditpay.bill.v1.BillInternalService.ReserveCredit:output_type -> creditpay.bill.v1.ReserveCreditResponse
+	7,  // 22: creditpay.bill.v1.BillInternalService.ReleaseCredit:output_type -> creditpay.bill.v1.ReleaseCreditResponse
+	9,  // 23: creditpay.bill.v1.BillInternalService.AdjustForRefund:output_type -> creditpay.bill.v1.AdjustForRefundResponse
+	11, // 24: creditpay.bill.v1.BillInternalService.BatchGetLoans:output_type -> creditpay.bill.v1.BatchGetLoansResponse
+	13, // 25: creditpay.bill.v1.BillInternalService.GetContractFile:output_type -> creditpay.bill.v1.GetContractFileResponse
+	20, // [20:26] is the sub-list for method output_type
+	14, // [14:20] is the sub-list for method input_type
 	14, // [14:14] is the sub-list for extension type_name
 	14, // [14:14] is the sub-list for extension extendee
 	0,  // [0:14] is the sub-list for field type_name
@@ -932,7 +1055,7 @@ func file_creditpay_bill_v1_bill_internal_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditpay_bill_v1_bill_internal_service_proto_rawDesc), len(file_creditpay_bill_v1_bill_internal_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   12,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -24,6 +24,7 @@ const (
 	BillInternalService_ReleaseCredit_FullMethodName   = "/creditpay.bill.v1.BillInternalService/ReleaseCredit"
 	BillInternalService_AdjustForRefund_FullMethodName = "/creditpay.bill.v1.BillInternalService/AdjustForRefund"
 	BillInternalService_BatchGetLoans_FullMethodName   = "/creditpay.bill.v1.BillInternalService/BatchGetLoans"
+	BillInternalService_GetContractFile_FullMethodName = "/creditpay.bill.v1.BillInternalService/GetContractFile"
 )
 
 // BillInternalServiceClient is the client API for BillInternalService service.
@@ -36,7 +37,8 @@ type BillInternalServiceClient interface {
 	// A user without an account gets no summary and a reason, not an error.
 	QuotePlans(ctx context.Context, in *QuotePlansRequest, opts ...grpc.CallOption) (*QuotePlansResponse, error)
 	// Holds the limit for all orders of a commit and drafts their loans, or none. Repeating it with the same commit_id answers
-	// the same. Errors: ACCOUNT_NOT_FOUND, ACCOUNT_FROZEN, ACCOUNT_OVERDUE, LIMIT_INSUFFICIENT, TENOR_NOT_OFFERED, RESERVATION_RELEASED.
+	// the same. Errors: ACCOUNT_NOT_FOUND, ACCOUNT_FROZEN, ACCOUNT_OVERDUE, ESIGN_REQUIRED, LIMIT_INSUFFICIENT, TENOR_NOT_OFFERED,
+	// RESERVATION_RELEASED.
 	ReserveCredit(ctx context.Context, in *ReserveCreditRequest, opts ...grpc.CallOption) (*ReserveCreditResponse, error)
 	// Gives a hold back: all loans of a commit, or those of the named orders. A release that comes before its reservation bars it.
 	// Repeating is harmless; loans that are no longer drafts answer LOAN_STATE_INVALID.
@@ -45,6 +47,9 @@ type BillInternalServiceClient interface {
 	AdjustForRefund(ctx context.Context, in *AdjustForRefundRequest, opts ...grpc.CallOption) (*AdjustForRefundResponse, error)
 	// The loans of up to 100 orders, with their timelines.
 	BatchGetLoans(ctx context.Context, in *BatchGetLoansRequest, opts ...grpc.CallOption) (*BatchGetLoansResponse, error)
+	// The PDF of a signed contract, for who holds a link of BatchQueryContractByOrderId. Errors: TOKEN_EXPIRED when the link's time is
+	// over, NOT_FOUND for every link that was not given out.
+	GetContractFile(ctx context.Context, in *GetContractFileRequest, opts ...grpc.CallOption) (*GetContractFileResponse, error)
 }
 
 type billInternalServiceClient struct {
@@ -105,6 +110,16 @@ func (c *billInternalServiceClient) BatchGetLoans(ctx context.Context, in *Batch
 	return out, nil
 }
 
+func (c *billInternalServiceClient) GetContractFile(ctx context.Context, in *GetContractFileRequest, opts ...grpc.CallOption) (*GetContractFileResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetContractFileResponse)
+	err := c.cc.Invoke(ctx, BillInternalService_GetContractFile_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // BillInternalServiceServer is the server API for BillInternalService service.
 // All implementations must embed UnimplementedBillInternalServiceServer
 // for forward compatibility.
@@ -115,7 +130,8 @@ type BillInternalServiceServer interface {
 	// A user without an account gets no summary and a reason, not an error.
 	QuotePlans(context.Context, *QuotePlansRequest) (*QuotePlansResponse, error)
 	// Holds the limit for all orders of a commit and drafts their loans, or none. Repeating it with the same commit_id answers
-	// the same. Errors: ACCOUNT_NOT_FOUND, ACCOUNT_FROZEN, ACCOUNT_OVERDUE, LIMIT_INSUFFICIENT, TENOR_NOT_OFFERED, RESERVATION_RELEASED.
+	// the same. Errors: ACCOUNT_NOT_FOUND, ACCOUNT_FROZEN, ACCOUNT_OVERDUE, ESIGN_REQUIRED, LIMIT_INSUFFICIENT, TENOR_NOT_OFFERED,
+	// RESERVATION_RELEASED.
 	ReserveCredit(context.Context, *ReserveCreditRequest) (*ReserveCreditResponse, error)
 	// Gives a hold back: all loans of a commit, or those of the named orders. A release that comes before its reservation bars it.
 	// Repeating is harmless; loans that are no longer drafts answer LOAN_STATE_INVALID.
@@ -124,6 +140,9 @@ type BillInternalServiceServer interface {
 	AdjustForRefund(context.Context, *AdjustForRefundRequest) (*AdjustForRefundResponse, error)
 	// The loans of up to 100 orders, with their timelines.
 	BatchGetLoans(context.Context, *BatchGetLoansRequest) (*BatchGetLoansResponse, error)
+	// The PDF of a signed contract, for who holds a link of BatchQueryContractByOrderId. Errors: TOKEN_EXPIRED when the link's time is
+	// over, NOT_FOUND for every link that was not given out.
+	GetContractFile(context.Context, *GetContractFileRequest) (*GetContractFileResponse, error)
 	mustEmbedUnimplementedBillInternalServiceServer()
 }
 
@@ -148,6 +167,9 @@ func (UnimplementedBillInternalServiceServer) AdjustForRefund(context.Context, *
 }
 func (UnimplementedBillInternalServiceServer) BatchGetLoans(context.Context, *BatchGetLoansRequest) (*BatchGetLoansResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method BatchGetLoans not implemented")
+}
+func (UnimplementedBillInternalServiceServer) GetContractFile(context.Context, *GetContractFileRequest) (*GetContractFileResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetContractFile not implemented")
 }
 func (UnimplementedBillInternalServiceServer) mustEmbedUnimplementedBillInternalServiceServer() {}
 func (UnimplementedBillInternalServiceServer) testEmbeddedByValue()                             {}
@@ -260,6 +282,24 @@ func _BillInternalService_BatchGetLoans_Handler(srv interface{}, ctx context.Con
 	return interceptor(ctx, in, info, handler)
 }
 
+func _BillInternalService_GetContractFile_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetContractFileRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BillInternalServiceServer).GetContractFile(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: BillInternalService_GetContractFile_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BillInternalServiceServer).GetContractFile(ctx, req.(*GetContractFileRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // BillInternalService_ServiceDesc is the grpc.ServiceDesc for BillInternalService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -286,6 +326,10 @@ var BillInternalService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "BatchGetLoans",
 			Handler:    _BillInternalService_BatchGetLoans_Handler,
+		},
+		{
+			MethodName: "GetContractFile",
+			Handler:    _BillInternalService_GetContractFile_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

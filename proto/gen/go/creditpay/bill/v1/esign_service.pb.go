@@ -8,7 +8,7 @@ package billv1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
-	_ "github.com/creditpay/creditpay/proto/gen/go/creditpay/common/v1"
+	v1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/common/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
@@ -294,7 +294,7 @@ func (x *SendEsignCheckRequest) GetCheckoutId() string {
 // Output of SendEsignCheck.
 type SendEsignCheckResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Id of the challenge.
+	// Typed id "chl_…" of the challenge.
 	ChallengeId string `protobuf:"bytes,1,opt,name=challenge_id,json=challengeId,proto3" json:"challenge_id,omitempty"`
 	// Where the code went, masked.
 	MaskedTarget string `protobuf:"bytes,2,opt,name=masked_target,json=maskedTarget,proto3" json:"masked_target,omitempty"`
@@ -369,7 +369,7 @@ type CommitAfterEsignRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The caller's id of this request; repeating it repeats the answer.
 	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	// Id of the challenge.
+	// Typed id "chl_…" of the challenge.
 	ChallengeId string `protobuf:"bytes,2,opt,name=challenge_id,json=challengeId,proto3" json:"challenge_id,omitempty"`
 	// The one-time code. Never stored, never logged.
 	Code string `protobuf:"bytes,3,opt,name=code,proto3" json:"code,omitempty"`
@@ -460,8 +460,16 @@ type CommitAfterEsignResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Number of the contract.
 	ContractId string `protobuf:"bytes,1,opt,name=contract_id,json=contractId,proto3" json:"contract_id,omitempty"`
-	// Outcome of the commit: "SUCCEEDED", "PROCESSING" or "FAILED".
-	CommitState   string `protobuf:"bytes,2,opt,name=commit_state,json=commitState,proto3" json:"commit_state,omitempty"`
+	// Outcome of the commit: "SUCCEEDED", "PROCESSING" or "FAILED". While PROCESSING, ask QueryPaymentStatus.
+	CommitState string `protobuf:"bytes,2,opt,name=commit_state,json=commitState,proto3" json:"commit_state,omitempty"`
+	// Typed id "cmt_…" of the commit.
+	CommitId string `protobuf:"bytes,3,opt,name=commit_id,json=commitId,proto3" json:"commit_id,omitempty"`
+	// Why it failed; UNSPECIFIED otherwise.
+	FailureReason v1.ErrorReason `protobuf:"varint,4,opt,name=failure_reason,json=failureReason,proto3,enum=creditpay.common.v1.ErrorReason" json:"failure_reason,omitempty"`
+	// Why it failed, in words.
+	FailureMessage string `protobuf:"bytes,5,opt,name=failure_message,json=failureMessage,proto3" json:"failure_message,omitempty"`
+	// Where the payer pays the down payment while PROCESSING; empty when there is none.
+	RedirectUrl   string `protobuf:"bytes,6,opt,name=redirect_url,json=redirectUrl,proto3" json:"redirect_url,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -506,6 +514,34 @@ func (x *CommitAfterEsignResponse) GetContractId() string {
 func (x *CommitAfterEsignResponse) GetCommitState() string {
 	if x != nil {
 		return x.CommitState
+	}
+	return ""
+}
+
+func (x *CommitAfterEsignResponse) GetCommitId() string {
+	if x != nil {
+		return x.CommitId
+	}
+	return ""
+}
+
+func (x *CommitAfterEsignResponse) GetFailureReason() v1.ErrorReason {
+	if x != nil {
+		return x.FailureReason
+	}
+	return v1.ErrorReason(0)
+}
+
+func (x *CommitAfterEsignResponse) GetFailureMessage() string {
+	if x != nil {
+		return x.FailureMessage
+	}
+	return ""
+}
+
+func (x *CommitAfterEsignResponse) GetRedirectUrl() string {
+	if x != nil {
+		return x.RedirectUrl
 	}
 	return ""
 }
@@ -569,7 +605,7 @@ type Contract struct {
 	Sha256Hex string `protobuf:"bytes,4,opt,name=sha256_hex,json=sha256Hex,proto3" json:"sha256_hex,omitempty"`
 	// When it was signed.
 	SignTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=sign_time,json=signTime,proto3" json:"sign_time,omitempty"`
-	// Short-lived link to the PDF.
+	// Short-lived link to the PDF: it opens without a token, for a few minutes. Ask again for a new one.
 	DownloadUrl   string `protobuf:"bytes,6,opt,name=download_url,json=downloadUrl,proto3" json:"download_url,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -697,7 +733,7 @@ var File_creditpay_bill_v1_esign_service_proto protoreflect.FileDescriptor
 
 const file_creditpay_bill_v1_esign_service_proto_rawDesc = "" +
 	"\n" +
-	"%creditpay/bill/v1/esign_service.proto\x12\x11creditpay.bill.v1\x1a\x1bbuf/validate/validate.proto\x1a creditpay/common/v1/access.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"B\n" +
+	"%creditpay/bill/v1/esign_service.proto\x12\x11creditpay.bill.v1\x1a\x1bbuf/validate/validate.proto\x1a creditpay/common/v1/access.proto\x1a\x1fcreditpay/common/v1/error.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"B\n" +
 	"\x14PreEsignCheckRequest\x12*\n" +
 	"\vcheckout_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\n" +
 	"checkoutId\"t\n" +
@@ -732,11 +768,15 @@ const file_creditpay_bill_v1_esign_service_proto_rawDesc = "" +
 	"checkoutId\x12$\n" +
 	"\bquote_id\x18\x05 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\aquoteId\x12&\n" +
 	"\x03pin\x18\x06 \x01(\tB\x14\xbaH\x0er\f2\n" +
-	"^[0-9]{6}$\x80\x01\x01R\x03pin\"^\n" +
+	"^[0-9]{6}$\x80\x01\x01R\x03pin\"\x90\x02\n" +
 	"\x18CommitAfterEsignResponse\x12\x1f\n" +
 	"\vcontract_id\x18\x01 \x01(\tR\n" +
 	"contractId\x12!\n" +
-	"\fcommit_state\x18\x02 \x01(\tR\vcommitState\"O\n" +
+	"\fcommit_state\x18\x02 \x01(\tR\vcommitState\x12\x1b\n" +
+	"\tcommit_id\x18\x03 \x01(\tR\bcommitId\x12G\n" +
+	"\x0efailure_reason\x18\x04 \x01(\x0e2 .creditpay.common.v1.ErrorReasonR\rfailureReason\x12'\n" +
+	"\x0ffailure_message\x18\x05 \x01(\tR\x0efailureMessage\x12!\n" +
+	"\fredirect_url\x18\x06 \x01(\tR\vredirectUrl\"O\n" +
 	"\"BatchQueryContractByOrderIdRequest\x12)\n" +
 	"\torder_ids\x18\x01 \x03(\tB\f\xbaH\t\x92\x01\x06\b\x01\x10d\x18\x01R\borderIds\"\xec\x01\n" +
 	"\bContract\x12\x1f\n" +
@@ -788,27 +828,29 @@ var file_creditpay_bill_v1_esign_service_proto_goTypes = []any{
 	(*Contract)(nil),                            // 9: creditpay.bill.v1.Contract
 	(*BatchQueryContractByOrderIdResponse)(nil), // 10: creditpay.bill.v1.BatchQueryContractByOrderIdResponse
 	(*timestamppb.Timestamp)(nil),               // 11: google.protobuf.Timestamp
+	(v1.ErrorReason)(0),                         // 12: creditpay.common.v1.ErrorReason
 }
 var file_creditpay_bill_v1_esign_service_proto_depIdxs = []int32{
 	11, // 0: creditpay.bill.v1.SendEsignCheckResponse.expire_time:type_name -> google.protobuf.Timestamp
 	11, // 1: creditpay.bill.v1.SendEsignCheckResponse.resend_time:type_name -> google.protobuf.Timestamp
-	11, // 2: creditpay.bill.v1.Contract.sign_time:type_name -> google.protobuf.Timestamp
-	9,  // 3: creditpay.bill.v1.BatchQueryContractByOrderIdResponse.contracts:type_name -> creditpay.bill.v1.Contract
-	0,  // 4: creditpay.bill.v1.EsignService.PreEsignCheck:input_type -> creditpay.bill.v1.PreEsignCheckRequest
-	2,  // 5: creditpay.bill.v1.EsignService.QueryEsignUserInfo:input_type -> creditpay.bill.v1.QueryEsignUserInfoRequest
-	4,  // 6: creditpay.bill.v1.EsignService.SendEsignCheck:input_type -> creditpay.bill.v1.SendEsignCheckRequest
-	6,  // 7: creditpay.bill.v1.EsignService.CommitAfterEsign:input_type -> creditpay.bill.v1.CommitAfterEsignRequest
-	8,  // 8: creditpay.bill.v1.EsignService.BatchQueryContractByOrderId:input_type -> creditpay.bill.v1.BatchQueryContractByOrderIdRequest
-	1,  // 9: creditpay.bill.v1.EsignService.PreEsignCheck:output_type -> creditpay.bill.v1.PreEsignCheckResponse
-	3,  // 10: creditpay.bill.v1.EsignService.QueryEsignUserInfo:output_type -> creditpay.bill.v1.QueryEsignUserInfoResponse
-	5,  // 11: creditpay.bill.v1.EsignService.SendEsignCheck:output_type -> creditpay.bill.v1.SendEsignCheckResponse
-	7,  // 12: creditpay.bill.v1.EsignService.CommitAfterEsign:output_type -> creditpay.bill.v1.CommitAfterEsignResponse
-	10, // 13: creditpay.bill.v1.EsignService.BatchQueryContractByOrderId:output_type -> creditpay.bill.v1.BatchQueryContractByOrderIdResponse
-	9,  // [9:14] is the sub-list for method output_type
-	4,  // [4:9] is the sub-list for method input_type
-	4,  // [4:4] is the sub-list for extension type_name
-	4,  // [4:4] is the sub-list for extension extendee
-	0,  // [0:4] is the sub-list for field type_name
+	12, // 2: creditpay.bill.v1.CommitAfterEsignResponse.failure_reason:type_name -> creditpay.common.v1.ErrorReason
+	11, // 3: creditpay.bill.v1.Contract.sign_time:type_name -> google.protobuf.Timestamp
+	9,  // 4: creditpay.bill.v1.BatchQueryContractByOrderIdResponse.contracts:type_name -> creditpay.bill.v1.Contract
+	0,  // 5: creditpay.bill.v1.EsignService.PreEsignCheck:input_type -> creditpay.bill.v1.PreEsignCheckRequest
+	2,  // 6: creditpay.bill.v1.EsignService.QueryEsignUserInfo:input_type -> creditpay.bill.v1.QueryEsignUserInfoRequest
+	4,  // 7: creditpay.bill.v1.EsignService.SendEsignCheck:input_type -> creditpay.bill.v1.SendEsignCheckRequest
+	6,  // 8: creditpay.bill.v1.EsignService.CommitAfterEsign:input_type -> creditpay.bill.v1.CommitAfterEsignRequest
+	8,  // 9: creditpay.bill.v1.EsignService.BatchQueryContractByOrderId:input_type -> creditpay.bill.v1.BatchQueryContractByOrderIdRequest
+	1,  // 10: creditpay.bill.v1.EsignService.PreEsignCheck:output_type -> creditpay.bill.v1.PreEsignCheckResponse
+	3,  // 11: creditpay.bill.v1.EsignService.QueryEsignUserInfo:output_type -> creditpay.bill.v1.QueryEsignUserInfoResponse
+	5,  // 12: creditpay.bill.v1.EsignService.SendEsignCheck:output_type -> creditpay.bill.v1.SendEsignCheckResponse
+	7,  // 13: creditpay.bill.v1.EsignService.CommitAfterEsign:output_type -> creditpay.bill.v1.CommitAfterEsignResponse
+	10, // 14: creditpay.bill.v1.EsignService.BatchQueryContractByOrderId:output_type -> creditpay.bill.v1.BatchQueryContractByOrderIdResponse
+	10, // [10:15] is the sub-list for method output_type
+	5,  // [5:10] is the sub-list for method input_type
+	5,  // [5:5] is the sub-list for extension type_name
+	5,  // [5:5] is the sub-list for extension extendee
+	0,  // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_creditpay_bill_v1_esign_service_proto_init() }

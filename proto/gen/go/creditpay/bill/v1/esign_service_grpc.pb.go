@@ -32,15 +32,21 @@ const (
 //
 // Signing the credit contract.
 type EsignServiceClient interface {
-	// Whether this checkout's contract is signed already and what is missing.
+	// Whether the contract of the plan that is locked for this checkout is signed already, and what is missing for signing it.
+	// A user signs a product's contract once: later purchases need no signature until its text changes.
 	PreEsignCheck(ctx context.Context, in *PreEsignCheckRequest, opts ...grpc.CallOption) (*PreEsignCheckResponse, error)
-	// The user's signing profile, masked.
+	// The user's signing profile, masked. Errors: NOT_FOUND when nobody has entered one.
 	QueryEsignUserInfo(ctx context.Context, in *QueryEsignUserInfoRequest, opts ...grpc.CallOption) (*QueryEsignUserInfoResponse, error)
-	// Sends a one-time code.
+	// Sends a one-time code for the contract of the plan that is locked for the checkout. Called again with another request_id it
+	// sends another code for the same challenge; the earlier code is good no more, its wrong tries still count.
+	// Errors: QUOTE_NOT_FOUND, QUOTE_EXPIRED, CHECKOUT_…, NOT_FOUND (no signing profile), ESIGN_RESEND_TOO_SOON, ESIGN_LOCKED.
 	SendEsignCheck(ctx context.Context, in *SendEsignCheckRequest, opts ...grpc.CallOption) (*SendEsignCheckResponse, error)
-	// Verifies the code, signs the contract, then commits as DoCommitPayment does.
+	// Verifies the code, signs the contract with the plan of the quote, then commits as DoCommitPayment does. A signature stands
+	// also when the commit is refused (a wrong PIN, no limit): repeat this call with the same request_id, or call DoCommitPayment.
+	// Errors: ESIGN_CODE_WRONG, ESIGN_CODE_EXPIRED, ESIGN_CODE_USED, ESIGN_LOCKED, QUOTE_…, and those of DoCommitPayment.
 	CommitAfterEsign(ctx context.Context, in *CommitAfterEsignRequest, opts ...grpc.CallOption) (*CommitAfterEsignResponse, error)
-	// The contracts of up to 100 orders.
+	// The contracts of up to 100 orders: for each order with a loan the signed contract that the loan rests on. Orders without one
+	// are left out, and for a payer those of others.
 	BatchQueryContractByOrderId(ctx context.Context, in *BatchQueryContractByOrderIdRequest, opts ...grpc.CallOption) (*BatchQueryContractByOrderIdResponse, error)
 }
 
@@ -108,15 +114,21 @@ func (c *esignServiceClient) BatchQueryContractByOrderId(ctx context.Context, in
 //
 // Signing the credit contract.
 type EsignServiceServer interface {
-	// Whether this checkout's contract is signed already and what is missing.
+	// Whether the contract of the plan that is locked for this checkout is signed already, and what is missing for signing it.
+	// A user signs a product's contract once: later purchases need no signature until its text changes.
 	PreEsignCheck(context.Context, *PreEsignCheckRequest) (*PreEsignCheckResponse, error)
-	// The user's signing profile, masked.
+	// The user's signing profile, masked. Errors: NOT_FOUND when nobody has entered one.
 	QueryEsignUserInfo(context.Context, *QueryEsignUserInfoRequest) (*QueryEsignUserInfoResponse, error)
-	// Sends a one-time code.
+	// Sends a one-time code for the contract of the plan that is locked for the checkout. Called again with another request_id it
+	// sends another code for the same challenge; the earlier code is good no more, its wrong tries still count.
+	// Errors: QUOTE_NOT_FOUND, QUOTE_EXPIRED, CHECKOUT_…, NOT_FOUND (no signing profile), ESIGN_RESEND_TOO_SOON, ESIGN_LOCKED.
 	SendEsignCheck(context.Context, *SendEsignCheckRequest) (*SendEsignCheckResponse, error)
-	// Verifies the code, signs the contract, then commits as DoCommitPayment does.
+	// Verifies the code, signs the contract with the plan of the quote, then commits as DoCommitPayment does. A signature stands
+	// also when the commit is refused (a wrong PIN, no limit): repeat this call with the same request_id, or call DoCommitPayment.
+	// Errors: ESIGN_CODE_WRONG, ESIGN_CODE_EXPIRED, ESIGN_CODE_USED, ESIGN_LOCKED, QUOTE_…, and those of DoCommitPayment.
 	CommitAfterEsign(context.Context, *CommitAfterEsignRequest) (*CommitAfterEsignResponse, error)
-	// The contracts of up to 100 orders.
+	// The contracts of up to 100 orders: for each order with a loan the signed contract that the loan rests on. Orders without one
+	// are left out, and for a payer those of others.
 	BatchQueryContractByOrderId(context.Context, *BatchQueryContractByOrderIdRequest) (*BatchQueryContractByOrderIdResponse, error)
 	mustEmbedUnimplementedEsignServiceServer()
 }

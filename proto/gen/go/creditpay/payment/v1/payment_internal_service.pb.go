@@ -234,6 +234,280 @@ func (x *WithdrawCommitResponse) GetPayments() []*Payment {
 	return nil
 }
 
+// Input of GetQuote.
+type GetQuoteRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Typed id "chk_…".
+	CheckoutId string `protobuf:"bytes,1,opt,name=checkout_id,json=checkoutId,proto3" json:"checkout_id,omitempty"`
+	// The payer.
+	UserId        string `protobuf:"bytes,2,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetQuoteRequest) Reset() {
+	*x = GetQuoteRequest{}
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetQuoteRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetQuoteRequest) ProtoMessage() {}
+
+func (x *GetQuoteRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetQuoteRequest.ProtoReflect.Descriptor instead.
+func (*GetQuoteRequest) Descriptor() ([]byte, []int) {
+	return file_creditpay_payment_v1_payment_internal_service_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *GetQuoteRequest) GetCheckoutId() string {
+	if x != nil {
+		return x.CheckoutId
+	}
+	return ""
+}
+
+func (x *GetQuoteRequest) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+// Output of GetQuote.
+type GetQuoteResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The quote.
+	Quote         *Quote `protobuf:"bytes,1,opt,name=quote,proto3" json:"quote,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetQuoteResponse) Reset() {
+	*x = GetQuoteResponse{}
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetQuoteResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetQuoteResponse) ProtoMessage() {}
+
+func (x *GetQuoteResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetQuoteResponse.ProtoReflect.Descriptor instead.
+func (*GetQuoteResponse) Descriptor() ([]byte, []int) {
+	return file_creditpay_payment_v1_payment_internal_service_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *GetQuoteResponse) GetQuote() *Quote {
+	if x != nil {
+		return x.Quote
+	}
+	return nil
+}
+
+// Input of CommitFor.
+type CommitForRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The payer.
+	UserId string `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// The id of this request; repeating it repeats the answer.
+	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Typed id "chk_…".
+	CheckoutId string `protobuf:"bytes,3,opt,name=checkout_id,json=checkoutId,proto3" json:"checkout_id,omitempty"`
+	// Typed id "quo_…" of the locked quote.
+	QuoteId string `protobuf:"bytes,4,opt,name=quote_id,json=quoteId,proto3" json:"quote_id,omitempty"`
+	// The payer's PIN, 6 digits. Never stored, never logged.
+	Pin           string `protobuf:"bytes,5,opt,name=pin,proto3" json:"pin,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CommitForRequest) Reset() {
+	*x = CommitForRequest{}
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CommitForRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CommitForRequest) ProtoMessage() {}
+
+func (x *CommitForRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CommitForRequest.ProtoReflect.Descriptor instead.
+func (*CommitForRequest) Descriptor() ([]byte, []int) {
+	return file_creditpay_payment_v1_payment_internal_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *CommitForRequest) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *CommitForRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *CommitForRequest) GetCheckoutId() string {
+	if x != nil {
+		return x.CheckoutId
+	}
+	return ""
+}
+
+func (x *CommitForRequest) GetQuoteId() string {
+	if x != nil {
+		return x.QuoteId
+	}
+	return ""
+}
+
+func (x *CommitForRequest) GetPin() string {
+	if x != nil {
+		return x.Pin
+	}
+	return ""
+}
+
+// Output of CommitFor: as DoCommitPaymentResponse.
+type CommitForResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// SUCCEEDED, PROCESSING or FAILED.
+	State PaymentState `protobuf:"varint,1,opt,name=state,proto3,enum=creditpay.payment.v1.PaymentState" json:"state,omitempty"`
+	// What the page does next while PROCESSING.
+	NextAction *NextAction `protobuf:"bytes,2,opt,name=next_action,json=nextAction,proto3" json:"next_action,omitempty"`
+	// Why it failed; UNSPECIFIED otherwise.
+	FailureReason v1.ErrorReason `protobuf:"varint,3,opt,name=failure_reason,json=failureReason,proto3,enum=creditpay.common.v1.ErrorReason" json:"failure_reason,omitempty"`
+	// Why it failed, in words.
+	FailureMessage string `protobuf:"bytes,4,opt,name=failure_message,json=failureMessage,proto3" json:"failure_message,omitempty"`
+	// Typed id "cmt_…" of the commit.
+	CommitId string `protobuf:"bytes,5,opt,name=commit_id,json=commitId,proto3" json:"commit_id,omitempty"`
+	// The payments, one per order; set when SUCCEEDED.
+	Payments      []*Payment `protobuf:"bytes,6,rep,name=payments,proto3" json:"payments,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CommitForResponse) Reset() {
+	*x = CommitForResponse{}
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CommitForResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CommitForResponse) ProtoMessage() {}
+
+func (x *CommitForResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CommitForResponse.ProtoReflect.Descriptor instead.
+func (*CommitForResponse) Descriptor() ([]byte, []int) {
+	return file_creditpay_payment_v1_payment_internal_service_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *CommitForResponse) GetState() PaymentState {
+	if x != nil {
+		return x.State
+	}
+	return PaymentState_PAYMENT_STATE_UNSPECIFIED
+}
+
+func (x *CommitForResponse) GetNextAction() *NextAction {
+	if x != nil {
+		return x.NextAction
+	}
+	return nil
+}
+
+func (x *CommitForResponse) GetFailureReason() v1.ErrorReason {
+	if x != nil {
+		return x.FailureReason
+	}
+	return v1.ErrorReason(0)
+}
+
+func (x *CommitForResponse) GetFailureMessage() string {
+	if x != nil {
+		return x.FailureMessage
+	}
+	return ""
+}
+
+func (x *CommitForResponse) GetCommitId() string {
+	if x != nil {
+		return x.CommitId
+	}
+	return ""
+}
+
+func (x *CommitForResponse) GetPayments() []*Payment {
+	if x != nil {
+		return x.Payments
+	}
+	return nil
+}
+
 // Input of OpenCashLeg.
 type OpenCashLegRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -253,7 +527,7 @@ type OpenCashLegRequest struct {
 
 func (x *OpenCashLegRequest) Reset() {
 	*x = OpenCashLegRequest{}
-	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[4]
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -265,7 +539,7 @@ func (x *OpenCashLegRequest) String() string {
 func (*OpenCashLegRequest) ProtoMessage() {}
 
 func (x *OpenCashLegRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[4]
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -278,7 +552,7 @@ func (x *OpenCashLegRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenCashLegRequest.ProtoReflect.Descriptor instead.
 func (*OpenCashLegRequest) Descriptor() ([]byte, []int) {
-	return file_creditpay_payment_v1_payment_internal_service_proto_rawDescGZIP(), []int{4}
+	return file_creditpay_payment_v1_payment_internal_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *OpenCashLegRequest) GetKind() ExternalLegKind {
@@ -327,7 +601,7 @@ type OpenCashLegResponse struct {
 
 func (x *OpenCashLegResponse) Reset() {
 	*x = OpenCashLegResponse{}
-	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[5]
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -339,7 +613,7 @@ func (x *OpenCashLegResponse) String() string {
 func (*OpenCashLegResponse) ProtoMessage() {}
 
 func (x *OpenCashLegResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[5]
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -352,7 +626,7 @@ func (x *OpenCashLegResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenCashLegResponse.ProtoReflect.Descriptor instead.
 func (*OpenCashLegResponse) Descriptor() ([]byte, []int) {
-	return file_creditpay_payment_v1_payment_internal_service_proto_rawDescGZIP(), []int{5}
+	return file_creditpay_payment_v1_payment_internal_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *OpenCashLegResponse) GetLeg() *CashLeg {
@@ -373,7 +647,7 @@ type GetCashLegRequest struct {
 
 func (x *GetCashLegRequest) Reset() {
 	*x = GetCashLegRequest{}
-	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[6]
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -385,7 +659,7 @@ func (x *GetCashLegRequest) String() string {
 func (*GetCashLegRequest) ProtoMessage() {}
 
 func (x *GetCashLegRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[6]
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -398,7 +672,7 @@ func (x *GetCashLegRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCashLegRequest.ProtoReflect.Descriptor instead.
 func (*GetCashLegRequest) Descriptor() ([]byte, []int) {
-	return file_creditpay_payment_v1_payment_internal_service_proto_rawDescGZIP(), []int{6}
+	return file_creditpay_payment_v1_payment_internal_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *GetCashLegRequest) GetSubjectId() string {
@@ -419,7 +693,7 @@ type GetCashLegResponse struct {
 
 func (x *GetCashLegResponse) Reset() {
 	*x = GetCashLegResponse{}
-	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[7]
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -431,7 +705,7 @@ func (x *GetCashLegResponse) String() string {
 func (*GetCashLegResponse) ProtoMessage() {}
 
 func (x *GetCashLegResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[7]
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -444,7 +718,7 @@ func (x *GetCashLegResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCashLegResponse.ProtoReflect.Descriptor instead.
 func (*GetCashLegResponse) Descriptor() ([]byte, []int) {
-	return file_creditpay_payment_v1_payment_internal_service_proto_rawDescGZIP(), []int{7}
+	return file_creditpay_payment_v1_payment_internal_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *GetCashLegResponse) GetLeg() *CashLeg {
@@ -463,7 +737,7 @@ type ListCashChannelsRequest struct {
 
 func (x *ListCashChannelsRequest) Reset() {
 	*x = ListCashChannelsRequest{}
-	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[8]
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -475,7 +749,7 @@ func (x *ListCashChannelsRequest) String() string {
 func (*ListCashChannelsRequest) ProtoMessage() {}
 
 func (x *ListCashChannelsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[8]
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -488,7 +762,7 @@ func (x *ListCashChannelsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCashChannelsRequest.ProtoReflect.Descriptor instead.
 func (*ListCashChannelsRequest) Descriptor() ([]byte, []int) {
-	return file_creditpay_payment_v1_payment_internal_service_proto_rawDescGZIP(), []int{8}
+	return file_creditpay_payment_v1_payment_internal_service_proto_rawDescGZIP(), []int{12}
 }
 
 // A channel through which the marketplace collects cash.
@@ -504,7 +778,7 @@ type CashChannel struct {
 
 func (x *CashChannel) Reset() {
 	*x = CashChannel{}
-	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[9]
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -516,7 +790,7 @@ func (x *CashChannel) String() string {
 func (*CashChannel) ProtoMessage() {}
 
 func (x *CashChannel) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[9]
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -529,7 +803,7 @@ func (x *CashChannel) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CashChannel.ProtoReflect.Descriptor instead.
 func (*CashChannel) Descriptor() ([]byte, []int) {
-	return file_creditpay_payment_v1_payment_internal_service_proto_rawDescGZIP(), []int{9}
+	return file_creditpay_payment_v1_payment_internal_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *CashChannel) GetCode() string {
@@ -557,7 +831,7 @@ type ListCashChannelsResponse struct {
 
 func (x *ListCashChannelsResponse) Reset() {
 	*x = ListCashChannelsResponse{}
-	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[10]
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -569,7 +843,7 @@ func (x *ListCashChannelsResponse) String() string {
 func (*ListCashChannelsResponse) ProtoMessage() {}
 
 func (x *ListCashChannelsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[10]
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -582,7 +856,7 @@ func (x *ListCashChannelsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCashChannelsResponse.ProtoReflect.Descriptor instead.
 func (*ListCashChannelsResponse) Descriptor() ([]byte, []int) {
-	return file_creditpay_payment_v1_payment_internal_service_proto_rawDescGZIP(), []int{10}
+	return file_creditpay_payment_v1_payment_internal_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ListCashChannelsResponse) GetChannels() []*CashChannel {
@@ -603,7 +877,7 @@ type BatchGetPaymentsRequest struct {
 
 func (x *BatchGetPaymentsRequest) Reset() {
 	*x = BatchGetPaymentsRequest{}
-	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[11]
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -615,7 +889,7 @@ func (x *BatchGetPaymentsRequest) String() string {
 func (*BatchGetPaymentsRequest) ProtoMessage() {}
 
 func (x *BatchGetPaymentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[11]
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -628,7 +902,7 @@ func (x *BatchGetPaymentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchGetPaymentsRequest.ProtoReflect.Descriptor instead.
 func (*BatchGetPaymentsRequest) Descriptor() ([]byte, []int) {
-	return file_creditpay_payment_v1_payment_internal_service_proto_rawDescGZIP(), []int{11}
+	return file_creditpay_payment_v1_payment_internal_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *BatchGetPaymentsRequest) GetOrderIds() []string {
@@ -651,7 +925,7 @@ type BatchGetPaymentsResponse struct {
 
 func (x *BatchGetPaymentsResponse) Reset() {
 	*x = BatchGetPaymentsResponse{}
-	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[12]
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -663,7 +937,7 @@ func (x *BatchGetPaymentsResponse) String() string {
 func (*BatchGetPaymentsResponse) ProtoMessage() {}
 
 func (x *BatchGetPaymentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[12]
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -676,7 +950,7 @@ func (x *BatchGetPaymentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchGetPaymentsResponse.ProtoReflect.Descriptor instead.
 func (*BatchGetPaymentsResponse) Descriptor() ([]byte, []int) {
-	return file_creditpay_payment_v1_payment_internal_service_proto_rawDescGZIP(), []int{12}
+	return file_creditpay_payment_v1_payment_internal_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *BatchGetPaymentsResponse) GetPayments() []*Payment {
@@ -697,7 +971,7 @@ var File_creditpay_payment_v1_payment_internal_service_proto protoreflect.FileDe
 
 const file_creditpay_payment_v1_payment_internal_service_proto_rawDesc = "" +
 	"\n" +
-	"3creditpay/payment/v1/payment_internal_service.proto\x12\x14creditpay.payment.v1\x1a\x1bbuf/validate/validate.proto\x1a creditpay/common/v1/access.proto\x1a\x1fcreditpay/common/v1/money.proto\x1a\x1ecreditpay/common/v1/plan.proto\x1a\"creditpay/payment/v1/payment.proto\":\n" +
+	"3creditpay/payment/v1/payment_internal_service.proto\x12\x14creditpay.payment.v1\x1a\x1bbuf/validate/validate.proto\x1a creditpay/common/v1/access.proto\x1a\x1fcreditpay/common/v1/error.proto\x1a\x1fcreditpay/common/v1/money.proto\x1a\x1ecreditpay/common/v1/plan.proto\x1a\"creditpay/payment/v1/payment.proto\":\n" +
 	"\x10GetCommitRequest\x12&\n" +
 	"\tcommit_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\bcommitId\"\x88\x01\n" +
 	"\x11GetCommitResponse\x128\n" +
@@ -708,7 +982,30 @@ const file_creditpay_payment_v1_payment_internal_service_proto_rawDesc = "" +
 	"\x06reason\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x06reason\"\x8d\x01\n" +
 	"\x16WithdrawCommitResponse\x128\n" +
 	"\x05state\x18\x01 \x01(\x0e2\".creditpay.payment.v1.PaymentStateR\x05state\x129\n" +
-	"\bpayments\x18\x02 \x03(\v2\x1d.creditpay.payment.v1.PaymentR\bpayments\"\xb1\x02\n" +
+	"\bpayments\x18\x02 \x03(\v2\x1d.creditpay.payment.v1.PaymentR\bpayments\"t\n" +
+	"\x0fGetQuoteRequest\x12*\n" +
+	"\vcheckout_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\n" +
+	"checkoutId\x125\n" +
+	"\auser_id\x18\x02 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{1,64}$R\x06userId\"E\n" +
+	"\x10GetQuoteResponse\x121\n" +
+	"\x05quote\x18\x01 \x01(\v2\x1b.creditpay.payment.v1.QuoteR\x05quote\"\x82\x02\n" +
+	"\x10CommitForRequest\x125\n" +
+	"\auser_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{1,64}$R\x06userId\x12=\n" +
+	"\n" +
+	"request_id\x18\x02 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9_.:-]{8,64}$R\trequestId\x12*\n" +
+	"\vcheckout_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\n" +
+	"checkoutId\x12$\n" +
+	"\bquote_id\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\aquoteId\x12&\n" +
+	"\x03pin\x18\x05 \x01(\tB\x14\xbaH\x0er\f2\n" +
+	"^[0-9]{6}$\x80\x01\x01R\x03pin\"\xda\x02\n" +
+	"\x11CommitForResponse\x128\n" +
+	"\x05state\x18\x01 \x01(\x0e2\".creditpay.payment.v1.PaymentStateR\x05state\x12A\n" +
+	"\vnext_action\x18\x02 \x01(\v2 .creditpay.payment.v1.NextActionR\n" +
+	"nextAction\x12G\n" +
+	"\x0efailure_reason\x18\x03 \x01(\x0e2 .creditpay.common.v1.ErrorReasonR\rfailureReason\x12'\n" +
+	"\x0ffailure_message\x18\x04 \x01(\tR\x0efailureMessage\x12\x1b\n" +
+	"\tcommit_id\x18\x05 \x01(\tR\bcommitId\x129\n" +
+	"\bpayments\x18\x06 \x03(\v2\x1d.creditpay.payment.v1.PaymentR\bpayments\"\xb1\x02\n" +
 	"\x12OpenCashLegRequest\x12E\n" +
 	"\x04kind\x18\x01 \x01(\x0e2%.creditpay.payment.v1.ExternalLegKindB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04kind\x12(\n" +
@@ -735,11 +1032,15 @@ const file_creditpay_payment_v1_payment_internal_service_proto_rawDesc = "" +
 	"\xbaH\a\x92\x01\x04\b\x01\x10dR\borderIds\"\x95\x01\n" +
 	"\x18BatchGetPaymentsResponse\x129\n" +
 	"\bpayments\x18\x01 \x03(\v2\x1d.creditpay.payment.v1.PaymentR\bpayments\x12>\n" +
-	"\btimeline\x18\x02 \x03(\v2\".creditpay.common.v1.TimelineEntryR\btimeline2\xc4\x05\n" +
+	"\btimeline\x18\x02 \x03(\v2\".creditpay.common.v1.TimelineEntryR\btimeline2\x8f\a\n" +
 	"\x16PaymentInternalService\x12e\n" +
 	"\tGetCommit\x12&.creditpay.payment.v1.GetCommitRequest\x1a'.creditpay.payment.v1.GetCommitResponse\"\a\x8a\xb5\x18\x03\n" +
 	"\x01\x06\x12t\n" +
 	"\x0eWithdrawCommit\x12+.creditpay.payment.v1.WithdrawCommitRequest\x1a,.creditpay.payment.v1.WithdrawCommitResponse\"\a\x8a\xb5\x18\x03\n" +
+	"\x01\x06\x12b\n" +
+	"\bGetQuote\x12%.creditpay.payment.v1.GetQuoteRequest\x1a&.creditpay.payment.v1.GetQuoteResponse\"\a\x8a\xb5\x18\x03\n" +
+	"\x01\x06\x12e\n" +
+	"\tCommitFor\x12&.creditpay.payment.v1.CommitForRequest\x1a'.creditpay.payment.v1.CommitForResponse\"\a\x8a\xb5\x18\x03\n" +
 	"\x01\x06\x12k\n" +
 	"\vOpenCashLeg\x12(.creditpay.payment.v1.OpenCashLegRequest\x1a).creditpay.payment.v1.OpenCashLegResponse\"\a\x8a\xb5\x18\x03\n" +
 	"\x01\x06\x12h\n" +
@@ -763,57 +1064,73 @@ func file_creditpay_payment_v1_payment_internal_service_proto_rawDescGZIP() []by
 	return file_creditpay_payment_v1_payment_internal_service_proto_rawDescData
 }
 
-var file_creditpay_payment_v1_payment_internal_service_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_creditpay_payment_v1_payment_internal_service_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_creditpay_payment_v1_payment_internal_service_proto_goTypes = []any{
 	(*GetCommitRequest)(nil),         // 0: creditpay.payment.v1.GetCommitRequest
 	(*GetCommitResponse)(nil),        // 1: creditpay.payment.v1.GetCommitResponse
 	(*WithdrawCommitRequest)(nil),    // 2: creditpay.payment.v1.WithdrawCommitRequest
 	(*WithdrawCommitResponse)(nil),   // 3: creditpay.payment.v1.WithdrawCommitResponse
-	(*OpenCashLegRequest)(nil),       // 4: creditpay.payment.v1.OpenCashLegRequest
-	(*OpenCashLegResponse)(nil),      // 5: creditpay.payment.v1.OpenCashLegResponse
-	(*GetCashLegRequest)(nil),        // 6: creditpay.payment.v1.GetCashLegRequest
-	(*GetCashLegResponse)(nil),       // 7: creditpay.payment.v1.GetCashLegResponse
-	(*ListCashChannelsRequest)(nil),  // 8: creditpay.payment.v1.ListCashChannelsRequest
-	(*CashChannel)(nil),              // 9: creditpay.payment.v1.CashChannel
-	(*ListCashChannelsResponse)(nil), // 10: creditpay.payment.v1.ListCashChannelsResponse
-	(*BatchGetPaymentsRequest)(nil),  // 11: creditpay.payment.v1.BatchGetPaymentsRequest
-	(*BatchGetPaymentsResponse)(nil), // 12: creditpay.payment.v1.BatchGetPaymentsResponse
-	(PaymentState)(0),                // 13: creditpay.payment.v1.PaymentState
-	(*Payment)(nil),                  // 14: creditpay.payment.v1.Payment
-	(ExternalLegKind)(0),             // 15: creditpay.payment.v1.ExternalLegKind
-	(*v1.Money)(nil),                 // 16: creditpay.common.v1.Money
-	(*CashLeg)(nil),                  // 17: creditpay.payment.v1.CashLeg
-	(*v1.TimelineEntry)(nil),         // 18: creditpay.common.v1.TimelineEntry
+	(*GetQuoteRequest)(nil),          // 4: creditpay.payment.v1.GetQuoteRequest
+	(*GetQuoteResponse)(nil),         // 5: creditpay.payment.v1.GetQuoteResponse
+	(*CommitForRequest)(nil),         // 6: creditpay.payment.v1.CommitForRequest
+	(*CommitForResponse)(nil),        // 7: creditpay.payment.v1.CommitForResponse
+	(*OpenCashLegRequest)(nil),       // 8: creditpay.payment.v1.OpenCashLegRequest
+	(*OpenCashLegResponse)(nil),      // 9: creditpay.payment.v1.OpenCashLegResponse
+	(*GetCashLegRequest)(nil),        // 10: creditpay.payment.v1.GetCashLegRequest
+	(*GetCashLegResponse)(nil),       // 11: creditpay.payment.v1.GetCashLegResponse
+	(*ListCashChannelsRequest)(nil),  // 12: creditpay.payment.v1.ListCashChannelsRequest
+	(*CashChannel)(nil),              // 13: creditpay.payment.v1.CashChannel
+	(*ListCashChannelsResponse)(nil), // 14: creditpay.payment.v1.ListCashChannelsResponse
+	(*BatchGetPaymentsRequest)(nil),  // 15: creditpay.payment.v1.BatchGetPaymentsRequest
+	(*BatchGetPaymentsResponse)(nil), // 16: creditpay.payment.v1.BatchGetPaymentsResponse
+	(PaymentState)(0),                // 17: creditpay.payment.v1.PaymentState
+	(*Payment)(nil),                  // 18: creditpay.payment.v1.Payment
+	(*Quote)(nil),                    // 19: creditpay.payment.v1.Quote
+	(*NextAction)(nil),               // 20: creditpay.payment.v1.NextAction
+	(v1.ErrorReason)(0),              // 21: creditpay.common.v1.ErrorReason
+	(ExternalLegKind)(0),             // 22: creditpay.payment.v1.ExternalLegKind
+	(*v1.Money)(nil),                 // 23: creditpay.common.v1.Money
+	(*CashLeg)(nil),                  // 24: creditpay.payment.v1.CashLeg
+	(*v1.TimelineEntry)(nil),         // 25: creditpay.common.v1.TimelineEntry
 }
 var file_creditpay_payment_v1_payment_internal_service_proto_depIdxs = []int32{
-	13, // 0: creditpay.payment.v1.GetCommitResponse.state:type_name -> creditpay.payment.v1.PaymentState
-	14, // 1: creditpay.payment.v1.GetCommitResponse.payments:type_name -> creditpay.payment.v1.Payment
-	13, // 2: creditpay.payment.v1.WithdrawCommitResponse.state:type_name -> creditpay.payment.v1.PaymentState
-	14, // 3: creditpay.payment.v1.WithdrawCommitResponse.payments:type_name -> creditpay.payment.v1.Payment
-	15, // 4: creditpay.payment.v1.OpenCashLegRequest.kind:type_name -> creditpay.payment.v1.ExternalLegKind
-	16, // 5: creditpay.payment.v1.OpenCashLegRequest.amount:type_name -> creditpay.common.v1.Money
-	17, // 6: creditpay.payment.v1.OpenCashLegResponse.leg:type_name -> creditpay.payment.v1.CashLeg
-	17, // 7: creditpay.payment.v1.GetCashLegResponse.leg:type_name -> creditpay.payment.v1.CashLeg
-	9,  // 8: creditpay.payment.v1.ListCashChannelsResponse.channels:type_name -> creditpay.payment.v1.CashChannel
-	14, // 9: creditpay.payment.v1.BatchGetPaymentsResponse.payments:type_name -> creditpay.payment.v1.Payment
-	18, // 10: creditpay.payment.v1.BatchGetPaymentsResponse.timeline:type_name -> creditpay.common.v1.TimelineEntry
-	0,  // 11: creditpay.payment.v1.PaymentInternalService.GetCommit:input_type -> creditpay.payment.v1.GetCommitRequest
-	2,  // 12: creditpay.payment.v1.PaymentInternalService.WithdrawCommit:input_type -> creditpay.payment.v1.WithdrawCommitRequest
-	4,  // 13: creditpay.payment.v1.PaymentInternalService.OpenCashLeg:input_type -> creditpay.payment.v1.OpenCashLegRequest
-	6,  // 14: creditpay.payment.v1.PaymentInternalService.GetCashLeg:input_type -> creditpay.payment.v1.GetCashLegRequest
-	8,  // 15: creditpay.payment.v1.PaymentInternalService.ListCashChannels:input_type -> creditpay.payment.v1.ListCashChannelsRequest
-	11, // 16: creditpay.payment.v1.PaymentInternalService.BatchGetPayments:input_type -> creditpay.payment.v1.BatchGetPaymentsRequest
-	1,  // 17: creditpay.payment.v1.PaymentInternalService.GetCommit:output_type -> creditpay.payment.v1.GetCommitResponse
-	3,  // 18: creditpay.payment.v1.PaymentInternalService.WithdrawCommit:output_type -> creditpay.payment.v1.WithdrawCommitResponse
-	5,  // 19: creditpay.payment.v1.PaymentInternalService.OpenCashLeg:output_type -> creditpay.payment.v1.OpenCashLegResponse
-	7,  // 20: creditpay.payment.v1.PaymentInternalService.GetCashLeg:output_type -> creditpay.payment.v1.GetCashLegResponse
-	10, // 21: creditpay.payment.v1.PaymentInternalService.ListCashChannels:output_type -> creditpay.payment.v1.ListCashChannelsResponse
-	12, // 22: creditpay.payment.v1.PaymentInternalService.BatchGetPayments:output_type -> creditpay.payment.v1.BatchGetPaymentsResponse
-	17, // [17:23] is the sub-list for method output_type
-	11, // [11:17] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	17, // 0: creditpay.payment.v1.GetCommitResponse.state:type_name -> creditpay.payment.v1.PaymentState
+	18, // 1: creditpay.payment.v1.GetCommitResponse.payments:type_name -> creditpay.payment.v1.Payment
+	17, // 2: creditpay.payment.v1.WithdrawCommitResponse.state:type_name -> creditpay.payment.v1.PaymentState
+	18, // 3: creditpay.payment.v1.WithdrawCommitResponse.payments:type_name -> creditpay.payment.v1.Payment
+	19, // 4: creditpay.payment.v1.GetQuoteResponse.quote:type_name -> creditpay.payment.v1.Quote
+	17, // 5: creditpay.payment.v1.CommitForResponse.state:type_name -> creditpay.payment.v1.PaymentState
+	20, // 6: creditpay.payment.v1.CommitForResponse.next_action:type_name -> creditpay.payment.v1.NextAction
+	21, // 7: creditpay.payment.v1.CommitForResponse.failure_reason:type_name -> creditpay.common.v1.ErrorReason
+	18, // 8: creditpay.payment.v1.CommitForResponse.payments:type_name -> creditpay.payment.v1.Payment
+	22, // 9: creditpay.payment.v1.OpenCashLegRequest.kind:type_name -> creditpay.payment.v1.ExternalLegKind
+	23, // 10: creditpay.payment.v1.OpenCashLegRequest.amount:type_name -> creditpay.common.v1.Money
+	24, // 11: creditpay.payment.v1.OpenCashLegResponse.leg:type_name -> creditpay.payment.v1.CashLeg
+	24, // 12: creditpay.payment.v1.GetCashLegResponse.leg:type_name -> creditpay.payment.v1.CashLeg
+	13, // 13: creditpay.payment.v1.ListCashChannelsResponse.channels:type_name -> creditpay.payment.v1.CashChannel
+	18, // 14: creditpay.payment.v1.BatchGetPaymentsResponse.payments:type_name -> creditpay.payment.v1.Payment
+	25, // 15: creditpay.payment.v1.BatchGetPaymentsResponse.timeline:type_name -> creditpay.common.v1.TimelineEntry
+	0,  // 16: creditpay.payment.v1.PaymentInternalService.GetCommit:input_type -> creditpay.payment.v1.GetCommitRequest
+	2,  // 17: creditpay.payment.v1.PaymentInternalService.WithdrawCommit:input_type -> creditpay.payment.v1.WithdrawCommitRequest
+	4,  // 18: creditpay.payment.v1.PaymentInternalService.GetQuote:input_type -> creditpay.payment.v1.GetQuoteRequest
+	6,  // 19: creditpay.payment.v1.PaymentInternalService.CommitFor:input_type -> creditpay.payment.v1.CommitForRequest
+	8,  // 20: creditpay.payment.v1.PaymentInternalService.OpenCashLeg:input_type -> creditpay.payment.v1.OpenCashLegRequest
+	10, // 21: creditpay.payment.v1.PaymentInternalService.GetCashLeg:input_type -> creditpay.payment.v1.GetCashLegRequest
+	12, // 22: creditpay.payment.v1.PaymentInternalService.ListCashChannels:input_type -> creditpay.payment.v1.ListCashChannelsRequest
+	15, // 23: creditpay.payment.v1.PaymentInternalService.BatchGetPayments:input_type -> creditpay.payment.v1.BatchGetPaymentsRequest
+	1,  // 24: creditpay.payment.v1.PaymentInternalService.GetCommit:output_type -> creditpay.payment.v1.GetCommitResponse
+	3,  // 25: creditpay.payment.v1.PaymentInternalService.WithdrawCommit:output_type -> creditpay.payment.v1.WithdrawCommitResponse
+	5,  // 26: creditpay.payment.v1.PaymentInternalService.GetQuote:output_type -> creditpay.payment.v1.GetQuoteResponse
+	7,  // 27: creditpay.payment.v1.PaymentInternalService.CommitFor:output_type -> creditpay.payment.v1.CommitForResponse
+	9,  // 28: creditpay.payment.v1.PaymentInternalService.OpenCashLeg:output_type -> creditpay.payment.v1.OpenCashLegResponse
+	11, // 29: creditpay.payment.v1.PaymentInternalService.GetCashLeg:output_type -> creditpay.payment.v1.GetCashLegResponse
+	14, // 30: creditpay.payment.v1.PaymentInternalService.ListCashChannels:output_type -> creditpay.payment.v1.ListCashChannelsResponse
+	16, // 31: creditpay.payment.v1.PaymentInternalService.BatchGetPayments:output_type -> creditpay.payment.v1.BatchGetPaymentsResponse
+	24, // [24:32] is the sub-list for method output_type
+	16, // [16:24] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_creditpay_payment_v1_payment_internal_service_proto_init() }
@@ -828,7 +1145,7 @@ func file_creditpay_payment_v1_payment_internal_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditpay_payment_v1_payment_internal_service_proto_rawDesc), len(file_creditpay_payment_v1_payment_internal_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   13,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -21,6 +21,8 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	PaymentInternalService_GetCommit_FullMethodName        = "/creditpay.payment.v1.PaymentInternalService/GetCommit"
 	PaymentInternalService_WithdrawCommit_FullMethodName   = "/creditpay.payment.v1.PaymentInternalService/WithdrawCommit"
+	PaymentInternalService_GetQuote_FullMethodName         = "/creditpay.payment.v1.PaymentInternalService/GetQuote"
+	PaymentInternalService_CommitFor_FullMethodName        = "/creditpay.payment.v1.PaymentInternalService/CommitFor"
 	PaymentInternalService_OpenCashLeg_FullMethodName      = "/creditpay.payment.v1.PaymentInternalService/OpenCashLeg"
 	PaymentInternalService_GetCashLeg_FullMethodName       = "/creditpay.payment.v1.PaymentInternalService/GetCashLeg"
 	PaymentInternalService_ListCashChannels_FullMethodName = "/creditpay.payment.v1.PaymentInternalService/ListCashChannels"
@@ -38,6 +40,12 @@ type PaymentInternalServiceClient interface {
 	// Withdraws a commit that has not succeeded yet, so that its checkout can be cancelled. Answers what the commit came to:
 	// FAILED (withdrawn, nothing is held) or SUCCEEDED (too late) or PROCESSING (ask again).
 	WithdrawCommit(ctx context.Context, in *WithdrawCommitRequest, opts ...grpc.CallOption) (*WithdrawCommitResponse, error)
+	// The quote that is locked for a user's checkout, also when its time is over: for the contract that is signed before it is paid.
+	// Errors: NOT_FOUND (no such checkout of this user), QUOTE_NOT_FOUND.
+	GetQuote(ctx context.Context, in *GetQuoteRequest, opts ...grpc.CallOption) (*GetQuoteResponse, error)
+	// DoCommitPayment for a payer who called another service of the suite: the bill service after the payer signed. The same checks,
+	// errors and answers; a request_id is the payer's own, as if the payer had called DoCommitPayment with it.
+	CommitFor(ctx context.Context, in *CommitForRequest, opts ...grpc.CallOption) (*CommitForResponse, error)
 	// Opens a cash leg for a repayment, to be collected by the marketplace. Repeating it for the same subject answers the same leg.
 	// Errors: CHANNEL_NOT_AVAILABLE, REQUEST_ID_REUSED for other content.
 	OpenCashLeg(ctx context.Context, in *OpenCashLegRequest, opts ...grpc.CallOption) (*OpenCashLegResponse, error)
@@ -71,6 +79,26 @@ func (c *paymentInternalServiceClient) WithdrawCommit(ctx context.Context, in *W
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(WithdrawCommitResponse)
 	err := c.cc.Invoke(ctx, PaymentInternalService_WithdrawCommit_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *paymentInternalServiceClient) GetQuote(ctx context.Context, in *GetQuoteRequest, opts ...grpc.CallOption) (*GetQuoteResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetQuoteResponse)
+	err := c.cc.Invoke(ctx, PaymentInternalService_GetQuote_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *paymentInternalServiceClient) CommitFor(ctx context.Context, in *CommitForRequest, opts ...grpc.CallOption) (*CommitForResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CommitForResponse)
+	err := c.cc.Invoke(ctx, PaymentInternalService_CommitFor_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -128,6 +156,12 @@ type PaymentInternalServiceServer interface {
 	// Withdraws a commit that has not succeeded yet, so that its checkout can be cancelled. Answers what the commit came to:
 	// FAILED (withdrawn, nothing is held) or SUCCEEDED (too late) or PROCESSING (ask again).
 	WithdrawCommit(context.Context, *WithdrawCommitRequest) (*WithdrawCommitResponse, error)
+	// The quote that is locked for a user's checkout, also when its time is over: for the contract that is signed before it is paid.
+	// Errors: NOT_FOUND (no such checkout of this user), QUOTE_NOT_FOUND.
+	GetQuote(context.Context, *GetQuoteRequest) (*GetQuoteResponse, error)
+	// DoCommitPayment for a payer who called another service of the suite: the bill service after the payer signed. The same checks,
+	// errors and answers; a request_id is the payer's own, as if the payer had called DoCommitPayment with it.
+	CommitFor(context.Context, *CommitForRequest) (*CommitForResponse, error)
 	// Opens a cash leg for a repayment, to be collected by the marketplace. Repeating it for the same subject answers the same leg.
 	// Errors: CHANNEL_NOT_AVAILABLE, REQUEST_ID_REUSED for other content.
 	OpenCashLeg(context.Context, *OpenCashLegRequest) (*OpenCashLegResponse, error)
@@ -152,6 +186,12 @@ func (UnimplementedPaymentInternalServiceServer) GetCommit(context.Context, *Get
 }
 func (UnimplementedPaymentInternalServiceServer) WithdrawCommit(context.Context, *WithdrawCommitRequest) (*WithdrawCommitResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method WithdrawCommit not implemented")
+}
+func (UnimplementedPaymentInternalServiceServer) GetQuote(context.Context, *GetQuoteRequest) (*GetQuoteResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetQuote not implemented")
+}
+func (UnimplementedPaymentInternalServiceServer) CommitFor(context.Context, *CommitForRequest) (*CommitForResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CommitFor not implemented")
 }
 func (UnimplementedPaymentInternalServiceServer) OpenCashLeg(context.Context, *OpenCashLegRequest) (*OpenCashLegResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method OpenCashLeg not implemented")
@@ -219,6 +259,42 @@ func _PaymentInternalService_WithdrawCommit_Handler(srv interface{}, ctx context
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(PaymentInternalServiceServer).WithdrawCommit(ctx, req.(*WithdrawCommitRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PaymentInternalService_GetQuote_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetQuoteRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PaymentInternalServiceServer).GetQuote(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PaymentInternalService_GetQuote_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PaymentInternalServiceServer).GetQuote(ctx, req.(*GetQuoteRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PaymentInternalService_CommitFor_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CommitForRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PaymentInternalServiceServer).CommitFor(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PaymentInternalService_CommitFor_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PaymentInternalServiceServer).CommitFor(ctx, req.(*CommitForRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -309,6 +385,14 @@ var PaymentInternalService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "WithdrawCommit",
 			Handler:    _PaymentInternalService_WithdrawCommit_Handler,
+		},
+		{
+			MethodName: "GetQuote",
+			Handler:    _PaymentInternalService_GetQuote_Handler,
+		},
+		{
+			MethodName: "CommitFor",
+			Handler:    _PaymentInternalService_CommitFor_Handler,
 		},
 		{
 			MethodName: "OpenCashLeg",

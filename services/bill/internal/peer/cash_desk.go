@@ -1,5 +1,3 @@
-// Package peer owns the bill service's view of its neighbours: the payment service by its generated client, behind the interface of
-// app.
 package peer
 
 import (
@@ -16,20 +14,20 @@ import (
 	"github.com/creditpay/creditpay/services/bill/internal/wire"
 )
 
-// Payments is the payment service.
-type Payments struct {
+// CashDesk is the payment service as far as it has cash collected.
+type CashDesk struct {
 	client paymentv1.PaymentInternalServiceClient
 }
 
-// NewPayments makes a client.
-func NewPayments(conn grpc.ClientConnInterface) *Payments {
-	return &Payments{client: paymentv1.NewPaymentInternalServiceClient(conn)}
+// NewCashDesk makes a client.
+func NewCashDesk(conn grpc.ClientConnInterface) *CashDesk {
+	return &CashDesk{client: paymentv1.NewPaymentInternalServiceClient(conn)}
 }
 
-var _ app.Payments = (*Payments)(nil)
+var _ app.CashDesk = (*CashDesk)(nil)
 
 // OpenCashLeg has money collected for a repayment.
-func (p *Payments) OpenCashLeg(ctx context.Context, r app.Repayment) (app.CashLeg, error) {
+func (p *CashDesk) OpenCashLeg(ctx context.Context, r app.Repayment) (app.CashLeg, error) {
 	res, err := p.client.OpenCashLeg(ctx, &paymentv1.OpenCashLegRequest{
 		Kind: paymentv1.ExternalLegKind_EXTERNAL_LEG_KIND_REPAYMENT, SubjectId: ids.Format(ids.Repayment, r.ID), UserId: r.UserID, Channel: r.Channel,
 		Amount: &commonv1.Money{AmountMinor: r.Amount.Minor(), CurrencyCode: r.Amount.Currency().Code()},
@@ -41,7 +39,7 @@ func (p *Payments) OpenCashLeg(ctx context.Context, r app.Repayment) (app.CashLe
 }
 
 // CashLeg is the leg of a repayment.
-func (p *Payments) CashLeg(ctx context.Context, repaymentID ids.ID) (app.CashLeg, error) {
+func (p *CashDesk) CashLeg(ctx context.Context, repaymentID ids.ID) (app.CashLeg, error) {
 	res, err := p.client.GetCashLeg(ctx, &paymentv1.GetCashLegRequest{SubjectId: ids.Format(ids.Repayment, repaymentID)})
 	if err != nil {
 		return app.CashLeg{}, err
@@ -50,7 +48,7 @@ func (p *Payments) CashLeg(ctx context.Context, repaymentID ids.ID) (app.CashLeg
 }
 
 // CashChannels are the channels that can collect now.
-func (p *Payments) CashChannels(ctx context.Context) ([]app.CashChannel, error) {
+func (p *CashDesk) CashChannels(ctx context.Context) ([]app.CashChannel, error) {
 	res, err := p.client.ListCashChannels(ctx, &paymentv1.ListCashChannelsRequest{})
 	if err != nil {
 		return nil, err
