@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -13,6 +14,7 @@ import (
 
 	"google.golang.org/protobuf/encoding/protojson"
 
+	billv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/bill/v1"
 	commonv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/common/v1"
 	paymentv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/payment/v1"
 
@@ -29,17 +31,24 @@ func (s *stack) asService(t testing.TB) context.Context {
 	return as(t.Context(), s.mint(t, caller.Caller{Kind: caller.Service, Name: "bill"}))
 }
 
-// repaymentLeg is what the bill service asks for when somebody repays.
+// repaymentLeg is where a new user pays so much: without a debt it becomes credit balance.
 func (s *stack) repaymentLeg(t testing.TB, minor int64) *paymentv1.CashLeg {
 	t.Helper()
-	subject := ids.Format(ids.Repayment, ids.NewGenerator(clock.System()).New())
-	req := &paymentv1.OpenCashLegRequest{Kind: paymentv1.ExternalLegKind_EXTERNAL_LEG_KIND_REPAYMENT, SubjectId: subject, UserId: unique("user"),
-		Channel: "VA_BCA", Amount: idr(minor)}
-	res, err := paymentv1.NewPaymentInternalServiceClient(s.conn).OpenCashLeg(s.asService(t), req)
-	if err != nil {
-		t.Fatalf("OpenCashLeg: %v", told(err))
+	p := s.stranger(t)
+	p.openAccount(t, 1_000_000)
+	return s.cashLeg(t, p.repay(t, map[string]any{"amount": map[string]any{"amountMinor": minor, "currencyCode": "IDR"}}).GetRepaymentId())
+}
+
+// repay begins a repayment of the payer.
+func (p *payer) repay(t testing.TB, what map[string]any) *billv1.RepayBillsResponse {
+	t.Helper()
+	body := map[string]any{"requestId": unique("repay"), "channel": "VA_BCA"}
+	maps.Copy(body, what)
+	res := &billv1.RepayBillsResponse{}
+	if err := p.call(t.Context(), http.MethodPost, "/h5/v1/repayments", body, res); err != nil {
+		t.Fatalf("RepayBills: %v", err)
 	}
-	return res.GetLeg()
+	return res
 }
 
 func (s *stack) cashLeg(t testing.TB, subject string) *paymentv1.CashLeg {

@@ -200,7 +200,7 @@ func TestRequestsReachTheirServiceAndOnlyWithTheRightKindOfToken(t *testing.T) {
 		"operator at h5":     {"GET", "/h5/v1/checkouts/chk_1", "ADMIN", "", 403, "CALLER_NOT_ALLOWED"},
 		"payer at admin":     {"GET", "/admin/v1/refunds/rfd_1", "H5.u", "", 403, "CALLER_NOT_ALLOWED"},
 		"marketplace at h5":  {"GET", "/h5/v1/checkouts/chk_1", "SPM", "", 403, "CALLER_NOT_ALLOWED"},
-		"not offered yet":    {"GET", "/h5/v1/bills/businesses", "H5.u", "", 501, "NOT_YET_AVAILABLE"},
+		"not offered yet":    {"GET", "/h5/v1/bill-businesses", "H5.u", "", 501, "NOT_YET_AVAILABLE"},
 		"no such route":      {"GET", "/h5/v1/nothing", "H5.u", "", 404, "NOT_FOUND"},
 		"no such page":       {"GET", "/nothing", "", "", 404, "NOT_FOUND"},
 		"other method":       {"DELETE", "/h5/v1/checkouts/chk_1", "H5.u", "", 405, "INVALID_ARGUMENT"},

@@ -128,6 +128,9 @@ func tellFigured(tx Tx, f figured) {
 	if l.State == domain.LoanSettled && f.before.State != domain.LoanSettled {
 		tx.Emit(domain.LoanSettledEvent{LoanID: l.ID, OrderID: l.OrderID, UserID: l.UserID, Version: version})
 	}
+	if f.before.State == domain.LoanSettled && l.State != domain.LoanSettled {
+		tx.Emit(domain.LoanReopened{LoanID: l.ID, OrderID: l.OrderID, UserID: l.UserID, Version: version})
+	}
 	if (l.State == domain.LoanOverdue) != (f.before.State == domain.LoanOverdue) {
 		tx.Emit(domain.LoanOverdueChanged{LoanID: l.ID, OrderID: l.OrderID, UserID: l.UserID, Overdue: l.Overdue, Version: version})
 	}

@@ -48,6 +48,14 @@ type LoanSettledEvent struct {
 	Version int64
 }
 
+// LoanReopened says that a loan that was paid off is owed again, because a repayment bounced.
+type LoanReopened struct {
+	LoanID, OrderID ids.ID
+	UserID          string
+	// Version is the loan's after the change.
+	Version int64
+}
+
 // LoanOverdueChanged says that a loan became late, or is not late any more.
 type LoanOverdueChanged struct {
 	LoanID, OrderID ids.ID
@@ -81,6 +89,7 @@ type RepaymentChanged struct {
 }
 
 func (LoanSettledEvent) isEvent()     {}
+func (LoanReopened) isEvent()         {}
 func (LoanOverdueChanged) isEvent()   {}
 func (BillChanged) isEvent()          {}
 func (RepaymentChanged) isEvent()     {}

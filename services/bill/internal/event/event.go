@@ -48,6 +48,9 @@ func Encode(e domain.Event) (topic, key, objectID string, version int64, payload
 	case domain.LoanSettledEvent:
 		loan := ref(e.LoanID, e.OrderID, e.UserID)
 		return Topic, e.UserID, loan.LoanId, e.Version, &billv1.LoanSettled{Loan: loan}
+	case domain.LoanReopened:
+		loan := ref(e.LoanID, e.OrderID, e.UserID)
+		return Topic, e.UserID, loan.LoanId, e.Version, &billv1.LoanReopened{Loan: loan}
 	case domain.LoanOverdueChanged:
 		loan := ref(e.LoanID, e.OrderID, e.UserID)
 		return Topic, e.UserID, loan.LoanId, e.Version, &billv1.LoanOverdueChanged{Loan: loan, Overdue: moneyOf(e.Overdue)}

@@ -287,7 +287,7 @@ func (t *Tx) InsertBills(bills []app.BillRow) {
 }
 
 const (
-	lookAtUnpaid = `UPDATE bills SET look_time = ? WHERE user_id = ? AND state IN (0, 1, 2)`
+	lookAtUnpaid = `UPDATE bills SET look_time = ? WHERE user_id = ? AND state IN (0, 1, 3)`
 	lookAtAll    = `UPDATE bills SET look_time = ? WHERE user_id = ?`
 	moveBill     = `UPDATE bills SET state = ?, look_time = ?, version = version + 1 WHERE id = ? AND version = ?`
 	selectBill   = `SELECT id, user_id, bill_date, due_date, state, version, create_time, look_time FROM bills WHERE id = ?`

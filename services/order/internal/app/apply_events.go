@@ -34,9 +34,18 @@ type LoanSettled struct {
 	Time time.Time
 }
 
+// LoanReopened says that a loan that was paid off is owed again.
+type LoanReopened struct {
+	// OrderID names the order.
+	OrderID ids.ID
+	// Time when it happened.
+	Time time.Time
+}
+
 func (PaymentSucceeded) isIncoming() {}
 func (PaymentReversed) isIncoming()  {}
 func (LoanSettled) isIncoming()      {}
+func (LoanReopened) isIncoming()     {}
 
 // batch is the rows that a batch of events works on, as they are after the events before.
 type batch struct {
@@ -62,6 +71,8 @@ func (a *App) ApplyEvents(ctx context.Context, tx EventTx, events []Incoming) er
 			err = b.reversed(e)
 		case LoanSettled:
 			err = b.loanSettled(e)
+		case LoanReopened:
+			err = b.loanReopened(e)
 		}
 		if err != nil {
 			return err
@@ -86,6 +97,8 @@ func (a *App) lockBatch(ctx context.Context, tx EventTx, events []Incoming) (*ba
 		case PaymentReversed:
 			checkouts[e.CheckoutID] = true
 		case LoanSettled:
+			orders[e.OrderID] = true
+		case LoanReopened:
 			orders[e.OrderID] = true
 		}
 	}
@@ -168,12 +181,35 @@ func (b *batch) loanSettled(e LoanSettled) error {
 	if err != nil {
 		return err
 	}
-	b.loose[o.ID] = after[0]
+	b.keepLoose(after[0])
+	return nil
+}
+
+// loanReopened takes a closed order back to CONFIRMED. Nobody is told that its goods came: they came before.
+func (b *batch) loanReopened(e LoanReopened) error {
+	o, ok := b.loose[e.OrderID]
+	if !ok {
+		return errs.NotFound.New("no order %s to open again", orderKey(e.OrderID))
+	}
+	if o.State == domain.OrderConfirmed {
+		return nil
+	}
+	m := domain.Mark{Time: e.Time, Actor: "event:LoanReopened", Cause: "a repayment bounced"}
+	mv, err := planMove([]domain.Order{o}, domain.OrderConfirmed, m, ids.ID{})
+	if err != nil {
+		return err
+	}
+	b.tx.MoveOrders(mv.from, mv.to, mv.mark, time.Time{})
+	b.keepLoose(mv.to[0])
+	return nil
+}
+
+func (b *batch) keepLoose(o domain.Order) {
+	b.loose[o.ID] = o
 	if c, ok := b.checkouts[o.CheckoutID]; ok {
-		b.checkouts[c.ID] = c.WithOrders(after...)
+		b.checkouts[c.ID] = c.WithOrders(o)
 	}
 	b.unsent++
-	return nil
 }
 
 // keep remembers a checkout for the events behind it.

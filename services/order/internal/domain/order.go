@@ -69,7 +69,9 @@ func (o Order) Moved(to OrderState, m Mark, commit ids.ID) (Order, error) {
 	case OrderPaid:
 		o.Paid, o.PayTime = o.Amount, m.Time
 	case OrderConfirmed:
-		o.ConfirmTime = m.Time
+		if o.ConfirmTime.IsZero() { // A loan that is owed again takes the order back to CONFIRMED: the goods came before.
+			o.ConfirmTime = m.Time
+		}
 	case OrderCancelled:
 		o.CancelTime = m.Time
 	default: // The other states have no time of their own.

@@ -140,6 +140,12 @@ func read(e inbox.Event) (app.Incoming, error) {
 			return nil, err
 		}
 		return app.LoanSettled{OrderID: order, Time: wire.ReadTime(wire.Time(e.Time))}, nil
+	case *billv1.LoanReopened:
+		order, err := wire.ID(ids.Order, "loan.order_id", m.GetLoan().GetOrderId())
+		if err != nil {
+			return nil, err
+		}
+		return app.LoanReopened{OrderID: order, Time: wire.ReadTime(wire.Time(e.Time))}, nil
 	default:
 		return nil, nil
 	}
@@ -147,5 +153,5 @@ func read(e inbox.Event) (app.Incoming, error) {
 
 // Wanted are the events that concern this service.
 func Wanted() []proto.Message {
-	return []proto.Message{&paymentv1.PaymentSucceeded{}, &paymentv1.PaymentReversed{}, &billv1.LoanSettled{}}
+	return []proto.Message{&paymentv1.PaymentSucceeded{}, &paymentv1.PaymentReversed{}, &billv1.LoanSettled{}, &billv1.LoanReopened{}}
 }

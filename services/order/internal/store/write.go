@@ -97,7 +97,7 @@ func assignments(to domain.Order, m domain.Mark, autoConfirm time.Time) (set str
 	case domain.OrderPaid:
 		return `, paid_minor = amount_minor, pay_time = ?, auto_confirm_time = ?`, []any{m.Time, nullTime(autoConfirm)}
 	case domain.OrderConfirmed:
-		return `, confirm_time = ?`, []any{m.Time}
+		return `, confirm_time = COALESCE(confirm_time, ?)`, []any{m.Time}
 	case domain.OrderCancelled:
 		return `, cancel_time = ?`, []any{m.Time}
 	default:

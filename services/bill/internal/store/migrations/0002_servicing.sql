@@ -67,7 +67,7 @@ CREATE TABLE bills (
   user_id        VARBINARY(64)  NOT NULL,
   bill_date      DATE           NOT NULL,
   due_date       DATE           NOT NULL,
-  state          TINYINT        NOT NULL COMMENT '1 issued, 2 overdue, 3 paid, 4 cancelled',
+  state          TINYINT        NOT NULL COMMENT '0 not told yet, 1 issued, 2 paid, 3 overdue, 4 cancelled',
   version        BIGINT         NOT NULL,
   create_time    DATETIME(6)    NOT NULL,
   look_time      DATETIME(6)    NULL COMMENT 'when its state is looked at next; NULL for never',

@@ -103,10 +103,10 @@ const (
 	BillState_BILL_STATE_UNSPECIFIED BillState = 0
 	// Made, and not late.
 	BillState_BILL_STATE_ISSUED BillState = 1
-	// Something on it was not paid in time.
-	BillState_BILL_STATE_OVERDUE BillState = 2
 	// Nothing is left to pay.
-	BillState_BILL_STATE_PAID BillState = 3
+	BillState_BILL_STATE_PAID BillState = 2
+	// Something on it was not paid in time.
+	BillState_BILL_STATE_OVERDUE BillState = 3
 	// Refunds took everything on it.
 	BillState_BILL_STATE_CANCELLED BillState = 4
 )
@@ -116,15 +116,15 @@ var (
 	BillState_name = map[int32]string{
 		0: "BILL_STATE_UNSPECIFIED",
 		1: "BILL_STATE_ISSUED",
-		2: "BILL_STATE_OVERDUE",
-		3: "BILL_STATE_PAID",
+		2: "BILL_STATE_PAID",
+		3: "BILL_STATE_OVERDUE",
 		4: "BILL_STATE_CANCELLED",
 	}
 	BillState_value = map[string]int32{
 		"BILL_STATE_UNSPECIFIED": 0,
 		"BILL_STATE_ISSUED":      1,
-		"BILL_STATE_OVERDUE":     2,
-		"BILL_STATE_PAID":        3,
+		"BILL_STATE_PAID":        2,
+		"BILL_STATE_OVERDUE":     3,
 		"BILL_STATE_CANCELLED":   4,
 	}
 )
@@ -1701,9 +1701,9 @@ const file_creditpay_bill_v1_bill_proto_rawDesc = "" +
 	"\x16LOAN_STATE_WRITTEN_OFF\x10\x06*\x85\x01\n" +
 	"\tBillState\x12\x1a\n" +
 	"\x16BILL_STATE_UNSPECIFIED\x10\x00\x12\x15\n" +
-	"\x11BILL_STATE_ISSUED\x10\x01\x12\x16\n" +
-	"\x12BILL_STATE_OVERDUE\x10\x02\x12\x13\n" +
-	"\x0fBILL_STATE_PAID\x10\x03\x12\x18\n" +
+	"\x11BILL_STATE_ISSUED\x10\x01\x12\x13\n" +
+	"\x0fBILL_STATE_PAID\x10\x02\x12\x16\n" +
+	"\x12BILL_STATE_OVERDUE\x10\x03\x12\x18\n" +
 	"\x14BILL_STATE_CANCELLED\x10\x04*\xa6\x01\n" +
 	"\x0eRepaymentState\x12\x1f\n" +
 	"\x1bREPAYMENT_STATE_UNSPECIFIED\x10\x00\x12\x1b\n" +

@@ -1638,18 +1638,18 @@ const file_creditpay_bill_v1_bill_service_proto_rawDesc = "" +
 	"\x13BILL_ENTRY_KIND_FEE\x10\x03\x12\x1d\n" +
 	"\x19BILL_ENTRY_KIND_REPAYMENT\x10\x04\x12\x1a\n" +
 	"\x16BILL_ENTRY_KIND_REFUND\x10\x05\x12\x1e\n" +
-	"\x1aBILL_ENTRY_KIND_ADJUSTMENT\x10\x062\xf3\v\n" +
+	"\x1aBILL_ENTRY_KIND_ADJUSTMENT\x10\x062\xeb\v\n" +
 	"\vBillService\x12\x89\x01\n" +
 	"\x17QueryUserInstalmentInfo\x121.creditpay.bill.v1.QueryUserInstalmentInfoRequest\x1a2.creditpay.bill.v1.QueryUserInstalmentInfoResponse\"\a\x8a\xb5\x18\x03\n" +
-	"\x01\x01\x12\x96\x01\n" +
-	"\x11QueryBusinessList\x12+.creditpay.bill.v1.QueryBusinessListRequest\x1a,.creditpay.bill.v1.QueryBusinessListResponse\"&\x8a\xb5\x18\x03\n" +
-	"\x01\x02\x82\xd3\xe4\x93\x02\x19\x12\x17/h5/v1/bills/businesses\x12\x90\x01\n" +
-	"\x10QueryBillTxnList\x12*.creditpay.bill.v1.QueryBillTxnListRequest\x1a+.creditpay.bill.v1.QueryBillTxnListResponse\"#\x8a\xb5\x18\x03\n" +
-	"\x01\x02\x82\xd3\xe4\x93\x02\x16\x12\x14/h5/v1/bills/entries\x12\xbb\x01\n" +
-	"\x12QueryBillTxnDetail\x12,.creditpay.bill.v1.QueryBillTxnDetailRequest\x1a-.creditpay.bill.v1.QueryBillTxnDetailResponse\"H\x8a\xb5\x18\x03\n" +
-	"\x01\x02\x82\xd3\xe4\x93\x02;Z\x18\x12\x16/h5/v1/bills/{bill_id}\x12\x1f/h5/v1/bills/entries/{entry_id}\x12\x9c\x01\n" +
-	"\x12QueryRepayChannels\x12,.creditpay.bill.v1.QueryRepayChannelsRequest\x1a-.creditpay.bill.v1.QueryRepayChannelsResponse\")\x8a\xb5\x18\x03\n" +
-	"\x01\x02\x82\xd3\xe4\x93\x02\x1c\x12\x1a/h5/v1/repayments/channels\x12v\n" +
+	"\x01\x01\x12\x95\x01\n" +
+	"\x11QueryBusinessList\x12+.creditpay.bill.v1.QueryBusinessListRequest\x1a,.creditpay.bill.v1.QueryBusinessListResponse\"%\x8a\xb5\x18\x03\n" +
+	"\x01\x02\x82\xd3\xe4\x93\x02\x18\x12\x16/h5/v1/bill-businesses\x12\x8f\x01\n" +
+	"\x10QueryBillTxnList\x12*.creditpay.bill.v1.QueryBillTxnListRequest\x1a+.creditpay.bill.v1.QueryBillTxnListResponse\"\"\x8a\xb5\x18\x03\n" +
+	"\x01\x02\x82\xd3\xe4\x93\x02\x15\x12\x13/h5/v1/bill-entries\x12\xba\x01\n" +
+	"\x12QueryBillTxnDetail\x12,.creditpay.bill.v1.QueryBillTxnDetailRequest\x1a-.creditpay.bill.v1.QueryBillTxnDetailResponse\"G\x8a\xb5\x18\x03\n" +
+	"\x01\x02\x82\xd3\xe4\x93\x02:Z\x18\x12\x16/h5/v1/bills/{bill_id}\x12\x1e/h5/v1/bill-entries/{entry_id}\x12\x97\x01\n" +
+	"\x12QueryRepayChannels\x12,.creditpay.bill.v1.QueryRepayChannelsRequest\x1a-.creditpay.bill.v1.QueryRepayChannelsResponse\"$\x8a\xb5\x18\x03\n" +
+	"\x01\x02\x82\xd3\xe4\x93\x02\x17\x12\x15/h5/v1/repay-channels\x12v\n" +
 	"\n" +
 	"QueryBills\x12$.creditpay.bill.v1.QueryBillsRequest\x1a%.creditpay.bill.v1.QueryBillsResponse\"\x1b\x8a\xb5\x18\x03\n" +
 	"\x01\x02\x82\xd3\xe4\x93\x02\x0e\x12\f/h5/v1/bills\x12\x96\x01\n" +

@@ -429,7 +429,7 @@ func RegisterBillServiceHandlerServer(ctx context.Context, mux *runtime.ServeMux
 		var stream runtime.ServerTransportStream
 		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/creditpay.bill.v1.BillService/QueryBusinessList", runtime.WithHTTPPathPattern("/h5/v1/bills/businesses"))
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/creditpay.bill.v1.BillService/QueryBusinessList", runtime.WithHTTPPathPattern("/h5/v1/bill-businesses"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -449,7 +449,7 @@ func RegisterBillServiceHandlerServer(ctx context.Context, mux *runtime.ServeMux
 		var stream runtime.ServerTransportStream
 		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/creditpay.bill.v1.BillService/QueryBillTxnList", runtime.WithHTTPPathPattern("/h5/v1/bills/entries"))
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/creditpay.bill.v1.BillService/QueryBillTxnList", runtime.WithHTTPPathPattern("/h5/v1/bill-entries"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -469,7 +469,7 @@ func RegisterBillServiceHandlerServer(ctx context.Context, mux *runtime.ServeMux
 		var stream runtime.ServerTransportStream
 		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/creditpay.bill.v1.BillService/QueryBillTxnDetail", runtime.WithHTTPPathPattern("/h5/v1/bills/entries/{entry_id}"))
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/creditpay.bill.v1.BillService/QueryBillTxnDetail", runtime.WithHTTPPathPattern("/h5/v1/bill-entries/{entry_id}"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -509,7 +509,7 @@ func RegisterBillServiceHandlerServer(ctx context.Context, mux *runtime.ServeMux
 		var stream runtime.ServerTransportStream
 		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/creditpay.bill.v1.BillService/QueryRepayChannels", runtime.WithHTTPPathPattern("/h5/v1/repayments/channels"))
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/creditpay.bill.v1.BillService/QueryRepayChannels", runtime.WithHTTPPathPattern("/h5/v1/repay-channels"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -667,7 +667,7 @@ func RegisterBillServiceHandlerClient(ctx context.Context, mux *runtime.ServeMux
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/creditpay.bill.v1.BillService/QueryBusinessList", runtime.WithHTTPPathPattern("/h5/v1/bills/businesses"))
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/creditpay.bill.v1.BillService/QueryBusinessList", runtime.WithHTTPPathPattern("/h5/v1/bill-businesses"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -684,7 +684,7 @@ func RegisterBillServiceHandlerClient(ctx context.Context, mux *runtime.ServeMux
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/creditpay.bill.v1.BillService/QueryBillTxnList", runtime.WithHTTPPathPattern("/h5/v1/bills/entries"))
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/creditpay.bill.v1.BillService/QueryBillTxnList", runtime.WithHTTPPathPattern("/h5/v1/bill-entries"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -701,7 +701,7 @@ func RegisterBillServiceHandlerClient(ctx context.Context, mux *runtime.ServeMux
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/creditpay.bill.v1.BillService/QueryBillTxnDetail", runtime.WithHTTPPathPattern("/h5/v1/bills/entries/{entry_id}"))
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/creditpay.bill.v1.BillService/QueryBillTxnDetail", runtime.WithHTTPPathPattern("/h5/v1/bill-entries/{entry_id}"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -735,7 +735,7 @@ func RegisterBillServiceHandlerClient(ctx context.Context, mux *runtime.ServeMux
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/creditpay.bill.v1.BillService/QueryRepayChannels", runtime.WithHTTPPathPattern("/h5/v1/repayments/channels"))
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/creditpay.bill.v1.BillService/QueryRepayChannels", runtime.WithHTTPPathPattern("/h5/v1/repay-channels"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -837,11 +837,11 @@ func RegisterBillServiceHandlerClient(ctx context.Context, mux *runtime.ServeMux
 }
 
 var (
-	pattern_BillService_QueryBusinessList_0    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 2, 3}, []string{"h5", "v1", "bills", "businesses"}, ""))
-	pattern_BillService_QueryBillTxnList_0     = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 2, 3}, []string{"h5", "v1", "bills", "entries"}, ""))
-	pattern_BillService_QueryBillTxnDetail_0   = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 2, 3, 1, 0, 4, 1, 5, 4}, []string{"h5", "v1", "bills", "entries", "entry_id"}, ""))
+	pattern_BillService_QueryBusinessList_0    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2}, []string{"h5", "v1", "bill-businesses"}, ""))
+	pattern_BillService_QueryBillTxnList_0     = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2}, []string{"h5", "v1", "bill-entries"}, ""))
+	pattern_BillService_QueryBillTxnDetail_0   = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"h5", "v1", "bill-entries", "entry_id"}, ""))
 	pattern_BillService_QueryBillTxnDetail_1   = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"h5", "v1", "bills", "bill_id"}, ""))
-	pattern_BillService_QueryRepayChannels_0   = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 2, 3}, []string{"h5", "v1", "repayments", "channels"}, ""))
+	pattern_BillService_QueryRepayChannels_0   = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2}, []string{"h5", "v1", "repay-channels"}, ""))
 	pattern_BillService_QueryBills_0           = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2}, []string{"h5", "v1", "bills"}, ""))
 	pattern_BillService_QueryRepayment_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"h5", "v1", "repayments", "repayment_id"}, ""))
 	pattern_BillService_RepayBills_0           = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2}, []string{"h5", "v1", "repayments"}, ""))

@@ -178,6 +178,52 @@ func (x *LoanSettled) GetLoan() *LoanRef {
 	return nil
 }
 
+// A loan that was paid off is owed again: a repayment bounced.
+type LoanReopened struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which loan.
+	Loan          *LoanRef `protobuf:"bytes,1,opt,name=loan,proto3" json:"loan,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LoanReopened) Reset() {
+	*x = LoanReopened{}
+	mi := &file_creditpay_bill_v1_events_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LoanReopened) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LoanReopened) ProtoMessage() {}
+
+func (x *LoanReopened) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_bill_v1_events_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LoanReopened.ProtoReflect.Descriptor instead.
+func (*LoanReopened) Descriptor() ([]byte, []int) {
+	return file_creditpay_bill_v1_events_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *LoanReopened) GetLoan() *LoanRef {
+	if x != nil {
+		return x.Loan
+	}
+	return nil
+}
+
 // A bill was made, or its state changed.
 type BillChanged struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -199,7 +245,7 @@ type BillChanged struct {
 
 func (x *BillChanged) Reset() {
 	*x = BillChanged{}
-	mi := &file_creditpay_bill_v1_events_proto_msgTypes[3]
+	mi := &file_creditpay_bill_v1_events_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -211,7 +257,7 @@ func (x *BillChanged) String() string {
 func (*BillChanged) ProtoMessage() {}
 
 func (x *BillChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_bill_v1_events_proto_msgTypes[3]
+	mi := &file_creditpay_bill_v1_events_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -224,7 +270,7 @@ func (x *BillChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BillChanged.ProtoReflect.Descriptor instead.
 func (*BillChanged) Descriptor() ([]byte, []int) {
-	return file_creditpay_bill_v1_events_proto_rawDescGZIP(), []int{3}
+	return file_creditpay_bill_v1_events_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *BillChanged) GetBillId() string {
@@ -282,7 +328,7 @@ type LoanOverdueChanged struct {
 
 func (x *LoanOverdueChanged) Reset() {
 	*x = LoanOverdueChanged{}
-	mi := &file_creditpay_bill_v1_events_proto_msgTypes[4]
+	mi := &file_creditpay_bill_v1_events_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -294,7 +340,7 @@ func (x *LoanOverdueChanged) String() string {
 func (*LoanOverdueChanged) ProtoMessage() {}
 
 func (x *LoanOverdueChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_bill_v1_events_proto_msgTypes[4]
+	mi := &file_creditpay_bill_v1_events_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -307,7 +353,7 @@ func (x *LoanOverdueChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LoanOverdueChanged.ProtoReflect.Descriptor instead.
 func (*LoanOverdueChanged) Descriptor() ([]byte, []int) {
-	return file_creditpay_bill_v1_events_proto_rawDescGZIP(), []int{4}
+	return file_creditpay_bill_v1_events_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *LoanOverdueChanged) GetLoan() *LoanRef {
@@ -341,7 +387,7 @@ type RepaymentChanged struct {
 
 func (x *RepaymentChanged) Reset() {
 	*x = RepaymentChanged{}
-	mi := &file_creditpay_bill_v1_events_proto_msgTypes[5]
+	mi := &file_creditpay_bill_v1_events_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -353,7 +399,7 @@ func (x *RepaymentChanged) String() string {
 func (*RepaymentChanged) ProtoMessage() {}
 
 func (x *RepaymentChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_bill_v1_events_proto_msgTypes[5]
+	mi := &file_creditpay_bill_v1_events_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -366,7 +412,7 @@ func (x *RepaymentChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RepaymentChanged.ProtoReflect.Descriptor instead.
 func (*RepaymentChanged) Descriptor() ([]byte, []int) {
-	return file_creditpay_bill_v1_events_proto_rawDescGZIP(), []int{5}
+	return file_creditpay_bill_v1_events_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *RepaymentChanged) GetRepaymentId() string {
@@ -414,7 +460,7 @@ type CreditAccountChanged struct {
 
 func (x *CreditAccountChanged) Reset() {
 	*x = CreditAccountChanged{}
-	mi := &file_creditpay_bill_v1_events_proto_msgTypes[6]
+	mi := &file_creditpay_bill_v1_events_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -426,7 +472,7 @@ func (x *CreditAccountChanged) String() string {
 func (*CreditAccountChanged) ProtoMessage() {}
 
 func (x *CreditAccountChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_bill_v1_events_proto_msgTypes[6]
+	mi := &file_creditpay_bill_v1_events_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -439,7 +485,7 @@ func (x *CreditAccountChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreditAccountChanged.ProtoReflect.Descriptor instead.
 func (*CreditAccountChanged) Descriptor() ([]byte, []int) {
-	return file_creditpay_bill_v1_events_proto_rawDescGZIP(), []int{6}
+	return file_creditpay_bill_v1_events_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *CreditAccountChanged) GetAccountId() string {
@@ -485,7 +531,7 @@ type LoanRef struct {
 
 func (x *LoanRef) Reset() {
 	*x = LoanRef{}
-	mi := &file_creditpay_bill_v1_events_proto_msgTypes[7]
+	mi := &file_creditpay_bill_v1_events_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -497,7 +543,7 @@ func (x *LoanRef) String() string {
 func (*LoanRef) ProtoMessage() {}
 
 func (x *LoanRef) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_bill_v1_events_proto_msgTypes[7]
+	mi := &file_creditpay_bill_v1_events_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -510,7 +556,7 @@ func (x *LoanRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LoanRef.ProtoReflect.Descriptor instead.
 func (*LoanRef) Descriptor() ([]byte, []int) {
-	return file_creditpay_bill_v1_events_proto_rawDescGZIP(), []int{7}
+	return file_creditpay_bill_v1_events_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *LoanRef) GetLoanId() string {
@@ -547,6 +593,8 @@ const file_creditpay_bill_v1_events_proto_rawDesc = "" +
 	"LoanVoided\x12.\n" +
 	"\x04loan\x18\x01 \x01(\v2\x1a.creditpay.bill.v1.LoanRefR\x04loan\"=\n" +
 	"\vLoanSettled\x12.\n" +
+	"\x04loan\x18\x01 \x01(\v2\x1a.creditpay.bill.v1.LoanRefR\x04loan\">\n" +
+	"\fLoanReopened\x12.\n" +
 	"\x04loan\x18\x01 \x01(\v2\x1a.creditpay.bill.v1.LoanRefR\x04loan\"\xbd\x01\n" +
 	"\vBillChanged\x12\x17\n" +
 	"\abill_id\x18\x01 \x01(\tR\x06billId\x12\x17\n" +
@@ -586,33 +634,35 @@ func file_creditpay_bill_v1_events_proto_rawDescGZIP() []byte {
 	return file_creditpay_bill_v1_events_proto_rawDescData
 }
 
-var file_creditpay_bill_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_creditpay_bill_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_creditpay_bill_v1_events_proto_goTypes = []any{
 	(*LoanActivated)(nil),        // 0: creditpay.bill.v1.LoanActivated
 	(*LoanVoided)(nil),           // 1: creditpay.bill.v1.LoanVoided
 	(*LoanSettled)(nil),          // 2: creditpay.bill.v1.LoanSettled
-	(*BillChanged)(nil),          // 3: creditpay.bill.v1.BillChanged
-	(*LoanOverdueChanged)(nil),   // 4: creditpay.bill.v1.LoanOverdueChanged
-	(*RepaymentChanged)(nil),     // 5: creditpay.bill.v1.RepaymentChanged
-	(*CreditAccountChanged)(nil), // 6: creditpay.bill.v1.CreditAccountChanged
-	(*LoanRef)(nil),              // 7: creditpay.bill.v1.LoanRef
-	(*v1.Money)(nil),             // 8: creditpay.common.v1.Money
+	(*LoanReopened)(nil),         // 3: creditpay.bill.v1.LoanReopened
+	(*BillChanged)(nil),          // 4: creditpay.bill.v1.BillChanged
+	(*LoanOverdueChanged)(nil),   // 5: creditpay.bill.v1.LoanOverdueChanged
+	(*RepaymentChanged)(nil),     // 6: creditpay.bill.v1.RepaymentChanged
+	(*CreditAccountChanged)(nil), // 7: creditpay.bill.v1.CreditAccountChanged
+	(*LoanRef)(nil),              // 8: creditpay.bill.v1.LoanRef
+	(*v1.Money)(nil),             // 9: creditpay.common.v1.Money
 }
 var file_creditpay_bill_v1_events_proto_depIdxs = []int32{
-	7, // 0: creditpay.bill.v1.LoanActivated.loan:type_name -> creditpay.bill.v1.LoanRef
-	8, // 1: creditpay.bill.v1.LoanActivated.principal:type_name -> creditpay.common.v1.Money
-	7, // 2: creditpay.bill.v1.LoanVoided.loan:type_name -> creditpay.bill.v1.LoanRef
-	7, // 3: creditpay.bill.v1.LoanSettled.loan:type_name -> creditpay.bill.v1.LoanRef
-	8, // 4: creditpay.bill.v1.BillChanged.open:type_name -> creditpay.common.v1.Money
-	7, // 5: creditpay.bill.v1.LoanOverdueChanged.loan:type_name -> creditpay.bill.v1.LoanRef
-	8, // 6: creditpay.bill.v1.LoanOverdueChanged.overdue:type_name -> creditpay.common.v1.Money
-	8, // 7: creditpay.bill.v1.RepaymentChanged.amount:type_name -> creditpay.common.v1.Money
-	8, // 8: creditpay.bill.v1.CreditAccountChanged.limit:type_name -> creditpay.common.v1.Money
-	9, // [9:9] is the sub-list for method output_type
-	9, // [9:9] is the sub-list for method input_type
-	9, // [9:9] is the sub-list for extension type_name
-	9, // [9:9] is the sub-list for extension extendee
-	0, // [0:9] is the sub-list for field type_name
+	8,  // 0: creditpay.bill.v1.LoanActivated.loan:type_name -> creditpay.bill.v1.LoanRef
+	9,  // 1: creditpay.bill.v1.LoanActivated.principal:type_name -> creditpay.common.v1.Money
+	8,  // 2: creditpay.bill.v1.LoanVoided.loan:type_name -> creditpay.bill.v1.LoanRef
+	8,  // 3: creditpay.bill.v1.LoanSettled.loan:type_name -> creditpay.bill.v1.LoanRef
+	8,  // 4: creditpay.bill.v1.LoanReopened.loan:type_name -> creditpay.bill.v1.LoanRef
+	9,  // 5: creditpay.bill.v1.BillChanged.open:type_name -> creditpay.common.v1.Money
+	8,  // 6: creditpay.bill.v1.LoanOverdueChanged.loan:type_name -> creditpay.bill.v1.LoanRef
+	9,  // 7: creditpay.bill.v1.LoanOverdueChanged.overdue:type_name -> creditpay.common.v1.Money
+	9,  // 8: creditpay.bill.v1.RepaymentChanged.amount:type_name -> creditpay.common.v1.Money
+	9,  // 9: creditpay.bill.v1.CreditAccountChanged.limit:type_name -> creditpay.common.v1.Money
+	10, // [10:10] is the sub-list for method output_type
+	10, // [10:10] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_creditpay_bill_v1_events_proto_init() }
@@ -626,7 +676,7 @@ func file_creditpay_bill_v1_events_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditpay_bill_v1_events_proto_rawDesc), len(file_creditpay_bill_v1_events_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   8,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
