@@ -55,7 +55,7 @@ func Listen(addr string) (*Desk, error) {
 	if !loopback(host) {
 		return nil, fmt.Errorf("cashier address %s is not of the loopback: whoever reaches the desk can say that money came", addr)
 	}
-	l, err := net.Listen("tcp", addr)
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("open the cashier: %w", err)
 	}

@@ -107,11 +107,12 @@ func (a *App) addFact(ctx context.Context, tx LockingTx, loanID ids.ID, op Opera
 		return err
 	}
 	amount := op.Amount
-	if kind == domain.FactWrittenOff {
+	switch {
+	case kind == domain.FactWrittenOff:
 		amount = money.Zero(l.Plan.Principal.Currency())
-	} else if amount.Currency() != l.Plan.Principal.Currency() {
+	case amount.Currency() != l.Plan.Principal.Currency():
 		return errs.CurrencyMismatch.New("the loan is in %s", l.Plan.Principal.Currency())
-	} else if !amount.IsPositive() || money.Bounded(amount) != nil {
+	case !amount.IsPositive() || money.Bounded(amount) != nil:
 		return errs.AmountOutOfRange.New("the amount must be above zero and at most %d minor units", money.MaxMinor)
 	}
 	before.before.State = before.after.State // Judge it as it is today, also when its timer is late.

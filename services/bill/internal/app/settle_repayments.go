@@ -287,7 +287,7 @@ func (a *App) AskAboutRepayment(ctx context.Context, id ids.ID) (jobs.Outcome, e
 	leg, err := a.payments.CashLeg(ctx, id)
 	switch {
 	case errs.Is(err, errs.NotFound) && a.now().Sub(r.CreateTime) > openPatience:
-		leg, err = CashLeg{State: CashLegFailed}, nil // It was never asked for: the call that began it died in between.
+		leg = CashLeg{State: CashLegFailed} // It was never asked for: the call that began it died in between.
 	case err != nil:
 		return jobs.Outcome{}, err
 	}

@@ -122,7 +122,7 @@ func debtsOf(c money.Currency, loans []LoanPosition, target RepaymentTarget) ([]
 			}
 			switch {
 			case len(target.Loans) > 0 && !slices.Contains(target.Loans, l.LoanID):
-			case len(target.Bills) > 0 && !(onBill && slices.Contains(target.Bills, name)):
+			case len(target.Bills) > 0 && (!onBill || !slices.Contains(target.Bills, name)):
 			default:
 				open, err := in.Open.Total()
 				if err != nil {

@@ -495,7 +495,7 @@ func TestStatesOfInstalmentsFollowTheDates(t *testing.T) {
 		for _, in := range replayedOn(t, terms, date, facts...).Instalments {
 			out = append(out, in.State)
 		}
-		return fmt.Sprint(out)
+		return fmt.Sprintf("%v", out)
 	}
 	for date, want := range map[string]string{
 		"2026-04-24": "[OPEN OPEN OPEN]", "2026-04-25": "[BILLED OPEN OPEN]", "2026-05-06": "[OVERDUE OPEN OPEN]",

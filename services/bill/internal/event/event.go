@@ -29,8 +29,9 @@ import (
 const (
 	// Topic is where this service tells what happened, keyed by user.
 	Topic = "creditpay.bill.events.v1"
-	// OrderTopic is where it hears about orders, PaymentTopic where it hears about the money of repayments.
-	OrderTopic   = "creditpay.order.events.v1"
+	// OrderTopic is where it hears about orders.
+	OrderTopic = "creditpay.order.events.v1"
+	// PaymentTopic is where it hears about the money of repayments.
 	PaymentTopic = "creditpay.payment.events.v1"
 )
 

@@ -237,9 +237,9 @@ type App struct{ Deps }
 func New(d Deps) *App { return &App{d} }
 
 var (
-	// ErrCheckoutTaken: the checkout has a commit that has not failed.
+	// ErrCheckoutTaken says that the checkout has a commit that has not failed.
 	ErrCheckoutTaken = errors.New("the checkout has another commit")
-	// ErrSubjectKnown: what a cash leg should pay has one.
+	// ErrSubjectKnown says that what a cash leg should pay has one.
 	ErrSubjectKnown = errors.New("the subject has a cash leg")
 )
 
