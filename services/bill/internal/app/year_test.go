@@ -87,7 +87,7 @@ func (y *year) act(t *testing.T) {
 			y.roll(t)
 		}
 	case kind <= 7:
-		y.repayments = append(y.repayments, y.bed.repay(t, "u1", 1+y.random.Int64N(500_000)))
+		y.repayments = append(y.repayments, y.repay(t, "u1", 1+y.random.Int64N(500_000)))
 	case kind == 8:
 		begun, err := y.SettleEarly(t.Context(), "u1", "H5:u1", y.ids.New().String(), y.pick(y.loans), "VA")
 		allowed(t, "settle", err)
