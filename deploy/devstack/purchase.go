@@ -100,7 +100,7 @@ func (s *script) look(ctx context.Context, c *orderv1.Checkout) error {
 	s.back("available %s", rupiah(res.GetCredit().GetAvailable()))
 	for _, p := range res.GetPlans() {
 		if n := len(p.GetInstalments()); n > 0 {
-			s.more("%s, %2d months: first %s, last %s, total %s (effective %.2f %% a year)", p.GetProductCode(), p.GetTenorMonths(),
+			s.more("%-16s over %2d mo.: first %s, last %s, total %s (effective %.2f %% a year)", p.GetProductCode(), p.GetTenorMonths(),
 				rupiah(p.GetInstalments()[0].GetTotal()), rupiah(p.GetInstalments()[n-1].GetTotal()), rupiah(p.GetTotal()),
 				float64(p.GetEffectiveAnnualRatePpm())/10_000)
 		}

@@ -21,7 +21,7 @@ import (
 	"github.com/creditpay/creditpay/pkg/money"
 	"github.com/creditpay/creditpay/pkg/mysqlx"
 	"github.com/creditpay/creditpay/pkg/outbox"
-	"github.com/creditpay/creditpay/pkg/schema"
+	"github.com/creditpay/creditpay/pkg/schema/schematest"
 	"github.com/creditpay/creditpay/pkg/testkit"
 	"github.com/creditpay/creditpay/pkg/unit"
 
@@ -45,22 +45,7 @@ type bed struct {
 func newBed(t *testing.T) *bed {
 	t.Helper()
 	ctx := context.Background()
-	db, err := mysqlx.Open(testkit.Database(t), mysqlx.Options{MaxConns: 8})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close() })
-	mechanism, err := schema.Migrations()
-	if err != nil {
-		t.Fatal(err)
-	}
-	own, err := store.Migrations()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := db.Migrate(ctx, mechanism, own); err != nil {
-		t.Fatal(err)
-	}
+	db := schematest.OpenService(t, mysqlx.Options{MaxConns: 8}, store.Migrations)
 	clk := clock.NewFake(time.Date(2026, time.April, 10, 3, 0, 0, 123_456_000, time.UTC))
 	gen := ids.NewGenerator(clk)
 	kit := &unit.Kit{DB: db, Outbox: outbox.NewWriter(gen, clk), Jobs: jobs.NewQueue(clk), IDs: gen, Clock: clk}

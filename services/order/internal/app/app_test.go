@@ -18,7 +18,7 @@ import (
 	"github.com/creditpay/creditpay/pkg/money"
 	"github.com/creditpay/creditpay/pkg/mysqlx"
 	"github.com/creditpay/creditpay/pkg/outbox"
-	"github.com/creditpay/creditpay/pkg/schema"
+	"github.com/creditpay/creditpay/pkg/schema/schematest"
 	"github.com/creditpay/creditpay/pkg/secret"
 	"github.com/creditpay/creditpay/pkg/testkit"
 	"github.com/creditpay/creditpay/pkg/unit"
@@ -92,22 +92,7 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	db, err := mysqlx.Open(testkit.Database(t), mysqlx.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close() })
-	mechanism, err := schema.Migrations()
-	if err != nil {
-		t.Fatal(err)
-	}
-	own, err := store.Migrations()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := db.Migrate(t.Context(), mechanism, own); err != nil {
-		t.Fatal(err)
-	}
+	db := schematest.OpenService(t, mysqlx.Options{}, store.Migrations)
 	keys, err := secret.GenerateKeyring()
 	if err != nil {
 		t.Fatal(err)

@@ -14,7 +14,7 @@ import (
 	"github.com/creditpay/creditpay/pkg/money"
 	"github.com/creditpay/creditpay/pkg/mysqlx"
 	"github.com/creditpay/creditpay/pkg/outbox"
-	"github.com/creditpay/creditpay/pkg/schema"
+	"github.com/creditpay/creditpay/pkg/schema/schematest"
 	"github.com/creditpay/creditpay/pkg/testkit"
 	"github.com/creditpay/creditpay/pkg/unit"
 	"github.com/creditpay/creditpay/services/order/internal/app"
@@ -36,22 +36,7 @@ type place struct {
 
 func newPlace(t *testing.T) *place {
 	t.Helper()
-	db, err := mysqlx.Open(testkit.Database(t), mysqlx.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close() })
-	mechanism, err := schema.Migrations()
-	if err != nil {
-		t.Fatal(err)
-	}
-	own, err := store.Migrations()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := db.Migrate(t.Context(), mechanism, own); err != nil {
-		t.Fatal(err)
-	}
+	db := schematest.OpenService(t, mysqlx.Options{}, store.Migrations)
 	clk := clock.NewFake(time.Date(2026, 12, 1, 9, 0, 0, 123456000, time.UTC))
 	gen := ids.NewGenerator(clk)
 	kit := &unit.Kit{DB: db, Outbox: outbox.NewWriter(gen, clk), Jobs: jobs.NewQueue(clk), IDs: gen, Clock: clk}

@@ -17,7 +17,7 @@ import (
 	"github.com/creditpay/creditpay/pkg/money"
 	"github.com/creditpay/creditpay/pkg/mysqlx"
 	"github.com/creditpay/creditpay/pkg/outbox"
-	"github.com/creditpay/creditpay/pkg/schema"
+	"github.com/creditpay/creditpay/pkg/schema/schematest"
 	"github.com/creditpay/creditpay/pkg/secret"
 	"github.com/creditpay/creditpay/pkg/testkit"
 	"github.com/creditpay/creditpay/pkg/unit"
@@ -201,23 +201,7 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	ctx := context.Background()
-	db, err := mysqlx.Open(testkit.Database(t), mysqlx.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close() })
-	mechanism, err := schema.Migrations()
-	if err != nil {
-		t.Fatal(err)
-	}
-	own, err := store.Migrations()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := db.Migrate(ctx, mechanism, own); err != nil {
-		t.Fatal(err)
-	}
+	db := schematest.OpenService(t, mysqlx.Options{}, store.Migrations)
 	clk := clock.NewFake(start)
 	gen := ids.NewGenerator(clk)
 	keys, err := secret.GenerateKeyring()
