@@ -45,6 +45,10 @@ type Options struct {
 	REST bool
 	// FillOrders is how many orders the database is filled with before the last rounds; 0 for no fill.
 	FillOrders int
+	// BillDayLoans is how many running loans are billed in one night, on a database of their own; 0 for none.
+	BillDayLoans int
+	// BillDayOnly leaves everything else out.
+	BillDayOnly bool
 	// Devstack adds the start and the memory of the development stack.
 	Devstack bool
 	// YardsticksOnly leaves the services out.
@@ -79,6 +83,9 @@ func (o Options) Validate() error {
 	if o.FillOrders < 0 || o.FillOrders > 100_000_000 {
 		wrong = errors.Join(wrong, errors.New("the orders to fill must be 0 to 100 million"))
 	}
+	if o.BillDayLoans < 0 || o.BillDayLoans > 10_000_000 || (o.BillDayLoans > 0 && o.BillDayLoans < 400) {
+		wrong = errors.Join(wrong, errors.New("the loans to bill must be none, or 400 to 10 million"))
+	}
 	if o.BufferPoolMB < 64 {
 		wrong = errors.Join(wrong, errors.New("the buffer pool must be 64 MiB or more"))
 	}
@@ -99,6 +106,7 @@ type Result struct {
 	// Eager is a round in which each purchase is confirmed in the moment in which it is paid.
 	Eager    *Round
 	Fill     Fill
+	BillDay  *BillDay
 	Memory   map[string]float64 // resident MB by process, after the load
 	Health   map[string]time.Duration
 	Devstack *Devstack
@@ -148,18 +156,43 @@ func Run(ctx context.Context, o Options, out io.Writer) (result Result, err erro
 	b := &bench{options: o, out: out, free: newPorts(), begin: time.Now()}
 	b.result.Options = o
 	defer func() {
-		b.close()
-		if b.stack != nil {
-			err = errors.Join(err, b.stack.close())
-		}
+		err = errors.Join(err, b.end())
 		if o.Keep || err != nil {
 			b.say("the logs are in %s", dir)
 			return
 		}
 		err = os.RemoveAll(dir)
 	}()
-	err = b.run(ctx, dir)
+	if !o.YardsticksOnly {
+		b.say("building the services")
+		if err := buildServices(ctx, o.BinDir); err != nil {
+			return b.result, err
+		}
+	}
+	if !o.BillDayOnly {
+		if err := b.run(ctx, dir); err != nil {
+			return b.result, err
+		}
+		if err := b.end(); err != nil { // One stack at a time.
+			return b.result, err
+		}
+	}
+	if o.BillDayLoans > 0 && !o.YardsticksOnly {
+		b.result.BillDay, err = b.measureBillDay(ctx, filepath.Join(dir, "billday"))
+	}
 	return b.result, err
+}
+
+// end closes everything that runs.
+func (b *bench) end() error {
+	b.close()
+	b.market, b.limit, b.writer = nil, nil, nil
+	if b.stack == nil {
+		return nil
+	}
+	s := b.stack
+	b.stack = nil
+	return s.close()
 }
 
 func (b *bench) close() {
@@ -181,10 +214,6 @@ func (b *bench) say(format string, args ...any) {
 func (b *bench) run(ctx context.Context, dir string) error {
 	var err error
 	if !b.options.YardsticksOnly {
-		b.say("building the services")
-		if err := buildServices(ctx, b.options.BinDir); err != nil {
-			return err
-		}
 		if b.options.Devstack {
 			if b.result.Devstack, err = measureDevstack(ctx, b.options.BinDir, dir, b.free); err != nil {
 				return err
@@ -285,12 +314,12 @@ func (b *bench) measureStack(ctx context.Context) error {
 	if b.market, err = newMarket(b.stack); err != nil {
 		return err
 	}
-	if err := b.market.showPlan(ctx); err != nil {
+	if err := b.market.showPlan(ctx, defaultProduct); err != nil {
 		return err
 	}
 	var copied *template
 	if b.options.FillOrders > 0 {
-		if copied, err = b.templatePurchase(ctx); err != nil {
+		if copied, err = b.templatePurchase(ctx, nil); err != nil {
 			return err
 		}
 	}
@@ -360,8 +389,8 @@ func (b *bench) stackRound(ctx context.Context, what string, buyers int, duratio
 	return r, nil
 }
 
-// templatePurchase makes one purchase on the empty database and reads what it left behind.
-func (b *bench) templatePurchase(ctx context.Context) (*template, error) {
+// templatePurchase makes one purchase on the empty database and reads what it left behind, after change, if any, was done to it.
+func (b *bench) templatePurchase(ctx context.Context, change func() error) (*template, error) {
 	admin, err := b.market.adminToken()
 	if err != nil {
 		return nil, err
@@ -385,6 +414,11 @@ func (b *bench) templatePurchase(ctx context.Context) (*template, error) {
 	if err := b.market.outboxesEmpty(ctx); err != nil {
 		return nil, err
 	}
+	if change != nil {
+		if err := change(); err != nil {
+			return nil, err
+		}
+	}
 	var schemas []string
 	for _, name := range servicesWithSchema() {
 		schemas = append(schemas, schemaOf(name))
@@ -395,13 +429,8 @@ func (b *bench) templatePurchase(ctx context.Context) (*template, error) {
 // filled measures on a database that holds many orders.
 func (b *bench) filled(ctx context.Context, copied *template, grpc payer) error {
 	begin := time.Now()
-	var told atomic.Int64
 	err := relaxed(ctx, b.stack.admin, func() error {
-		return copied.insert(ctx, b.stack.admin, fill{orders: b.options.FillOrders, now: begin}, func(percent int) {
-			if last, now := told.Load(), int64(percent/10*10); now > last && told.CompareAndSwap(last, now) {
-				b.say("filled %d %%", now)
-			}
-		})
+		return copied.insert(ctx, b.stack.admin, fill{orders: b.options.FillOrders, perUser: fillOrdersPerUser, now: begin}, b.percent("orders"))
 	})
 	if err != nil {
 		return err
@@ -472,17 +501,32 @@ func (b *bench) finish(ctx context.Context) error {
 	}
 	b.say("auditing")
 	begin := time.Now()
+	report, err := b.audit(ctx)
+	b.result.Audit, b.result.AuditFor = report, time.Since(begin)
+	return err
+}
+
+// audit proves the books of the stack.
+func (b *bench) audit(ctx context.Context) (audit.Report, error) {
 	dsns := map[string]string{}
 	for _, name := range servicesWithSchema() {
 		dsn, err := patient(b.stack.dsns[name])
 		if err != nil {
-			return err
+			return audit.Report{}, err
 		}
 		dsns[name] = dsn
 	}
-	report, err := audit.Run(ctx, audit.Config{Order: dsns[orderProcess], Payment: dsns[paymentProcess], Bill: dsns[billProcess]})
-	b.result.Audit, b.result.AuditFor = report, time.Since(begin)
-	return err
+	return audit.Run(ctx, audit.Config{Order: dsns[orderProcess], Payment: dsns[paymentProcess], Bill: dsns[billProcess]})
+}
+
+// percent gives a teller of progress, in tenths.
+func (b *bench) percent(what string) func(percent int) {
+	var told atomic.Int64
+	return func(percent int) {
+		if last, now := told.Load(), int64(percent/10*10); now > last && told.CompareAndSwap(last, now) {
+			b.say("%s: filled %d %%", what, now)
+		}
+	}
 }
 
 // auditReadMax is how long one check of the audit may take to answer: it reads every row of large tables.

@@ -32,6 +32,8 @@ const (
 	// drainPatience bounds the wait for the last loan.
 	drainPatience = 2 * time.Minute
 	drainPoll     = 20 * time.Millisecond
+	// planPatience bounds the wait for a product that was just made.
+	planPatience = 15 * time.Second
 )
 
 // buyer is one user with an open credit account and a PIN.
@@ -80,23 +82,38 @@ func (m *market) atOnce() payer {
 	return grpcPayer{client: paymentv1.NewPaymentServiceClient(m.clients.payment), hasty: true}
 }
 
-// showPlan asks for the plans of a product page and keeps the one that is bought by.
-func (m *market) showPlan(ctx context.Context) error {
+// showPlan asks for the plans of a product page and keeps the one of that product that is bought by. A new product shows a little later.
+func (m *market) showPlan(ctx context.Context, product string) error {
+	deadline := time.Now().Add(planPatience)
+	for {
+		err := m.findPlan(ctx, product)
+		if err == nil || time.Now().After(deadline) {
+			return err
+		}
+		pause := time.NewTimer(100 * time.Millisecond)
+		select {
+		case <-ctx.Done():
+			pause.Stop()
+			return ctx.Err()
+		case <-pause.C:
+		}
+	}
+}
+
+func (m *market) findPlan(ctx context.Context, product string) error {
 	res, err := billv1.NewBillServiceClient(m.clients.bill).QueryUserInstalmentInfo(as(ctx, m.spmToken), &billv1.QueryUserInstalmentInfoRequest{
 		UserId: "bench-visitor", Business: "marketplace", Amount: &commonv1.Money{AmountMinor: purchaseAmount, CurrencyCode: currency}})
 	if err != nil {
 		return fmt.Errorf("ask for the plans: %w", err)
 	}
 	for _, p := range res.GetPlans() {
-		if p.GetTenorMonths() == purchaseTenor && m.plan == nil {
+		if p.GetTenorMonths() == purchaseTenor && p.GetProductCode() == product {
 			m.plan = &paymentv1.PlanChoice{Channel: "CREDIT", ProductCode: p.GetProductCode(), ProductVersion: p.GetProductVersion(),
 				TenorMonths: p.GetTenorMonths(), AgreedTotal: p.GetTotal()}
+			return nil
 		}
 	}
-	if m.plan == nil {
-		return fmt.Errorf("no plan of %d months is offered", purchaseTenor)
-	}
-	return nil
+	return fmt.Errorf("no plan of %d months is offered in %s", purchaseTenor, product)
 }
 
 // overREST gives a payer who calls the gateway, with so many connections kept open.

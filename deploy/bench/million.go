@@ -24,10 +24,15 @@ import (
 // fill says how many copies are made and when the fill happens.
 type fill struct {
 	orders int
-	now    time.Time
+	// perUser is how many purchases each of the copied users made.
+	perUser int
+	now     time.Time
 }
 
-func (f fill) users() int { return max(1, f.orders/fillOrdersPerUser) }
+func (f fill) users() int { return max(1, f.orders/f.perUser) }
+
+// filledUser is the name of a copied user.
+func filledUser(number int) string { return fmt.Sprintf("filled-user-%012d", number) }
 
 // ordersOf is how many purchases the user of that number made: order i is of user i mod users.
 func (f fill) ordersOf(user int) int {
@@ -272,7 +277,7 @@ func (t *template) copyRow(to []byte, r rowText, f fill, i, of int) []byte {
 		case slotIDText:
 			to = append(to, t.copyID(s.id, f, i, user, shift).String()...)
 		case slotUser:
-			to = fmt.Appendf(to, "filled-user-%012d", user)
+			to = append(to, filledUser(user)...)
 		case slotOrderNo:
 			to = fmt.Appendf(to, "F%0*d", len(t.orderNo)-1, i)
 		case slotTime:

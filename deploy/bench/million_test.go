@@ -96,7 +96,7 @@ func TestFillerMakesTrueCopiesOfAPurchase(t *testing.T) {
 		t.Fatal(err)
 	}
 	const orders = 1003 // no multiple of the batch, nor of a user's orders
-	if err := copied.insert(t.Context(), db, fill{orders: orders, now: now}, func(int) {}); err != nil {
+	if err := copied.insert(t.Context(), db, fill{perUser: fillOrdersPerUser, orders: orders, now: now}, func(int) {}); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
@@ -184,7 +184,7 @@ func TestCopiesAreMadeInTheOrderOfThePrimaryKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := fill{orders: 1003, now: now}
+	f := fill{perUser: fillOrdersPerUser, orders: 1003, now: now}
 	orders := map[copyOrder]int{}
 	for _, rows := range copied.tables {
 		if rows.table != schema+".idempotency" { // its rows begin with their key and are of all three kinds
@@ -219,7 +219,7 @@ func TestFillerFailsWhenTheServerLeavesRowsOut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := fill{orders: 20, now: now}
+	f := fill{perUser: fillOrdersPerUser, orders: 20, now: now}
 	if err := copied.insert(t.Context(), db, f, func(int) {}); err != nil {
 		t.Fatal(err)
 	}

@@ -88,6 +88,12 @@ func (p *process) stop() error {
 	return nil
 }
 
+// kill ends the process at once, as a fault of the machine would.
+func (p *process) kill() {
+	_ = p.cmd.Process.Kill()
+	<-p.done
+}
+
 // until waits for ready to hold and tells how long that was after the start.
 func (p *process) until(ctx context.Context, within time.Duration, ready func(context.Context) error) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, within)

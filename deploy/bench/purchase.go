@@ -38,6 +38,7 @@ const (
 	currency       = "IDR"
 	purchaseAmount = 100_000
 	purchaseTenor  = 3
+	defaultProduct = "SPL_ID"
 	// confirmPatience bounds how long a ConfirmPayment that came before the payment's event is repeated.
 	confirmPatience = 10 * time.Second
 	confirmPause    = 5 * time.Millisecond

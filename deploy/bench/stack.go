@@ -188,6 +188,22 @@ func (s *stack) start(name, program string, args []string, env map[string]string
 	return p, err
 }
 
+// killAndRestart ends a service at once and starts it again at its addresses.
+func (s *stack) killAndRestart(ctx context.Context, name string) error {
+	i := slices.IndexFunc(s.processes, func(p *process) bool { return p.name == name })
+	if i < 0 {
+		return fmt.Errorf("kill %s: it does not run", name)
+	}
+	s.processes[i].kill()
+	s.processes = slices.Delete(s.processes, i, i+1)
+	p, err := s.start(name, filepath.Join(s.bin, name), nil, s.environment(name))
+	if err != nil {
+		return err
+	}
+	_, err = p.until(ctx, 30*time.Second, answers("http://"+s.httpAddr[name]+"/healthz"))
+	return err
+}
+
 func (s *stack) startBroker(ctx context.Context, free *ports) error {
 	self, err := os.Executable()
 	if err != nil {

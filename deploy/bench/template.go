@@ -25,7 +25,7 @@ import (
 const (
 	fillBatch   = 4 << 20 // bytes of text that are loaded at once
 	fillWorkers = 3
-	// fillOrdersPerUser is how many purchases each of the copied users made.
+	// fillOrdersPerUser is how many purchases each of the copied users of the large fill made.
 	fillOrdersPerUser = 10
 	fillOldest        = 28 * 24 * time.Hour
 	fillYoungest      = 8 * 24 * time.Hour

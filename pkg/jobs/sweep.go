@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -20,6 +21,9 @@ type Sweep struct {
 	Kind string
 	// Table has the rows, Due is a nullable DATETIME(6) column with an index, Key the column of their ids, BINARY(16).
 	Table, Due, Key string
+	// Group is a column that tells whose a row is; what is due at the same time is done owner by owner, so that a batch touches few.
+	// An index on Due and Group in this order finds them; empty for none.
+	Group string
 	// Handle does a batch. An error leaves the whole batch due.
 	Handle func(ctx context.Context, batch []ids.ID) error
 	// Batch is how many rows go into one transaction, 50 by default; Workers how many batches are done at once, 2 by default.
@@ -29,6 +33,8 @@ type Sweep struct {
 const (
 	sweepBatch   = 50
 	sweepWorkers = 2
+	// sweepAhead is how many batches for each worker are looked up at once.
+	sweepAhead = 10
 	// sweepRetry is how long a row waits that failed on its own.
 	sweepRetry = time.Minute
 )
@@ -42,6 +48,7 @@ type Sweeper struct {
 	Owner string
 	Sweep Sweep
 
+	mu         sync.Mutex // guards leaseUntil
 	leaseUntil time.Time
 }
 
@@ -60,7 +67,7 @@ func (s *Sweeper) Run(ctx context.Context) error {
 	return nil
 }
 
-// Once does the rows that are due now, as many as the workers take at once, and tells how many.
+// Once does rows that are due now, a number of batches for each worker, and tells how many rows.
 func (s *Sweeper) Once(ctx context.Context) (int, error) {
 	batch, workers := max(s.Sweep.Batch, 0), max(s.Sweep.Workers, 0)
 	if batch == 0 {
@@ -72,7 +79,7 @@ func (s *Sweeper) Once(ctx context.Context) (int, error) {
 	if ok, err := s.lease(ctx); err != nil || !ok {
 		return 0, err
 	}
-	due, err := s.due(ctx, batch*workers)
+	due, err := s.due(ctx, batch*workers*sweepAhead)
 	if err != nil {
 		return 0, err
 	}
@@ -80,7 +87,13 @@ func (s *Sweeper) Once(ctx context.Context) (int, error) {
 	g.SetLimit(workers)
 	for from := 0; from < len(due); from += batch {
 		part := due[from:min(from+batch, len(due))]
-		g.Go(func() error { return s.do(ctx, part) })
+		g.Go(func() error {
+			// Renewed while half of it is left, which is longer than a batch may take.
+			if ok, err := s.lease(ctx); err != nil || !ok {
+				return err
+			}
+			return s.do(ctx, part)
+		})
 	}
 	return len(due), g.Wait()
 }
@@ -113,8 +126,11 @@ func (s *Sweeper) do(ctx context.Context, batch []ids.ID) error {
 }
 
 func (s *Sweeper) due(ctx context.Context, limit int) ([]ids.ID, error) {
-	rows, err := s.DB.QueryContext(ctx, `SELECT `+s.Sweep.Key+` FROM `+s.Sweep.Table+` WHERE `+s.Sweep.Due+` <= ? ORDER BY `+s.Sweep.Due+`, `+s.Sweep.Key+` LIMIT ?`,
-		s.Clock.Now(), limit)
+	order := s.Sweep.Due + `, ` + s.Sweep.Key
+	if s.Sweep.Group != "" {
+		order = s.Sweep.Due + `, ` + s.Sweep.Group + `, ` + s.Sweep.Key
+	}
+	rows, err := s.DB.QueryContext(ctx, `SELECT `+s.Sweep.Key+` FROM `+s.Sweep.Table+` WHERE `+s.Sweep.Due+` <= ? ORDER BY `+order+` LIMIT ?`, s.Clock.Now(), limit)
 	if err != nil {
 		return nil, mysqlx.Fault(err, "read due rows of "+s.Sweep.Table)
 	}
@@ -133,6 +149,8 @@ func (s *Sweeper) due(ctx context.Context, limit int) ([]ids.ID, error) {
 // lease makes this process the one that sweeps, for longer than a batch may take. It goes by the machine's clock: a business clock
 // that jumps must not hand it over.
 func (s *Sweeper) lease(ctx context.Context) (bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	name, now := "sweep "+s.Sweep.Kind, time.Now().UTC()
 	if now.Before(s.leaseUntil.Add(-leaseTime / 2)) {
 		return true, nil

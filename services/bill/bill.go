@@ -84,13 +84,9 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	roll := store.RollSweep()
 	roll.Handle = verbs.RollLoans
 	backbone.OnSweep(roll)
-	backbone.OnDue(store.BillColumn(), func(ctx context.Context, j jobs.Job) (jobs.Outcome, error) {
-		id, err := ids.Parse(ids.Bill, j.Key)
-		if err != nil {
-			return jobs.Outcome{}, err
-		}
-		return verbs.LookAtBill(ctx, id)
-	})
+	look := store.BillSweep()
+	look.Handle = verbs.LookAtBills
+	backbone.OnSweep(look)
 	backbone.OnDue(store.RepaymentColumn(), func(ctx context.Context, j jobs.Job) (jobs.Outcome, error) {
 		id, err := ids.Parse(ids.Repayment, j.Key)
 		if err != nil {

@@ -65,6 +65,8 @@ func parse(args []string) (bench.Options, error) {
 	flags.IntVar(&o.Buyers, "buyers", 32, "buyers at the same time")
 	flags.IntVar(&o.Rounds, "rounds", 3, "rounds of floor, limit and stack")
 	flags.IntVar(&o.FillOrders, "orders", 1_000_000, "orders to fill the database with")
+	flags.IntVar(&o.BillDayLoans, "loans", 200_000, "running loans that are billed in one night, on a database of their own; 0 for none")
+	flags.BoolVar(&o.BillDayOnly, "billday", false, "measure the billing of -loans only")
 	flags.BoolVar(&o.REST, "rest", true, "also measure with the payer's calls through the gateway")
 	flags.BoolVar(&o.Devstack, "devstack", true, "also start and weigh the development stack")
 	flags.BoolVar(&o.YardsticksOnly, "yardsticks", false, "measure floor and limit only")
@@ -97,6 +99,9 @@ func parse(args []string) (bench.Options, error) {
 	return o, nil
 }
 
+// quickLoans is how many loans a quick run bills.
+const quickLoans = 2000
+
 // shorten is -quick: what was not set on the command line is made short.
 func shorten(o *bench.Options, seconds *float64, sweep *string, million *bool, set map[string]bool) {
 	if !set["seconds"] {
@@ -110,5 +115,8 @@ func shorten(o *bench.Options, seconds *float64, sweep *string, million *bool, s
 	}
 	if !set["million"] && !set["orders"] {
 		*million = false
+	}
+	if !set["loans"] {
+		o.BillDayLoans = quickLoans
 	}
 }

@@ -82,8 +82,6 @@ type Store interface {
 	BegunLoans(ctx context.Context, userID string) ([]Loan, map[ids.ID][]domain.Fact, error)
 	// LoanByID finds a loan with its facts; false when there is none.
 	LoanByID(ctx context.Context, loanID ids.ID) (Loan, []domain.Fact, bool, error)
-	// Bill finds a bill; false when there is none.
-	Bill(ctx context.Context, billID ids.ID) (BillRow, bool, error)
 	// Repayment finds a repayment; false when there is none.
 	Repayment(ctx context.Context, repaymentID ids.ID) (Repayment, bool, error)
 	// RepaymentOfRequest finds the repayment that a request made; false when there is none.
@@ -133,8 +131,8 @@ type Tx interface {
 	InsertLoans(loans []Loan)
 	// UpdateDraft writes what became of a loan that is a draft in l's version.
 	UpdateDraft(l Loan)
-	// FollowLoan writes state, outstanding principal, books, overpaid, overdue, end and timer of a loan that has begun, in l's version.
-	FollowLoan(l Loan)
+	// FollowLoans writes state, outstanding principal, books, overpaid, overdue, end and timer of loans that have begun, each in its version.
+	FollowLoans(loans []Loan)
 	// InsertInstalments adds the instalments of a loan that begins, each with the day of its bill.
 	InsertInstalments(l Loan, billDate func(due civil.Date) civil.Date)
 	// PutInstalments writes where instalments stand.
@@ -151,10 +149,10 @@ type Tx interface {
 	TakeCredit(a Account, amount money.Amount, at time.Time)
 	// InsertBills adds bills; those that are there stay as they are.
 	InsertBills(bills []BillRow)
-	// LookAtBills has the state of a user's bills looked at; settled ones too, or only those that were not.
-	LookAtBills(userID string, which BillsToLookAt, at time.Time)
-	// MoveBill writes state and next look of a bill in b's version.
-	MoveBill(b BillRow)
+	// LookAtBills has the state of users' bills looked at; settled ones too, or only those that were not.
+	LookAtBills(userIDs []string, which BillsToLookAt, at time.Time)
+	// PutBills writes state, version and next look of bills that are locked.
+	PutBills(bills []BillRow)
 	// InsertRepayment adds a repayment; a second one of the request violates a unique key.
 	InsertRepayment(r Repayment)
 	// MoveRepayment writes state, rest, times and timer of a repayment in r's version.
@@ -184,6 +182,10 @@ type LockingTx interface {
 	LockBegunLoans(ctx context.Context, userIDs []string) ([]Loan, error)
 	// LockRepayments gives repayments by id and locks them until the end.
 	LockRepayments(ctx context.Context, repaymentIDs []ids.ID) ([]Repayment, error)
+	// LockBills gives bills by id and locks them until the end.
+	LockBills(ctx context.Context, billIDs []ids.ID) ([]BillRow, error)
+	// BillLines gives the instalments on bills where they were left, by bill, without what was given up of them.
+	BillLines(ctx context.Context, bills []BillRow) (map[ids.ID][]domain.BillLine, error)
 	// Facts gives the facts of loans that stand, by loan.
 	Facts(ctx context.Context, loanIDs []ids.ID) (map[ids.ID][]domain.Fact, error)
 }

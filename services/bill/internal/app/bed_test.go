@@ -233,10 +233,8 @@ func (b *bed) roll(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, id := range b.due(t, `SELECT id FROM bills WHERE look_time <= ?`) {
-		if _, err := b.LookAtBill(t.Context(), id); err != nil {
-			t.Fatal(err)
-		}
+	if err := b.LookAtBills(t.Context(), b.due(t, `SELECT id FROM bills WHERE look_time <= ?`)); err != nil {
+		t.Fatal(err)
 	}
 }
 

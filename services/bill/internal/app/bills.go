@@ -8,7 +8,6 @@ import (
 	"github.com/creditpay/creditpay/pkg/civil"
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/ids"
-	"github.com/creditpay/creditpay/pkg/jobs"
 	"github.com/creditpay/creditpay/pkg/money"
 
 	"github.com/creditpay/creditpay/services/bill/internal/domain"
@@ -63,72 +62,53 @@ func (o ownLoans) bills() ([]UserBill, error) {
 	return out, nil
 }
 
-// LookAtBill is the timer of a bill: it tells that the bill was made, and whenever its state changed since. Its figures are those of
-// its instalments today.
-func (a *App) LookAtBill(ctx context.Context, billID ids.ID) (jobs.Outcome, error) {
-	row, found, err := a.store.Bill(ctx, billID)
-	if err != nil || !found {
-		return jobs.Done(), err
-	}
-	_, own, err := a.ownLoans(ctx, row.UserID)
-	if err != nil {
-		return jobs.Outcome{}, err
-	}
-	bills, err := own.bills()
-	if err != nil {
-		return jobs.Outcome{}, err
-	}
-	i := slices.IndexFunc(bills, func(b UserBill) bool { return b.ID == billID })
-	if i < 0 {
-		return jobs.Done(), nil // No instalment is on it any more.
-	}
-	now, next := a.now(), a.nextLook(own, bills[i])
-	if bills[i].State == row.State {
-		return outcome(next), nil
-	}
-	if err := domain.BillStates.Check(row.State, bills[i].State); err != nil && row.State != 0 {
-		return jobs.Outcome{}, errs.Internal.Wrap(err, "bill %s", ids.Format(ids.Bill, billID))
-	}
-	row.State, row.LookTime = bills[i].State, next
-	err = a.store.Do(ctx, func(tx Tx) error {
-		tx.MoveBill(row)
-		tx.Emit(domain.BillChanged{BillID: billID, UserID: row.UserID, BillName: row.BillName, State: row.State, Open: bills[i].OpenTotal, Version: row.Version + 1})
-		return nil
-	})
-	if errs.Is(err, errs.ConcurrentChange) {
-		return jobs.Again(now.Add(time.Second)), nil
-	}
-	return outcome(next), err
-}
-
-func outcome(next time.Time) jobs.Outcome {
-	if next.IsZero() {
-		return jobs.Done()
-	}
-	return jobs.Again(next)
-}
-
-// nextLook is when time alone may change the state of a bill: when the last of its instalments may become overdue. Everything else
-// that changes it has it looked at.
-func (a *App) nextLook(own ownLoans, b UserBill) time.Time {
-	if b.State != domain.BillIssued {
-		return time.Time{}
-	}
-	var next civil.Date
-	for _, line := range b.Lines {
-		for _, l := range own.loans {
-			if l.ID != line.LoanID || l.RollTime.IsZero() {
-				continue
-			}
-			if day := civil.Of(l.RollTime, civil.Jakarta()); next.IsZero() || day.Before(next) {
-				next = day
+// LookAtBills tells what became of bills since they were told last: that they were made, and whenever their state changed. A bill is
+// looked at whenever one of its instalments moved, so it goes by where the instalments were left. Bills that need no look any more are
+// passed over.
+func (a *App) LookAtBills(ctx context.Context, billIDs []ids.ID) error {
+	return a.store.DoLocking(ctx, func(tx LockingTx) error {
+		// The bills are locked before their instalments are read: whoever moves one later has its bill looked at again.
+		rows, err := tx.LockBills(ctx, billIDs)
+		if err != nil {
+			return err
+		}
+		now := a.now()
+		rows = slices.DeleteFunc(rows, func(r BillRow) bool { return r.LookTime.IsZero() || r.LookTime.After(now) })
+		lines, err := tx.BillLines(ctx, rows)
+		if err != nil {
+			return err
+		}
+		for i := range rows {
+			if err := tellBill(tx, &rows[i], lines[rows[i].ID]); err != nil {
+				return err
 			}
 		}
+		tx.PutBills(rows)
+		return nil
+	})
+}
+
+// tellBill brings a bill to the state of its lines, and tells when that is another one.
+func tellBill(tx Tx, row *BillRow, lines []domain.BillLine) error {
+	row.LookTime = time.Time{}
+	if len(lines) == 0 {
+		return nil
 	}
-	if next.IsZero() {
-		return time.Time{}
+	b, err := domain.BillOf(row.BillDate, row.DueDate, lines)
+	if err != nil {
+		return err
 	}
-	return next.In(civil.Jakarta()).UTC().Add(time.Hour)
+	if b.State == row.State {
+		return nil
+	}
+	if row.State != 0 {
+		if err := domain.BillStates.Check(row.State, b.State); err != nil {
+			return errs.Internal.Wrap(err, "bill %s", ids.Format(ids.Bill, row.ID))
+		}
+	}
+	row.State, row.Version = b.State, row.Version+1
+	tx.Emit(domain.BillChanged{BillID: row.ID, UserID: row.UserID, BillName: row.BillName, State: row.State, Open: b.OpenTotal, Version: row.Version})
+	return nil
 }
 
 // EntryKind is what an entry of the bill list is. The numbers are the contract's.

@@ -83,6 +83,7 @@ func (a *App) figure(ctx context.Context, r ProductReader, l Loan, facts []domai
 // writeFigured queues everything that changed. Accounts come last, in the order of their users, so that two batches with users in
 // common wait for each other instead of locking each other out.
 func (a *App) writeFigured(tx Tx, list []figured, cause, actor string, look BillsToLookAt, now time.Time) error {
+	var loans []Loan
 	var rows []InstalmentRow
 	var bills []BillRow
 	deltas := map[string]AccountDelta{}
@@ -93,12 +94,14 @@ func (a *App) writeFigured(tx Tx, list []figured, cause, actor string, look Bill
 				f.after.EndActor, f.after.EndCause = actor, cause
 			}
 		}
-		tx.FollowLoan(f.after)
+		loans = append(loans, f.after)
 		if len(f.lines) > 0 {
 			post(tx, f.after, cause, f.lines)
 		}
 		for _, in := range f.pos.Instalments {
-			rows = append(rows, InstalmentRow{LoanID: f.after.ID, InstalmentPosition: in})
+			if cause != causeTime || f.moves(in) {
+				rows = append(rows, InstalmentRow{LoanID: f.after.ID, InstalmentPosition: in})
+			}
 			if !in.BillDate.After(f.pos.AsOf) && f.pos.WrittenOffOn.IsZero() {
 				name := domain.BillName{BillDate: in.BillDate, DueDate: in.DueDate}
 				bills = append(bills, BillRow{ID: BillID(f.after.UserID, name), UserID: f.after.UserID, BillName: name, Version: 1, CreateTime: now, LookTime: now})
@@ -111,15 +114,27 @@ func (a *App) writeFigured(tx Tx, list []figured, cause, actor string, look Bill
 		}
 		deltas[f.after.UserID] = d
 	}
+	tx.FollowLoans(loans)
 	tx.PutInstalments(rows)
 	tx.InsertBills(unique(bills))
-	for _, user := range slices.Sorted(maps.Keys(deltas)) {
-		tx.LookAtBills(user, look, now)
+	users := slices.Sorted(maps.Keys(deltas))
+	tx.LookAtBills(users, look, now)
+	for _, user := range users {
 		if d := deltas[user]; !d.nothing() {
 			tx.ChangeAccount(d, now)
 		}
 	}
 	return nil
+}
+
+// moves reports whether time alone may have moved an instalment since the loan was figured last. What is not billed yet stays as it was
+// agreed, and what was billed before and has nothing open stays as it is.
+func (f figured) moves(in domain.InstalmentPosition) bool {
+	if !in.Billed {
+		return false
+	}
+	since := civil.Of(f.before.RollTime, civil.Jakarta())
+	return !in.BillDate.Before(since) || in.Open != domain.ZeroParts(in.Open.Principal.Currency())
 }
 
 // tellFigured tells what others want to know of a change.

@@ -116,7 +116,7 @@ func BillsOf(loans []LoanPosition) ([]Bill, error) {
 	}
 	var out []Bill
 	for k, list := range lines {
-		b, err := billOf(k.bill, k.due, list)
+		b, err := BillOf(k.bill, k.due, list)
 		if err != nil {
 			return nil, err
 		}
@@ -128,8 +128,9 @@ func BillsOf(loans []LoanPosition) ([]Bill, error) {
 	return out, nil
 }
 
-// billOf is the bill of some lines, one or more.
-func billOf(billDate, dueDate civil.Date, lines []BillLine) (Bill, error) {
+// BillOf is the bill of some lines, one or more, which it sorts. It fails with
+// ErrInvariant.
+func BillOf(billDate, dueDate civil.Date, lines []BillLine) (Bill, error) {
 	slices.SortFunc(lines, func(a, b BillLine) int {
 		return cmp.Or(slices.Compare(a.LoanID[:], b.LoanID[:]), cmp.Compare(a.Sequence, b.Sequence))
 	})

@@ -6,6 +6,8 @@ import (
 	"database/sql/driver"
 	"encoding/json"
 	"errors"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/creditpay/creditpay/pkg/civil"
@@ -61,12 +63,12 @@ const (
 
 // RollSweep are the loans for which time alone changes something.
 func RollSweep() jobs.Sweep {
-	return jobs.Sweep{Kind: "roll_loans", Table: "loans", Key: "id", Due: "roll_time"}
+	return jobs.Sweep{Kind: "roll_loans", Table: "loans", Key: "id", Due: "roll_time", Group: "user_id"}
 }
 
-// BillColumn is the timer of bills, RepaymentColumn that of repayments.
-func BillColumn() jobs.Column {
-	return jobs.Column{Kind: "look_at_bill", Table: "bills", Key: "id", Due: "look_time", Prefix: ids.Bill}
+// BillSweep are the bills that may have changed since they were told.
+func BillSweep() jobs.Sweep {
+	return jobs.Sweep{Kind: "look_at_bills", Table: "bills", Key: "id", Due: "look_time", Workers: 1}
 }
 
 // RepaymentColumn is the timer of repayments.
@@ -184,18 +186,32 @@ func clip(text string) string {
 	return text
 }
 
-const followLoan = `UPDATE loans SET state = ?, outstanding_minor = ?, books = ?, overpaid_minor = ?, overdue_minor = ?, end_time = ?, end_actor = ?,
-	end_cause = ?, roll_time = ?, version = version + 1 WHERE id = ? AND version = ?`
+// The loans of a batch leave in one statement: a table of what each becomes, by id and version.
+const (
+	followLoans = `UPDATE loans l JOIN (`
+	followRow   = `SELECT ? AS id, ? AS version, ? AS state, ? AS outstanding_minor, ? AS books, ? AS overpaid_minor, ? AS overdue_minor,
+		? AS end_time, ? AS end_actor, ? AS end_cause, ? AS roll_time`
+	followMore = ` UNION ALL SELECT ?,?,?,?,?,?,?,?,?,?,?`
+	followSet  = `) v ON l.id = v.id AND l.version = v.version SET l.state = v.state, l.outstanding_minor = v.outstanding_minor, l.books = v.books,
+		l.overpaid_minor = v.overpaid_minor, l.overdue_minor = v.overdue_minor, l.end_time = v.end_time, l.end_actor = v.end_actor,
+		l.end_cause = v.end_cause, l.roll_time = v.roll_time, l.version = l.version + 1`
+)
 
-// FollowLoan implements app.Tx.
-func (t *Tx) FollowLoan(l app.Loan) {
-	books, err := encodeBooks(l.Books)
-	if err != nil {
-		t.Fail(err)
-		return
+// FollowLoans implements app.Tx.
+func (t *Tx) FollowLoans(loans []app.Loan) {
+	for part := range slices.Chunk(loans, rowsMax) {
+		query, args := followLoans+followRow+strings.Repeat(followMore, len(part)-1)+followSet, make([]any, 0, 11*len(part))
+		for _, l := range part {
+			books, err := encodeBooks(l.Books)
+			if err != nil {
+				t.Fail(err)
+				return
+			}
+			args = append(args, l.ID, l.Version, l.State, l.Outstanding.Minor(), books, l.Overpaid.Minor(), l.Overdue.Minor(), nullTime(l.EndTime),
+				l.EndActor, l.EndCause, nullTime(l.RollTime))
+		}
+		t.Tx.QueueExpect(int64(len(part)), changed(), query, args...)
 	}
-	t.Tx.QueueExpect(1, changed(), followLoan, l.State, l.Outstanding.Minor(), books, l.Overpaid.Minor(), l.Overdue.Minor(), nullTime(l.EndTime),
-		l.EndActor, l.EndCause, nullTime(l.RollTime), l.ID, l.Version)
 }
 
 const (
@@ -279,44 +295,114 @@ const (
 )
 
 // InsertBills implements app.Tx.
-func (t *Tx) InsertBills(bills []app.BillRow) {
-	t.inChunks(len(bills), billWidth, insertBills, billExists, func(i int) []any {
+func (t *Tx) InsertBills(bills []app.BillRow) { t.putBills(bills, billExists) }
+
+const (
+	lookAtBills = `UPDATE bills SET look_time = ? WHERE user_id IN `
+	areUnpaid   = ` AND state IN (0, 1, 3)`
+	selectBills = `SELECT id, user_id, bill_date, due_date, state, version, create_time, look_time FROM bills WHERE id IN `
+	billMoves   = ` ON DUPLICATE KEY UPDATE state = VALUES(state), version = VALUES(version), look_time = VALUES(look_time)`
+	selectLines = `SELECT b.id, l.currency_code, i.loan_id, i.sequence, i.bill_date, i.due_date, i.billed, i.state,
+		i.principal_minor, i.interest_minor, i.fee_minor, i.late_minor, i.paid_principal_minor, i.paid_interest_minor, i.paid_fee_minor, i.paid_late_minor,
+		i.open_principal_minor, i.open_interest_minor, i.open_fee_minor, i.open_late_minor,
+		i.cancelled_principal_minor, i.cancelled_interest_minor, i.cancelled_fee_minor, i.cancelled_late_minor
+		FROM bills b JOIN loans l ON l.user_id = b.user_id AND l.start_date IS NOT NULL
+		JOIN instalments i ON i.loan_id = l.id AND i.bill_date = b.bill_date AND i.due_date = b.due_date WHERE b.id IN `
+)
+
+// LookAtBills implements app.Tx.
+func (t *Tx) LookAtBills(userIDs []string, which app.BillsToLookAt, at time.Time) {
+	if len(userIDs) == 0 {
+		return
+	}
+	query := lookAtBills + mysqlx.In(len(userIDs))
+	if which != app.AllBills {
+		query += areUnpaid
+	}
+	args := []any{at}
+	for _, u := range userIDs {
+		args = append(args, u)
+	}
+	t.Tx.Queue(query, args...)
+}
+
+// PutBills implements app.Tx.
+func (t *Tx) PutBills(bills []app.BillRow) { t.putBills(bills, billMoves) }
+
+func (t *Tx) putBills(bills []app.BillRow, tail string) {
+	t.inChunks(len(bills), billWidth, insertBills, tail, func(i int) []any {
 		b := bills[i]
 		return []any{b.ID, b.UserID, b.BillDate, b.DueDate, b.State, b.Version, b.CreateTime, nullTime(b.LookTime)}
 	})
 }
 
-const (
-	lookAtUnpaid = `UPDATE bills SET look_time = ? WHERE user_id = ? AND state IN (0, 1, 3)`
-	lookAtAll    = `UPDATE bills SET look_time = ? WHERE user_id = ?`
-	moveBill     = `UPDATE bills SET state = ?, look_time = ?, version = version + 1 WHERE id = ? AND version = ?`
-	selectBill   = `SELECT id, user_id, bill_date, due_date, state, version, create_time, look_time FROM bills WHERE id = ?`
-)
-
-// LookAtBills implements app.Tx.
-func (t *Tx) LookAtBills(userID string, which app.BillsToLookAt, at time.Time) {
-	query := lookAtUnpaid
-	if which == app.AllBills {
-		query = lookAtAll
+// LockBills implements app.LockingTx.
+func (t *Tx) LockBills(ctx context.Context, billIDs []ids.ID) (out []app.BillRow, err error) {
+	if len(billIDs) == 0 {
+		return nil, nil
 	}
-	t.Tx.Queue(query, at, userID)
+	rows, err := t.Tx.Query(ctx, selectBills+mysqlx.In(len(billIDs))+orderByID+` FOR UPDATE`, arguments(billIDs)...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var b app.BillRow
+		var look sql.NullTime
+		if err := rows.Scan(&b.ID, &b.UserID, &b.BillDate, &b.DueDate, &b.State, &b.Version, &b.CreateTime, &look); err != nil {
+			return nil, err
+		}
+		b.LookTime = look.Time
+		out = append(out, b)
+	}
+	return out, rows.Err()
 }
 
-// MoveBill implements app.Tx.
-func (t *Tx) MoveBill(b app.BillRow) {
-	t.Tx.QueueExpect(1, changed(), moveBill, b.State, nullTime(b.LookTime), b.ID, b.Version)
+// BillLines implements app.LockingTx.
+func (t *Tx) BillLines(ctx context.Context, bills []app.BillRow) (out map[ids.ID][]domain.BillLine, err error) {
+	out = make(map[ids.ID][]domain.BillLine, len(bills))
+	if len(bills) == 0 {
+		return out, nil
+	}
+	args := make([]any, len(bills))
+	for i, b := range bills {
+		args[i] = b.ID
+	}
+	rows, err := t.Tx.Query(ctx, selectLines+mysqlx.In(len(bills)), args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		bill, line, err := scanLine(rows)
+		if err != nil {
+			return nil, err
+		}
+		out[bill] = append(out[bill], line)
+	}
+	return out, rows.Err()
 }
 
-// Bill implements app.Store.
-func (s *Store) Bill(ctx context.Context, billID ids.ID) (app.BillRow, bool, error) {
-	var b app.BillRow
-	var look sql.NullTime
-	err := s.kit.DB.QueryRowContext(ctx, selectBill, billID).Scan(&b.ID, &b.UserID, &b.BillDate, &b.DueDate, &b.State, &b.Version, &b.CreateTime, &look)
-	if mysqlx.NoRows(err) {
-		return b, false, nil
+func scanLine(row mysqlx.Row) (bill ids.ID, l domain.BillLine, err error) {
+	var code string
+	var minor [16]int64
+	into := []any{&bill, &code, &l.LoanID, &l.Sequence, &l.BillDate, &l.DueDate, &l.Billed, &l.State}
+	for i := range minor {
+		into = append(into, &minor[i])
 	}
-	b.LookTime = look.Time
-	return b, err == nil, mysqlx.Fault(err, "read a bill")
+	if err := row.Scan(into...); err != nil {
+		return bill, l, err
+	}
+	of, err := amounts(code)
+	if err != nil {
+		return bill, l, err
+	}
+	l.WrittenOff, l.Recovered = domain.ZeroParts(of(0).Currency()), domain.ZeroParts(of(0).Currency())
+	for i, into := range []*domain.Parts{&l.Charged, &l.Paid, &l.Open, &l.Cancelled} {
+		m := minor[4*i : 4*i+4]
+		*into = domain.Parts{Principal: of(m[0]), Interest: of(m[1]), Fee: of(m[2]), Late: of(m[3])}
+	}
+	return bill, l, nil
 }
 
 // DoLocking implements app.Store.
