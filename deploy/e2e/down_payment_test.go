@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	billv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/bill/v1"
 	orderv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/order/v1"
 	paymentv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/payment/v1"
@@ -57,14 +59,25 @@ func (p *payer) furniture(t testing.TB, business string, amount int64) (checkout
 	return c, quoted.GetQuote().GetQuoteId()
 }
 
-// commitAndGo commits and gives the leg that the page is sent to.
+// commitAndGo commits and gives the leg that the page is sent to, also when it is loaded again.
 func (p *payer) commitAndGo(t testing.TB, c *orderv1.Checkout, quoteID string) *paymentv1.CashLeg {
 	t.Helper()
 	res, err := p.tryCommit(t.Context(), commitCall{checkoutID: c.GetCheckoutId(), quoteID: quoteID})
 	if err != nil || res.GetState() != paymentv1.PaymentState_PAYMENT_STATE_PROCESSING || res.GetNextAction().GetRedirect().GetUrl() == "" {
 		t.Fatalf("DoCommitPayment: %v, %v", res, err)
 	}
+	p.wantAction(t, c.GetCheckoutId(), paymentv1.PaymentState_PAYMENT_STATE_PROCESSING, res.GetNextAction())
 	return p.s.cashLeg(t, res.GetCommitId())
+}
+
+// wantAction wants the page of a checkout, loaded again, in a state and with something to do; nil for nothing.
+func (p *payer) wantAction(t testing.TB, checkoutID string, state paymentv1.PaymentState, want *paymentv1.NextAction) {
+	t.Helper()
+	res := &paymentv1.QueryPaymentStatusResponse{}
+	err := p.call(t.Context(), http.MethodGet, "/h5/v1/checkouts/"+checkoutID+"/payment", nil, res)
+	if err != nil || res.GetState() != state || !proto.Equal(res.GetNextAction(), want) {
+		t.Errorf("QueryPaymentStatus: %v, %v, want %s with %v", res, err, state, want)
+	}
 }
 
 func TestAPurchaseWithADownPaymentIsPaidWhenTheCashArrives(t *testing.T) {
@@ -82,6 +95,7 @@ func TestAPurchaseWithADownPaymentIsPaidWhenTheCashArrives(t *testing.T) {
 		t.Fatalf("pay: HTTP %d %s", code, reason)
 	}
 	orderID := c.GetOrders()[0].GetOrderId()
+	p.wantAction(t, c.GetCheckoutId(), paymentv1.PaymentState_PAYMENT_STATE_SUCCEEDED, nil)
 	p.awaitOrder(t, orderID, orderv1.OrderState_ORDER_STATE_PAID)
 	down := &paymentv1.QueryDownPayResultResponse{}
 	if err := p.call(t.Context(), http.MethodGet, "/h5/v1/payments/"+c.GetOrders()[0].GetPaymentId()+"/down-payment", nil, down); err != nil ||

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/test/bufconn"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	billv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/bill/v1"
@@ -256,11 +257,16 @@ func TestADownPaymentFromPlanToPaidOverTheWire(t *testing.T) {
 		leg.GetChannel() != "QRIS" || leg.GetSubjectId() != res.GetCommitId() || leg.GetUserId() != user {
 		t.Fatalf("sent to %q for %v", url, leg)
 	}
+	st, err := b.h5.QueryPaymentStatus(ctx, &paymentv1.QueryPaymentStatusRequest{CheckoutId: b.order.checkout})
+	if err != nil || st.GetState() != paymentv1.PaymentState_PAYMENT_STATE_PROCESSING || !proto.Equal(st.GetNextAction(), res.GetNextAction()) {
+		t.Errorf("asked again: %v, %v, want %v", st, err, res.GetNextAction())
+	}
 	if s := b.notify(t, leg, paymentv1.ExternalLegStatus_EXTERNAL_LEG_STATUS_PAID); s != paymentv1.LegState_LEG_STATE_SUCCEEDED {
 		t.Fatalf("leg is %s", s)
 	}
-	st, err := b.h5.QueryPaymentStatus(ctx, &paymentv1.QueryPaymentStatusRequest{CheckoutId: b.order.checkout})
-	if err != nil || st.GetState() != paymentv1.PaymentState_PAYMENT_STATE_SUCCEEDED || len(st.GetPayments()) != 2 || len(st.GetPayments()[0].GetLegs()) != 2 {
+	st, err = b.h5.QueryPaymentStatus(ctx, &paymentv1.QueryPaymentStatusRequest{CheckoutId: b.order.checkout})
+	if err != nil || st.GetState() != paymentv1.PaymentState_PAYMENT_STATE_SUCCEEDED || len(st.GetPayments()) != 2 || len(st.GetPayments()[0].GetLegs()) != 2 ||
+		st.GetNextAction() != nil {
 		t.Fatal(st, err)
 	}
 	down, err := b.spm.QueryDownPayResult(ctx, &paymentv1.QueryDownPayResultRequest{OrderId: b.order.orders[1].GetOrderId()})
