@@ -216,6 +216,9 @@ func printOrder(out io.Writer, d *orderv1.OrderDetail) {
 	if d.GetLoanId() != "" {
 		p("loan      %s  %s", d.GetLoanId(), d.GetLoanState())
 	}
+	for _, number := range d.GetContractIds() {
+		p("contract  %s", number)
+	}
 	for _, i := range d.GetPlan().GetInstalments() {
 		p("  #%d due %s  %d = principal %d + interest %d + fee %d", i.GetSequence(), i.GetDueDate(), i.GetTotal().GetAmountMinor(),
 			i.GetPrincipal().GetAmountMinor(), i.GetInterest().GetAmountMinor(), i.GetFee().GetAmountMinor())
