@@ -1,5 +1,5 @@
-// Package creditctl owns the operator's command line: proof of the books, an order's story, the outbox, dead letters, and the
-// development clock.
+// Package creditctl owns the operator's command line: proof of the books, an order's story, the outbox, dead letters,
+// notifications of cash that did not fit, and the development clock.
 //
 // It must not change a row itself: it reads schemas for the audit, and asks services for everything else.
 package creditctl
@@ -22,7 +22,6 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/types/known/durationpb"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	opsv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/ops/v1"
 	orderv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/order/v1"
@@ -58,7 +57,8 @@ func New(out io.Writer) *cobra.Command {
 	for _, name := range []string{"order", "payment", "bill"} {
 		t.dsns[name] = f.String(name+"-dsn", env("CTL_"+strings.ToUpper(name)+"_DSN", ""), "DSN of the "+name+" schema, for the audit")
 	}
-	root.AddCommand(t.credentialCommand(), t.auditCommand(), t.orderCommand(), t.clockCommand(), t.outboxCommand(), t.deadLetterCommand(), t.esignCommand())
+	root.AddCommand(t.credentialCommand(), t.auditCommand(), t.orderCommand(), t.clockCommand(), t.outboxCommand(), t.deadLetterCommand(), t.notificationCommand(),
+		t.esignCommand())
 	return root
 }
 
@@ -216,6 +216,9 @@ func printOrder(out io.Writer, d *orderv1.OrderDetail) {
 	if d.GetLoanId() != "" {
 		p("loan      %s  %s", d.GetLoanId(), d.GetLoanState())
 	}
+	for _, number := range d.GetContractIds() {
+		p("contract  %s", number)
+	}
 	for _, i := range d.GetPlan().GetInstalments() {
 		p("  #%d due %s  %d = principal %d + interest %d + fee %d", i.GetSequence(), i.GetDueDate(), i.GetTotal().GetAmountMinor(),
 			i.GetPrincipal().GetAmountMinor(), i.GetInterest().GetAmountMinor(), i.GetFee().GetAmountMinor())
@@ -277,20 +280,16 @@ func (t *target) outboxCommand() *cobra.Command {
 	replay.Flags().StringVar(&from, "from", "", "RFC 3339 time to begin at; empty: from the beginning")
 	_ = replay.MarkFlagRequired("service") // It exists: the line above made it.
 	replay.RunE = func(cmd *cobra.Command, _ []string) error {
-		req := &opsv1.ReplayOutboxRequest{Service: service}
-		if from != "" {
-			at, err := time.Parse(time.RFC3339, from)
-			if err != nil {
-				return fmt.Errorf("--from: %w", err)
-			}
-			req.FromTime = timestamppb.New(at)
+		fromTime, err := timeFlag("from", from)
+		if err != nil {
+			return err
 		}
 		ctx, conn, err := t.connect(cmd.Context())
 		if err != nil {
 			return err
 		}
 		defer func() { _ = conn.Close() }()
-		res, err := opsv1.NewOpsServiceClient(conn).ReplayOutbox(ctx, req)
+		res, err := opsv1.NewOpsServiceClient(conn).ReplayOutbox(ctx, &opsv1.ReplayOutboxRequest{Service: service, FromTime: fromTime})
 		if err != nil {
 			return err
 		}

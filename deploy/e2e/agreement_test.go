@@ -138,7 +138,7 @@ func reasonsOf(r *paymentv1.CheckCommitPaymentResponse) []string {
 	return out
 }
 
-func (p *payer) status(t *testing.T, checkoutID string) *paymentv1.QueryPaymentStatusResponse {
+func (p *payer) status(t testing.TB, checkoutID string) *paymentv1.QueryPaymentStatusResponse {
 	t.Helper()
 	res := &paymentv1.QueryPaymentStatusResponse{}
 	if err := p.call(t.Context(), http.MethodGet, "/h5/v1/checkouts/"+checkoutID+"/payment", nil, res); err != nil {

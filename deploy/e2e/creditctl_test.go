@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net/http"
 	"regexp"
 	"strings"
 	"testing"
@@ -20,6 +21,7 @@ import (
 	paymentv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/payment/v1"
 
 	"github.com/creditpay/creditpay/pkg/clock"
+	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/ids"
 	"github.com/creditpay/creditpay/pkg/testkit"
 
@@ -66,6 +68,7 @@ func TestTheOperatorsCommandLine(t *testing.T) {
 		{"outbox replay doubles nothing", func(t *testing.T) { outboxReplays(t, s, p, b) }},
 		{"a dead letter is replayed once its time has come", func(t *testing.T) { deadLetterHeals(t, s) }},
 		{"a poison event is put aside by each that reads it and stops nobody", func(t *testing.T) { poisonIsPutAside(t, s, b) }},
+		{"notifications that did not fit are listed", func(t *testing.T) { unfitAreListed(t, s) }},
 		{"bad flags are refused", func(t *testing.T) { badFlags(t, s) }},
 	} {
 		if !t.Run(step.name, step.run) {
@@ -185,6 +188,41 @@ func clockAdvances(t *testing.T, s *stack) {
 	}
 	s.does(t, "clock", "advance", "90m")
 	s.does(t, "audit")
+}
+
+// unfitAreListed tells a wrong amount, then the truth, then the contrary, and finds the first and the last.
+func unfitAreListed(t *testing.T, s *stack) {
+	if out := s.does(t, "notification", "list", "--from", s.now(t).UTC().Format(time.RFC3339)); out != "0 notifications did not fit\n" {
+		t.Errorf("notification list prints %q", out)
+	}
+	from := s.now(t).UTC().Format(time.RFC3339)
+	leg := s.repaymentLeg(t, 70_000)
+	wrong := notice(leg, tellPaid)
+	wrong.Amount = idr(69_999)
+	_, err := s.notify(t, wrong)
+	wantReason(t, err, errs.LegAmountMismatch)
+	contrary := notice(leg, paymentv1.ExternalLegStatus_EXTERNAL_LEG_STATUS_FAILED)
+	for _, n := range []*paymentv1.NotifyPaymentStatusRequest{notice(leg, tellPaid), contrary} {
+		if _, err := s.notify(t, n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out := s.does(t, "notification", "list", "--from", from)
+	for _, want := range []string{"MISMATCH      PAID 69999 IDR  by SPM:", wrong.GetRequestId(), "70000 IDR, was PENDING, is SUCCEEDED", leg.GetReference() + "  " + leg.GetSubjectId(),
+		"CONTRADICTION FAILED 70000 IDR", "70000 IDR, was SUCCEEDED, is SUCCEEDED", "\n2 notifications did not fit\n"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("notification list does not tell %q:\n%s", want, out)
+		}
+	}
+	if out := s.does(t, "notification", "list", "--from", from, "--misfit", "contradiction"); strings.Contains(out, wrong.GetRequestId()) || !strings.Contains(out, contrary.GetRequestId()) {
+		t.Errorf("notification list of contradictions prints:\n%s", out)
+	}
+	var page paymentv1.ListUnfitNotificationsResponse
+	path := "/admin/v1/unfit-notifications?misfit=MISFIT_MISMATCH&leg=EXTERNAL_LEG_KIND_REPAYMENT&pageSize=100&fromTime=" + from
+	if err := s.rest(t.Context(), http.MethodGet, path, s.Credentials.AdminToken, nil, &page); err != nil || len(page.GetNotifications()) != 1 ||
+		page.GetNotifications()[0].GetRequestId() != wrong.GetRequestId() {
+		t.Errorf("GET %s: %v, %v", path, &page, err)
+	}
 }
 
 // outboxReplays sends all events of all services again: receivers know them.
@@ -324,7 +362,8 @@ func poisonIsPutAside(t *testing.T, s *stack, b *books) {
 func badFlags(t *testing.T, s *stack) {
 	for _, args := range [][]string{{"nonsense"}, {"clock", "advance", "-1h"}, {"clock", "advance", "401d"}, {"clock", "advance"}, {"outbox", "replay"},
 		{"outbox", "replay", "--service", "nothing"}, {"outbox", "replay", "--service", "order", "--from", "yesterday"}, {"deadletter", "replay"},
-		{"deadletter", "replay", "dlq_x"}, {"order", "show"}, {"order", "show", "ord_x"}, {"audit", "extra"}, {"--state", "/nowhere", "audit"}} {
+		{"deadletter", "replay", "dlq_x"},
+		{"notification", "list", "--misfit", "unspecified"}, {"notification", "list", "--to", "tomorrow"}, {"order", "show"}, {"order", "show", "ord_x"}, {"audit", "extra"}, {"--state", "/nowhere", "audit"}} {
 		if out, err := s.creditctl(t, args...); err == nil {
 			t.Errorf("creditctl %v succeeds: %s", args, out)
 		}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -149,6 +150,14 @@ func (p *payer) seesContract(t *testing.T, number string, orders ...string) {
 	spm, err := billv1.NewEsignServiceClient(s.conn).BatchQueryContractByOrderId(s.spm(t), &billv1.BatchQueryContractByOrderIdRequest{OrderIds: orders})
 	if err != nil || len(spm.GetContracts()) != len(orders) || len(operators.GetContracts()) != len(orders) || len(mine.GetContracts()) != len(orders) {
 		t.Fatalf("%v; %v; %v, %v", &mine, &operators, spm, told(err))
+	}
+	for _, order := range orders {
+		if d := p.detail(t, order); !slices.Equal(d.GetContractIds(), []string{number}) || len(d.GetUnavailableParts()) != 0 {
+			t.Errorf("the detail of %s names the contracts %v, want %s", order, d.GetContractIds(), number)
+		}
+		if out := s.does(t, "order", "show", order); !strings.Contains(out, "contract  "+number) {
+			t.Errorf("order show does not tell the contract:\n%s", out)
+		}
 	}
 	link := ""
 	for _, c := range mine.GetContracts() {

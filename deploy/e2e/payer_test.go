@@ -146,9 +146,10 @@ func (p *payer) quote(t testing.TB, checkoutID string) *paymentv1.Quote {
 	return q
 }
 
-// commitCall is one DoCommitPayment.
+// commitCall is one DoCommitPayment: by a quote, or by a choice.
 type commitCall struct {
 	checkoutID, quoteID, pin, requestID string
+	choice                              map[string]any
 }
 
 func (p *payer) tryCommit(ctx context.Context, c commitCall) (*paymentv1.DoCommitPaymentResponse, error) {
@@ -159,8 +160,11 @@ func (p *payer) tryCommit(ctx context.Context, c commitCall) (*paymentv1.DoCommi
 	if c.pin == "" {
 		c.pin = rightPin
 	}
-	err := p.call(ctx, http.MethodPost, "/h5/v1/checkouts/"+c.checkoutID+"/commit",
-		map[string]any{"requestId": c.requestID, "quoteId": c.quoteID, "pin": c.pin}, res)
+	body := map[string]any{"requestId": c.requestID, "quoteId": c.quoteID, "pin": c.pin}
+	if c.choice != nil {
+		body["choice"] = c.choice
+	}
+	err := p.call(ctx, http.MethodPost, "/h5/v1/checkouts/"+c.checkoutID+"/commit", body, res)
 	return res, err
 }
 

@@ -53,6 +53,8 @@ const (
 	Leg        Prefix = "leg"
 	Repayment  Prefix = "rpy"
 	Challenge  Prefix = "chl"
+	// Notification is what the marketplace told of a cash leg.
+	Notification Prefix = "ntf"
 )
 
 // Valid reports whether p is a prefix that TypeID v0.3 allows. The empty prefix

@@ -225,6 +225,10 @@ func TestTheDoorSaysWhatIsWrongAndWhatIsLater(t *testing.T) {
 			_, err := internal.BatchGetLoans(ctx, &billv1.BatchGetLoansRequest{OrderIds: []string{"x"}})
 			return err
 		}, errs.InvalidArgument},
+		"malformed order id of a contract": {func() error {
+			_, err := internal.BatchGetContracts(ctx, &billv1.BatchGetContractsRequest{OrderIds: []string{"x"}})
+			return err
+		}, errs.InvalidArgument},
 		"unknown currency": {func() error {
 			_, err := billv1.NewBillServiceClient(spm).QueryUserInstalmentInfo(ctx, &billv1.QueryUserInstalmentInfoRequest{
 				UserId: "u1", Amount: &commonv1.Money{AmountMinor: 1, CurrencyCode: "ZZZ"}, Business: "marketplace"})

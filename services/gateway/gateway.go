@@ -107,6 +107,7 @@ func (g *Gateway) routes(config Config) (*runtime.ServeMux, error) {
 	return mux, errors.Join(
 		orderv1.RegisterOrderServiceHandlerClient(ctx, mux, orderv1.NewOrderServiceClient(order)),
 		paymentv1.RegisterPaymentServiceHandlerClient(ctx, mux, paymentv1.NewPaymentServiceClient(payment)),
+		paymentv1.RegisterPaymentAdminServiceHandlerClient(ctx, mux, paymentv1.NewPaymentAdminServiceClient(payment)),
 		billv1.RegisterBillServiceHandlerClient(ctx, mux, billv1.NewBillServiceClient(bill)),
 		billv1.RegisterEsignServiceHandlerClient(ctx, mux, billv1.NewEsignServiceClient(bill)),
 		billv1.RegisterBillAdminServiceHandlerClient(ctx, mux, billv1.NewBillAdminServiceClient(bill)),

@@ -90,6 +90,7 @@ func lookAgain(at time.Time, err error) (jobs.Outcome, error) {
 func (s *Service) Register(r grpc.ServiceRegistrar) {
 	paymentv1.RegisterPaymentServiceServer(r, &rpc.Payment{App: s.app})
 	paymentv1.RegisterPaymentInternalServiceServer(r, &rpc.Internal{App: s.app})
+	paymentv1.RegisterPaymentAdminServiceServer(r, &rpc.Admin{App: s.app})
 }
 
 // Audit gives the checks over the payment schema.

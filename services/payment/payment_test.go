@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/test/bufconn"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	billv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/bill/v1"
@@ -114,6 +115,9 @@ func rp(minor int64) *commonv1.Money {
 type bed struct {
 	h5, spm  paymentv1.PaymentServiceClient
 	internal paymentv1.PaymentInternalServiceClient
+	admin    paymentv1.PaymentAdminServiceClient
+	// intruder calls the operator's service as the marketplace.
+	intruder paymentv1.PaymentAdminServiceClient
 	order    *orderWithTwo
 	dsn      string
 }
@@ -158,6 +162,7 @@ func newBed(t *testing.T, downPaymentLife time.Duration) *bed {
 	dial := serve(t, svc.Register)
 	b.h5, b.spm = paymentv1.NewPaymentServiceClient(dial(caller.H5)), paymentv1.NewPaymentServiceClient(dial(caller.SPM))
 	b.internal = paymentv1.NewPaymentInternalServiceClient(dial(caller.Service))
+	b.admin, b.intruder = paymentv1.NewPaymentAdminServiceClient(dial(caller.Admin)), paymentv1.NewPaymentAdminServiceClient(dial(caller.SPM))
 	if _, err := b.h5.SetPaymentPin(t.Context(), &paymentv1.SetPaymentPinRequest{RequestId: "pin-0001", NewPin: pin}); err != nil {
 		t.Fatal(err)
 	}
@@ -256,11 +261,16 @@ func TestADownPaymentFromPlanToPaidOverTheWire(t *testing.T) {
 		leg.GetChannel() != "QRIS" || leg.GetSubjectId() != res.GetCommitId() || leg.GetUserId() != user {
 		t.Fatalf("sent to %q for %v", url, leg)
 	}
+	st, err := b.h5.QueryPaymentStatus(ctx, &paymentv1.QueryPaymentStatusRequest{CheckoutId: b.order.checkout})
+	if err != nil || st.GetState() != paymentv1.PaymentState_PAYMENT_STATE_PROCESSING || !proto.Equal(st.GetNextAction(), res.GetNextAction()) {
+		t.Errorf("asked again: %v, %v, want %v", st, err, res.GetNextAction())
+	}
 	if s := b.notify(t, leg, paymentv1.ExternalLegStatus_EXTERNAL_LEG_STATUS_PAID); s != paymentv1.LegState_LEG_STATE_SUCCEEDED {
 		t.Fatalf("leg is %s", s)
 	}
-	st, err := b.h5.QueryPaymentStatus(ctx, &paymentv1.QueryPaymentStatusRequest{CheckoutId: b.order.checkout})
-	if err != nil || st.GetState() != paymentv1.PaymentState_PAYMENT_STATE_SUCCEEDED || len(st.GetPayments()) != 2 || len(st.GetPayments()[0].GetLegs()) != 2 {
+	st, err = b.h5.QueryPaymentStatus(ctx, &paymentv1.QueryPaymentStatusRequest{CheckoutId: b.order.checkout})
+	if err != nil || st.GetState() != paymentv1.PaymentState_PAYMENT_STATE_SUCCEEDED || len(st.GetPayments()) != 2 || len(st.GetPayments()[0].GetLegs()) != 2 ||
+		st.GetNextAction() != nil {
 		t.Fatal(st, err)
 	}
 	down, err := b.spm.QueryDownPayResult(ctx, &paymentv1.QueryDownPayResultRequest{OrderId: b.order.orders[1].GetOrderId()})
@@ -313,6 +323,67 @@ func TestTimersEndWhatNobodyPays(t *testing.T) {
 	}
 	if s := b.notify(t, leg, paymentv1.ExternalLegStatus_EXTERNAL_LEG_STATUS_REFUNDED); s != paymentv1.LegState_LEG_STATE_REVERSED {
 		t.Errorf("leg is %s", s)
+	}
+	b.auditBooks(t)
+}
+
+func TestAnOperatorListsNotificationsThatDidNotFit(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, time.Minute)
+	ctx := t.Context()
+	res, leg := b.commit(t)
+	at := timestamppb.New(time.Now().Truncate(time.Millisecond))
+	wrong := &paymentv1.NotifyPaymentStatusRequest{RequestId: "notice-wrong", ExternalReference: leg.GetReference(), Leg: leg.GetKind(),
+		Status: paymentv1.ExternalLegStatus_EXTERNAL_LEG_STATUS_PAID, Amount: rp(31), PayTime: at}
+	if _, err := b.spm.NotifyPaymentStatus(ctx, wrong); !errs.Is(err, errs.LegAmountMismatch) {
+		t.Fatal(err)
+	}
+	b.notify(t, leg, paymentv1.ExternalLegStatus_EXTERNAL_LEG_STATUS_PAID)
+	b.notify(t, leg, paymentv1.ExternalLegStatus_EXTERNAL_LEG_STATUS_FAILED)
+	first, err := b.admin.ListUnfitNotifications(ctx, &paymentv1.ListUnfitNotificationsRequest{PageSize: 1})
+	if err != nil || len(first.GetNotifications()) != 1 || first.GetNextPageToken() == "" ||
+		first.GetNotifications()[0].GetMisfit() != paymentv1.Misfit_MISFIT_CONTRADICTION {
+		t.Fatal(first, err)
+	}
+	last, err := b.admin.ListUnfitNotifications(ctx, &paymentv1.ListUnfitNotificationsRequest{PageSize: 1, PageToken: first.GetNextPageToken()})
+	if err != nil || len(last.GetNotifications()) != 1 || last.GetNextPageToken() != "" {
+		t.Fatal(last, err)
+	}
+	n := last.GetNotifications()[0]
+	now, err := b.internal.GetCashLeg(ctx, &paymentv1.GetCashLegRequest{SubjectId: res.GetCommitId()})
+	if err != nil || !proto.Equal(n.GetLeg(), now.GetLeg()) || !strings.HasPrefix(n.GetNotificationId(), "ntf_") || n.GetMisfit() != paymentv1.Misfit_MISFIT_MISMATCH ||
+		n.GetStatus() != wrong.GetStatus() || !proto.Equal(n.GetAmount(), rp(31)) || !proto.Equal(n.GetPayTime(), at) ||
+		n.GetStateThen() != paymentv1.LegState_LEG_STATE_PENDING || n.GetCaller() != "SPM:test" || n.GetRequestId() != "notice-wrong" || n.GetCreateTime() == nil {
+		t.Errorf("notification %v, leg %v, %v", n, now, err)
+	}
+	for name, c := range map[string]struct {
+		req  *paymentv1.ListUnfitNotificationsRequest
+		want int
+	}{
+		"contradictions": {&paymentv1.ListUnfitNotificationsRequest{Misfit: paymentv1.Misfit_MISFIT_CONTRADICTION}, 1},
+		"of repayments":  {&paymentv1.ListUnfitNotificationsRequest{Leg: paymentv1.ExternalLegKind_EXTERNAL_LEG_KIND_REPAYMENT}, 0},
+		"until now":      {&paymentv1.ListUnfitNotificationsRequest{FromTime: at, ToTime: timestamppb.New(time.Now().Add(time.Second))}, 2},
+		"of later":       {&paymentv1.ListUnfitNotificationsRequest{FromTime: timestamppb.New(time.Now().Add(time.Second))}, 0},
+	} {
+		if got, err := b.admin.ListUnfitNotifications(ctx, c.req); err != nil || len(got.GetNotifications()) != c.want {
+			t.Errorf("%s: %v, %v", name, got, err)
+		}
+	}
+	for name, c := range map[string]struct {
+		client paymentv1.PaymentAdminServiceClient
+		req    *paymentv1.ListUnfitNotificationsRequest
+		want   errs.Reason
+	}{
+		"the marketplace":         {b.intruder, &paymentv1.ListUnfitNotificationsRequest{}, errs.CallerNotAllowed},
+		"a foreign page token":    {b.admin, &paymentv1.ListUnfitNotificationsRequest{PageToken: "bGVn"}, errs.PageTokenInvalid},
+		"a damaged page token":    {b.admin, &paymentv1.ListUnfitNotificationsRequest{PageToken: "!"}, errs.PageTokenInvalid},
+		"a misfit that is none":   {b.admin, &paymentv1.ListUnfitNotificationsRequest{Misfit: 9}, errs.InvalidArgument},
+		"a page that is too long": {b.admin, &paymentv1.ListUnfitNotificationsRequest{PageSize: 101}, errs.InvalidArgument},
+		"no time":                 {b.admin, &paymentv1.ListUnfitNotificationsRequest{ToTime: &timestamppb.Timestamp{Seconds: 1 << 60}}, errs.InvalidArgument},
+	} {
+		if _, err := c.client.ListUnfitNotifications(ctx, c.req); !errs.Is(err, c.want) {
+			t.Errorf("%s: %v, want %s", name, err, c.want.Name())
+		}
 	}
 	b.auditBooks(t)
 }

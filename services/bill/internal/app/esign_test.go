@@ -411,6 +411,9 @@ func TestAContractIsFoundByItsOrdersAndOpenedByAShortLink(t *testing.T) {
 	if err != nil || len(list) != 2 || list[0].Number != signed.ContractNumber || list[1].Number != signed.ContractNumber {
 		t.Fatalf("%v, %v", list, err)
 	}
+	if numbers, err := s.BatchGetContracts(t.Context(), orders); err != nil || len(numbers) != 2 || numbers[0].OrderID != list[0].OrderID || numbers[1].Number != signed.ContractNumber {
+		t.Errorf("the numbers alone: %v, %v", numbers, err)
+	}
 	link, err := url.Parse(list[0].URL)
 	if err != nil || link.Path != "/h5/v1/contracts/"+signed.ContractNumber+"/pdf" {
 		t.Fatalf("%s, %v", list[0].URL, err)

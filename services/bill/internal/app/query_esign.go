@@ -63,6 +63,11 @@ func (a *App) PreEsignCheck(ctx context.Context, userID string, checkoutID ids.I
 	return s, nil
 }
 
+// BatchGetContracts gives the contracts that the loans of the orders rest on, by order and time.
+func (a *App) BatchGetContracts(ctx context.Context, orderIDs []ids.ID) ([]OrderContract, error) {
+	return a.store.ContractsOfOrders(ctx, orderIDs, "")
+}
+
 // ContractLink is a contract of an order and a short-lived link to its document.
 type ContractLink struct {
 	OrderContract

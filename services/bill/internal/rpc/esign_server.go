@@ -114,6 +114,23 @@ func (s *EsignServer) BatchQueryContractByOrderId(ctx context.Context, req *bill
 	return resp, nil
 }
 
+// BatchGetContracts implements BillInternalService.
+func (s *InternalServer) BatchGetContracts(ctx context.Context, req *billv1.BatchGetContractsRequest) (*billv1.BatchGetContractsResponse, error) {
+	orders, err := parseIDs("order_ids", ids.Order, req.GetOrderIds())
+	if err != nil {
+		return nil, err
+	}
+	list, err := s.App.BatchGetContracts(ctx, orders)
+	if err != nil {
+		return nil, err
+	}
+	resp := &billv1.BatchGetContractsResponse{}
+	for _, c := range list {
+		resp.Contracts = append(resp.Contracts, &billv1.OrderContract{OrderId: ids.Format(ids.Order, c.OrderID), ContractId: c.Number})
+	}
+	return resp, nil
+}
+
 // GetContractFile implements BillInternalService.
 func (s *InternalServer) GetContractFile(ctx context.Context, req *billv1.GetContractFileRequest) (*billv1.GetContractFileResponse, error) {
 	pdf, err := s.App.ContractFile(ctx, req.GetContractId(), req.GetExpires(), req.GetSignature())

@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -61,8 +62,8 @@ func (k *knowsOutcome) Payments(context.Context, []ids.ID) (app.Payments, error)
 	return app.Payments{Legs: []app.Leg{{Kind: "CREDIT", Channel: "CREDIT", State: "SUCCEEDED"}}}, k.err
 }
 
-// offersOnePlan is a bill service that answers, or fails with err.
-type offersOnePlan struct{ err error }
+// offersOnePlan is a bill service that answers, or fails with err; contractsErr is what the contracts fail with alone.
+type offersOnePlan struct{ err, contractsErr error }
 
 func (o *offersOnePlan) Quote(context.Context, string, string, []domain.Order) (app.Quote, error) {
 	return app.Quote{Plans: []domain.Plan{{ProductCode: "SPL", TenorMonths: 3}}, Actions: []app.RequiredAction{3}}, o.err
@@ -75,6 +76,13 @@ func (o *offersOnePlan) Loans(_ context.Context, orders []ids.ID) (app.Loans, er
 			Principal: idr(100), Total: idr(110), Instalments: []domain.Instalment{{Sequence: 1, DueDate: "2027-01-05", Total: idr(110)}}}})
 	}
 	return out, o.err
+}
+
+func (o *offersOnePlan) Contracts(context.Context, ids.ID) ([]string, error) {
+	if o.err != nil || o.contractsErr != nil {
+		return nil, errors.Join(o.err, o.contractsErr)
+	}
+	return []string{"CP-1"}, nil
 }
 
 func idr(n int64) money.Amount { return money.New(n, money.IDR()) }

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 
@@ -30,6 +31,8 @@ type Detail struct {
 	Legs []Leg
 	// Loan behind it; nil when there is none.
 	Loan *Loan
+	// Contracts are the numbers of the signed contracts behind it, oldest first.
+	Contracts []string
 	// Timeline over all services, oldest first.
 	Timeline []TimelineEntry
 	// Unavailable parts: "payment", "bill".
@@ -76,15 +79,17 @@ func (a *App) GetOrderDetail(ctx context.Context, who caller.Caller, name OrderN
 		return Detail{}, err
 	}
 	var (
-		payments            Payments
-		loans               Loans
-		paymentErr, billErr error
-		g                   sync.WaitGroup
+		payments                          Payments
+		loans                             Loans
+		contracts                         []string
+		paymentErr, loanErr, contractsErr error
+		g                                 sync.WaitGroup
 	)
 	peerCtx, cancel := context.WithTimeout(ctx, a.DetailTimeout)
 	defer cancel()
 	g.Go(func() { payments, paymentErr = a.Payment.Payments(peerCtx, []ids.ID{o.ID}) })
-	g.Go(func() { loans, billErr = a.Bill.Loans(peerCtx, []ids.ID{o.ID}) })
+	g.Go(func() { loans, loanErr = a.Bill.Loans(peerCtx, []ids.ID{o.ID}) })
+	g.Go(func() { contracts, contractsErr = a.Bill.Contracts(peerCtx, o.ID) })
 	d := Detail{Order: o}
 	d.Items, err = a.Store.Items(ctx, o.ID)
 	var own []domain.TimelineEntry
@@ -99,7 +104,7 @@ func (a *App) GetOrderDetail(ctx context.Context, who caller.Caller, name OrderN
 		d.Timeline = append(d.Timeline, TimelineEntry{Time: t.Time, Service: "order", ObjectID: orderKey(o.ID), From: t.From.String(),
 			To: t.To.String(), Actor: t.Actor, Cause: t.Cause})
 	}
-	d.Legs = payments.Legs
+	d.Legs, d.Contracts = payments.Legs, contracts
 	d.Timeline = append(append(d.Timeline, payments.Timeline...), loans.Timeline...)
 	slices.SortStableFunc(d.Timeline, func(x, y TimelineEntry) int { return x.Time.Compare(y.Time) })
 	// A commit that failed leaves a void loan behind: the one that counts is the other, or the last.
@@ -108,7 +113,7 @@ func (a *App) GetOrderDetail(ctx context.Context, who caller.Caller, name OrderN
 			d.Loan = &loans.Loans[i]
 		}
 	}
-	for part, err := range map[string]error{"payment": paymentErr, "bill": billErr} {
+	for part, err := range map[string]error{"payment": paymentErr, "bill": errors.Join(loanErr, contractsErr)} {
 		if err != nil {
 			a.Log.Warn("an order is shown without a part", zap.String("order_id", orderKey(o.ID)), zap.String("part", part), zap.Error(err))
 			d.Unavailable = append(d.Unavailable, part)

@@ -26,6 +26,8 @@ type Bill interface {
 	Quote(ctx context.Context, userID, business string, orders []domain.Order) (Quote, error)
 	// Loans reads the loans of orders.
 	Loans(ctx context.Context, orders []ids.ID) (Loans, error)
+	// Contracts reads the numbers of the signed contracts that an order's loans rest on, oldest first.
+	Contracts(ctx context.Context, order ids.ID) ([]string, error)
 }
 
 // CommitState is what a commit came to.

@@ -224,7 +224,12 @@ func TestPagesDegradeWithoutTheirPeers(t *testing.T) {
 	}
 	name := app.OrderName{ID: paid.Orders[0].ID}
 	detail, err := w.GetOrderDetail(t.Context(), payer("u1"), name)
-	if err != nil || len(detail.Unavailable) != 0 || len(detail.Legs) != 1 || detail.Loan == nil || len(detail.Timeline) != 3 {
+	if err != nil || len(detail.Unavailable) != 0 || len(detail.Legs) != 1 || detail.Loan == nil || len(detail.Timeline) != 3 ||
+		!reflect.DeepEqual(detail.Contracts, []string{"CP-1"}) {
+		t.Errorf("detail %+v, error %v", detail, err)
+	}
+	w.bill.contractsErr = errs.NotYetAvailable.New("an older bill service")
+	if detail, err = w.GetOrderDetail(t.Context(), payer("u1"), name); err != nil || detail.Loan == nil || !reflect.DeepEqual(detail.Unavailable, []string{"bill"}) {
 		t.Errorf("detail %+v, error %v", detail, err)
 	}
 	w.payment.err, w.bill.err = errs.DependencyUnavailable.New("away"), errs.DependencyUnavailable.New("away")

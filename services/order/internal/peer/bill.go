@@ -59,6 +59,19 @@ func (b *Bill) Quote(ctx context.Context, userID, business string, orders []doma
 	return out, nil
 }
 
+// Contracts reads the numbers of the signed contracts that an order's loans rest on, oldest first.
+func (b *Bill) Contracts(ctx context.Context, order ids.ID) ([]string, error) {
+	answer, err := b.client.BatchGetContracts(ctx, &billv1.BatchGetContractsRequest{OrderIds: orderIDs([]ids.ID{order})})
+	if err != nil {
+		return nil, err
+	}
+	var numbers []string
+	for _, c := range answer.GetContracts() {
+		numbers = append(numbers, c.GetContractId())
+	}
+	return numbers, nil
+}
+
 // Loans reads the loans of orders with their history.
 func (b *Bill) Loans(ctx context.Context, orders []ids.ID) (app.Loans, error) {
 	answer, err := b.client.BatchGetLoans(ctx, &billv1.BatchGetLoansRequest{OrderIds: orderIDs(orders)})

@@ -67,6 +67,8 @@ type CashStore interface {
 	LastPortion(ctx context.Context, by PortionKey) (*domain.Portion, *domain.CashLeg, error)
 	// CashOfPayments gives the down payments that paid these payments, and what of them goes back.
 	CashOfPayments(ctx context.Context, paymentIDs []ids.ID) ([]domain.CashLeg, []domain.CashReturn, error)
+	// UnfitNotices gives at most limit notifications that did not fit, newest first.
+	UnfitNotices(ctx context.Context, f UnfitFilter, limit int) ([]UnfitNotice, error)
 	// NoticeRecord is the notification of a request as the record of the request.
 	NoticeRecord(ctx context.Context, caller, requestID string) (idempotency.Record, bool, error)
 }

@@ -45,12 +45,18 @@ func (a *App) awaitCash(ctx context.Context, c *domain.Commit, portions []domain
 
 // whereToPay is the answer of a commit that waits for its down payment.
 func (a *App) whereToPay(ctx context.Context, c domain.Commit) (CommitAnswer, error) {
-	answer := CommitAnswer{CommitID: c.ID, State: domain.PaymentProcessing}
+	page, err := a.cashPage(ctx, c)
+	return CommitAnswer{CommitID: c.ID, State: domain.PaymentProcessing, RedirectURL: page}, err
+}
+
+// cashPage is where the payer pays the down payment that a commit waits for; empty once it moved or its time is over: the payer
+// would pay for what is given back.
+func (a *App) cashPage(ctx context.Context, c domain.Commit) (string, error) {
 	leg, err := a.Store.CashLegOf(ctx, c.ID)
-	if err == nil && leg != nil {
-		answer.RedirectURL = a.Cashier.Link(*leg)
+	if err != nil || leg == nil || !a.now().Before(leg.ExpireTime) {
+		return "", err
 	}
-	return answer, err
+	return a.Cashier.Link(*leg), nil
 }
 
 // legOfCommit is the leg of a commit that waits for cash.

@@ -35,6 +35,7 @@ func (w *world) newCheckout() {
 	defer w.orders.mu.Unlock()
 	c := &w.orders.checkout
 	c.ID, c.Orders, c.OrderIDs, w.orders.holder = w.gen.New(), nil, nil, ids.ID{}
+	c.ExpireTime = w.clock.Now().Add(24 * time.Hour)
 	for _, amount := range []int64{100, 200} {
 		o := domain.PayableOrder{OrderID: w.gen.New(), PaymentID: w.gen.New(), MerchantID: "shop", Amount: money.New(amount, money.IDR())}
 		c.Orders, c.OrderIDs = append(c.Orders, o), append(c.OrderIDs, o.OrderID)

@@ -67,6 +67,49 @@ func TestACommitWithADownPaymentWaitsForItAndIsPaidByIt(t *testing.T) {
 	w.proveBooks()
 }
 
+func TestAPageThatIsLoadedAgainIsSentToTheSameCashDeskWhileItCanBePaid(t *testing.T) {
+	t.Parallel()
+	w := cashWorld(t)
+	ctx := context.Background()
+	sentTo := func(state domain.PaymentState, url string) {
+		t.Helper()
+		st, err := w.QueryPaymentStatus(ctx, user, w.checkoutID())
+		if err != nil || st.State != state || st.RedirectURL != url {
+			t.Errorf("status %+v, %v, want state %d at %q", st, err, state, url)
+		}
+	}
+	w.bill.away = true // The outcome of the commit is not known: nothing is asked of the payer.
+	if a, err := w.DoCommitPayment(ctx, user, who, "commit-0", pin, w.cashChoice("VA_BCA")); err != nil || a.State != domain.PaymentProcessing || a.RedirectURL != "" {
+		t.Fatalf("%+v, %v", a, err)
+	}
+	sentTo(domain.PaymentProcessing, "")
+	w.bill.away = false
+	w.recoverAll()
+	again, err := w.DoCommitPayment(ctx, user, who, "commit-0", pin, w.cashChoice("VA_BCA"))
+	if err != nil || again.RedirectURL == "" {
+		t.Fatalf("%+v, %v", again, err)
+	}
+	sentTo(domain.PaymentProcessing, again.RedirectURL)
+	_, err = w.QueryPaymentStatus(ctx, "user-2", w.checkoutID())
+	w.wantReason(err, errs.NotFound)
+
+	w.clock.Advance(30*minute - time.Microsecond)
+	sentTo(domain.PaymentProcessing, again.RedirectURL)
+	w.clock.Advance(time.Microsecond) // The timer has not come yet.
+	sentTo(domain.PaymentProcessing, "")
+	if late, err := w.DoCommitPayment(ctx, user, who, "commit-0", pin, w.cashChoice("VA_BCA")); err != nil || late.State != domain.PaymentProcessing || late.RedirectURL != "" {
+		t.Errorf("the repeat sends to %q, %v", late.RedirectURL, err)
+	}
+	w.recoverAll()
+	sentTo(domain.PaymentFailed, "")
+
+	a, leg := w.awaiting("commit-1")
+	sentTo(domain.PaymentProcessing, a.RedirectURL)
+	w.told(notice(leg, domain.CashPaid), domain.LegSucceeded, domain.OutcomeApplied)
+	sentTo(domain.PaymentSucceeded, "")
+	w.proveBooks()
+}
+
 func TestTheChannelOfADownPaymentIsAskedForAndCheckedAlike(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()

@@ -54,9 +54,11 @@ func (a *App) QueryPayChannels(ctx context.Context, userID, checkoutText string)
 
 // Status is the state of a checkout's payment.
 type Status struct {
-	State    domain.PaymentState
-	Failure  *errs.Error
-	Payments []domain.Payment
+	State   domain.PaymentState
+	Failure *errs.Error
+	// RedirectURL is where the payer pays the down payment; empty when none is awaited.
+	RedirectURL string
+	Payments    []domain.Payment
 }
 
 // QueryPaymentStatus tells how far the payment of a checkout is; only to its own user.
@@ -87,6 +89,9 @@ func (a *App) QueryPaymentStatus(ctx context.Context, userID, checkoutText strin
 			return Status{}, err
 		}
 		s.State = foldState(s.Payments)
+	case domain.CommitAwaitingCash:
+		s.RedirectURL, err = a.cashPage(ctx, *c)
+		return s, err
 	default: // Not decided: there is nothing more to tell.
 	}
 	return s, nil

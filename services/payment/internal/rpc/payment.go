@@ -111,15 +111,22 @@ func (s *Payment) DoCommitPayment(ctx context.Context, req *paymentv1.DoCommitPa
 		Payments: wire.Payments(a.Payments)}
 	switch a.State {
 	case domain.PaymentProcessing:
-		res.NextAction = &paymentv1.NextAction{Action: &paymentv1.NextAction_Wait{Wait: &paymentv1.WaitAction{RetryAfterMs: waitMS}}}
-		if a.RedirectURL != "" {
-			res.NextAction.Action = &paymentv1.NextAction_Redirect{Redirect: &paymentv1.RedirectAction{Url: a.RedirectURL}}
+		if res.NextAction = payersAction(a.RedirectURL); res.NextAction == nil {
+			res.NextAction = &paymentv1.NextAction{Action: &paymentv1.NextAction_Wait{Wait: &paymentv1.WaitAction{RetryAfterMs: waitMS}}}
 		}
 	case domain.PaymentFailed:
 		res.FailureReason, res.FailureMessage = wire.Reason(a.FailureReason), a.FailureMessage
 	default: // SUCCEEDED says everything by its payments.
 	}
 	return res, nil
+}
+
+// payersAction is what the payer has to do for a payment under way; nil when nothing is asked.
+func payersAction(redirectURL string) *paymentv1.NextAction {
+	if redirectURL == "" {
+		return nil
+	}
+	return &paymentv1.NextAction{Action: &paymentv1.NextAction_Redirect{Redirect: &paymentv1.RedirectAction{Url: redirectURL}}}
 }
 
 // QueryPaymentStatus tells how far a payment is.
@@ -135,7 +142,8 @@ func (s *Payment) QueryPaymentStatus(ctx context.Context, req *paymentv1.QueryPa
 	if err != nil {
 		return nil, err
 	}
-	res := &paymentv1.QueryPaymentStatusResponse{State: paymentv1.PaymentState(st.State), Payments: wire.Payments(st.Payments)}
+	res := &paymentv1.QueryPaymentStatusResponse{State: paymentv1.PaymentState(st.State), Payments: wire.Payments(st.Payments),
+		NextAction: payersAction(st.RedirectURL)}
 	if st.Failure != nil {
 		res.FailureReason = wire.Reason(st.Failure.Reason().Name())
 	}

@@ -783,6 +783,154 @@ func (x *BatchGetLoansResponse) GetTimeline() []*v1.TimelineEntry {
 	return nil
 }
 
+// Input of BatchGetContracts.
+type BatchGetContractsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 1 to 100 typed ids "ord_…".
+	OrderIds      []string `protobuf:"bytes,1,rep,name=order_ids,json=orderIds,proto3" json:"order_ids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchGetContractsRequest) Reset() {
+	*x = BatchGetContractsRequest{}
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchGetContractsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchGetContractsRequest) ProtoMessage() {}
+
+func (x *BatchGetContractsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchGetContractsRequest.ProtoReflect.Descriptor instead.
+func (*BatchGetContractsRequest) Descriptor() ([]byte, []int) {
+	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *BatchGetContractsRequest) GetOrderIds() []string {
+	if x != nil {
+		return x.OrderIds
+	}
+	return nil
+}
+
+// A signed contract that the loan of an order rests on.
+type OrderContract struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Typed id "ord_…".
+	OrderId string `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	// Number of the contract.
+	ContractId    string `protobuf:"bytes,2,opt,name=contract_id,json=contractId,proto3" json:"contract_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OrderContract) Reset() {
+	*x = OrderContract{}
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OrderContract) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OrderContract) ProtoMessage() {}
+
+func (x *OrderContract) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OrderContract.ProtoReflect.Descriptor instead.
+func (*OrderContract) Descriptor() ([]byte, []int) {
+	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *OrderContract) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *OrderContract) GetContractId() string {
+	if x != nil {
+		return x.ContractId
+	}
+	return ""
+}
+
+// Output of BatchGetContracts.
+type BatchGetContractsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The contracts found, by order, those of one order by the time of their signature. An order has several when a commit failed
+	// and the payer signed another text for the next.
+	Contracts     []*OrderContract `protobuf:"bytes,1,rep,name=contracts,proto3" json:"contracts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchGetContractsResponse) Reset() {
+	*x = BatchGetContractsResponse{}
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchGetContractsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchGetContractsResponse) ProtoMessage() {}
+
+func (x *BatchGetContractsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchGetContractsResponse.ProtoReflect.Descriptor instead.
+func (*BatchGetContractsResponse) Descriptor() ([]byte, []int) {
+	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *BatchGetContractsResponse) GetContracts() []*OrderContract {
+	if x != nil {
+		return x.Contracts
+	}
+	return nil
+}
+
 // Input of GetContractFile: the parts of the link.
 type GetContractFileRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -798,7 +946,7 @@ type GetContractFileRequest struct {
 
 func (x *GetContractFileRequest) Reset() {
 	*x = GetContractFileRequest{}
-	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[12]
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -810,7 +958,7 @@ func (x *GetContractFileRequest) String() string {
 func (*GetContractFileRequest) ProtoMessage() {}
 
 func (x *GetContractFileRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[12]
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -823,7 +971,7 @@ func (x *GetContractFileRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetContractFileRequest.ProtoReflect.Descriptor instead.
 func (*GetContractFileRequest) Descriptor() ([]byte, []int) {
-	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{12}
+	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *GetContractFileRequest) GetContractId() string {
@@ -858,7 +1006,7 @@ type GetContractFileResponse struct {
 
 func (x *GetContractFileResponse) Reset() {
 	*x = GetContractFileResponse{}
-	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[13]
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -870,7 +1018,7 @@ func (x *GetContractFileResponse) String() string {
 func (*GetContractFileResponse) ProtoMessage() {}
 
 func (x *GetContractFileResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[13]
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -883,7 +1031,7 @@ func (x *GetContractFileResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetContractFileResponse.ProtoReflect.Descriptor instead.
 func (*GetContractFileResponse) Descriptor() ([]byte, []int) {
-	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{13}
+	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *GetContractFileResponse) GetPdf() []byte {
@@ -950,14 +1098,23 @@ const file_creditpay_bill_v1_bill_internal_service_proto_rawDesc = "" +
 	"\xbaH\a\x92\x01\x04\b\x01\x10dR\borderIds\"\x86\x01\n" +
 	"\x15BatchGetLoansResponse\x12-\n" +
 	"\x05loans\x18\x01 \x03(\v2\x17.creditpay.bill.v1.LoanR\x05loans\x12>\n" +
-	"\btimeline\x18\x02 \x03(\v2\".creditpay.common.v1.TimelineEntryR\btimeline\"\x89\x01\n" +
+	"\btimeline\x18\x02 \x03(\v2\".creditpay.common.v1.TimelineEntryR\btimeline\"C\n" +
+	"\x18BatchGetContractsRequest\x12'\n" +
+	"\torder_ids\x18\x01 \x03(\tB\n" +
+	"\xbaH\a\x92\x01\x04\b\x01\x10dR\borderIds\"K\n" +
+	"\rOrderContract\x12\x19\n" +
+	"\border_id\x18\x01 \x01(\tR\aorderId\x12\x1f\n" +
+	"\vcontract_id\x18\x02 \x01(\tR\n" +
+	"contractId\"[\n" +
+	"\x19BatchGetContractsResponse\x12>\n" +
+	"\tcontracts\x18\x01 \x03(\v2 .creditpay.bill.v1.OrderContractR\tcontracts\"\x89\x01\n" +
 	"\x16GetContractFileRequest\x12*\n" +
 	"\vcontract_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\n" +
 	"contractId\x12\x18\n" +
 	"\aexpires\x18\x02 \x01(\x03R\aexpires\x12)\n" +
 	"\tsignature\x18\x03 \x01(\tB\v\xbaH\x05r\x03\x18\x80\x01\x80\x01\x01R\tsignature\"+\n" +
 	"\x17GetContractFileResponse\x12\x10\n" +
-	"\x03pdf\x18\x01 \x01(\fR\x03pdf2\xa6\x05\n" +
+	"\x03pdf\x18\x01 \x01(\fR\x03pdf2\x9f\x06\n" +
 	"\x13BillInternalService\x12b\n" +
 	"\n" +
 	"QuotePlans\x12$.creditpay.bill.v1.QuotePlansRequest\x1a%.creditpay.bill.v1.QuotePlansResponse\"\a\x8a\xb5\x18\x03\n" +
@@ -969,6 +1126,8 @@ const file_creditpay_bill_v1_bill_internal_service_proto_rawDesc = "" +
 	"\x0fAdjustForRefund\x12).creditpay.bill.v1.AdjustForRefundRequest\x1a*.creditpay.bill.v1.AdjustForRefundResponse\"\a\x8a\xb5\x18\x03\n" +
 	"\x01\x06\x12k\n" +
 	"\rBatchGetLoans\x12'.creditpay.bill.v1.BatchGetLoansRequest\x1a(.creditpay.bill.v1.BatchGetLoansResponse\"\a\x8a\xb5\x18\x03\n" +
+	"\x01\x06\x12w\n" +
+	"\x11BatchGetContracts\x12+.creditpay.bill.v1.BatchGetContractsRequest\x1a,.creditpay.bill.v1.BatchGetContractsResponse\"\a\x8a\xb5\x18\x03\n" +
 	"\x01\x06\x12q\n" +
 	"\x0fGetContractFile\x12).creditpay.bill.v1.GetContractFileRequest\x1a*.creditpay.bill.v1.GetContractFileResponse\"\a\x8a\xb5\x18\x03\n" +
 	"\x01\x06BFZDgithub.com/creditpay/creditpay/proto/gen/go/creditpay/bill/v1;billv1b\x06proto3"
@@ -985,62 +1144,68 @@ func file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP() []byte {
 	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescData
 }
 
-var file_creditpay_bill_v1_bill_internal_service_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_creditpay_bill_v1_bill_internal_service_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_creditpay_bill_v1_bill_internal_service_proto_goTypes = []any{
-	(*FinancedOrder)(nil),           // 0: creditpay.bill.v1.FinancedOrder
-	(*QuotePlansRequest)(nil),       // 1: creditpay.bill.v1.QuotePlansRequest
-	(*QuotePlansResponse)(nil),      // 2: creditpay.bill.v1.QuotePlansResponse
-	(*ReserveCreditRequest)(nil),    // 3: creditpay.bill.v1.ReserveCreditRequest
-	(*ReserveCreditResponse)(nil),   // 4: creditpay.bill.v1.ReserveCreditResponse
-	(*ReservedLoan)(nil),            // 5: creditpay.bill.v1.ReservedLoan
-	(*ReleaseCreditRequest)(nil),    // 6: creditpay.bill.v1.ReleaseCreditRequest
-	(*ReleaseCreditResponse)(nil),   // 7: creditpay.bill.v1.ReleaseCreditResponse
-	(*AdjustForRefundRequest)(nil),  // 8: creditpay.bill.v1.AdjustForRefundRequest
-	(*AdjustForRefundResponse)(nil), // 9: creditpay.bill.v1.AdjustForRefundResponse
-	(*BatchGetLoansRequest)(nil),    // 10: creditpay.bill.v1.BatchGetLoansRequest
-	(*BatchGetLoansResponse)(nil),   // 11: creditpay.bill.v1.BatchGetLoansResponse
-	(*GetContractFileRequest)(nil),  // 12: creditpay.bill.v1.GetContractFileRequest
-	(*GetContractFileResponse)(nil), // 13: creditpay.bill.v1.GetContractFileResponse
-	(*v1.Money)(nil),                // 14: creditpay.common.v1.Money
-	(*v1.CreditSummary)(nil),        // 15: creditpay.common.v1.CreditSummary
-	(*PlanOffer)(nil),               // 16: creditpay.bill.v1.PlanOffer
-	(v1.ErrorReason)(0),             // 17: creditpay.common.v1.ErrorReason
-	(v1.RequiredAction)(0),          // 18: creditpay.common.v1.RequiredAction
-	(*Loan)(nil),                    // 19: creditpay.bill.v1.Loan
-	(*v1.TimelineEntry)(nil),        // 20: creditpay.common.v1.TimelineEntry
+	(*FinancedOrder)(nil),             // 0: creditpay.bill.v1.FinancedOrder
+	(*QuotePlansRequest)(nil),         // 1: creditpay.bill.v1.QuotePlansRequest
+	(*QuotePlansResponse)(nil),        // 2: creditpay.bill.v1.QuotePlansResponse
+	(*ReserveCreditRequest)(nil),      // 3: creditpay.bill.v1.ReserveCreditRequest
+	(*ReserveCreditResponse)(nil),     // 4: creditpay.bill.v1.ReserveCreditResponse
+	(*ReservedLoan)(nil),              // 5: creditpay.bill.v1.ReservedLoan
+	(*ReleaseCreditRequest)(nil),      // 6: creditpay.bill.v1.ReleaseCreditRequest
+	(*ReleaseCreditResponse)(nil),     // 7: creditpay.bill.v1.ReleaseCreditResponse
+	(*AdjustForRefundRequest)(nil),    // 8: creditpay.bill.v1.AdjustForRefundRequest
+	(*AdjustForRefundResponse)(nil),   // 9: creditpay.bill.v1.AdjustForRefundResponse
+	(*BatchGetLoansRequest)(nil),      // 10: creditpay.bill.v1.BatchGetLoansRequest
+	(*BatchGetLoansResponse)(nil),     // 11: creditpay.bill.v1.BatchGetLoansResponse
+	(*BatchGetContractsRequest)(nil),  // 12: creditpay.bill.v1.BatchGetContractsRequest
+	(*OrderContract)(nil),             // 13: creditpay.bill.v1.OrderContract
+	(*BatchGetContractsResponse)(nil), // 14: creditpay.bill.v1.BatchGetContractsResponse
+	(*GetContractFileRequest)(nil),    // 15: creditpay.bill.v1.GetContractFileRequest
+	(*GetContractFileResponse)(nil),   // 16: creditpay.bill.v1.GetContractFileResponse
+	(*v1.Money)(nil),                  // 17: creditpay.common.v1.Money
+	(*v1.CreditSummary)(nil),          // 18: creditpay.common.v1.CreditSummary
+	(*PlanOffer)(nil),                 // 19: creditpay.bill.v1.PlanOffer
+	(v1.ErrorReason)(0),               // 20: creditpay.common.v1.ErrorReason
+	(v1.RequiredAction)(0),            // 21: creditpay.common.v1.RequiredAction
+	(*Loan)(nil),                      // 22: creditpay.bill.v1.Loan
+	(*v1.TimelineEntry)(nil),          // 23: creditpay.common.v1.TimelineEntry
 }
 var file_creditpay_bill_v1_bill_internal_service_proto_depIdxs = []int32{
-	14, // 0: creditpay.bill.v1.FinancedOrder.amount:type_name -> creditpay.common.v1.Money
+	17, // 0: creditpay.bill.v1.FinancedOrder.amount:type_name -> creditpay.common.v1.Money
 	0,  // 1: creditpay.bill.v1.QuotePlansRequest.orders:type_name -> creditpay.bill.v1.FinancedOrder
-	15, // 2: creditpay.bill.v1.QuotePlansResponse.credit:type_name -> creditpay.common.v1.CreditSummary
-	16, // 3: creditpay.bill.v1.QuotePlansResponse.offers:type_name -> creditpay.bill.v1.PlanOffer
-	17, // 4: creditpay.bill.v1.QuotePlansResponse.reason:type_name -> creditpay.common.v1.ErrorReason
-	18, // 5: creditpay.bill.v1.QuotePlansResponse.required_actions:type_name -> creditpay.common.v1.RequiredAction
+	18, // 2: creditpay.bill.v1.QuotePlansResponse.credit:type_name -> creditpay.common.v1.CreditSummary
+	19, // 3: creditpay.bill.v1.QuotePlansResponse.offers:type_name -> creditpay.bill.v1.PlanOffer
+	20, // 4: creditpay.bill.v1.QuotePlansResponse.reason:type_name -> creditpay.common.v1.ErrorReason
+	21, // 5: creditpay.bill.v1.QuotePlansResponse.required_actions:type_name -> creditpay.common.v1.RequiredAction
 	0,  // 6: creditpay.bill.v1.ReserveCreditRequest.orders:type_name -> creditpay.bill.v1.FinancedOrder
-	14, // 7: creditpay.bill.v1.ReserveCreditRequest.agreed_total:type_name -> creditpay.common.v1.Money
+	17, // 7: creditpay.bill.v1.ReserveCreditRequest.agreed_total:type_name -> creditpay.common.v1.Money
 	5,  // 8: creditpay.bill.v1.ReserveCreditResponse.loans:type_name -> creditpay.bill.v1.ReservedLoan
-	14, // 9: creditpay.bill.v1.ReservedLoan.down_payment:type_name -> creditpay.common.v1.Money
-	14, // 10: creditpay.bill.v1.AdjustForRefundRequest.amount:type_name -> creditpay.common.v1.Money
-	14, // 11: creditpay.bill.v1.AdjustForRefundResponse.cash_amount:type_name -> creditpay.common.v1.Money
-	19, // 12: creditpay.bill.v1.BatchGetLoansResponse.loans:type_name -> creditpay.bill.v1.Loan
-	20, // 13: creditpay.bill.v1.BatchGetLoansResponse.timeline:type_name -> creditpay.common.v1.TimelineEntry
-	1,  // 14: creditpay.bill.v1.BillInternalService.QuotePlans:input_type -> creditpay.bill.v1.QuotePlansRequest
-	3,  // 15: creditpay.bill.v1.BillInternalService.ReserveCredit:input_type -> creditpay.bill.v1.ReserveCreditRequest
-	6,  // 16: creditpay.bill.v1.BillInternalService.ReleaseCredit:input_type -> creditpay.bill.v1.ReleaseCreditRequest
-	8,  // 17: creditpay.bill.v1.BillInternalService.AdjustForRefund:input_type -> creditpay.bill.v1.AdjustForRefundRequest
-	10, // 18: creditpay.bill.v1.BillInternalService.BatchGetLoans:input_type -> creditpay.bill.v1.BatchGetLoansRequest
-	12, // 19: creditpay.bill.v1.BillInternalService.GetContractFile:input_type -> creditpay.bill.v1.GetContractFileRequest
-	2,  // 20: creditpay.bill.v1.BillInternalService.QuotePlans:output_type -> creditpay.bill.v1.QuotePlansResponse
-	4,  // 21: creditpay.bill.v1.BillInternalService.ReserveCredit:output_type -> creditpay.bill.v1.ReserveCreditResponse
-	7,  // 22: creditpay.bill.v1.BillInternalService.ReleaseCredit:output_type -> creditpay.bill.v1.ReleaseCreditResponse
-	9,  // 23: creditpay.bill.v1.BillInternalService.AdjustForRefund:output_type -> creditpay.bill.v1.AdjustForRefundResponse
-	11, // 24: creditpay.bill.v1.BillInternalService.BatchGetLoans:output_type -> creditpay.bill.v1.BatchGetLoansResponse
-	13, // 25: creditpay.bill.v1.BillInternalService.GetContractFile:output_type -> creditpay.bill.v1.GetContractFileResponse
-	20, // [20:26] is the sub-list for method output_type
-	14, // [14:20] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	17, // 9: creditpay.bill.v1.ReservedLoan.down_payment:type_name -> creditpay.common.v1.Money
+	17, // 10: creditpay.bill.v1.AdjustForRefundRequest.amount:type_name -> creditpay.common.v1.Money
+	17, // 11: creditpay.bill.v1.AdjustForRefundResponse.cash_amount:type_name -> creditpay.common.v1.Money
+	22, // 12: creditpay.bill.v1.BatchGetLoansResponse.loans:type_name -> creditpay.bill.v1.Loan
+	23, // 13: creditpay.bill.v1.BatchGetLoansResponse.timeline:type_name -> creditpay.common.v1.TimelineEntry
+	13, // 14: creditpay.bill.v1.BatchGetContractsResponse.contracts:type_name -> creditpay.bill.v1.OrderContract
+	1,  // 15: creditpay.bill.v1.BillInternalService.QuotePlans:input_type -> creditpay.bill.v1.QuotePlansRequest
+	3,  // 16: creditpay.bill.v1.BillInternalService.ReserveCredit:input_type -> creditpay.bill.v1.ReserveCreditRequest
+	6,  // 17: creditpay.bill.v1.BillInternalService.ReleaseCredit:input_type -> creditpay.bill.v1.ReleaseCreditRequest
+	8,  // 18: creditpay.bill.v1.BillInternalService.AdjustForRefund:input_type -> creditpay.bill.v1.AdjustForRefundRequest
+	10, // 19: creditpay.bill.v1.BillInternalService.BatchGetLoans:input_type -> creditpay.bill.v1.BatchGetLoansRequest
+	12, // 20: creditpay.bill.v1.BillInternalService.BatchGetContracts:input_type -> creditpay.bill.v1.BatchGetContractsRequest
+	15, // 21: creditpay.bill.v1.BillInternalService.GetContractFile:input_type -> creditpay.bill.v1.GetContractFileRequest
+	2,  // 22: creditpay.bill.v1.BillInternalService.QuotePlans:output_type -> creditpay.bill.v1.QuotePlansResponse
+	4,  // 23: creditpay.bill.v1.BillInternalService.ReserveCredit:output_type -> creditpay.bill.v1.ReserveCreditResponse
+	7,  // 24: creditpay.bill.v1.BillInternalService.ReleaseCredit:output_type -> creditpay.bill.v1.ReleaseCreditResponse
+	9,  // 25: creditpay.bill.v1.BillInternalService.AdjustForRefund:output_type -> creditpay.bill.v1.AdjustForRefundResponse
+	11, // 26: creditpay.bill.v1.BillInternalService.BatchGetLoans:output_type -> creditpay.bill.v1.BatchGetLoansResponse
+	14, // 27: creditpay.bill.v1.BillInternalService.BatchGetContracts:output_type -> creditpay.bill.v1.BatchGetContractsResponse
+	16, // 28: creditpay.bill.v1.BillInternalService.GetContractFile:output_type -> creditpay.bill.v1.GetContractFileResponse
+	22, // [22:29] is the sub-list for method output_type
+	15, // [15:22] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_creditpay_bill_v1_bill_internal_service_proto_init() }
@@ -1055,7 +1220,7 @@ func file_creditpay_bill_v1_bill_internal_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditpay_bill_v1_bill_internal_service_proto_rawDesc), len(file_creditpay_bill_v1_bill_internal_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   14,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

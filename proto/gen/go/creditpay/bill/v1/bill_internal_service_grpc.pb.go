@@ -19,12 +19,13 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	BillInternalService_QuotePlans_FullMethodName      = "/creditpay.bill.v1.BillInternalService/QuotePlans"
-	BillInternalService_ReserveCredit_FullMethodName   = "/creditpay.bill.v1.BillInternalService/ReserveCredit"
-	BillInternalService_ReleaseCredit_FullMethodName   = "/creditpay.bill.v1.BillInternalService/ReleaseCredit"
-	BillInternalService_AdjustForRefund_FullMethodName = "/creditpay.bill.v1.BillInternalService/AdjustForRefund"
-	BillInternalService_BatchGetLoans_FullMethodName   = "/creditpay.bill.v1.BillInternalService/BatchGetLoans"
-	BillInternalService_GetContractFile_FullMethodName = "/creditpay.bill.v1.BillInternalService/GetContractFile"
+	BillInternalService_QuotePlans_FullMethodName        = "/creditpay.bill.v1.BillInternalService/QuotePlans"
+	BillInternalService_ReserveCredit_FullMethodName     = "/creditpay.bill.v1.BillInternalService/ReserveCredit"
+	BillInternalService_ReleaseCredit_FullMethodName     = "/creditpay.bill.v1.BillInternalService/ReleaseCredit"
+	BillInternalService_AdjustForRefund_FullMethodName   = "/creditpay.bill.v1.BillInternalService/AdjustForRefund"
+	BillInternalService_BatchGetLoans_FullMethodName     = "/creditpay.bill.v1.BillInternalService/BatchGetLoans"
+	BillInternalService_BatchGetContracts_FullMethodName = "/creditpay.bill.v1.BillInternalService/BatchGetContracts"
+	BillInternalService_GetContractFile_FullMethodName   = "/creditpay.bill.v1.BillInternalService/GetContractFile"
 )
 
 // BillInternalServiceClient is the client API for BillInternalService service.
@@ -47,6 +48,9 @@ type BillInternalServiceClient interface {
 	AdjustForRefund(ctx context.Context, in *AdjustForRefundRequest, opts ...grpc.CallOption) (*AdjustForRefundResponse, error)
 	// The loans of up to 100 orders, with their timelines.
 	BatchGetLoans(ctx context.Context, in *BatchGetLoansRequest, opts ...grpc.CallOption) (*BatchGetLoansResponse, error)
+	// The numbers of the signed contracts that the loans of up to 100 orders rest on, for an order's detail. Orders without one are left
+	// out. BatchQueryContractByOrderId tells more of them, and gives the documents.
+	BatchGetContracts(ctx context.Context, in *BatchGetContractsRequest, opts ...grpc.CallOption) (*BatchGetContractsResponse, error)
 	// The PDF of a signed contract, for who holds a link of BatchQueryContractByOrderId. Errors: TOKEN_EXPIRED when the link's time is
 	// over, NOT_FOUND for every link that was not given out.
 	GetContractFile(ctx context.Context, in *GetContractFileRequest, opts ...grpc.CallOption) (*GetContractFileResponse, error)
@@ -110,6 +114,16 @@ func (c *billInternalServiceClient) BatchGetLoans(ctx context.Context, in *Batch
 	return out, nil
 }
 
+func (c *billInternalServiceClient) BatchGetContracts(ctx context.Context, in *BatchGetContractsRequest, opts ...grpc.CallOption) (*BatchGetContractsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(BatchGetContractsResponse)
+	err := c.cc.Invoke(ctx, BillInternalService_BatchGetContracts_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *billInternalServiceClient) GetContractFile(ctx context.Context, in *GetContractFileRequest, opts ...grpc.CallOption) (*GetContractFileResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetContractFileResponse)
@@ -140,6 +154,9 @@ type BillInternalServiceServer interface {
 	AdjustForRefund(context.Context, *AdjustForRefundRequest) (*AdjustForRefundResponse, error)
 	// The loans of up to 100 orders, with their timelines.
 	BatchGetLoans(context.Context, *BatchGetLoansRequest) (*BatchGetLoansResponse, error)
+	// The numbers of the signed contracts that the loans of up to 100 orders rest on, for an order's detail. Orders without one are left
+	// out. BatchQueryContractByOrderId tells more of them, and gives the documents.
+	BatchGetContracts(context.Context, *BatchGetContractsRequest) (*BatchGetContractsResponse, error)
 	// The PDF of a signed contract, for who holds a link of BatchQueryContractByOrderId. Errors: TOKEN_EXPIRED when the link's time is
 	// over, NOT_FOUND for every link that was not given out.
 	GetContractFile(context.Context, *GetContractFileRequest) (*GetContractFileResponse, error)
@@ -167,6 +184,9 @@ func (UnimplementedBillInternalServiceServer) AdjustForRefund(context.Context, *
 }
 func (UnimplementedBillInternalServiceServer) BatchGetLoans(context.Context, *BatchGetLoansRequest) (*BatchGetLoansResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method BatchGetLoans not implemented")
+}
+func (UnimplementedBillInternalServiceServer) BatchGetContracts(context.Context, *BatchGetContractsRequest) (*BatchGetContractsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method BatchGetContracts not implemented")
 }
 func (UnimplementedBillInternalServiceServer) GetContractFile(context.Context, *GetContractFileRequest) (*GetContractFileResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetContractFile not implemented")
@@ -282,6 +302,24 @@ func _BillInternalService_BatchGetLoans_Handler(srv interface{}, ctx context.Con
 	return interceptor(ctx, in, info, handler)
 }
 
+func _BillInternalService_BatchGetContracts_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(BatchGetContractsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BillInternalServiceServer).BatchGetContracts(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: BillInternalService_BatchGetContracts_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BillInternalServiceServer).BatchGetContracts(ctx, req.(*BatchGetContractsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _BillInternalService_GetContractFile_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetContractFileRequest)
 	if err := dec(in); err != nil {
@@ -326,6 +364,10 @@ var BillInternalService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "BatchGetLoans",
 			Handler:    _BillInternalService_BatchGetLoans_Handler,
+		},
+		{
+			MethodName: "BatchGetContracts",
+			Handler:    _BillInternalService_BatchGetContracts_Handler,
 		},
 		{
 			MethodName: "GetContractFile",

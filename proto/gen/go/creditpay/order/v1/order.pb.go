@@ -601,7 +601,8 @@ type OrderDetail struct {
 	LoanState string `protobuf:"bytes,5,opt,name=loan_state,json=loanState,proto3" json:"loan_state,omitempty"`
 	// The plan of the loan, with real due dates once the loan is active.
 	Plan *v1.Plan `protobuf:"bytes,6,opt,name=plan,proto3" json:"plan,omitempty"`
-	// Numbers of the contracts.
+	// Numbers of the signed contracts that the order's loan rests on, also when the loan was taken back; BatchQueryContractByOrderId
+	// of the bill service gives the documents. Empty when none was needed.
 	ContractIds []string `protobuf:"bytes,7,rep,name=contract_ids,json=contractIds,proto3" json:"contract_ids,omitempty"`
 	// Ids of the refunds.
 	RefundIds []string `protobuf:"bytes,8,rep,name=refund_ids,json=refundIds,proto3" json:"refund_ids,omitempty"`

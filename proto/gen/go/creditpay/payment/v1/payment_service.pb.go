@@ -823,7 +823,10 @@ type QueryPaymentStatusResponse struct {
 	// Why the last commit failed; UNSPECIFIED otherwise.
 	FailureReason v1.ErrorReason `protobuf:"varint,2,opt,name=failure_reason,json=failureReason,proto3,enum=creditpay.common.v1.ErrorReason" json:"failure_reason,omitempty"`
 	// The payments, with their legs; empty before the first success.
-	Payments      []*Payment `protobuf:"bytes,3,rep,name=payments,proto3" json:"payments,omitempty"`
+	Payments []*Payment `protobuf:"bytes,3,rep,name=payments,proto3" json:"payments,omitempty"`
+	// What the payer still has to do for a payment that is PROCESSING: the same as DoCommitPayment answered, for a page that was loaded
+	// again. Not set when nothing is asked of the payer, and once the time for it is over.
+	NextAction    *NextAction `protobuf:"bytes,4,opt,name=next_action,json=nextAction,proto3" json:"next_action,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -875,6 +878,13 @@ func (x *QueryPaymentStatusResponse) GetFailureReason() v1.ErrorReason {
 func (x *QueryPaymentStatusResponse) GetPayments() []*Payment {
 	if x != nil {
 		return x.Payments
+	}
+	return nil
+}
+
+func (x *QueryPaymentStatusResponse) GetNextAction() *NextAction {
+	if x != nil {
+		return x.NextAction
 	}
 	return nil
 }
@@ -1283,11 +1293,13 @@ const file_creditpay_payment_v1_payment_service_proto_rawDesc = "" +
 	"checkoutId\x12&\n" +
 	"\n" +
 	"payment_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\tpaymentId:~\xbaH{\x1ay\n" +
-	"\x19checkout_id_or_payment_id\x12'set checkout_id or payment_id, not both\x1a3(this.checkout_id != '') != (this.payment_id != '')\"\xda\x01\n" +
+	"\x19checkout_id_or_payment_id\x12'set checkout_id or payment_id, not both\x1a3(this.checkout_id != '') != (this.payment_id != '')\"\x9d\x02\n" +
 	"\x1aQueryPaymentStatusResponse\x128\n" +
 	"\x05state\x18\x01 \x01(\x0e2\".creditpay.payment.v1.PaymentStateR\x05state\x12G\n" +
 	"\x0efailure_reason\x18\x02 \x01(\x0e2 .creditpay.common.v1.ErrorReasonR\rfailureReason\x129\n" +
-	"\bpayments\x18\x03 \x03(\v2\x1d.creditpay.payment.v1.PaymentR\bpayments\"\x9a\x03\n" +
+	"\bpayments\x18\x03 \x03(\v2\x1d.creditpay.payment.v1.PaymentR\bpayments\x12A\n" +
+	"\vnext_action\x18\x04 \x01(\v2 .creditpay.payment.v1.NextActionR\n" +
+	"nextAction\"\x9a\x03\n" +
 	"\x1aNotifyPaymentStatusRequest\x12=\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9_.:-]{8,64}$R\trequestId\x128\n" +
@@ -1401,33 +1413,34 @@ var file_creditpay_payment_v1_payment_service_proto_depIdxs = []int32{
 	24, // 12: creditpay.payment.v1.QueryPaymentStatusResponse.state:type_name -> creditpay.payment.v1.PaymentState
 	22, // 13: creditpay.payment.v1.QueryPaymentStatusResponse.failure_reason:type_name -> creditpay.common.v1.ErrorReason
 	26, // 14: creditpay.payment.v1.QueryPaymentStatusResponse.payments:type_name -> creditpay.payment.v1.Payment
-	27, // 15: creditpay.payment.v1.NotifyPaymentStatusRequest.leg:type_name -> creditpay.payment.v1.ExternalLegKind
-	0,  // 16: creditpay.payment.v1.NotifyPaymentStatusRequest.status:type_name -> creditpay.payment.v1.ExternalLegStatus
-	21, // 17: creditpay.payment.v1.NotifyPaymentStatusRequest.amount:type_name -> creditpay.common.v1.Money
-	28, // 18: creditpay.payment.v1.NotifyPaymentStatusRequest.pay_time:type_name -> google.protobuf.Timestamp
-	29, // 19: creditpay.payment.v1.NotifyPaymentStatusResponse.state:type_name -> creditpay.payment.v1.LegState
-	30, // 20: creditpay.payment.v1.QueryDownPayResultResponse.leg:type_name -> creditpay.payment.v1.Leg
-	1,  // 21: creditpay.payment.v1.PaymentService.QueryPayChannels:input_type -> creditpay.payment.v1.QueryPayChannelsRequest
-	3,  // 22: creditpay.payment.v1.PaymentService.ConfirmPayChannel:input_type -> creditpay.payment.v1.ConfirmPayChannelRequest
-	6,  // 23: creditpay.payment.v1.PaymentService.CheckCommitPayment:input_type -> creditpay.payment.v1.CheckCommitPaymentRequest
-	9,  // 24: creditpay.payment.v1.PaymentService.DoCommitPayment:input_type -> creditpay.payment.v1.DoCommitPaymentRequest
-	11, // 25: creditpay.payment.v1.PaymentService.QueryPaymentStatus:input_type -> creditpay.payment.v1.QueryPaymentStatusRequest
-	13, // 26: creditpay.payment.v1.PaymentService.NotifyPaymentStatus:input_type -> creditpay.payment.v1.NotifyPaymentStatusRequest
-	15, // 27: creditpay.payment.v1.PaymentService.QueryDownPayResult:input_type -> creditpay.payment.v1.QueryDownPayResultRequest
-	17, // 28: creditpay.payment.v1.PaymentService.SetPaymentPin:input_type -> creditpay.payment.v1.SetPaymentPinRequest
-	2,  // 29: creditpay.payment.v1.PaymentService.QueryPayChannels:output_type -> creditpay.payment.v1.QueryPayChannelsResponse
-	4,  // 30: creditpay.payment.v1.PaymentService.ConfirmPayChannel:output_type -> creditpay.payment.v1.ConfirmPayChannelResponse
-	8,  // 31: creditpay.payment.v1.PaymentService.CheckCommitPayment:output_type -> creditpay.payment.v1.CheckCommitPaymentResponse
-	10, // 32: creditpay.payment.v1.PaymentService.DoCommitPayment:output_type -> creditpay.payment.v1.DoCommitPaymentResponse
-	12, // 33: creditpay.payment.v1.PaymentService.QueryPaymentStatus:output_type -> creditpay.payment.v1.QueryPaymentStatusResponse
-	14, // 34: creditpay.payment.v1.PaymentService.NotifyPaymentStatus:output_type -> creditpay.payment.v1.NotifyPaymentStatusResponse
-	16, // 35: creditpay.payment.v1.PaymentService.QueryDownPayResult:output_type -> creditpay.payment.v1.QueryDownPayResultResponse
-	18, // 36: creditpay.payment.v1.PaymentService.SetPaymentPin:output_type -> creditpay.payment.v1.SetPaymentPinResponse
-	29, // [29:37] is the sub-list for method output_type
-	21, // [21:29] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	25, // 15: creditpay.payment.v1.QueryPaymentStatusResponse.next_action:type_name -> creditpay.payment.v1.NextAction
+	27, // 16: creditpay.payment.v1.NotifyPaymentStatusRequest.leg:type_name -> creditpay.payment.v1.ExternalLegKind
+	0,  // 17: creditpay.payment.v1.NotifyPaymentStatusRequest.status:type_name -> creditpay.payment.v1.ExternalLegStatus
+	21, // 18: creditpay.payment.v1.NotifyPaymentStatusRequest.amount:type_name -> creditpay.common.v1.Money
+	28, // 19: creditpay.payment.v1.NotifyPaymentStatusRequest.pay_time:type_name -> google.protobuf.Timestamp
+	29, // 20: creditpay.payment.v1.NotifyPaymentStatusResponse.state:type_name -> creditpay.payment.v1.LegState
+	30, // 21: creditpay.payment.v1.QueryDownPayResultResponse.leg:type_name -> creditpay.payment.v1.Leg
+	1,  // 22: creditpay.payment.v1.PaymentService.QueryPayChannels:input_type -> creditpay.payment.v1.QueryPayChannelsRequest
+	3,  // 23: creditpay.payment.v1.PaymentService.ConfirmPayChannel:input_type -> creditpay.payment.v1.ConfirmPayChannelRequest
+	6,  // 24: creditpay.payment.v1.PaymentService.CheckCommitPayment:input_type -> creditpay.payment.v1.CheckCommitPaymentRequest
+	9,  // 25: creditpay.payment.v1.PaymentService.DoCommitPayment:input_type -> creditpay.payment.v1.DoCommitPaymentRequest
+	11, // 26: creditpay.payment.v1.PaymentService.QueryPaymentStatus:input_type -> creditpay.payment.v1.QueryPaymentStatusRequest
+	13, // 27: creditpay.payment.v1.PaymentService.NotifyPaymentStatus:input_type -> creditpay.payment.v1.NotifyPaymentStatusRequest
+	15, // 28: creditpay.payment.v1.PaymentService.QueryDownPayResult:input_type -> creditpay.payment.v1.QueryDownPayResultRequest
+	17, // 29: creditpay.payment.v1.PaymentService.SetPaymentPin:input_type -> creditpay.payment.v1.SetPaymentPinRequest
+	2,  // 30: creditpay.payment.v1.PaymentService.QueryPayChannels:output_type -> creditpay.payment.v1.QueryPayChannelsResponse
+	4,  // 31: creditpay.payment.v1.PaymentService.ConfirmPayChannel:output_type -> creditpay.payment.v1.ConfirmPayChannelResponse
+	8,  // 32: creditpay.payment.v1.PaymentService.CheckCommitPayment:output_type -> creditpay.payment.v1.CheckCommitPaymentResponse
+	10, // 33: creditpay.payment.v1.PaymentService.DoCommitPayment:output_type -> creditpay.payment.v1.DoCommitPaymentResponse
+	12, // 34: creditpay.payment.v1.PaymentService.QueryPaymentStatus:output_type -> creditpay.payment.v1.QueryPaymentStatusResponse
+	14, // 35: creditpay.payment.v1.PaymentService.NotifyPaymentStatus:output_type -> creditpay.payment.v1.NotifyPaymentStatusResponse
+	16, // 36: creditpay.payment.v1.PaymentService.QueryDownPayResult:output_type -> creditpay.payment.v1.QueryDownPayResultResponse
+	18, // 37: creditpay.payment.v1.PaymentService.SetPaymentPin:output_type -> creditpay.payment.v1.SetPaymentPinResponse
+	30, // [30:38] is the sub-list for method output_type
+	22, // [22:30] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_creditpay_payment_v1_payment_service_proto_init() }

@@ -45,7 +45,7 @@ type PaymentServiceClient interface {
 	// Pays the whole checkout or nothing. A crash at any point ends in paid once, or nothing held and payable again.
 	// Errors: those of CheckCommitPayment's blocking reasons, PIN_…, PLAN_CHANGED, REQUEST_ID_REUSED, REQUEST_IN_FLIGHT.
 	DoCommitPayment(ctx context.Context, in *DoCommitPaymentRequest, opts ...grpc.CallOption) (*DoCommitPaymentResponse, error)
-	// State of the payment of a checkout or of one order.
+	// State of the payment of a checkout or of one order, and what the payer still has to do for it.
 	QueryPaymentStatus(ctx context.Context, in *QueryPaymentStatusRequest, opts ...grpc.CallOption) (*QueryPaymentStatusResponse, error)
 	// The marketplace tells the state of a cash leg that it collected. May repeat, be late or out of order.
 	NotifyPaymentStatus(ctx context.Context, in *NotifyPaymentStatusRequest, opts ...grpc.CallOption) (*NotifyPaymentStatusResponse, error)
@@ -159,7 +159,7 @@ type PaymentServiceServer interface {
 	// Pays the whole checkout or nothing. A crash at any point ends in paid once, or nothing held and payable again.
 	// Errors: those of CheckCommitPayment's blocking reasons, PIN_…, PLAN_CHANGED, REQUEST_ID_REUSED, REQUEST_IN_FLIGHT.
 	DoCommitPayment(context.Context, *DoCommitPaymentRequest) (*DoCommitPaymentResponse, error)
-	// State of the payment of a checkout or of one order.
+	// State of the payment of a checkout or of one order, and what the payer still has to do for it.
 	QueryPaymentStatus(context.Context, *QueryPaymentStatusRequest) (*QueryPaymentStatusResponse, error)
 	// The marketplace tells the state of a cash leg that it collected. May repeat, be late or out of order.
 	NotifyPaymentStatus(context.Context, *NotifyPaymentStatusRequest) (*NotifyPaymentStatusResponse, error)
