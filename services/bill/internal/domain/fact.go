@@ -101,6 +101,24 @@ func inOrder(facts []Fact, terms Contract, until civil.Date) ([]Fact, error) {
 			out = append(out, f)
 		}
 	}
+	asRepaid(out)
 	slices.SortFunc(out, compareFacts)
 	return out, nil
+}
+
+// asRepaid makes recoveries before the write-off what they count as, so that they
+// take the place of ordinary money among the facts of their day: a settlement
+// that was quoted after them is paid after them.
+func asRepaid(facts []Fact) {
+	var gone civil.Date
+	for _, f := range facts {
+		if f.Kind == FactWrittenOff && (gone.IsZero() || f.Date.Before(gone)) {
+			gone = f.Date
+		}
+	}
+	for i := range facts {
+		if f := &facts[i]; f.Kind == FactRecovered && (gone.IsZero() || f.Date.Before(gone)) {
+			f.Kind = FactRepaid
+		}
+	}
 }

@@ -359,6 +359,23 @@ func TestSettlementThatFallsShortIsARepayment(t *testing.T) {
 	}
 }
 
+func TestMoneyMeantForAWriteOffThatNeverWasComesBeforeASettlementOfItsDay(t *testing.T) {
+	t.Parallel()
+	p := DefaultProducts(money.IDR())[0]
+	p.Tenors = []Tenor{{3, 29_500, PerMonth}}
+	terms := contractOf(t, p, rp(100_000), "2026-04-10")
+	recovered := fact(t, 1, FactRecovered, "2026-04-21", rp(50_000))
+	q, err := QuotePayOff(terms, []Fact{recovered}, recovered.Date)
+	if err != nil {
+		t.Fatal(err)
+	}
+	settled := Fact{ID: ids.ID{2}, Kind: FactEarlySettled, Date: q.Date, Amount: q.Amount}
+	pos := replayedOn(t, terms, "2026-06-30", settled, recovered)
+	if pos.State != LoanSettled || !pos.Overpaid.IsZero() || pos.Cancelled.Interest != q.SavedInterest {
+		t.Errorf("%s, overpaid %s, saved %s of %s", pos.State, pos.Overpaid, pos.Cancelled.Interest, q.SavedInterest)
+	}
+}
+
 func TestRefundInterestRules(t *testing.T) {
 	t.Parallel()
 	// 300,000 in three with 2 % flat: 6,000 a month. The first is billed and paid; the
