@@ -45,7 +45,7 @@ const (
 	quoteStride = 7919
 	// straightConnections is as many as the sweep has workers, straightLoans how many loans go into one transaction of either.
 	straightConnections = 2
-	straightLoans       = 50
+	straightLoans       = 100
 	straightSchema      = "bench_straight"
 )
 
@@ -237,7 +237,12 @@ func (d *billDay) calm(ctx context.Context) error {
 	}
 	run, stop := context.WithTimeout(ctx, max(d.options.Duration, cycleCalm))
 	defer stop()
+	b4, _ := d.stack.cpuTimes()
 	d.told.Calm = d.market.steadyPurchases(run, cyclePace, d.market.overGRPC())
+	af, _ := d.stack.cpuTimes()
+	for k := range af {
+		d.say("calm cpu %s %.2f", k, (af[k] - b4[k]).Seconds())
+	}
 	d.say("%d purchases at %d/s: DoCommitPayment p99 %s", d.told.Calm.Purchases, cyclePace, ms(d.told.Calm.Steps[stepCommit].P99))
 	return ctx.Err()
 }
@@ -250,6 +255,7 @@ func (d *billDay) busy(ctx context.Context) error {
 	}
 	run, stop := context.WithCancel(ctx)
 	defer stop()
+	d.stack.admin.ExecContext(ctx, "TRUNCATE performance_schema.events_statements_summary_by_digest")
 	d.begun = time.Now()
 	var group sync.WaitGroup
 	d.told.Took, err = d.release(ctx, filledUser(0), d.first, func(context.Context) error {
@@ -259,6 +265,18 @@ func (d *billDay) busy(ctx context.Context) error {
 		}
 		return nil
 	})
+	if rows, qerr := d.stack.admin.QueryContext(ctx, "SELECT SCHEMA_NAME, LEFT(DIGEST_TEXT,70), COUNT_STAR, SUM_TIMER_WAIT/1e12, SUM_ROWS_EXAMINED FROM performance_schema.events_statements_summary_by_digest ORDER BY 4 DESC LIMIT 28"); qerr == nil {
+		for rows.Next() {
+			var a, b *string
+			var n, ex int64
+			var f float64
+			_ = rows.Scan(&a, &b, &n, &f, &ex)
+			if a == nil { x := ""; a = &x }
+			if b == nil { x := ""; b = &x }
+			d.say("%-18s %-70s %d %.2f %d", *a, *b, n, f, ex)
+		}
+		rows.Close()
+	}
 	stop()
 	group.Wait()
 	d.told.Kills = 0
@@ -315,8 +333,8 @@ func (d *billDay) release(ctx context.Context, from, to string, disturb func(ctx
 func (d *billDay) billed(ctx context.Context, from, to string) (bool, error) {
 	now := time.Now().UTC()
 	var due bool
-	if err := d.stack.admin.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM `+d.bill+`.loans WHERE roll_time <= ?)
-		OR EXISTS (SELECT 1 FROM `+d.bill+`.bills WHERE look_time <= ?)`, now, now).Scan(&due); err != nil || due {
+	if err := d.stack.admin.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM `+d.bill+`.loans WHERE roll_time <= ? LIMIT 1)
+		OR EXISTS (SELECT 1 FROM `+d.bill+`.bills WHERE look_time <= ? LIMIT 1)`, now, now).Scan(&due); err != nil || due {
 		return false, err
 	}
 	var open int

@@ -26,12 +26,12 @@ type Sweep struct {
 	Group string
 	// Handle does a batch. An error leaves the whole batch due.
 	Handle func(ctx context.Context, batch []ids.ID) error
-	// Batch is how many rows go into one transaction, 50 by default; Workers how many batches are done at once, 2 by default.
+	// Batch is how many rows go into one transaction, 100 by default; Workers how many batches are done at once, 2 by default.
 	Batch, Workers int
 }
 
 const (
-	sweepBatch   = 50
+	sweepBatch   = 100
 	sweepWorkers = 2
 	// sweepAhead is how many batches for each worker are looked up at once.
 	sweepAhead = 10
