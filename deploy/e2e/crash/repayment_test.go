@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -17,6 +18,9 @@ import (
 
 const (
 	cashChannel = "VA_BCA"
+	// askTime is longer than the bill service waits before it asks about a repayment, legTime than a leg waits for money.
+	askTime = 20 * time.Minute
+	legTime = 25 * time.Hour
 
 	tellPaid     = paymentv1.ExternalLegStatus_EXTERNAL_LEG_STATUS_PAID
 	tellRefunded = paymentv1.ExternalLegStatus_EXTERNAL_LEG_STATUS_REFUNDED
@@ -217,30 +221,68 @@ func TestKilledBetweenAnyTwoStepsOfARepayment(t *testing.T) {
 		})
 }
 
-// A caller who never comes back leaves a repayment without a leg, which must end by itself.
-func (b *buyer) neverAsksAgain(t *testing.T) {
+// cutOff is a settlement that a crash cut off before it had a leg.
+func (b *buyer) cutOff(t *testing.T, no string) *repayment {
 	t.Helper()
 	s := b.site
-	r := b.settlement(t, "cut-off")
+	r := b.settlement(t, no)
 	s.diesOrRests(t, briefRest)
 	s.process.arm(t)
 	if r.ask(t.Context()) == nil {
 		t.Fatal("the crash does not work")
 	}
 	<-s.process.done
-	s.start(t, 0)
-	if err := s.advance(t.Context(), 20*time.Minute); err != nil {
-		t.Fatal(err)
+	s.start(t, 1)
+	return r
+}
+
+// comesBackLate has the caller ask again just when the timer has lost patience: whoever of them is first, the money is good.
+func (b *buyer) comesBackLate(t *testing.T) {
+	t.Helper()
+	for n := range 3 {
+		r := b.cutOff(t, fmt.Sprintf("come-back-%d", n))
+		var timer sync.WaitGroup
+		timer.Go(func() { _ = b.site.advance(t.Context(), askTime) })
+		pause(t.Context(), time.Duration(n)*time.Millisecond)
+		must(t, keep(t.Context(), r.ask))
+		timer.Wait()
+		r.paidOnce(t)
 	}
-	testkit.Eventually(t, settleTime, func() error {
-		n, err := s.count(t.Context(), `SELECT COUNT(*) FROM creditpay_bill.repayments WHERE user_id = ? AND state = ?`, b.user, billv1.RepaymentState_REPAYMENT_STATE_FAILED)
-		if err == nil && n != 1 {
-			err = fmt.Errorf("%d repayments failed, want 1", n)
+	b.site.proveBooks(t)
+}
+
+// neverComesBack leaves a repayment that nobody asks about again to the timers.
+func (b *buyer) neverComesBack(t *testing.T) {
+	t.Helper()
+	s := b.site
+	r := b.cutOff(t, "never-comes-back")
+	for _, step := range []struct {
+		pass  time.Duration
+		until string
+	}{
+		{askTime, `SELECT COUNT(*) FROM creditpay_payment.cash_legs WHERE user_id = ? AND state = 1`},
+		{legTime, `SELECT COUNT(*) FROM creditpay_bill.repayments WHERE user_id = ? AND state = 3`},
+	} {
+		if err := s.advance(t.Context(), step.pass); err != nil {
+			t.Fatal(err)
 		}
-		return err
-	})
+		testkit.Eventually(t, settleTime, func() error {
+			n, err := s.count(t.Context(), step.until, b.user)
+			if err == nil && n != 1 {
+				err = fmt.Errorf("%d after %s: %s", n, step.pass, step.until)
+			}
+			return err
+		})
+	}
 	r.usedIs(t, r.used)
 	s.proveBooks(t)
+}
+
+func TestARepaymentThatWasCutOffEndsByItsLeg(t *testing.T) {
+	t.Parallel()
+	_, b := setup(t)
+	b.comesBackLate(t)
+	b.neverComesBack(t)
 }
 
 func TestKilledBetweenAnyTwoStepsOfASettlementAndOfItsBounce(t *testing.T) {
@@ -279,5 +321,4 @@ func TestKilledBetweenAnyTwoStepsOfASettlementAndOfItsBounce(t *testing.T) {
 			r.usedIs(t, r.used)
 			r.oneLeg(t)
 		})
-	b.neverAsksAgain(t)
 }
