@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"testing"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -12,30 +13,52 @@ import (
 	commonv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/common/v1"
 	orderv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/order/v1"
 	paymentv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/payment/v1"
+
+	"github.com/creditpay/creditpay/pkg/testkit"
 )
 
-// purchase is one checkout of one order.
+// purchase is one checkout, of one order but for a basket.
 type purchase struct {
 	b                      *buyer
 	no                     string
+	months                 int32
 	checkout, order, quote string
+	// orders are all of the checkout; order is the first.
+	orders []string
 	// commits counts the quotes that were locked, tries the commits that were aborted.
 	commits, tries int
 }
 
 // open makes the checkout and chooses a plan.
 func (b *buyer) open(ctx context.Context, no string) (*purchase, error) {
-	p := &purchase{b: b, no: no}
+	return b.openBasket(ctx, no, 1, tenor)
+}
+
+// openBasket is open with that many orders, each of which becomes a loan of that many months.
+func (b *buyer) openBasket(ctx context.Context, no string, orders int, months int32) (*purchase, error) {
+	p := &purchase{b: b, no: no, months: months}
 	amount := &commonv1.Money{AmountMinor: price, CurrencyCode: "IDR"}
 	req := &orderv1.GeneratePaymentsRequest{RequestId: "generate-" + no, UserId: b.user, Business: "marketplace", CurrencyCode: "IDR",
-		RedirectUrl: "https://shop.example/thanks", Orders: []*orderv1.OrderDraft{{MerchantId: "shop-1", OutOrderNo: no, Title: "Shoes", Amount: amount,
-			Items: []*orderv1.OrderItem{{Sku: "SHOE", Name: "Shoes", Quantity: 1, UnitPrice: amount}}}}}
+		RedirectUrl: "https://shop.example/thanks"}
+	for i := range orders {
+		outOrderNo := no
+		if i > 0 {
+			outOrderNo += fmt.Sprintf(".%d", i)
+		}
+		req.Orders = append(req.Orders, &orderv1.OrderDraft{MerchantId: "shop-1", OutOrderNo: outOrderNo, Title: "Shoes", Amount: amount,
+			Items: []*orderv1.OrderItem{{Sku: "SHOE", Name: "Shoes", Quantity: 1, UnitPrice: amount}}})
+	}
 	err := keep(ctx, func(ctx context.Context) error {
 		res, err := b.site.orders().GeneratePayments(as(ctx, b.spm), req)
-		if err == nil {
-			p.checkout, p.order = res.GetCheckout().GetCheckoutId(), res.GetCheckout().GetOrders()[0].GetOrderId()
+		if err != nil {
+			return err
 		}
-		return err
+		p.checkout, p.orders = res.GetCheckout().GetCheckoutId(), nil
+		for _, o := range res.GetCheckout().GetOrders() {
+			p.orders = append(p.orders, o.GetOrderId())
+		}
+		p.order = p.orders[0]
+		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("GeneratePayments: %w", err)
@@ -48,7 +71,7 @@ func (p *purchase) choose(ctx context.Context) error {
 	p.commits++
 	err := keep(ctx, func(ctx context.Context) error {
 		res, err := p.b.site.payments().ConfirmPayChannel(as(ctx, p.b.token), &paymentv1.ConfirmPayChannelRequest{
-			RequestId: fmt.Sprintf("quote-%s-%d", p.no, p.commits), CheckoutId: p.checkout, Channel: "CREDIT", TenorMonths: tenor})
+			RequestId: fmt.Sprintf("quote-%s-%d", p.no, p.commits), CheckoutId: p.checkout, Channel: "CREDIT", TenorMonths: p.months})
 		if err == nil {
 			p.quote = res.GetQuote().GetQuoteId()
 		}
@@ -108,7 +131,11 @@ func (p *purchase) change(ctx context.Context, call func(ctx context.Context) ([
 		if err != nil {
 			return err
 		}
-		result = results[0]
+		for _, result = range results {
+			if result.GetReason() != 0 {
+				break // It speaks for all.
+			}
+		}
 		switch result.GetReason() {
 		case commonv1.ErrorReason_ERROR_REASON_CHECKOUT_COMMITTING, commonv1.ErrorReason_ERROR_REASON_DEPENDENCY_UNAVAILABLE,
 			commonv1.ErrorReason_ERROR_REASON_CONCURRENT_CHANGE:
@@ -124,7 +151,7 @@ func (p *purchase) change(ctx context.Context, call func(ctx context.Context) ([
 
 func (p *purchase) confirmOnce(ctx context.Context) ([]*orderv1.OrderResult, error) {
 	res, err := p.b.site.orders().ConfirmPayment(as(ctx, p.b.spm),
-		&orderv1.ConfirmPaymentRequest{RequestId: "confirm-" + p.no, OrderIds: []string{p.order}})
+		&orderv1.ConfirmPaymentRequest{RequestId: "confirm-" + p.no, OrderIds: p.orders})
 	return res.GetResults(), err
 }
 
@@ -169,12 +196,45 @@ func (b *buyer) whole(ctx context.Context, no string) (*purchase, error) {
 	if err != nil {
 		return p, err
 	}
+	return p, p.payAndTake(ctx)
+}
+
+// payAndTake pays and tells that the goods arrived.
+func (p *purchase) payAndTake(ctx context.Context) error {
 	if err := p.pay(ctx); err != nil {
-		return p, err
+		return err
 	}
 	got, err := p.change(ctx, p.confirmOnce)
 	if err == nil && got != orderv1.OrderState_ORDER_STATE_CONFIRMED {
 		err = fmt.Errorf("order %s is %s after its confirmation", p.order, got)
 	}
-	return p, err
+	return err
+}
+
+// basketMonths is how long loans of a basket run: longer than any verb has steps.
+const basketMonths = 12
+
+// fillBasket buys so many things at once, each on a loan of its own.
+func (b *buyer) fillBasket(t *testing.T, orders int) {
+	t.Helper()
+	p, err := b.openBasket(t.Context(), "basket-"+b.user, orders, basketMonths)
+	if err == nil {
+		err = p.payAndTake(t.Context())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.begun(t)
+}
+
+// begun waits until nothing is held any more: what was bought is debt.
+func (b *buyer) begun(t *testing.T) {
+	t.Helper()
+	testkit.Eventually(t, settleTime, func() error {
+		held, err := b.site.count(t.Context(), `SELECT held_minor FROM creditpay_bill.credit_accounts WHERE user_id = ?`, b.user)
+		if err == nil && held != 0 {
+			err = fmt.Errorf("the account of %s holds %d", b.user, held)
+		}
+		return err
+	})
 }

@@ -26,6 +26,7 @@ import (
 
 	"github.com/creditpay/creditpay/pkg/auth"
 	"github.com/creditpay/creditpay/pkg/caller"
+	"github.com/creditpay/creditpay/pkg/civil"
 	"github.com/creditpay/creditpay/pkg/localdb"
 	"github.com/creditpay/creditpay/pkg/testkit"
 
@@ -106,25 +107,53 @@ func (s *site) orders() orderv1.OrderServiceClient { return orderv1.NewOrderServ
 func (s *site) payments() paymentv1.PaymentServiceClient {
 	return paymentv1.NewPaymentServiceClient(s.conn)
 }
+func (s *site) bills() billv1.BillServiceClient { return billv1.NewBillServiceClient(s.conn) }
 
 // skipLeases moves the stack's clock past the leases that the dead process held.
 func (s *site) skipLeases(t *testing.T) {
 	t.Helper()
-	_, err := opsv1.NewOpsServiceClient(s.conn).AdvanceClock(as(t.Context(), s.creds.AdminToken), &opsv1.AdvanceClockRequest{Duration: durationpb.New(leaseTime)})
+	if err := s.advance(t.Context(), leaseTime); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// advance moves the stack's clock.
+func (s *site) advance(ctx context.Context, d time.Duration) error {
+	_, err := opsv1.NewOpsServiceClient(s.conn).AdvanceClock(as(ctx, s.creds.AdminToken), &opsv1.AdvanceClockRequest{Duration: durationpb.New(d)})
+	return err
+}
+
+// now is the time by the stack's clock.
+func (s *site) now(t *testing.T) time.Time {
+	t.Helper()
+	offset, err := devstack.ClockOffset(filepath.Join(s.dir, "state"))
 	if err != nil {
 		t.Fatal(err)
+	}
+	return time.Now().UTC().Add(offset)
+}
+
+// until is how long it is by the stack's clock until noon of a day in Jakarta.
+func (s *site) until(t *testing.T, day civil.Date) time.Duration {
+	t.Helper()
+	return day.In(civil.Jakarta()).Add(12 * time.Hour).Sub(s.now(t))
+}
+
+// mustReach brings the stack's clock to noon of a day in Jakarta.
+func (s *site) mustReach(t *testing.T, day civil.Date) {
+	t.Helper()
+	if d := s.until(t, day); d > 0 {
+		if err := s.advance(t.Context(), d); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
 // proveBooks waits until the audit finds nothing, and no event waits.
 func (s *site) proveBooks(t *testing.T) {
 	t.Helper()
-	offset, err := devstack.ClockOffset(filepath.Join(s.dir, "state"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	r, err := audit.Run(t.Context(), audit.Config{Order: s.info.Schemas["order"], Payment: s.info.Schemas["payment"], Bill: s.info.Schemas["bill"],
-		Now: func() time.Time { return time.Now().Add(offset) }, Settle: settleTime})
+		Now: func() time.Time { return s.now(t) }, Settle: settleTime})
 	if err != nil || r.Checks == 0 {
 		t.Fatalf("audit of %d checks: %v", r.Checks, err)
 	}
@@ -141,14 +170,20 @@ func (s *site) proveBooks(t *testing.T) {
 	})
 }
 
-// count asks the database for a number.
-func (s *site) count(ctx context.Context, query string, args ...any) (n int64, err error) {
+// read asks the database for one value.
+func (s *site) read(ctx context.Context, value any, query string, args ...any) error {
 	db, err := sql.Open("mysql", s.db.AdminDSN())
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer func() { _ = db.Close() }()
-	return n, db.QueryRowContext(ctx, query, args...).Scan(&n)
+	return db.QueryRowContext(ctx, query, args...).Scan(value)
+}
+
+// count asks the database for a number.
+func (s *site) count(ctx context.Context, query string, args ...any) (n int64, err error) {
+	err = s.read(ctx, &n, query, args...)
+	return n, err
 }
 
 func (s *site) mustCount(t *testing.T, query string, args ...any) int64 {
@@ -160,6 +195,14 @@ func (s *site) mustCount(t *testing.T, query string, args ...any) int64 {
 	return n
 }
 
+func (s *site) mustDate(t *testing.T, query string) (day civil.Date) {
+	t.Helper()
+	if err := s.read(t.Context(), &day, query); err != nil {
+		t.Fatal(err)
+	}
+	return day
+}
+
 // buyer is a user with an account, a signed contract and a PIN, who shops at the marketplace.
 type buyer struct {
 	site             *site
@@ -167,6 +210,19 @@ type buyer struct {
 }
 
 func (s *site) newBuyer(t *testing.T, user string) *buyer {
+	t.Helper()
+	b := s.newUser(t, user)
+	state := filepath.Join(s.dir, "state")
+	if err := (signing.Desk{Order: s.conn, Payment: s.conn, Bill: s.conn, SPMToken: s.creds.SPMToken, AdminToken: s.creds.AdminToken,
+		Codes: devstack.CodesDir(state)}).Sign(t.Context(), user, b.token); err != nil {
+		t.Fatal(err)
+	}
+	b.setPin(t)
+	return b
+}
+
+// newUser is a user with an account, who signed nothing and has no PIN.
+func (s *site) newUser(t *testing.T, user string) *buyer {
 	t.Helper()
 	signer, err := auth.LoadSigner(filepath.Join(s.dir, "state", auth.SigningKeyFile))
 	if err != nil {
@@ -178,18 +234,17 @@ func (s *site) newBuyer(t *testing.T, user string) *buyer {
 	}
 	_, err = billv1.NewBillAdminServiceClient(s.conn).OpenCreditAccount(as(t.Context(), s.creds.AdminToken), &billv1.OpenCreditAccountRequest{
 		RequestId: "open-" + user, UserId: user, Reason: "crash test", Limit: &commonv1.Money{AmountMinor: buyerLimit, CurrencyCode: "IDR"}})
-	if err == nil {
-		state := filepath.Join(s.dir, "state")
-		err = signing.Desk{Order: s.conn, Payment: s.conn, Bill: s.conn, SPMToken: s.creds.SPMToken, AdminToken: s.creds.AdminToken,
-			Codes: devstack.CodesDir(state)}.Sign(t.Context(), user, b.token)
-	}
-	if err == nil {
-		_, err = s.payments().SetPaymentPin(as(t.Context(), b.token), &paymentv1.SetPaymentPinRequest{RequestId: "pin-" + user, NewPin: buyerPIN})
-	}
 	if err != nil {
 		t.Fatal(err)
 	}
 	return b
+}
+
+func (b *buyer) setPin(t *testing.T) {
+	t.Helper()
+	if _, err := b.site.payments().SetPaymentPin(as(t.Context(), b.token), &paymentv1.SetPaymentPinRequest{RequestId: "pin-" + b.user, NewPin: buyerPIN}); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func as(ctx context.Context, token string) context.Context {

@@ -16,6 +16,7 @@ const (
 	paid       = orderv1.OrderState_ORDER_STATE_PAID
 	confirmed  = orderv1.OrderState_ORDER_STATE_CONFIRMED
 	cancelled  = orderv1.OrderState_ORDER_STATE_CANCELLED
+	closed     = orderv1.OrderState_ORDER_STATE_CLOSED
 )
 
 // stepsMax bounds the transactions that one verb may cause; none comes near.
@@ -24,26 +25,28 @@ const stepsMax = 25
 // briefRest is enough before a step: a transaction that is counted too early only makes the step come twice.
 const briefRest = 300 * time.Millisecond
 
-// eachStep kills the stack after the first, second, third … transaction that a verb causes, until it survives. prepare makes an
-// order; verb is the call that is cut off; after says what must hold when the stack is back.
-func eachStep(t *testing.T, s *site, name string, prepare func(n int) *purchase, verb func(ctx context.Context, p *purchase), after func(p *purchase)) {
+// eachStep kills the stack after the first, second, third … transaction that a verb causes, until it survives. prepare makes what
+// the verb is about; verb is the call that is cut off; after says what must hold when the stack is back. The stack must be one that
+// was started for the first transaction, and is again one in the end.
+func eachStep[T any](t *testing.T, s *site, name string, prepare func(n int) T, verb func(ctx context.Context, it T), after func(it T)) {
 	t.Helper()
 	for n := 1; n <= stepsMax; n++ {
-		p := prepare(n)
+		it := prepare(n)
 		s.process.arm(t)
 		ctx, cancel := context.WithTimeout(t.Context(), callTime)
-		verb(ctx, p)
+		verb(ctx, it)
 		cancel()
 		rest := time.Second
 		if n < 3 {
 			rest = 10 * time.Second // Every verb causes so many: a busy machine may take its time.
 		}
-		died := s.diesOrRests(t, rest)
+		died, next := s.diesOrRests(t, rest), n+1
 		if !died {
 			s.process.kill()
+			next = 1
 		}
-		s.start(t, n+1) // Not armed: the next step's plan.
-		after(p)
+		s.start(t, next) // Not armed: the next step's plan.
+		after(it)
 		s.skipLeases(t)
 		s.proveBooks(t)
 		if t.Failed() {
@@ -61,7 +64,7 @@ func eachStep(t *testing.T, s *site, name string, prepare func(n int) *purchase,
 }
 
 // diesOrRests waits until the armed process has killed itself, or everything that was caused before has happened. A step needs
-// milliseconds: so long without a new row in any inbox, and no event on its way, is rest.
+// milliseconds: so long without a new row in any inbox, no event on its way and no loan or bill whose time has come, is rest.
 func (s *site) diesOrRests(t *testing.T, rest time.Duration) (died bool) {
 	t.Helper()
 	query := ``
@@ -71,13 +74,20 @@ func (s *site) diesOrRests(t *testing.T, rest time.Duration) (died bool) {
 		}
 		query += fmt.Sprintf(`(SELECT COUNT(*) * 1000000 FROM creditpay_%s.outbox WHERE published = 0) + (SELECT COUNT(*) FROM creditpay_%s.inbox)`, name, name)
 	}
-	last, since := int64(-1), time.Now()
+	const due = `SELECT (SELECT COUNT(*) FROM creditpay_bill.loans WHERE roll_time <= ?) + (SELECT COUNT(*) FROM creditpay_bill.bills WHERE look_time <= ?)`
+	begin := time.Now()
+	last, since := int64(-1), begin
 	for time.Since(since) < rest {
 		if s.process.dead() {
 			return true
 		}
-		if now := s.mustCount(t, `SELECT `+query); now != last {
-			last, since = now, time.Now()
+		now := s.now(t)
+		waits := s.mustCount(t, due, now, now)
+		if waits > 0 && time.Since(begin) > settleTime {
+			t.Fatalf("%d loans and bills stay due", waits)
+		}
+		if moved := s.mustCount(t, `SELECT `+query); moved != last || waits > 0 {
+			last, since = moved, time.Now()
 		}
 		if !pause(t.Context(), again) {
 			return false

@@ -171,7 +171,8 @@ func together(n int, f func(i int) error) []error {
 type collectsCash struct {
 	mu   sync.Mutex
 	legs map[ids.ID]app.CashLeg
-	away bool
+	// away answers nothing, closed opens no leg.
+	away, closed bool
 }
 
 func (c *collectsCash) OpenCashLeg(_ context.Context, r app.Repayment) (app.CashLeg, error) {
@@ -181,6 +182,9 @@ func (c *collectsCash) OpenCashLeg(_ context.Context, r app.Repayment) (app.Cash
 		return app.CashLeg{}, errs.DependencyUnavailable.New("payment is away")
 	}
 	if _, ok := c.legs[r.ID]; !ok {
+		if c.closed {
+			return app.CashLeg{}, errs.ChannelNotAvailable.New("the channel is closed")
+		}
 		c.legs[r.ID] = app.CashLeg{State: app.CashLegPending, RedirectURL: "https://pay.example/" + r.ID.String()}
 	}
 	return c.legs[r.ID], nil

@@ -98,8 +98,6 @@ const (
 	askAfter = 15 * time.Minute
 	// askAgain is the pause between two questions.
 	askAgain = 15 * time.Minute
-	// openPatience is how long a repayment may be without a leg before it failed.
-	openPatience = 10 * time.Minute
 )
 
 // RepayBills begins a repayment: the amount is fixed, and its money is collected by the marketplace. What it pays is decided when

@@ -299,25 +299,54 @@ func TestARepaymentOfWhichNobodyToldIsAskedAbout(t *testing.T) {
 	if out, err := b.AskAboutRepayment(t.Context(), id); err != nil || out != jobs.Done() {
 		t.Fatalf("%v, %v", out, err)
 	}
+	if s := b.standing(t, "u1"); s.Loans[0].Position.Received != rp(50_000) {
+		t.Errorf("received %s", s.Loans[0].Position.Received)
+	}
+}
+
+// lost is a repayment whose call died before it had a leg.
+func (b *bed) lost(t *testing.T, requestID string) app.Repayment {
+	t.Helper()
 	b.payments.away = true
-	_, err = b.RepayBills(t.Context(), "u1", "H5:u1", "repay-0002", app.Repay{Amount: rp(50_000), Channel: "VA"})
+	_, err := b.RepayBills(t.Context(), "u1", "H5:u1", requestID, app.Repay{Amount: rp(50_000), Channel: "VA"})
+	b.payments.away = false
 	if !errs.Is(err, errs.DependencyUnavailable) {
 		t.Fatal(err)
 	}
-	b.payments.away = false
-	lost, found, err := b.rows.RepaymentOfRequest(t.Context(), "H5:u1", "repay-0002")
+	r, found, err := b.rows.RepaymentOfRequest(t.Context(), "H5:u1", requestID)
 	if err != nil || !found {
 		t.Fatal(err)
 	}
 	b.clock.Advance(20 * time.Minute)
-	if out, err := b.AskAboutRepayment(t.Context(), lost.ID); err != nil || out != jobs.Done() {
-		t.Fatalf("%v, %v", out, err)
+	return r
+}
+
+func TestARepaymentWithoutALegGetsOneAndEndsAsItDoes(t *testing.T) {
+	t.Parallel()
+	b, _ := begun(t)
+	state := func(r app.Repayment) domain.RepaymentState {
+		now, _, err := b.rows.Repayment(t.Context(), r.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return now.State
 	}
-	if r, _, _ := b.rows.Repayment(t.Context(), lost.ID); r.State != domain.RepaymentFailed {
-		t.Errorf("a repayment that never had a leg is %s", r.State)
+	late := b.lost(t, "repay-0001")
+	if out, err := b.AskAboutRepayment(t.Context(), late.ID); err != nil || out == jobs.Done() || state(late) != domain.RepaymentPending {
+		t.Fatalf("%v, %v: %s", out, err, state(late))
 	}
-	if s := b.standing(t, "u1"); s.Loans[0].Position.Received != rp(50_000) {
-		t.Errorf("received %s", s.Loans[0].Position.Received)
+	again, err := b.RepayBills(t.Context(), "u1", "H5:u1", "repay-0001", app.Repay{Amount: rp(50_000), Channel: "VA"})
+	if err != nil || again.Repayment.ID != late.ID || again.RedirectURL == "" {
+		t.Errorf("its caller comes back: %+v, %v", again, err)
+	}
+	b.payments.legs[late.ID] = app.CashLeg{State: app.CashLegFailed}
+	if out, err := b.AskAboutRepayment(t.Context(), late.ID); err != nil || out != jobs.Done() || state(late) != domain.RepaymentFailed {
+		t.Errorf("nobody paid: %v, %v: %s", out, err, state(late))
+	}
+	refused := b.lost(t, "repay-0002")
+	b.payments.closed = true
+	if out, err := b.AskAboutRepayment(t.Context(), refused.ID); err != nil || out != jobs.Done() || state(refused) != domain.RepaymentFailed {
+		t.Errorf("no leg can be had: %v, %v: %s", out, err, state(refused))
 	}
 }
 

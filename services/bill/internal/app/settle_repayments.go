@@ -278,16 +278,18 @@ func (s *settling) write(ctx context.Context, cause, actor string, look BillsToL
 	return nil
 }
 
-// AskAboutRepayment is the timer of a repayment of which no event told: the payment service knows.
+// AskAboutRepayment is the timer of a repayment of which no event told: the payment service knows. One whose first call died before
+// it had a leg gets it here, and ends as the leg does. It cannot be said to have failed: a repeat of the call may open the leg at the
+// same moment, and its money would come for nothing.
 func (a *App) AskAboutRepayment(ctx context.Context, id ids.ID) (jobs.Outcome, error) {
 	r, found, err := a.store.Repayment(ctx, id)
 	if err != nil || !found || r.State != domain.RepaymentPending {
 		return jobs.Done(), err
 	}
-	leg, err := a.payments.CashLeg(ctx, id)
+	leg, err := a.payments.OpenCashLeg(ctx, r)
 	switch {
-	case errs.Is(err, errs.NotFound) && a.now().Sub(r.CreateTime) > openPatience:
-		leg = CashLeg{State: CashLegFailed} // It was never asked for: the call that began it died in between.
+	case errs.Is(err, errs.ChannelNotAvailable):
+		leg = CashLeg{State: CashLegFailed} // It has no leg and cannot have one.
 	case err != nil:
 		return jobs.Outcome{}, err
 	}
