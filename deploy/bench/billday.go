@@ -27,10 +27,10 @@ const (
 	cycleLoansPerUser = 4
 	// heldShare is the part of the loans that is billed later, while the service is killed again and again.
 	heldShare = 0.1
-	// cyclePace is how many purchases come a second while loans are billed: about an eighth of what the machine can do.
-	cyclePace = 50
-	// cycleCalm bounds the time of a measurement of purchases from below: so many are needed for a percentile.
-	cycleCalm = 10 * time.Second
+	// cyclePace is how many purchases come a second while loans are billed: 1.7 million a day.
+	cyclePace = 20
+	// cycleCalm is how many times as long as other measurements that of purchases without billing is: a percentile needs many.
+	cycleCalm = 4
 	// queryPace is how many calls come a second in the comparison of the quote with the health check.
 	queryPace = 200
 	// queryRounds is how many rounds of both are measured, one after the other.
@@ -40,13 +40,11 @@ const (
 	// cycleLook is how often the progress of the billing is looked at.
 	cycleLook = 200 * time.Millisecond
 	// killsMost is how many times the service is killed.
-	killsMost = 5
+	killsMost = 3
 	// quoteStride spreads the users that ask for quotes over all.
 	quoteStride = 7919
-	// straightConnections is as many as the sweep has workers, straightLoans how many loans go into one transaction of either.
-	straightConnections = 2
-	straightLoans       = 100
-	straightSchema      = "bench_straight"
+	// straightLoans is how many loans go into one transaction, of the sweep and of the straight writer.
+	straightLoans = 100
 )
 
 // BillDay is what a night on which every loan is billed cost.
@@ -54,8 +52,9 @@ type BillDay struct {
 	// Loans that were billed under load, Bills that were made of them, and Rows that were written for it.
 	Loans, Bills, Rows int
 	// Took is from the moment in which they were due until the last bill was told; Straight is how long the same rows took the
-	// straight writer.
-	Took, Straight time.Duration
+	// straight writer, with as many connections as the sweep has turns (one) and with twice as many.
+	Took     time.Duration
+	Straight [2]time.Duration
 	// Calm and Busy are purchases that came at the same pace before and meanwhile.
 	Calm, Busy Round
 	// Held loans were billed while the service was killed Kills times; AllOnce says that each loan was billed once.
@@ -69,8 +68,10 @@ type BillDay struct {
 	AuditFor      time.Duration
 }
 
-// Share is the speed of billing as a part of that of the straight writer.
-func (d BillDay) Share() float64 { return quotient(d.Straight.Seconds(), d.Took.Seconds()) }
+// Share is the speed of billing as a part of that of the straight writer with so many connections, 1 or 2.
+func (d BillDay) Share(connections int) float64 {
+	return quotient(d.Straight[connections-1].Seconds(), d.Took.Seconds())
+}
 
 // Delay is how many times as long DoCommitPayment takes at the 99th percentile while loans are billed.
 func (d BillDay) Delay() float64 {
@@ -115,10 +116,10 @@ func (b *bench) measureBillDay(ctx context.Context, dir string) (_ *BillDay, err
 	if d.stack, err = openStack(ctx, dir, bin, b.options.BufferPoolMB); err != nil {
 		return nil, err
 	}
-	defer func() {
-		d.close()
-		err = errors.Join(err, d.stack.close())
-	}()
+	defer func() { err = errors.Join(err, d.end()) }()
+	if b.result.Machine, err = describeMachine(ctx, d.stack.admin, dir); err != nil {
+		return nil, err
+	}
 	for _, step := range []func(context.Context) error{d.prepare, d.calm, d.busy, d.straight, d.quotes, d.killed, d.prove} {
 		if err := step(ctx); err != nil {
 			return nil, fmt.Errorf("bill day: %w", err)
@@ -149,7 +150,12 @@ func (d *billDay) prepare(ctx context.Context) (err error) {
 		if err := copied.insert(ctx, d.stack.admin, d.fill, d.percent("loans")); err != nil {
 			return err
 		}
-		return prepareStraight(ctx, d.stack.admin, d.bill, straightSchema, d.written(time.Time{}))
+		for i := range d.told.Straight {
+			if err := prepareStraight(ctx, d.stack.admin, d.bill, straightSchema(i+1), d.written(time.Time{})); err != nil {
+				return err
+			}
+		}
+		return nil
 	}); err != nil {
 		return err
 	}
@@ -235,14 +241,9 @@ func (d *billDay) calm(ctx context.Context) error {
 	if _, err := d.stackRound(ctx, "warm-up", d.options.Buyers, min(d.options.Duration, 3*time.Second), d.market.overGRPC()); err != nil {
 		return err
 	}
-	run, stop := context.WithTimeout(ctx, max(d.options.Duration, cycleCalm))
+	run, stop := context.WithTimeout(ctx, cycleCalm*d.options.Duration)
 	defer stop()
-	b4, _ := d.stack.cpuTimes()
 	d.told.Calm = d.market.steadyPurchases(run, cyclePace, d.market.overGRPC())
-	af, _ := d.stack.cpuTimes()
-	for k := range af {
-		d.say("calm cpu %s %.2f", k, (af[k] - b4[k]).Seconds())
-	}
 	d.say("%d purchases at %d/s: DoCommitPayment p99 %s", d.told.Calm.Purchases, cyclePace, ms(d.told.Calm.Steps[stepCommit].P99))
 	return ctx.Err()
 }
@@ -255,31 +256,13 @@ func (d *billDay) busy(ctx context.Context) error {
 	}
 	run, stop := context.WithCancel(ctx)
 	defer stop()
-	d.stack.admin.ExecContext(ctx, "TRUNCATE performance_schema.events_statements_summary_by_digest")
 	d.begun = time.Now()
 	var group sync.WaitGroup
-	d.told.Took, err = d.release(ctx, filledUser(0), d.first, func(context.Context) error {
-		if d.told.Kills == 0 {
-			d.told.Kills = -1
-			group.Go(func() { d.told.Busy = d.market.steadyPurchases(run, cyclePace, d.market.overGRPC()) })
-		}
-		return nil
-	})
-	if rows, qerr := d.stack.admin.QueryContext(ctx, "SELECT SCHEMA_NAME, LEFT(DIGEST_TEXT,70), COUNT_STAR, SUM_TIMER_WAIT/1e12, SUM_ROWS_EXAMINED FROM performance_schema.events_statements_summary_by_digest ORDER BY 4 DESC LIMIT 28"); qerr == nil {
-		for rows.Next() {
-			var a, b *string
-			var n, ex int64
-			var f float64
-			_ = rows.Scan(&a, &b, &n, &f, &ex)
-			if a == nil { x := ""; a = &x }
-			if b == nil { x := ""; b = &x }
-			d.say("%-18s %-70s %d %.2f %d", *a, *b, n, f, ex)
-		}
-		rows.Close()
-	}
+	d.told.Took, err = d.release(ctx, filledUser(0), d.first, func() {
+		group.Go(func() { d.told.Busy = d.market.steadyPurchases(run, cyclePace, d.market.overGRPC()) })
+	}, nil)
 	stop()
 	group.Wait()
-	d.told.Kills = 0
 	if err != nil {
 		return err
 	}
@@ -292,22 +275,20 @@ func (d *billDay) busy(ctx context.Context) error {
 		d.told.CPU[name] = after[name] - before[name]
 	}
 	d.told.Loans = d.options.BillDayLoans
-	for name, cpu := range d.told.CPU {
-		d.say("cpu %s %.2f s", name, cpu.Seconds())
-	}
 	d.say("%d loans are billed after %.1f s; meanwhile %d purchases: DoCommitPayment p99 %s", d.told.Loans, d.told.Took.Seconds(), d.told.Busy.Purchases,
 		ms(d.told.Busy.Steps[stepCommit].P99))
 	return nil
 }
 
-// release makes the loans of some users due and waits until each is billed and each bill told. Meanwhile it calls disturb, if any, again
-// and again.
-func (d *billDay) release(ctx context.Context, from, to string, disturb func(ctx context.Context) error) (time.Duration, error) {
+// release makes the loans of some users due, calls meanwhile, and waits until each loan is billed and each bill told. It calls
+// disturb, if any, again and again.
+func (d *billDay) release(ctx context.Context, from, to string, meanwhile func(), disturb func(ctx context.Context) error) (time.Duration, error) {
 	if _, err := d.stack.admin.ExecContext(ctx, `UPDATE `+d.bill+`.loans SET roll_time = ? WHERE user_id >= ? AND user_id < ?`,
 		time.Now().UTC().Truncate(time.Second), from, to); err != nil {
 		return 0, fmt.Errorf("make loans due: %w", err)
 	}
 	begin := time.Now()
+	meanwhile()
 	ticker := time.NewTicker(cycleLook)
 	defer ticker.Stop()
 	for time.Since(begin) < cycleMost {
@@ -349,17 +330,22 @@ func (d *billDay) straight(ctx context.Context) error {
 		return err
 	}
 	transactions := (d.options.BillDayLoans + straightLoans - 1) / straightLoans
-	s, err := readStraight(ctx, d.stack.db.AdminDSN(), d.bill, straightSchema, d.written(d.begun), transactions)
+	s, err := readStraight(ctx, d.stack.db.AdminDSN(), d.bill, d.written(d.begun), transactions)
 	if err != nil {
 		return err
 	}
 	d.told.Rows = s.rows
-	if d.told.Straight, err = s.write(ctx, d.stack.db.DSN(straightSchema), straightConnections); err != nil {
-		return err
+	for i := range d.told.Straight {
+		if d.told.Straight[i], err = s.write(ctx, d.stack.db.DSN(straightSchema(i+1)), i+1); err != nil {
+			return err
+		}
+		d.say("the same %d rows written straight with %d connections: %.1f s, %.3f of the time", s.rows, i+1, d.told.Straight[i].Seconds(), d.told.Share(i+1))
 	}
-	d.say("the same %d rows written straight: %.1f s, %.3f of the time", s.rows, d.told.Straight.Seconds(), d.told.Share())
-	return d.stack.admin.QueryRowContext(ctx, `SELECT COUNT(*) FROM `+straightSchema+`.bills`).Scan(&d.told.Bills)
+	return d.stack.admin.QueryRowContext(ctx, `SELECT COUNT(*) FROM `+d.bill+`.bills WHERE user_id >= ? AND user_id < ?`, filledUser(0), d.first).Scan(&d.told.Bills)
 }
+
+// straightSchema is where the straight writer writes with so many connections.
+func straightSchema(connections int) string { return fmt.Sprintf("bench_straight_%d", connections) }
 
 // quotes compares a quote for users with loans with a health check of the same service.
 func (d *billDay) quotes(ctx context.Context) error {
@@ -391,12 +377,18 @@ func (d *billDay) quotes(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// killed has the loans that were held back billed while the service is killed again and again.
+// killed has the loans that were held back billed while the service is killed, each time after it has billed some.
 func (d *billDay) killed(ctx context.Context) (err error) {
-	d.told.HeldTook, err = d.release(ctx, d.first, filledUser(d.fill.users()), func(ctx context.Context) error {
-		if d.told.Kills >= killsMost {
+	last := d.told.Held
+	d.told.HeldTook, err = d.release(ctx, d.first, filledUser(d.fill.users()), func() {}, func(ctx context.Context) error {
+		var due int
+		if err := d.stack.admin.QueryRowContext(ctx, `SELECT COUNT(*) FROM `+d.bill+`.loans WHERE roll_time <= ?`, time.Now().UTC()).Scan(&due); err != nil {
+			return err
+		}
+		if due == 0 || due >= last || d.told.Kills == killsMost {
 			return nil
 		}
+		last = due
 		d.told.Kills++
 		return d.stack.killAndRestart(ctx, billProcess)
 	})

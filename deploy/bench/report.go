@@ -17,6 +17,9 @@ const (
 	wantFilledRatio  = 0.9
 	wantDevstackMB   = 300.0
 	wantHealthyAfter = 5 * time.Second
+	wantBillShare    = 0.3
+	wantBillDelay    = 2.0
+	wantQuoteRatio   = 5.0
 )
 
 // Check is one figure that must hold.
@@ -49,6 +52,9 @@ func (r Result) rounds() []Round {
 		if one != nil {
 			all = append(all, *one)
 		}
+	}
+	if r.BillDay != nil {
+		all = append(all, r.BillDay.Calm, r.BillDay.Busy)
 	}
 	return all
 }
@@ -96,6 +102,7 @@ func (r Result) CommitTail() Spread {
 // Checks compares the figures with what must hold; figures that were not measured are left out.
 func (r Result) Checks() []Check {
 	checks := []Check{{Name: "no errors", Holds: r.Errors() == 0, Figure: fmt.Sprintf("%d errors", r.Errors()), Correctness: true}}
+	checks = append(checks, r.BillDay.checks()...)
 	if len(r.Stack) == 0 {
 		return checks
 	}
@@ -125,6 +132,23 @@ func (r Result) Checks() []Check {
 	return checks
 }
 
+// checks compares the night's figures with what must hold.
+func (d *BillDay) checks() []Check {
+	if d == nil {
+		return nil
+	}
+	findings := len(d.Audit.Findings)
+	share, delay, quote := d.Share(1), d.Delay(), d.QuoteRatio()
+	return []Check{
+		{Name: "each loan billed once", Holds: d.AllOnce, Correctness: true, Figure: fmt.Sprintf("%d loans, of %d of them with %d kills", d.Loans+d.Held, d.Held, d.Kills)},
+		{Name: "clean audit after bill day", Holds: findings == 0 && d.Audit.Checks > 0, Correctness: true,
+			Figure: fmt.Sprintf("%d findings in %d checks over %d orders", findings, d.Audit.Checks, d.Audit.Orders)},
+		{Name: "speed of billing", Holds: share >= wantBillShare, Figure: fmt.Sprintf("%.3f of writing the same rows straight, at least %.1f", share, wantBillShare)},
+		{Name: "DoCommitPayment while loans are billed", Holds: delay <= wantBillDelay, Figure: fmt.Sprintf("p99 %.2f × that without, at most %.0f ×", delay, wantBillDelay)},
+		{Name: "QueryUserInstalmentInfo", Holds: quote.Median <= wantQuoteRatio, Figure: fmt.Sprintf("p99 %.2f × that of a health check, at most %.0f ×", quote.Median, wantQuoteRatio)},
+	}
+}
+
 // Wrong reports whether purchases failed or the books are wrong: no figure counts then.
 func (r Result) Wrong() bool {
 	return slices.ContainsFunc(r.Checks(), func(c Check) bool { return c.Correctness && !c.Holds })
@@ -134,7 +158,10 @@ func (r Result) Wrong() bool {
 func (r Result) Write(to io.Writer) error {
 	w := &printer{w: tabwriter.NewWriter(to, 0, 0, 2, ' ', tabwriter.AlignRight)}
 	r.writeMachine(w)
-	r.writeThroughput(w)
+	if len(r.Floor) > 0 {
+		r.writeThroughput(w)
+	}
+	r.writeBillDay(w)
 	if len(r.Stack) > 0 {
 		r.writeSteps(w)
 		r.writeCost(w)
@@ -213,6 +240,41 @@ func (r Result) writeThroughput(w *printer) {
 			c := s.Steps[stepCommit]
 			w.line("%.1f\t%s\t%s\t%s\t%s\t%d\t", s.PerSecond(), ms(c.P50), ms(c.P99), ms(s.Total.P50), ms(s.Total.P99), s.Buyers)
 		}
+	}
+}
+
+func (r Result) writeBillDay(w *printer) {
+	d := r.BillDay
+	if d == nil {
+		return
+	}
+	w.block(fmt.Sprintf("bill day: %d loans, %d bills, %d rows written, while %d purchases/s come", d.Loans, d.Bills, d.Rows, cyclePace))
+	rate := func(took time.Duration) float64 { return quotient(float64(d.Loans), took.Seconds()) }
+	w.line("%.1f s\t%.0f loans/s\t\tbilled, one batch at a time\t", d.Took.Seconds(), rate(d.Took))
+	for i, took := range d.Straight {
+		w.line("%.1f s\t%.0f loans/s\t%.3f\tthe same rows written straight, connections: %d\t", took.Seconds(), rate(took), d.Share(i+1), i+1)
+	}
+	w.line("%.1f s\t\t\t%d more loans, the service killed %d times\t", d.HeldTook.Seconds(), d.Held, d.Kills)
+	w.block("DoCommitPayment meanwhile, ms\np50\tp95\tp99\tpurchases\t\t")
+	for _, one := range []struct {
+		what string
+		Round
+	}{{"without billing", d.Calm}, {"while loans are billed", d.Busy}} {
+		q := one.Steps[stepCommit]
+		w.line("%s\t%s\t%s\t%d\t%s\t", bare(q.P50), bare(q.P95), bare(q.P99), one.Purchases, one.what)
+	}
+	w.block(fmt.Sprintf("at %d calls/s on that database, ms\np50\tp99\t\t", queryPace))
+	for i := range d.Quote {
+		w.line("%s\t%s\thealth check\t", bare(d.Health[i].P50), bare(d.Health[i].P99))
+		w.line("%s\t%s\tQueryUserInstalmentInfo\t", bare(d.Quote[i].P50), bare(d.Quote[i].P99))
+	}
+	w.block("processor time while loans were billed, s")
+	for _, name := range slices.Sorted(maps.Keys(d.CPU)) {
+		w.line("%.1f\t%s\t", d.CPU[name].Seconds(), name)
+	}
+	w.block(fmt.Sprintf("audit after bill day: %d checks, %d orders, %d findings, %.1f s", d.Audit.Checks, d.Audit.Orders, len(d.Audit.Findings), d.AuditFor.Seconds()))
+	for _, f := range d.Audit.Findings[:min(len(d.Audit.Findings), errorsShown)] {
+		w.line("  %s.%s %s: %s", f.Service, f.Check, f.ID, f.Text)
 	}
 }
 

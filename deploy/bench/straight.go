@@ -15,7 +15,7 @@ import (
 
 // The straight writer is the yardstick of a night's work: the rows that the service wrote, written again by somebody who knows them
 // already. Nothing is read, decided or locked: the rows wait in memory as SQL, and each transaction is one packet of multi-row
-// statements that is committed as durably. It has as many transactions and as many connections as the sweep.
+// statements that is committed as durably. It has as many transactions as the sweep.
 
 // writtenTable is the rows of one table that a night writes.
 type writtenTable struct {
@@ -29,7 +29,6 @@ type writtenTable struct {
 
 // straight is what is written, by transaction.
 type straight struct {
-	schema  string
 	packets [][]byte
 	rows    int
 }
@@ -52,7 +51,7 @@ func prepareStraight(ctx context.Context, db *sql.DB, from, schema string, table
 }
 
 // readStraight reads what a night wrote and shares it out over so many transactions: each gets the same part of every table.
-func readStraight(ctx context.Context, adminDSN, from, schema string, tables []writtenTable, transactions int) (*straight, error) {
+func readStraight(ctx context.Context, adminDSN, from string, tables []writtenTable, transactions int) (*straight, error) {
 	config, err := mysql.ParseDSN(adminDSN)
 	if err != nil {
 		return nil, err
@@ -63,7 +62,7 @@ func readStraight(ctx context.Context, adminDSN, from, schema string, tables []w
 		return nil, err
 	}
 	defer func() { _ = db.Close() }()
-	s := &straight{schema: schema, packets: make([][]byte, transactions)}
+	s := &straight{packets: make([][]byte, transactions)}
 	for i := range s.packets {
 		s.packets[i] = []byte("START TRANSACTION;")
 	}
@@ -104,7 +103,7 @@ func (s *straight) read(ctx context.Context, db *sql.DB, from string, t writtenT
 	for i := range cells {
 		into[i] = &cells[i]
 	}
-	head, tail := statementAround(s.schema, t.name, columns)
+	head, tail := statementAround(t.name, columns)
 	for n, last := 0, -1; rows.Next(); n++ {
 		if err := rows.Scan(into...); err != nil {
 			return err
@@ -123,12 +122,12 @@ func (s *straight) read(ctx context.Context, db *sql.DB, from string, t writtenT
 }
 
 // statementAround is an INSERT of any number of tuples that overwrites rows which are there.
-func statementAround(schema, table string, columns []string) (head, tail string) {
+func statementAround(table string, columns []string) (head, tail string) {
 	sets := make([]string, len(columns))
 	for i, c := range columns {
 		sets[i] = c + "=VALUES(" + c + ")"
 	}
-	return "INSERT INTO " + schema + "." + table + " (" + strings.Join(columns, ",") + ") VALUES ",
+	return "INSERT INTO " + table + " (" + strings.Join(columns, ",") + ") VALUES ",
 		" ON DUPLICATE KEY UPDATE " + strings.Join(sets, ",") + ";"
 }
 

@@ -26,14 +26,20 @@ type Sweep struct {
 	Group string
 	// Handle does a batch. An error leaves the whole batch due.
 	Handle func(ctx context.Context, batch []ids.ID) error
-	// Batch is how many rows go into one transaction, 100 by default; Workers how many batches are done at once, 2 by default.
-	Batch, Workers int
+	// Batch is how many rows go into one transaction, 100 by default.
+	Batch int
 }
 
+// Turns bounds the batches that are at work at once, of all sweeps that share it: what a night may take from those who wait for an
+// answer.
+type Turns chan struct{}
+
+// NewTurns lets so many batches work at once, at least one.
+func NewTurns(n int) Turns { return make(Turns, max(n, 1)) }
+
 const (
-	sweepBatch   = 100
-	sweepWorkers = 2
-	// sweepAhead is how many batches for each worker are looked up at once.
+	sweepBatch = 100
+	// sweepAhead is how many batches for each turn are looked up at once.
 	sweepAhead = 10
 	// sweepRetry is how long a row waits that failed on its own.
 	sweepRetry = time.Minute
@@ -47,6 +53,8 @@ type Sweeper struct {
 	// Owner names this process in the lease.
 	Owner string
 	Sweep Sweep
+	// Turns are shared with other sweeps; nil for one turn of its own.
+	Turns Turns
 
 	mu         sync.Mutex // guards leaseUntil
 	leaseUntil time.Time
@@ -69,26 +77,32 @@ func (s *Sweeper) Run(ctx context.Context) error {
 
 // Once does rows that are due now, a number of batches for each worker, and tells how many rows.
 func (s *Sweeper) Once(ctx context.Context) (int, error) {
-	batch, workers := max(s.Sweep.Batch, 0), max(s.Sweep.Workers, 0)
-	if batch == 0 {
+	batch := s.Sweep.Batch
+	if batch <= 0 {
 		batch = sweepBatch
 	}
-	if workers == 0 {
-		workers = sweepWorkers
+	if s.Turns == nil {
+		s.Turns = NewTurns(1)
 	}
 	if ok, err := s.lease(ctx); err != nil || !ok {
 		return 0, err
 	}
-	due, err := s.due(ctx, batch*workers*sweepAhead)
+	due, err := s.due(ctx, batch*cap(s.Turns)*sweepAhead)
 	if err != nil {
 		return 0, err
 	}
 	var g errgroup.Group
-	g.SetLimit(workers)
+	g.SetLimit(cap(s.Turns))
 	for from := 0; from < len(due); from += batch {
 		part := due[from:min(from+batch, len(due))]
 		g.Go(func() error {
-			// Renewed while half of it is left, which is longer than a batch may take.
+			select {
+			case s.Turns <- struct{}{}:
+				defer func() { <-s.Turns }()
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+			// Renewed while half of it is left.
 			if ok, err := s.lease(ctx); err != nil || !ok {
 				return err
 			}

@@ -58,11 +58,7 @@ func (a *App) figure(ctx context.Context, r ProductReader, l Loan, facts []domai
 	}
 	posted := l.Books
 	if posted == nil {
-		first, err := domain.Replay(terms, nil, l.Start)
-		if err != nil {
-			return f, err
-		}
-		if posted, err = first.Balances(); err != nil {
+		if posted, err = domain.OpeningBalances(terms); err != nil {
 			return f, err
 		}
 	}

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"runtime"
 
 	"github.com/creditpay/creditpay/pkg/ids"
 
@@ -45,6 +46,8 @@ func (a *App) refigure(ctx context.Context, tx LockingTx, loans []Loan, cause, a
 	}
 	list := make([]figured, len(loans))
 	for i, l := range loans {
+		// A batch is long work for one processor; whoever waits for an answer meanwhile goes first.
+		runtime.Gosched()
 		if list[i], err = a.figure(ctx, tx, l, facts[l.ID], now); err != nil {
 			return err
 		}

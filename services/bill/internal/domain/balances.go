@@ -10,6 +10,17 @@ import (
 // stored as JSON, so that the next posting knows where the last one ended.
 type Balances map[string]money.Amount
 
+// OpeningBalances are those of a loan on the morning of its first day, which are
+// those of its replay without facts.
+func OpeningBalances(terms Contract) (Balances, error) {
+	r := newReplay(terms, terms.Start)
+	r.finish()
+	if r.err != nil {
+		return nil, r.err
+	}
+	return r.pos.Balances()
+}
+
 // Balances are what the journal says about a loan in this position: each account
 // of Chart, without the memoranda. They add up to nothing. On the day on which a
 // loan starts they are the lines of ActivationLines.

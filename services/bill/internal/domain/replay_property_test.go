@@ -504,3 +504,17 @@ func TestSameDayFactsInAnyOrder(t *testing.T) {
 		}
 	}
 }
+
+func TestOpeningBalancesAreThoseOfAReplayWithoutFacts(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		terms := drawTerms(t)
+		want, err := mustReplay(t, terms, nil, terms.Start).Balances()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := OpeningBalances(terms); err != nil || !maps.Equal(want, got) {
+			t.Fatalf("%v, %v; want %v", got, err, want)
+		}
+	})
+}

@@ -57,8 +57,9 @@ const (
 	selectLoansByID  = `SELECT ` + loanColumns + ` FROM loans WHERE id IN `
 	selectBegunLoans = `SELECT ` + loanColumns + ` FROM loans WHERE start_date IS NOT NULL AND user_id IN `
 	orderByID        = ` ORDER BY id`
-	selectFacts      = `SELECT loan_id, fact_id, kind, value_date, amount_minor, currency_code FROM loan_facts f JOIN loans l ON l.id = f.loan_id
-		WHERE f.void_time IS NULL AND f.loan_id IN `
+	// The currency comes last: only loans that have facts are read for it.
+	selectFacts = `SELECT STRAIGHT_JOIN f.loan_id, f.fact_id, f.kind, f.value_date, f.amount_minor, l.currency_code
+		FROM loan_facts f JOIN loans l ON l.id = f.loan_id WHERE f.void_time IS NULL AND f.loan_id IN `
 )
 
 // RollSweep are the loans for which time alone changes something.
@@ -68,7 +69,7 @@ func RollSweep() jobs.Sweep {
 
 // BillSweep are the bills that may have changed since they were told.
 func BillSweep() jobs.Sweep {
-	return jobs.Sweep{Kind: "look_at_bills", Table: "bills", Key: "id", Due: "look_time", Workers: 1}
+	return jobs.Sweep{Kind: "look_at_bills", Table: "bills", Key: "id", Due: "look_time"}
 }
 
 // RepaymentColumn is the timer of repayments.
