@@ -30,12 +30,6 @@ type Sweep struct {
 	Batch int
 }
 
-// Turns bounds the batches that are at work at once, of all sweeps that share it: what a night may take from those who wait for an
-// answer.
-type Turns chan struct{}
-
-// NewTurns lets so many batches work at once, at least one.
-func NewTurns(n int) Turns { return make(Turns, max(n, 1)) }
 
 const (
 	sweepBatch = 100
@@ -53,8 +47,8 @@ type Sweeper struct {
 	// Owner names this process in the lease.
 	Owner string
 	Sweep Sweep
-	// Turns are shared with other sweeps; nil for one turn of its own.
-	Turns Turns
+	// Turns is how many batches are at work at once, one by default: what a night may take from those who wait for an answer.
+	Turns int
 
 	mu         sync.Mutex // guards leaseUntil
 	leaseUntil time.Time
@@ -81,27 +75,19 @@ func (s *Sweeper) Once(ctx context.Context) (int, error) {
 	if batch <= 0 {
 		batch = sweepBatch
 	}
-	if s.Turns == nil {
-		s.Turns = NewTurns(1)
-	}
+	turns := max(s.Turns, 1)
 	if ok, err := s.lease(ctx); err != nil || !ok {
 		return 0, err
 	}
-	due, err := s.due(ctx, batch*cap(s.Turns)*sweepAhead)
+	due, err := s.due(ctx, batch*turns*sweepAhead)
 	if err != nil {
 		return 0, err
 	}
 	var g errgroup.Group
-	g.SetLimit(cap(s.Turns))
+	g.SetLimit(turns)
 	for from := 0; from < len(due); from += batch {
 		part := due[from:min(from+batch, len(due))]
 		g.Go(func() error {
-			select {
-			case s.Turns <- struct{}{}:
-				defer func() { <-s.Turns }()
-			case <-ctx.Done():
-				return ctx.Err()
-			}
 			// Renewed while half of it is left.
 			if ok, err := s.lease(ctx); err != nil || !ok {
 				return err

@@ -43,7 +43,7 @@ func newField(t *testing.T, rows int) *field {
 
 func (f *field) sweeper(owner string, handle func(ctx context.Context, batch []ids.ID) error) *jobs.Sweeper {
 	return &jobs.Sweeper{DB: f.db, Clock: f.clock, Log: zap.NewNop(), Owner: owner,
-		Sweep: jobs.Sweep{Kind: "water", Table: "plants", Key: "id", Due: "water_time", Handle: handle, Batch: 4}, Turns: jobs.NewTurns(2)}
+		Sweep: jobs.Sweep{Kind: "water", Table: "plants", Key: "id", Due: "water_time", Handle: handle, Batch: 4}, Turns: 2}
 }
 
 // water is a handler's transaction: it passes over what is not due any more.

@@ -40,8 +40,8 @@ type Config struct {
 	KafkaReplicas int `env:"KAFKA_REPLICAS" envDefault:"1"`
 	// Migrate brings the schema up to date at start. Switch it off where a release job does it.
 	Migrate bool `env:"MIGRATE" envDefault:"true"`
-	// SweepTurns is how many batches of a night's work are done at once in this process. One leaves most of a small machine to those
-	// who wait for an answer.
+	// SweepTurns is how many batches of each kind of a night's work are done at once in this process. One leaves much of a small machine
+	// to those who wait for an answer.
 	SweepTurns int `env:"SWEEP_TURNS" envDefault:"1"`
 }
 
@@ -150,9 +150,8 @@ func (s *Spine) Run(ctx context.Context) error {
 	g.Go(func() error { return s.runMessaging(ctx) })
 	runner := &jobs.Runner{DB: s.Kit.DB, Queue: s.Kit.Jobs, Clock: s.deps.Clock, Log: s.Log, Handlers: s.handlers, Columns: s.columns}
 	g.Go(func() error { return runner.Run(ctx) })
-	turns := jobs.NewTurns(s.cfg.SweepTurns)
 	for _, w := range s.sweeps {
-		sweeper := &jobs.Sweeper{DB: s.Kit.DB, Clock: s.deps.Clock, Log: s.Log, Owner: s.deps.Owner, Sweep: w, Turns: turns}
+		sweeper := &jobs.Sweeper{DB: s.Kit.DB, Clock: s.deps.Clock, Log: s.Log, Owner: s.deps.Owner, Sweep: w, Turns: s.cfg.SweepTurns}
 		g.Go(func() error { return sweeper.Run(ctx) })
 	}
 	g.Go(func() error { return s.keepHouse(ctx) })

@@ -579,7 +579,7 @@ type AdjustForRefundRequest struct {
 	RefundId string `protobuf:"bytes,1,opt,name=refund_id,json=refundId,proto3" json:"refund_id,omitempty"`
 	// Typed id "ord_…".
 	OrderId string `protobuf:"bytes,2,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
-	// What is refunded.
+	// The part of the refund that the loan financed, above zero.
 	Amount        *v1.Money `protobuf:"bytes,3,opt,name=amount,proto3" json:"amount,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -639,8 +639,10 @@ func (x *AdjustForRefundRequest) GetAmount() *v1.Money {
 // Output of AdjustForRefund.
 type AdjustForRefundResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The part that the user has paid already and gets back in cash.
-	CashAmount    *v1.Money `protobuf:"bytes,1,opt,name=cash_amount,json=cashAmount,proto3" json:"cash_amount,omitempty"`
+	// The part that the user has paid already and gets back, as in adjustment.
+	CashAmount *v1.Money `protobuf:"bytes,1,opt,name=cash_amount,json=cashAmount,proto3" json:"cash_amount,omitempty"`
+	// What it did.
+	Adjustment    *RefundAdjustment `protobuf:"bytes,2,opt,name=adjustment,proto3" json:"adjustment,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -682,6 +684,461 @@ func (x *AdjustForRefundResponse) GetCashAmount() *v1.Money {
 	return nil
 }
 
+func (x *AdjustForRefundResponse) GetAdjustment() *RefundAdjustment {
+	if x != nil {
+		return x.Adjustment
+	}
+	return nil
+}
+
+// Input of PreviewRefundAdjustment.
+type PreviewRefundAdjustmentRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Typed id "ord_…".
+	OrderId string `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	// The part of the refund that the loan financed, above zero.
+	Amount        *v1.Money `protobuf:"bytes,2,opt,name=amount,proto3" json:"amount,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PreviewRefundAdjustmentRequest) Reset() {
+	*x = PreviewRefundAdjustmentRequest{}
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PreviewRefundAdjustmentRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PreviewRefundAdjustmentRequest) ProtoMessage() {}
+
+func (x *PreviewRefundAdjustmentRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PreviewRefundAdjustmentRequest.ProtoReflect.Descriptor instead.
+func (*PreviewRefundAdjustmentRequest) Descriptor() ([]byte, []int) {
+	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *PreviewRefundAdjustmentRequest) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *PreviewRefundAdjustmentRequest) GetAmount() *v1.Money {
+	if x != nil {
+		return x.Amount
+	}
+	return nil
+}
+
+// Output of PreviewRefundAdjustment.
+type PreviewRefundAdjustmentResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What it would do.
+	Adjustment    *RefundAdjustment `protobuf:"bytes,1,opt,name=adjustment,proto3" json:"adjustment,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PreviewRefundAdjustmentResponse) Reset() {
+	*x = PreviewRefundAdjustmentResponse{}
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PreviewRefundAdjustmentResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PreviewRefundAdjustmentResponse) ProtoMessage() {}
+
+func (x *PreviewRefundAdjustmentResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PreviewRefundAdjustmentResponse.ProtoReflect.Descriptor instead.
+func (*PreviewRefundAdjustmentResponse) Descriptor() ([]byte, []int) {
+	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *PreviewRefundAdjustmentResponse) GetAdjustment() *RefundAdjustment {
+	if x != nil {
+		return x.Adjustment
+	}
+	return nil
+}
+
+// What a refund does to a loan. All amounts are of the loan's currency, zero or above.
+type RefundAdjustment struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Principal, interest and fee that were owed, or held, and no longer are.
+	PrincipalReleased *v1.Money `protobuf:"bytes,1,opt,name=principal_released,json=principalReleased,proto3" json:"principal_released,omitempty"`
+	// Interest.
+	InterestReleased *v1.Money `protobuf:"bytes,2,opt,name=interest_released,json=interestReleased,proto3" json:"interest_released,omitempty"`
+	// Fee, late fees included.
+	FeeReleased *v1.Money `protobuf:"bytes,3,opt,name=fee_released,json=feeReleased,proto3" json:"fee_released,omitempty"`
+	// What had been paid and is given back: the sum of sources and credit_balance_amount.
+	CashAmount *v1.Money `protobuf:"bytes,4,opt,name=cash_amount,json=cashAmount,proto3" json:"cash_amount,omitempty"`
+	// The repayments by which it goes back, newest first.
+	Sources []*RepaymentReturn `protobuf:"bytes,5,rep,name=sources,proto3" json:"sources,omitempty"`
+	// What goes to the user's credit balance, because no repayment can give it back.
+	CreditBalanceAmount *v1.Money `protobuf:"bytes,6,opt,name=credit_balance_amount,json=creditBalanceAmount,proto3" json:"credit_balance_amount,omitempty"`
+	// By how much more the user may buy.
+	LimitFreed *v1.Money `protobuf:"bytes,7,opt,name=limit_freed,json=limitFreed,proto3" json:"limit_freed,omitempty"`
+	// The plan afterwards: what is left of it, or the plan of a smaller draft.
+	PlanAfter *v1.Plan `protobuf:"bytes,8,opt,name=plan_after,json=planAfter,proto3" json:"plan_after,omitempty"`
+	// The instalments that change, by sequence.
+	Instalments []*InstalmentChange `protobuf:"bytes,9,rep,name=instalments,proto3" json:"instalments,omitempty"`
+	// Name of the loan's state afterwards, for example "ACTIVE", "SETTLED" or "VOID".
+	LoanState     string `protobuf:"bytes,10,opt,name=loan_state,json=loanState,proto3" json:"loan_state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RefundAdjustment) Reset() {
+	*x = RefundAdjustment{}
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RefundAdjustment) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RefundAdjustment) ProtoMessage() {}
+
+func (x *RefundAdjustment) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RefundAdjustment.ProtoReflect.Descriptor instead.
+func (*RefundAdjustment) Descriptor() ([]byte, []int) {
+	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *RefundAdjustment) GetPrincipalReleased() *v1.Money {
+	if x != nil {
+		return x.PrincipalReleased
+	}
+	return nil
+}
+
+func (x *RefundAdjustment) GetInterestReleased() *v1.Money {
+	if x != nil {
+		return x.InterestReleased
+	}
+	return nil
+}
+
+func (x *RefundAdjustment) GetFeeReleased() *v1.Money {
+	if x != nil {
+		return x.FeeReleased
+	}
+	return nil
+}
+
+func (x *RefundAdjustment) GetCashAmount() *v1.Money {
+	if x != nil {
+		return x.CashAmount
+	}
+	return nil
+}
+
+func (x *RefundAdjustment) GetSources() []*RepaymentReturn {
+	if x != nil {
+		return x.Sources
+	}
+	return nil
+}
+
+func (x *RefundAdjustment) GetCreditBalanceAmount() *v1.Money {
+	if x != nil {
+		return x.CreditBalanceAmount
+	}
+	return nil
+}
+
+func (x *RefundAdjustment) GetLimitFreed() *v1.Money {
+	if x != nil {
+		return x.LimitFreed
+	}
+	return nil
+}
+
+func (x *RefundAdjustment) GetPlanAfter() *v1.Plan {
+	if x != nil {
+		return x.PlanAfter
+	}
+	return nil
+}
+
+func (x *RefundAdjustment) GetInstalments() []*InstalmentChange {
+	if x != nil {
+		return x.Instalments
+	}
+	return nil
+}
+
+func (x *RefundAdjustment) GetLoanState() string {
+	if x != nil {
+		return x.LoanState
+	}
+	return ""
+}
+
+// A part of a refund that goes back by a repayment.
+type RepaymentReturn struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Typed id "rep_…".
+	RepaymentId string `protobuf:"bytes,1,opt,name=repayment_id,json=repaymentId,proto3" json:"repayment_id,omitempty"`
+	// How much.
+	Amount        *v1.Money `protobuf:"bytes,2,opt,name=amount,proto3" json:"amount,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RepaymentReturn) Reset() {
+	*x = RepaymentReturn{}
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RepaymentReturn) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RepaymentReturn) ProtoMessage() {}
+
+func (x *RepaymentReturn) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RepaymentReturn.ProtoReflect.Descriptor instead.
+func (*RepaymentReturn) Descriptor() ([]byte, []int) {
+	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *RepaymentReturn) GetRepaymentId() string {
+	if x != nil {
+		return x.RepaymentId
+	}
+	return ""
+}
+
+func (x *RepaymentReturn) GetAmount() *v1.Money {
+	if x != nil {
+		return x.Amount
+	}
+	return nil
+}
+
+// What is owed of an instalment before and after.
+type InstalmentChange struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 1 for the first.
+	Sequence int32 `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	// When it is due, YYYY-MM-DD.
+	DueDate string `protobuf:"bytes,2,opt,name=due_date,json=dueDate,proto3" json:"due_date,omitempty"`
+	// Open before.
+	OpenBefore *v1.Money `protobuf:"bytes,3,opt,name=open_before,json=openBefore,proto3" json:"open_before,omitempty"`
+	// Open afterwards.
+	OpenAfter     *v1.Money `protobuf:"bytes,4,opt,name=open_after,json=openAfter,proto3" json:"open_after,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InstalmentChange) Reset() {
+	*x = InstalmentChange{}
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InstalmentChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InstalmentChange) ProtoMessage() {}
+
+func (x *InstalmentChange) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InstalmentChange.ProtoReflect.Descriptor instead.
+func (*InstalmentChange) Descriptor() ([]byte, []int) {
+	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *InstalmentChange) GetSequence() int32 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *InstalmentChange) GetDueDate() string {
+	if x != nil {
+		return x.DueDate
+	}
+	return ""
+}
+
+func (x *InstalmentChange) GetOpenBefore() *v1.Money {
+	if x != nil {
+		return x.OpenBefore
+	}
+	return nil
+}
+
+func (x *InstalmentChange) GetOpenAfter() *v1.Money {
+	if x != nil {
+		return x.OpenAfter
+	}
+	return nil
+}
+
+// Input of KeepRefundAsCredit.
+type KeepRefundAsCreditRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Typed id "rfd_…".
+	RefundId string `protobuf:"bytes,1,opt,name=refund_id,json=refundId,proto3" json:"refund_id,omitempty"`
+	// Typed id "rep_…".
+	RepaymentId   string `protobuf:"bytes,2,opt,name=repayment_id,json=repaymentId,proto3" json:"repayment_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeepRefundAsCreditRequest) Reset() {
+	*x = KeepRefundAsCreditRequest{}
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeepRefundAsCreditRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeepRefundAsCreditRequest) ProtoMessage() {}
+
+func (x *KeepRefundAsCreditRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeepRefundAsCreditRequest.ProtoReflect.Descriptor instead.
+func (*KeepRefundAsCreditRequest) Descriptor() ([]byte, []int) {
+	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *KeepRefundAsCreditRequest) GetRefundId() string {
+	if x != nil {
+		return x.RefundId
+	}
+	return ""
+}
+
+func (x *KeepRefundAsCreditRequest) GetRepaymentId() string {
+	if x != nil {
+		return x.RepaymentId
+	}
+	return ""
+}
+
+// Output of KeepRefundAsCredit.
+type KeepRefundAsCreditResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeepRefundAsCreditResponse) Reset() {
+	*x = KeepRefundAsCreditResponse{}
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeepRefundAsCreditResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeepRefundAsCreditResponse) ProtoMessage() {}
+
+func (x *KeepRefundAsCreditResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeepRefundAsCreditResponse.ProtoReflect.Descriptor instead.
+func (*KeepRefundAsCreditResponse) Descriptor() ([]byte, []int) {
+	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{16}
+}
+
 // Input of BatchGetLoans.
 type BatchGetLoansRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -693,7 +1150,7 @@ type BatchGetLoansRequest struct {
 
 func (x *BatchGetLoansRequest) Reset() {
 	*x = BatchGetLoansRequest{}
-	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[10]
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -705,7 +1162,7 @@ func (x *BatchGetLoansRequest) String() string {
 func (*BatchGetLoansRequest) ProtoMessage() {}
 
 func (x *BatchGetLoansRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[10]
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -718,7 +1175,7 @@ func (x *BatchGetLoansRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchGetLoansRequest.ProtoReflect.Descriptor instead.
 func (*BatchGetLoansRequest) Descriptor() ([]byte, []int) {
-	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{10}
+	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *BatchGetLoansRequest) GetOrderIds() []string {
@@ -741,7 +1198,7 @@ type BatchGetLoansResponse struct {
 
 func (x *BatchGetLoansResponse) Reset() {
 	*x = BatchGetLoansResponse{}
-	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[11]
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -753,7 +1210,7 @@ func (x *BatchGetLoansResponse) String() string {
 func (*BatchGetLoansResponse) ProtoMessage() {}
 
 func (x *BatchGetLoansResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[11]
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -766,7 +1223,7 @@ func (x *BatchGetLoansResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchGetLoansResponse.ProtoReflect.Descriptor instead.
 func (*BatchGetLoansResponse) Descriptor() ([]byte, []int) {
-	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{11}
+	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *BatchGetLoansResponse) GetLoans() []*Loan {
@@ -794,7 +1251,7 @@ type BatchGetContractsRequest struct {
 
 func (x *BatchGetContractsRequest) Reset() {
 	*x = BatchGetContractsRequest{}
-	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[12]
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -806,7 +1263,7 @@ func (x *BatchGetContractsRequest) String() string {
 func (*BatchGetContractsRequest) ProtoMessage() {}
 
 func (x *BatchGetContractsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[12]
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -819,7 +1276,7 @@ func (x *BatchGetContractsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchGetContractsRequest.ProtoReflect.Descriptor instead.
 func (*BatchGetContractsRequest) Descriptor() ([]byte, []int) {
-	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{12}
+	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *BatchGetContractsRequest) GetOrderIds() []string {
@@ -842,7 +1299,7 @@ type OrderContract struct {
 
 func (x *OrderContract) Reset() {
 	*x = OrderContract{}
-	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[13]
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -854,7 +1311,7 @@ func (x *OrderContract) String() string {
 func (*OrderContract) ProtoMessage() {}
 
 func (x *OrderContract) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[13]
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -867,7 +1324,7 @@ func (x *OrderContract) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderContract.ProtoReflect.Descriptor instead.
 func (*OrderContract) Descriptor() ([]byte, []int) {
-	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{13}
+	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *OrderContract) GetOrderId() string {
@@ -896,7 +1353,7 @@ type BatchGetContractsResponse struct {
 
 func (x *BatchGetContractsResponse) Reset() {
 	*x = BatchGetContractsResponse{}
-	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[14]
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -908,7 +1365,7 @@ func (x *BatchGetContractsResponse) String() string {
 func (*BatchGetContractsResponse) ProtoMessage() {}
 
 func (x *BatchGetContractsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[14]
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -921,7 +1378,7 @@ func (x *BatchGetContractsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchGetContractsResponse.ProtoReflect.Descriptor instead.
 func (*BatchGetContractsResponse) Descriptor() ([]byte, []int) {
-	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{14}
+	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *BatchGetContractsResponse) GetContracts() []*OrderContract {
@@ -946,7 +1403,7 @@ type GetContractFileRequest struct {
 
 func (x *GetContractFileRequest) Reset() {
 	*x = GetContractFileRequest{}
-	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[15]
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -958,7 +1415,7 @@ func (x *GetContractFileRequest) String() string {
 func (*GetContractFileRequest) ProtoMessage() {}
 
 func (x *GetContractFileRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[15]
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -971,7 +1428,7 @@ func (x *GetContractFileRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetContractFileRequest.ProtoReflect.Descriptor instead.
 func (*GetContractFileRequest) Descriptor() ([]byte, []int) {
-	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{15}
+	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *GetContractFileRequest) GetContractId() string {
@@ -1006,7 +1463,7 @@ type GetContractFileResponse struct {
 
 func (x *GetContractFileResponse) Reset() {
 	*x = GetContractFileResponse{}
-	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[16]
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1018,7 +1475,7 @@ func (x *GetContractFileResponse) String() string {
 func (*GetContractFileResponse) ProtoMessage() {}
 
 func (x *GetContractFileResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[16]
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1031,7 +1488,7 @@ func (x *GetContractFileResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetContractFileResponse.ProtoReflect.Descriptor instead.
 func (*GetContractFileResponse) Descriptor() ([]byte, []int) {
-	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{16}
+	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *GetContractFileResponse) GetPdf() []byte {
@@ -1089,10 +1546,50 @@ const file_creditpay_bill_v1_bill_internal_service_proto_rawDesc = "" +
 	"\x16AdjustForRefundRequest\x12&\n" +
 	"\trefund_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\brefundId\x12$\n" +
 	"\border_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\aorderId\x12:\n" +
-	"\x06amount\x18\x03 \x01(\v2\x1a.creditpay.common.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x06amount\"V\n" +
+	"\x06amount\x18\x03 \x01(\v2\x1a.creditpay.common.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x06amount\"\x9b\x01\n" +
 	"\x17AdjustForRefundResponse\x12;\n" +
 	"\vcash_amount\x18\x01 \x01(\v2\x1a.creditpay.common.v1.MoneyR\n" +
-	"cashAmount\"?\n" +
+	"cashAmount\x12C\n" +
+	"\n" +
+	"adjustment\x18\x02 \x01(\v2#.creditpay.bill.v1.RefundAdjustmentR\n" +
+	"adjustment\"\x82\x01\n" +
+	"\x1ePreviewRefundAdjustmentRequest\x12$\n" +
+	"\border_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\aorderId\x12:\n" +
+	"\x06amount\x18\x02 \x01(\v2\x1a.creditpay.common.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x06amount\"f\n" +
+	"\x1fPreviewRefundAdjustmentResponse\x12C\n" +
+	"\n" +
+	"adjustment\x18\x01 \x01(\v2#.creditpay.bill.v1.RefundAdjustmentR\n" +
+	"adjustment\"\x8d\x05\n" +
+	"\x10RefundAdjustment\x12I\n" +
+	"\x12principal_released\x18\x01 \x01(\v2\x1a.creditpay.common.v1.MoneyR\x11principalReleased\x12G\n" +
+	"\x11interest_released\x18\x02 \x01(\v2\x1a.creditpay.common.v1.MoneyR\x10interestReleased\x12=\n" +
+	"\ffee_released\x18\x03 \x01(\v2\x1a.creditpay.common.v1.MoneyR\vfeeReleased\x12;\n" +
+	"\vcash_amount\x18\x04 \x01(\v2\x1a.creditpay.common.v1.MoneyR\n" +
+	"cashAmount\x12<\n" +
+	"\asources\x18\x05 \x03(\v2\".creditpay.bill.v1.RepaymentReturnR\asources\x12N\n" +
+	"\x15credit_balance_amount\x18\x06 \x01(\v2\x1a.creditpay.common.v1.MoneyR\x13creditBalanceAmount\x12;\n" +
+	"\vlimit_freed\x18\a \x01(\v2\x1a.creditpay.common.v1.MoneyR\n" +
+	"limitFreed\x128\n" +
+	"\n" +
+	"plan_after\x18\b \x01(\v2\x19.creditpay.common.v1.PlanR\tplanAfter\x12E\n" +
+	"\vinstalments\x18\t \x03(\v2#.creditpay.bill.v1.InstalmentChangeR\vinstalments\x12\x1d\n" +
+	"\n" +
+	"loan_state\x18\n" +
+	" \x01(\tR\tloanState\"h\n" +
+	"\x0fRepaymentReturn\x12!\n" +
+	"\frepayment_id\x18\x01 \x01(\tR\vrepaymentId\x122\n" +
+	"\x06amount\x18\x02 \x01(\v2\x1a.creditpay.common.v1.MoneyR\x06amount\"\xc1\x01\n" +
+	"\x10InstalmentChange\x12\x1a\n" +
+	"\bsequence\x18\x01 \x01(\x05R\bsequence\x12\x19\n" +
+	"\bdue_date\x18\x02 \x01(\tR\adueDate\x12;\n" +
+	"\vopen_before\x18\x03 \x01(\v2\x1a.creditpay.common.v1.MoneyR\n" +
+	"openBefore\x129\n" +
+	"\n" +
+	"open_after\x18\x04 \x01(\v2\x1a.creditpay.common.v1.MoneyR\topenAfter\"q\n" +
+	"\x19KeepRefundAsCreditRequest\x12&\n" +
+	"\trefund_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\brefundId\x12,\n" +
+	"\frepayment_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\vrepaymentId\"\x1c\n" +
+	"\x1aKeepRefundAsCreditResponse\"?\n" +
 	"\x14BatchGetLoansRequest\x12'\n" +
 	"\torder_ids\x18\x01 \x03(\tB\n" +
 	"\xbaH\a\x92\x01\x04\b\x01\x10dR\borderIds\"\x86\x01\n" +
@@ -1114,7 +1611,7 @@ const file_creditpay_bill_v1_bill_internal_service_proto_rawDesc = "" +
 	"\aexpires\x18\x02 \x01(\x03R\aexpires\x12)\n" +
 	"\tsignature\x18\x03 \x01(\tB\v\xbaH\x05r\x03\x18\x80\x01\x80\x01\x01R\tsignature\"+\n" +
 	"\x17GetContractFileResponse\x12\x10\n" +
-	"\x03pdf\x18\x01 \x01(\fR\x03pdf2\x9f\x06\n" +
+	"\x03pdf\x18\x01 \x01(\fR\x03pdf2\xa7\b\n" +
 	"\x13BillInternalService\x12b\n" +
 	"\n" +
 	"QuotePlans\x12$.creditpay.bill.v1.QuotePlansRequest\x1a%.creditpay.bill.v1.QuotePlansResponse\"\a\x8a\xb5\x18\x03\n" +
@@ -1122,8 +1619,12 @@ const file_creditpay_bill_v1_bill_internal_service_proto_rawDesc = "" +
 	"\rReserveCredit\x12'.creditpay.bill.v1.ReserveCreditRequest\x1a(.creditpay.bill.v1.ReserveCreditResponse\"\a\x8a\xb5\x18\x03\n" +
 	"\x01\x06\x12k\n" +
 	"\rReleaseCredit\x12'.creditpay.bill.v1.ReleaseCreditRequest\x1a(.creditpay.bill.v1.ReleaseCreditResponse\"\a\x8a\xb5\x18\x03\n" +
+	"\x01\x06\x12\x89\x01\n" +
+	"\x17PreviewRefundAdjustment\x121.creditpay.bill.v1.PreviewRefundAdjustmentRequest\x1a2.creditpay.bill.v1.PreviewRefundAdjustmentResponse\"\a\x8a\xb5\x18\x03\n" +
 	"\x01\x06\x12q\n" +
 	"\x0fAdjustForRefund\x12).creditpay.bill.v1.AdjustForRefundRequest\x1a*.creditpay.bill.v1.AdjustForRefundResponse\"\a\x8a\xb5\x18\x03\n" +
+	"\x01\x06\x12z\n" +
+	"\x12KeepRefundAsCredit\x12,.creditpay.bill.v1.KeepRefundAsCreditRequest\x1a-.creditpay.bill.v1.KeepRefundAsCreditResponse\"\a\x8a\xb5\x18\x03\n" +
 	"\x01\x06\x12k\n" +
 	"\rBatchGetLoans\x12'.creditpay.bill.v1.BatchGetLoansRequest\x1a(.creditpay.bill.v1.BatchGetLoansResponse\"\a\x8a\xb5\x18\x03\n" +
 	"\x01\x06\x12w\n" +
@@ -1144,68 +1645,95 @@ func file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP() []byte {
 	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescData
 }
 
-var file_creditpay_bill_v1_bill_internal_service_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_creditpay_bill_v1_bill_internal_service_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_creditpay_bill_v1_bill_internal_service_proto_goTypes = []any{
-	(*FinancedOrder)(nil),             // 0: creditpay.bill.v1.FinancedOrder
-	(*QuotePlansRequest)(nil),         // 1: creditpay.bill.v1.QuotePlansRequest
-	(*QuotePlansResponse)(nil),        // 2: creditpay.bill.v1.QuotePlansResponse
-	(*ReserveCreditRequest)(nil),      // 3: creditpay.bill.v1.ReserveCreditRequest
-	(*ReserveCreditResponse)(nil),     // 4: creditpay.bill.v1.ReserveCreditResponse
-	(*ReservedLoan)(nil),              // 5: creditpay.bill.v1.ReservedLoan
-	(*ReleaseCreditRequest)(nil),      // 6: creditpay.bill.v1.ReleaseCreditRequest
-	(*ReleaseCreditResponse)(nil),     // 7: creditpay.bill.v1.ReleaseCreditResponse
-	(*AdjustForRefundRequest)(nil),    // 8: creditpay.bill.v1.AdjustForRefundRequest
-	(*AdjustForRefundResponse)(nil),   // 9: creditpay.bill.v1.AdjustForRefundResponse
-	(*BatchGetLoansRequest)(nil),      // 10: creditpay.bill.v1.BatchGetLoansRequest
-	(*BatchGetLoansResponse)(nil),     // 11: creditpay.bill.v1.BatchGetLoansResponse
-	(*BatchGetContractsRequest)(nil),  // 12: creditpay.bill.v1.BatchGetContractsRequest
-	(*OrderContract)(nil),             // 13: creditpay.bill.v1.OrderContract
-	(*BatchGetContractsResponse)(nil), // 14: creditpay.bill.v1.BatchGetContractsResponse
-	(*GetContractFileRequest)(nil),    // 15: creditpay.bill.v1.GetContractFileRequest
-	(*GetContractFileResponse)(nil),   // 16: creditpay.bill.v1.GetContractFileResponse
-	(*v1.Money)(nil),                  // 17: creditpay.common.v1.Money
-	(*v1.CreditSummary)(nil),          // 18: creditpay.common.v1.CreditSummary
-	(*PlanOffer)(nil),                 // 19: creditpay.bill.v1.PlanOffer
-	(v1.ErrorReason)(0),               // 20: creditpay.common.v1.ErrorReason
-	(v1.RequiredAction)(0),            // 21: creditpay.common.v1.RequiredAction
-	(*Loan)(nil),                      // 22: creditpay.bill.v1.Loan
-	(*v1.TimelineEntry)(nil),          // 23: creditpay.common.v1.TimelineEntry
+	(*FinancedOrder)(nil),                   // 0: creditpay.bill.v1.FinancedOrder
+	(*QuotePlansRequest)(nil),               // 1: creditpay.bill.v1.QuotePlansRequest
+	(*QuotePlansResponse)(nil),              // 2: creditpay.bill.v1.QuotePlansResponse
+	(*ReserveCreditRequest)(nil),            // 3: creditpay.bill.v1.ReserveCreditRequest
+	(*ReserveCreditResponse)(nil),           // 4: creditpay.bill.v1.ReserveCreditResponse
+	(*ReservedLoan)(nil),                    // 5: creditpay.bill.v1.ReservedLoan
+	(*ReleaseCreditRequest)(nil),            // 6: creditpay.bill.v1.ReleaseCreditRequest
+	(*ReleaseCreditResponse)(nil),           // 7: creditpay.bill.v1.ReleaseCreditResponse
+	(*AdjustForRefundRequest)(nil),          // 8: creditpay.bill.v1.AdjustForRefundRequest
+	(*AdjustForRefundResponse)(nil),         // 9: creditpay.bill.v1.AdjustForRefundResponse
+	(*PreviewRefundAdjustmentRequest)(nil),  // 10: creditpay.bill.v1.PreviewRefundAdjustmentRequest
+	(*PreviewRefundAdjustmentResponse)(nil), // 11: creditpay.bill.v1.PreviewRefundAdjustmentResponse
+	(*RefundAdjustment)(nil),                // 12: creditpay.bill.v1.RefundAdjustment
+	(*RepaymentReturn)(nil),                 // 13: creditpay.bill.v1.RepaymentReturn
+	(*InstalmentChange)(nil),                // 14: creditpay.bill.v1.InstalmentChange
+	(*KeepRefundAsCreditRequest)(nil),       // 15: creditpay.bill.v1.KeepRefundAsCreditRequest
+	(*KeepRefundAsCreditResponse)(nil),      // 16: creditpay.bill.v1.KeepRefundAsCreditResponse
+	(*BatchGetLoansRequest)(nil),            // 17: creditpay.bill.v1.BatchGetLoansRequest
+	(*BatchGetLoansResponse)(nil),           // 18: creditpay.bill.v1.BatchGetLoansResponse
+	(*BatchGetContractsRequest)(nil),        // 19: creditpay.bill.v1.BatchGetContractsRequest
+	(*OrderContract)(nil),                   // 20: creditpay.bill.v1.OrderContract
+	(*BatchGetContractsResponse)(nil),       // 21: creditpay.bill.v1.BatchGetContractsResponse
+	(*GetContractFileRequest)(nil),          // 22: creditpay.bill.v1.GetContractFileRequest
+	(*GetContractFileResponse)(nil),         // 23: creditpay.bill.v1.GetContractFileResponse
+	(*v1.Money)(nil),                        // 24: creditpay.common.v1.Money
+	(*v1.CreditSummary)(nil),                // 25: creditpay.common.v1.CreditSummary
+	(*PlanOffer)(nil),                       // 26: creditpay.bill.v1.PlanOffer
+	(v1.ErrorReason)(0),                     // 27: creditpay.common.v1.ErrorReason
+	(v1.RequiredAction)(0),                  // 28: creditpay.common.v1.RequiredAction
+	(*v1.Plan)(nil),                         // 29: creditpay.common.v1.Plan
+	(*Loan)(nil),                            // 30: creditpay.bill.v1.Loan
+	(*v1.TimelineEntry)(nil),                // 31: creditpay.common.v1.TimelineEntry
 }
 var file_creditpay_bill_v1_bill_internal_service_proto_depIdxs = []int32{
-	17, // 0: creditpay.bill.v1.FinancedOrder.amount:type_name -> creditpay.common.v1.Money
+	24, // 0: creditpay.bill.v1.FinancedOrder.amount:type_name -> creditpay.common.v1.Money
 	0,  // 1: creditpay.bill.v1.QuotePlansRequest.orders:type_name -> creditpay.bill.v1.FinancedOrder
-	18, // 2: creditpay.bill.v1.QuotePlansResponse.credit:type_name -> creditpay.common.v1.CreditSummary
-	19, // 3: creditpay.bill.v1.QuotePlansResponse.offers:type_name -> creditpay.bill.v1.PlanOffer
-	20, // 4: creditpay.bill.v1.QuotePlansResponse.reason:type_name -> creditpay.common.v1.ErrorReason
-	21, // 5: creditpay.bill.v1.QuotePlansResponse.required_actions:type_name -> creditpay.common.v1.RequiredAction
+	25, // 2: creditpay.bill.v1.QuotePlansResponse.credit:type_name -> creditpay.common.v1.CreditSummary
+	26, // 3: creditpay.bill.v1.QuotePlansResponse.offers:type_name -> creditpay.bill.v1.PlanOffer
+	27, // 4: creditpay.bill.v1.QuotePlansResponse.reason:type_name -> creditpay.common.v1.ErrorReason
+	28, // 5: creditpay.bill.v1.QuotePlansResponse.required_actions:type_name -> creditpay.common.v1.RequiredAction
 	0,  // 6: creditpay.bill.v1.ReserveCreditRequest.orders:type_name -> creditpay.bill.v1.FinancedOrder
-	17, // 7: creditpay.bill.v1.ReserveCreditRequest.agreed_total:type_name -> creditpay.common.v1.Money
+	24, // 7: creditpay.bill.v1.ReserveCreditRequest.agreed_total:type_name -> creditpay.common.v1.Money
 	5,  // 8: creditpay.bill.v1.ReserveCreditResponse.loans:type_name -> creditpay.bill.v1.ReservedLoan
-	17, // 9: creditpay.bill.v1.ReservedLoan.down_payment:type_name -> creditpay.common.v1.Money
-	17, // 10: creditpay.bill.v1.AdjustForRefundRequest.amount:type_name -> creditpay.common.v1.Money
-	17, // 11: creditpay.bill.v1.AdjustForRefundResponse.cash_amount:type_name -> creditpay.common.v1.Money
-	22, // 12: creditpay.bill.v1.BatchGetLoansResponse.loans:type_name -> creditpay.bill.v1.Loan
-	23, // 13: creditpay.bill.v1.BatchGetLoansResponse.timeline:type_name -> creditpay.common.v1.TimelineEntry
-	13, // 14: creditpay.bill.v1.BatchGetContractsResponse.contracts:type_name -> creditpay.bill.v1.OrderContract
-	1,  // 15: creditpay.bill.v1.BillInternalService.QuotePlans:input_type -> creditpay.bill.v1.QuotePlansRequest
-	3,  // 16: creditpay.bill.v1.BillInternalService.ReserveCredit:input_type -> creditpay.bill.v1.ReserveCreditRequest
-	6,  // 17: creditpay.bill.v1.BillInternalService.ReleaseCredit:input_type -> creditpay.bill.v1.ReleaseCreditRequest
-	8,  // 18: creditpay.bill.v1.BillInternalService.AdjustForRefund:input_type -> creditpay.bill.v1.AdjustForRefundRequest
-	10, // 19: creditpay.bill.v1.BillInternalService.BatchGetLoans:input_type -> creditpay.bill.v1.BatchGetLoansRequest
-	12, // 20: creditpay.bill.v1.BillInternalService.BatchGetContracts:input_type -> creditpay.bill.v1.BatchGetContractsRequest
-	15, // 21: creditpay.bill.v1.BillInternalService.GetContractFile:input_type -> creditpay.bill.v1.GetContractFileRequest
-	2,  // 22: creditpay.bill.v1.BillInternalService.QuotePlans:output_type -> creditpay.bill.v1.QuotePlansResponse
-	4,  // 23: creditpay.bill.v1.BillInternalService.ReserveCredit:output_type -> creditpay.bill.v1.ReserveCreditResponse
-	7,  // 24: creditpay.bill.v1.BillInternalService.ReleaseCredit:output_type -> creditpay.bill.v1.ReleaseCreditResponse
-	9,  // 25: creditpay.bill.v1.BillInternalService.AdjustForRefund:output_type -> creditpay.bill.v1.AdjustForRefundResponse
-	11, // 26: creditpay.bill.v1.BillInternalService.BatchGetLoans:output_type -> creditpay.bill.v1.BatchGetLoansResponse
-	14, // 27: creditpay.bill.v1.BillInternalService.BatchGetContracts:output_type -> creditpay.bill.v1.BatchGetContractsResponse
-	16, // 28: creditpay.bill.v1.BillInternalService.GetContractFile:output_type -> creditpay.bill.v1.GetContractFileResponse
-	22, // [22:29] is the sub-list for method output_type
-	15, // [15:22] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	24, // 9: creditpay.bill.v1.ReservedLoan.down_payment:type_name -> creditpay.common.v1.Money
+	24, // 10: creditpay.bill.v1.AdjustForRefundRequest.amount:type_name -> creditpay.common.v1.Money
+	24, // 11: creditpay.bill.v1.AdjustForRefundResponse.cash_amount:type_name -> creditpay.common.v1.Money
+	12, // 12: creditpay.bill.v1.AdjustForRefundResponse.adjustment:type_name -> creditpay.bill.v1.RefundAdjustment
+	24, // 13: creditpay.bill.v1.PreviewRefundAdjustmentRequest.amount:type_name -> creditpay.common.v1.Money
+	12, // 14: creditpay.bill.v1.PreviewRefundAdjustmentResponse.adjustment:type_name -> creditpay.bill.v1.RefundAdjustment
+	24, // 15: creditpay.bill.v1.RefundAdjustment.principal_released:type_name -> creditpay.common.v1.Money
+	24, // 16: creditpay.bill.v1.RefundAdjustment.interest_released:type_name -> creditpay.common.v1.Money
+	24, // 17: creditpay.bill.v1.RefundAdjustment.fee_released:type_name -> creditpay.common.v1.Money
+	24, // 18: creditpay.bill.v1.RefundAdjustment.cash_amount:type_name -> creditpay.common.v1.Money
+	13, // 19: creditpay.bill.v1.RefundAdjustment.sources:type_name -> creditpay.bill.v1.RepaymentReturn
+	24, // 20: creditpay.bill.v1.RefundAdjustment.credit_balance_amount:type_name -> creditpay.common.v1.Money
+	24, // 21: creditpay.bill.v1.RefundAdjustment.limit_freed:type_name -> creditpay.common.v1.Money
+	29, // 22: creditpay.bill.v1.RefundAdjustment.plan_after:type_name -> creditpay.common.v1.Plan
+	14, // 23: creditpay.bill.v1.RefundAdjustment.instalments:type_name -> creditpay.bill.v1.InstalmentChange
+	24, // 24: creditpay.bill.v1.RepaymentReturn.amount:type_name -> creditpay.common.v1.Money
+	24, // 25: creditpay.bill.v1.InstalmentChange.open_before:type_name -> creditpay.common.v1.Money
+	24, // 26: creditpay.bill.v1.InstalmentChange.open_after:type_name -> creditpay.common.v1.Money
+	30, // 27: creditpay.bill.v1.BatchGetLoansResponse.loans:type_name -> creditpay.bill.v1.Loan
+	31, // 28: creditpay.bill.v1.BatchGetLoansResponse.timeline:type_name -> creditpay.common.v1.TimelineEntry
+	20, // 29: creditpay.bill.v1.BatchGetContractsResponse.contracts:type_name -> creditpay.bill.v1.OrderContract
+	1,  // 30: creditpay.bill.v1.BillInternalService.QuotePlans:input_type -> creditpay.bill.v1.QuotePlansRequest
+	3,  // 31: creditpay.bill.v1.BillInternalService.ReserveCredit:input_type -> creditpay.bill.v1.ReserveCreditRequest
+	6,  // 32: creditpay.bill.v1.BillInternalService.ReleaseCredit:input_type -> creditpay.bill.v1.ReleaseCreditRequest
+	10, // 33: creditpay.bill.v1.BillInternalService.PreviewRefundAdjustment:input_type -> creditpay.bill.v1.PreviewRefundAdjustmentRequest
+	8,  // 34: creditpay.bill.v1.BillInternalService.AdjustForRefund:input_type -> creditpay.bill.v1.AdjustForRefundRequest
+	15, // 35: creditpay.bill.v1.BillInternalService.KeepRefundAsCredit:input_type -> creditpay.bill.v1.KeepRefundAsCreditRequest
+	17, // 36: creditpay.bill.v1.BillInternalService.BatchGetLoans:input_type -> creditpay.bill.v1.BatchGetLoansRequest
+	19, // 37: creditpay.bill.v1.BillInternalService.BatchGetContracts:input_type -> creditpay.bill.v1.BatchGetContractsRequest
+	22, // 38: creditpay.bill.v1.BillInternalService.GetContractFile:input_type -> creditpay.bill.v1.GetContractFileRequest
+	2,  // 39: creditpay.bill.v1.BillInternalService.QuotePlans:output_type -> creditpay.bill.v1.QuotePlansResponse
+	4,  // 40: creditpay.bill.v1.BillInternalService.ReserveCredit:output_type -> creditpay.bill.v1.ReserveCreditResponse
+	7,  // 41: creditpay.bill.v1.BillInternalService.ReleaseCredit:output_type -> creditpay.bill.v1.ReleaseCreditResponse
+	11, // 42: creditpay.bill.v1.BillInternalService.PreviewRefundAdjustment:output_type -> creditpay.bill.v1.PreviewRefundAdjustmentResponse
+	9,  // 43: creditpay.bill.v1.BillInternalService.AdjustForRefund:output_type -> creditpay.bill.v1.AdjustForRefundResponse
+	16, // 44: creditpay.bill.v1.BillInternalService.KeepRefundAsCredit:output_type -> creditpay.bill.v1.KeepRefundAsCreditResponse
+	18, // 45: creditpay.bill.v1.BillInternalService.BatchGetLoans:output_type -> creditpay.bill.v1.BatchGetLoansResponse
+	21, // 46: creditpay.bill.v1.BillInternalService.BatchGetContracts:output_type -> creditpay.bill.v1.BatchGetContractsResponse
+	23, // 47: creditpay.bill.v1.BillInternalService.GetContractFile:output_type -> creditpay.bill.v1.GetContractFileResponse
+	39, // [39:48] is the sub-list for method output_type
+	30, // [30:39] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_creditpay_bill_v1_bill_internal_service_proto_init() }
@@ -1220,7 +1748,7 @@ func file_creditpay_bill_v1_bill_internal_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditpay_bill_v1_bill_internal_service_proto_rawDesc), len(file_creditpay_bill_v1_bill_internal_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   17,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

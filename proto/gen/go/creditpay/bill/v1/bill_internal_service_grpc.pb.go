@@ -19,13 +19,15 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	BillInternalService_QuotePlans_FullMethodName        = "/creditpay.bill.v1.BillInternalService/QuotePlans"
-	BillInternalService_ReserveCredit_FullMethodName     = "/creditpay.bill.v1.BillInternalService/ReserveCredit"
-	BillInternalService_ReleaseCredit_FullMethodName     = "/creditpay.bill.v1.BillInternalService/ReleaseCredit"
-	BillInternalService_AdjustForRefund_FullMethodName   = "/creditpay.bill.v1.BillInternalService/AdjustForRefund"
-	BillInternalService_BatchGetLoans_FullMethodName     = "/creditpay.bill.v1.BillInternalService/BatchGetLoans"
-	BillInternalService_BatchGetContracts_FullMethodName = "/creditpay.bill.v1.BillInternalService/BatchGetContracts"
-	BillInternalService_GetContractFile_FullMethodName   = "/creditpay.bill.v1.BillInternalService/GetContractFile"
+	BillInternalService_QuotePlans_FullMethodName              = "/creditpay.bill.v1.BillInternalService/QuotePlans"
+	BillInternalService_ReserveCredit_FullMethodName           = "/creditpay.bill.v1.BillInternalService/ReserveCredit"
+	BillInternalService_ReleaseCredit_FullMethodName           = "/creditpay.bill.v1.BillInternalService/ReleaseCredit"
+	BillInternalService_PreviewRefundAdjustment_FullMethodName = "/creditpay.bill.v1.BillInternalService/PreviewRefundAdjustment"
+	BillInternalService_AdjustForRefund_FullMethodName         = "/creditpay.bill.v1.BillInternalService/AdjustForRefund"
+	BillInternalService_KeepRefundAsCredit_FullMethodName      = "/creditpay.bill.v1.BillInternalService/KeepRefundAsCredit"
+	BillInternalService_BatchGetLoans_FullMethodName           = "/creditpay.bill.v1.BillInternalService/BatchGetLoans"
+	BillInternalService_BatchGetContracts_FullMethodName       = "/creditpay.bill.v1.BillInternalService/BatchGetContracts"
+	BillInternalService_GetContractFile_FullMethodName         = "/creditpay.bill.v1.BillInternalService/GetContractFile"
 )
 
 // BillInternalServiceClient is the client API for BillInternalService service.
@@ -44,8 +46,17 @@ type BillInternalServiceClient interface {
 	// Gives a hold back: all loans of a commit, or those of the named orders. A release that comes before its reservation bars it.
 	// Repeating is harmless; loans that are no longer drafts answer LOAN_STATE_INVALID.
 	ReleaseCredit(ctx context.Context, in *ReleaseCreditRequest, opts ...grpc.CallOption) (*ReleaseCreditResponse, error)
-	// Adjusts the plan of an order's loan for a refund.
+	// What AdjustForRefund would do now, by the same computation; changes nothing. Errors as there.
+	PreviewRefundAdjustment(ctx context.Context, in *PreviewRefundAdjustmentRequest, opts ...grpc.CallOption) (*PreviewRefundAdjustmentResponse, error)
+	// Adjusts an order's loan for a refund of the part that it finances. Before the goods are received the hold and the drafted plan
+	// shrink; afterwards the plan does, by the product's refund rule, and what the user paid already is to be given back: by the
+	// repayments that brought it, newest first, and what none of them can give back becomes credit balance at once. Repeating it answers
+	// the same. Errors: NOT_FOUND (the order has no loan that counts), REFUND_EXCEEDS_BUDGET (more than was financed and not refunded
+	// before), REQUEST_ID_REUSED (this refund was another one).
 	AdjustForRefund(ctx context.Context, in *AdjustForRefundRequest, opts ...grpc.CallOption) (*AdjustForRefundResponse, error)
+	// Turns what a refund was to give back by a repayment into credit balance, because it cannot go back that way. Repeating it is
+	// harmless. Errors: NOT_FOUND (the refund gives nothing back by this repayment).
+	KeepRefundAsCredit(ctx context.Context, in *KeepRefundAsCreditRequest, opts ...grpc.CallOption) (*KeepRefundAsCreditResponse, error)
 	// The loans of up to 100 orders, with their timelines.
 	BatchGetLoans(ctx context.Context, in *BatchGetLoansRequest, opts ...grpc.CallOption) (*BatchGetLoansResponse, error)
 	// The numbers of the signed contracts that the loans of up to 100 orders rest on, for an order's detail. Orders without one are left
@@ -94,10 +105,30 @@ func (c *billInternalServiceClient) ReleaseCredit(ctx context.Context, in *Relea
 	return out, nil
 }
 
+func (c *billInternalServiceClient) PreviewRefundAdjustment(ctx context.Context, in *PreviewRefundAdjustmentRequest, opts ...grpc.CallOption) (*PreviewRefundAdjustmentResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PreviewRefundAdjustmentResponse)
+	err := c.cc.Invoke(ctx, BillInternalService_PreviewRefundAdjustment_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *billInternalServiceClient) AdjustForRefund(ctx context.Context, in *AdjustForRefundRequest, opts ...grpc.CallOption) (*AdjustForRefundResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(AdjustForRefundResponse)
 	err := c.cc.Invoke(ctx, BillInternalService_AdjustForRefund_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *billInternalServiceClient) KeepRefundAsCredit(ctx context.Context, in *KeepRefundAsCreditRequest, opts ...grpc.CallOption) (*KeepRefundAsCreditResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(KeepRefundAsCreditResponse)
+	err := c.cc.Invoke(ctx, BillInternalService_KeepRefundAsCredit_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -150,8 +181,17 @@ type BillInternalServiceServer interface {
 	// Gives a hold back: all loans of a commit, or those of the named orders. A release that comes before its reservation bars it.
 	// Repeating is harmless; loans that are no longer drafts answer LOAN_STATE_INVALID.
 	ReleaseCredit(context.Context, *ReleaseCreditRequest) (*ReleaseCreditResponse, error)
-	// Adjusts the plan of an order's loan for a refund.
+	// What AdjustForRefund would do now, by the same computation; changes nothing. Errors as there.
+	PreviewRefundAdjustment(context.Context, *PreviewRefundAdjustmentRequest) (*PreviewRefundAdjustmentResponse, error)
+	// Adjusts an order's loan for a refund of the part that it finances. Before the goods are received the hold and the drafted plan
+	// shrink; afterwards the plan does, by the product's refund rule, and what the user paid already is to be given back: by the
+	// repayments that brought it, newest first, and what none of them can give back becomes credit balance at once. Repeating it answers
+	// the same. Errors: NOT_FOUND (the order has no loan that counts), REFUND_EXCEEDS_BUDGET (more than was financed and not refunded
+	// before), REQUEST_ID_REUSED (this refund was another one).
 	AdjustForRefund(context.Context, *AdjustForRefundRequest) (*AdjustForRefundResponse, error)
+	// Turns what a refund was to give back by a repayment into credit balance, because it cannot go back that way. Repeating it is
+	// harmless. Errors: NOT_FOUND (the refund gives nothing back by this repayment).
+	KeepRefundAsCredit(context.Context, *KeepRefundAsCreditRequest) (*KeepRefundAsCreditResponse, error)
 	// The loans of up to 100 orders, with their timelines.
 	BatchGetLoans(context.Context, *BatchGetLoansRequest) (*BatchGetLoansResponse, error)
 	// The numbers of the signed contracts that the loans of up to 100 orders rest on, for an order's detail. Orders without one are left
@@ -179,8 +219,14 @@ func (UnimplementedBillInternalServiceServer) ReserveCredit(context.Context, *Re
 func (UnimplementedBillInternalServiceServer) ReleaseCredit(context.Context, *ReleaseCreditRequest) (*ReleaseCreditResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ReleaseCredit not implemented")
 }
+func (UnimplementedBillInternalServiceServer) PreviewRefundAdjustment(context.Context, *PreviewRefundAdjustmentRequest) (*PreviewRefundAdjustmentResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method PreviewRefundAdjustment not implemented")
+}
 func (UnimplementedBillInternalServiceServer) AdjustForRefund(context.Context, *AdjustForRefundRequest) (*AdjustForRefundResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method AdjustForRefund not implemented")
+}
+func (UnimplementedBillInternalServiceServer) KeepRefundAsCredit(context.Context, *KeepRefundAsCreditRequest) (*KeepRefundAsCreditResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method KeepRefundAsCredit not implemented")
 }
 func (UnimplementedBillInternalServiceServer) BatchGetLoans(context.Context, *BatchGetLoansRequest) (*BatchGetLoansResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method BatchGetLoans not implemented")
@@ -266,6 +312,24 @@ func _BillInternalService_ReleaseCredit_Handler(srv interface{}, ctx context.Con
 	return interceptor(ctx, in, info, handler)
 }
 
+func _BillInternalService_PreviewRefundAdjustment_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PreviewRefundAdjustmentRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BillInternalServiceServer).PreviewRefundAdjustment(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: BillInternalService_PreviewRefundAdjustment_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BillInternalServiceServer).PreviewRefundAdjustment(ctx, req.(*PreviewRefundAdjustmentRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _BillInternalService_AdjustForRefund_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(AdjustForRefundRequest)
 	if err := dec(in); err != nil {
@@ -280,6 +344,24 @@ func _BillInternalService_AdjustForRefund_Handler(srv interface{}, ctx context.C
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(BillInternalServiceServer).AdjustForRefund(ctx, req.(*AdjustForRefundRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _BillInternalService_KeepRefundAsCredit_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(KeepRefundAsCreditRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BillInternalServiceServer).KeepRefundAsCredit(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: BillInternalService_KeepRefundAsCredit_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BillInternalServiceServer).KeepRefundAsCredit(ctx, req.(*KeepRefundAsCreditRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -358,8 +440,16 @@ var BillInternalService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _BillInternalService_ReleaseCredit_Handler,
 		},
 		{
+			MethodName: "PreviewRefundAdjustment",
+			Handler:    _BillInternalService_PreviewRefundAdjustment_Handler,
+		},
+		{
 			MethodName: "AdjustForRefund",
 			Handler:    _BillInternalService_AdjustForRefund_Handler,
+		},
+		{
+			MethodName: "KeepRefundAsCredit",
+			Handler:    _BillInternalService_KeepRefundAsCredit_Handler,
 		},
 		{
 			MethodName: "BatchGetLoans",

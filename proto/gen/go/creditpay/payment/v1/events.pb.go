@@ -225,6 +225,52 @@ func (x *CashLegChanged) GetFromState() LegState {
 	return LegState_LEG_STATE_UNSPECIFIED
 }
 
+// The return of cash for a refund changed. The key is the order id for a part of a down payment, the user id for a part of a repayment.
+type CashReturnChanged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The return in its new state.
+	CashReturn    *CashReturn `protobuf:"bytes,1,opt,name=cash_return,json=cashReturn,proto3" json:"cash_return,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CashReturnChanged) Reset() {
+	*x = CashReturnChanged{}
+	mi := &file_creditpay_payment_v1_events_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CashReturnChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CashReturnChanged) ProtoMessage() {}
+
+func (x *CashReturnChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_payment_v1_events_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CashReturnChanged.ProtoReflect.Descriptor instead.
+func (*CashReturnChanged) Descriptor() ([]byte, []int) {
+	return file_creditpay_payment_v1_events_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *CashReturnChanged) GetCashReturn() *CashReturn {
+	if x != nil {
+		return x.CashReturn
+	}
+	return nil
+}
+
 // The payment of a cancelled order was taken back: the hold is released and the cash is on its way back.
 type PaymentReversed struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -240,7 +286,7 @@ type PaymentReversed struct {
 
 func (x *PaymentReversed) Reset() {
 	*x = PaymentReversed{}
-	mi := &file_creditpay_payment_v1_events_proto_msgTypes[3]
+	mi := &file_creditpay_payment_v1_events_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -252,7 +298,7 @@ func (x *PaymentReversed) String() string {
 func (*PaymentReversed) ProtoMessage() {}
 
 func (x *PaymentReversed) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_payment_v1_events_proto_msgTypes[3]
+	mi := &file_creditpay_payment_v1_events_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -265,7 +311,7 @@ func (x *PaymentReversed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PaymentReversed.ProtoReflect.Descriptor instead.
 func (*PaymentReversed) Descriptor() ([]byte, []int) {
-	return file_creditpay_payment_v1_events_proto_rawDescGZIP(), []int{3}
+	return file_creditpay_payment_v1_events_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *PaymentReversed) GetPaymentId() string {
@@ -309,7 +355,10 @@ const file_creditpay_payment_v1_events_proto_rawDesc = "" +
 	"\x0eCashLegChanged\x12/\n" +
 	"\x03leg\x18\x01 \x01(\v2\x1d.creditpay.payment.v1.CashLegR\x03leg\x12=\n" +
 	"\n" +
-	"from_state\x18\x02 \x01(\x0e2\x1e.creditpay.payment.v1.LegStateR\tfromState\"l\n" +
+	"from_state\x18\x02 \x01(\x0e2\x1e.creditpay.payment.v1.LegStateR\tfromState\"V\n" +
+	"\x11CashReturnChanged\x12A\n" +
+	"\vcash_return\x18\x01 \x01(\v2 .creditpay.payment.v1.CashReturnR\n" +
+	"cashReturn\"l\n" +
 	"\x0fPaymentReversed\x12\x1d\n" +
 	"\n" +
 	"payment_id\x18\x01 \x01(\tR\tpaymentId\x12\x19\n" +
@@ -329,27 +378,30 @@ func file_creditpay_payment_v1_events_proto_rawDescGZIP() []byte {
 	return file_creditpay_payment_v1_events_proto_rawDescData
 }
 
-var file_creditpay_payment_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_creditpay_payment_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_creditpay_payment_v1_events_proto_goTypes = []any{
 	(*PaymentSucceeded)(nil),      // 0: creditpay.payment.v1.PaymentSucceeded
 	(*PaymentFailed)(nil),         // 1: creditpay.payment.v1.PaymentFailed
 	(*CashLegChanged)(nil),        // 2: creditpay.payment.v1.CashLegChanged
-	(*PaymentReversed)(nil),       // 3: creditpay.payment.v1.PaymentReversed
-	(*Payment)(nil),               // 4: creditpay.payment.v1.Payment
-	(*timestamppb.Timestamp)(nil), // 5: google.protobuf.Timestamp
-	(*CashLeg)(nil),               // 6: creditpay.payment.v1.CashLeg
-	(LegState)(0),                 // 7: creditpay.payment.v1.LegState
+	(*CashReturnChanged)(nil),     // 3: creditpay.payment.v1.CashReturnChanged
+	(*PaymentReversed)(nil),       // 4: creditpay.payment.v1.PaymentReversed
+	(*Payment)(nil),               // 5: creditpay.payment.v1.Payment
+	(*timestamppb.Timestamp)(nil), // 6: google.protobuf.Timestamp
+	(*CashLeg)(nil),               // 7: creditpay.payment.v1.CashLeg
+	(LegState)(0),                 // 8: creditpay.payment.v1.LegState
+	(*CashReturn)(nil),            // 9: creditpay.payment.v1.CashReturn
 }
 var file_creditpay_payment_v1_events_proto_depIdxs = []int32{
-	4, // 0: creditpay.payment.v1.PaymentSucceeded.payments:type_name -> creditpay.payment.v1.Payment
-	5, // 1: creditpay.payment.v1.PaymentSucceeded.pay_time:type_name -> google.protobuf.Timestamp
-	6, // 2: creditpay.payment.v1.CashLegChanged.leg:type_name -> creditpay.payment.v1.CashLeg
-	7, // 3: creditpay.payment.v1.CashLegChanged.from_state:type_name -> creditpay.payment.v1.LegState
-	4, // [4:4] is the sub-list for method output_type
-	4, // [4:4] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	5, // 0: creditpay.payment.v1.PaymentSucceeded.payments:type_name -> creditpay.payment.v1.Payment
+	6, // 1: creditpay.payment.v1.PaymentSucceeded.pay_time:type_name -> google.protobuf.Timestamp
+	7, // 2: creditpay.payment.v1.CashLegChanged.leg:type_name -> creditpay.payment.v1.CashLeg
+	8, // 3: creditpay.payment.v1.CashLegChanged.from_state:type_name -> creditpay.payment.v1.LegState
+	9, // 4: creditpay.payment.v1.CashReturnChanged.cash_return:type_name -> creditpay.payment.v1.CashReturn
+	5, // [5:5] is the sub-list for method output_type
+	5, // [5:5] is the sub-list for method input_type
+	5, // [5:5] is the sub-list for extension type_name
+	5, // [5:5] is the sub-list for extension extendee
+	0, // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_creditpay_payment_v1_events_proto_init() }
@@ -364,7 +416,7 @@ func file_creditpay_payment_v1_events_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditpay_payment_v1_events_proto_rawDesc), len(file_creditpay_payment_v1_events_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   4,
+			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

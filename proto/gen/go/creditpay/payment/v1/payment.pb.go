@@ -265,6 +265,67 @@ func (ExternalLegKind) EnumDescriptor() ([]byte, []int) {
 	return file_creditpay_payment_v1_payment_proto_rawDescGZIP(), []int{3}
 }
 
+// State of the return of cash.
+type CashReturnState int32
+
+const (
+	// Not set.
+	CashReturnState_CASH_RETURN_STATE_UNSPECIFIED CashReturnState = 0
+	// The marketplace was asked to give it back; what became of it is not known yet.
+	CashReturnState_CASH_RETURN_STATE_RETURNING CashReturnState = 1
+	// The payer has it.
+	CashReturnState_CASH_RETURN_STATE_RETURNED CashReturnState = 2
+	// The marketplace could not give it back; it may be asked again, or an operator ends it.
+	CashReturnState_CASH_RETURN_STATE_FAILED CashReturnState = 3
+	// An operator ended it: the payer does not get it this way.
+	CashReturnState_CASH_RETURN_STATE_ABANDONED CashReturnState = 4
+)
+
+// Enum value maps for CashReturnState.
+var (
+	CashReturnState_name = map[int32]string{
+		0: "CASH_RETURN_STATE_UNSPECIFIED",
+		1: "CASH_RETURN_STATE_RETURNING",
+		2: "CASH_RETURN_STATE_RETURNED",
+		3: "CASH_RETURN_STATE_FAILED",
+		4: "CASH_RETURN_STATE_ABANDONED",
+	}
+	CashReturnState_value = map[string]int32{
+		"CASH_RETURN_STATE_UNSPECIFIED": 0,
+		"CASH_RETURN_STATE_RETURNING":   1,
+		"CASH_RETURN_STATE_RETURNED":    2,
+		"CASH_RETURN_STATE_FAILED":      3,
+		"CASH_RETURN_STATE_ABANDONED":   4,
+	}
+)
+
+func (x CashReturnState) Enum() *CashReturnState {
+	p := new(CashReturnState)
+	*p = x
+	return p
+}
+
+func (x CashReturnState) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (CashReturnState) Descriptor() protoreflect.EnumDescriptor {
+	return file_creditpay_payment_v1_payment_proto_enumTypes[4].Descriptor()
+}
+
+func (CashReturnState) Type() protoreflect.EnumType {
+	return &file_creditpay_payment_v1_payment_proto_enumTypes[4]
+}
+
+func (x CashReturnState) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use CashReturnState.Descriptor instead.
+func (CashReturnState) EnumDescriptor() ([]byte, []int) {
+	return file_creditpay_payment_v1_payment_proto_rawDescGZIP(), []int{4}
+}
+
 // Money that the marketplace collects from the payer for us.
 type CashLeg struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -401,6 +462,115 @@ func (x *CashLeg) GetPayTime() *timestamppb.Timestamp {
 	return nil
 }
 
+// Cash of a leg, or a part of it, on its way back to the payer.
+type CashReturn struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The return's own reference, "leg_…": what NotifyPaymentStatus names it by.
+	Reference string `protobuf:"bytes,1,opt,name=reference,proto3" json:"reference,omitempty"`
+	// Typed id of the leg's subject: the commit of a down payment, or the repayment.
+	SubjectId string `protobuf:"bytes,2,opt,name=subject_id,json=subjectId,proto3" json:"subject_id,omitempty"`
+	// Typed id "rfd_…" of the refund; empty for the return of a cancelled order's share.
+	RefundId string `protobuf:"bytes,3,opt,name=refund_id,json=refundId,proto3" json:"refund_id,omitempty"`
+	// Typed id "ord_…" of the order; empty for a repayment.
+	OrderId string `protobuf:"bytes,4,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	// How much.
+	Amount *v1.Money `protobuf:"bytes,5,opt,name=amount,proto3" json:"amount,omitempty"`
+	// State.
+	State CashReturnState `protobuf:"varint,6,opt,name=state,proto3,enum=creditpay.payment.v1.CashReturnState" json:"state,omitempty"`
+	// When it was asked for first.
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// When the payer got it; not set before.
+	ReturnTime    *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=return_time,json=returnTime,proto3" json:"return_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CashReturn) Reset() {
+	*x = CashReturn{}
+	mi := &file_creditpay_payment_v1_payment_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CashReturn) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CashReturn) ProtoMessage() {}
+
+func (x *CashReturn) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_payment_v1_payment_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CashReturn.ProtoReflect.Descriptor instead.
+func (*CashReturn) Descriptor() ([]byte, []int) {
+	return file_creditpay_payment_v1_payment_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *CashReturn) GetReference() string {
+	if x != nil {
+		return x.Reference
+	}
+	return ""
+}
+
+func (x *CashReturn) GetSubjectId() string {
+	if x != nil {
+		return x.SubjectId
+	}
+	return ""
+}
+
+func (x *CashReturn) GetRefundId() string {
+	if x != nil {
+		return x.RefundId
+	}
+	return ""
+}
+
+func (x *CashReturn) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *CashReturn) GetAmount() *v1.Money {
+	if x != nil {
+		return x.Amount
+	}
+	return nil
+}
+
+func (x *CashReturn) GetState() CashReturnState {
+	if x != nil {
+		return x.State
+	}
+	return CashReturnState_CASH_RETURN_STATE_UNSPECIFIED
+}
+
+func (x *CashReturn) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
+}
+
+func (x *CashReturn) GetReturnTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ReturnTime
+	}
+	return nil
+}
+
 // One leg of a payment.
 type Leg struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -422,7 +592,7 @@ type Leg struct {
 
 func (x *Leg) Reset() {
 	*x = Leg{}
-	mi := &file_creditpay_payment_v1_payment_proto_msgTypes[1]
+	mi := &file_creditpay_payment_v1_payment_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -434,7 +604,7 @@ func (x *Leg) String() string {
 func (*Leg) ProtoMessage() {}
 
 func (x *Leg) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_payment_v1_payment_proto_msgTypes[1]
+	mi := &file_creditpay_payment_v1_payment_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -447,7 +617,7 @@ func (x *Leg) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Leg.ProtoReflect.Descriptor instead.
 func (*Leg) Descriptor() ([]byte, []int) {
-	return file_creditpay_payment_v1_payment_proto_rawDescGZIP(), []int{1}
+	return file_creditpay_payment_v1_payment_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Leg) GetPaymentId() string {
@@ -519,7 +689,7 @@ type Payment struct {
 
 func (x *Payment) Reset() {
 	*x = Payment{}
-	mi := &file_creditpay_payment_v1_payment_proto_msgTypes[2]
+	mi := &file_creditpay_payment_v1_payment_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -531,7 +701,7 @@ func (x *Payment) String() string {
 func (*Payment) ProtoMessage() {}
 
 func (x *Payment) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_payment_v1_payment_proto_msgTypes[2]
+	mi := &file_creditpay_payment_v1_payment_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -544,7 +714,7 @@ func (x *Payment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Payment.ProtoReflect.Descriptor instead.
 func (*Payment) Descriptor() ([]byte, []int) {
-	return file_creditpay_payment_v1_payment_proto_rawDescGZIP(), []int{2}
+	return file_creditpay_payment_v1_payment_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Payment) GetPaymentId() string {
@@ -637,7 +807,7 @@ type PayChannel struct {
 
 func (x *PayChannel) Reset() {
 	*x = PayChannel{}
-	mi := &file_creditpay_payment_v1_payment_proto_msgTypes[3]
+	mi := &file_creditpay_payment_v1_payment_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -649,7 +819,7 @@ func (x *PayChannel) String() string {
 func (*PayChannel) ProtoMessage() {}
 
 func (x *PayChannel) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_payment_v1_payment_proto_msgTypes[3]
+	mi := &file_creditpay_payment_v1_payment_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -662,7 +832,7 @@ func (x *PayChannel) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PayChannel.ProtoReflect.Descriptor instead.
 func (*PayChannel) Descriptor() ([]byte, []int) {
-	return file_creditpay_payment_v1_payment_proto_rawDescGZIP(), []int{3}
+	return file_creditpay_payment_v1_payment_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *PayChannel) GetCode() string {
@@ -749,7 +919,7 @@ type Quote struct {
 
 func (x *Quote) Reset() {
 	*x = Quote{}
-	mi := &file_creditpay_payment_v1_payment_proto_msgTypes[4]
+	mi := &file_creditpay_payment_v1_payment_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -761,7 +931,7 @@ func (x *Quote) String() string {
 func (*Quote) ProtoMessage() {}
 
 func (x *Quote) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_payment_v1_payment_proto_msgTypes[4]
+	mi := &file_creditpay_payment_v1_payment_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -774,7 +944,7 @@ func (x *Quote) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Quote.ProtoReflect.Descriptor instead.
 func (*Quote) Descriptor() ([]byte, []int) {
-	return file_creditpay_payment_v1_payment_proto_rawDescGZIP(), []int{4}
+	return file_creditpay_payment_v1_payment_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Quote) GetQuoteId() string {
@@ -836,7 +1006,7 @@ type NextAction struct {
 
 func (x *NextAction) Reset() {
 	*x = NextAction{}
-	mi := &file_creditpay_payment_v1_payment_proto_msgTypes[5]
+	mi := &file_creditpay_payment_v1_payment_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -848,7 +1018,7 @@ func (x *NextAction) String() string {
 func (*NextAction) ProtoMessage() {}
 
 func (x *NextAction) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_payment_v1_payment_proto_msgTypes[5]
+	mi := &file_creditpay_payment_v1_payment_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -861,7 +1031,7 @@ func (x *NextAction) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NextAction.ProtoReflect.Descriptor instead.
 func (*NextAction) Descriptor() ([]byte, []int) {
-	return file_creditpay_payment_v1_payment_proto_rawDescGZIP(), []int{5}
+	return file_creditpay_payment_v1_payment_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *NextAction) GetAction() isNextAction_Action {
@@ -934,7 +1104,7 @@ type RedirectAction struct {
 
 func (x *RedirectAction) Reset() {
 	*x = RedirectAction{}
-	mi := &file_creditpay_payment_v1_payment_proto_msgTypes[6]
+	mi := &file_creditpay_payment_v1_payment_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -946,7 +1116,7 @@ func (x *RedirectAction) String() string {
 func (*RedirectAction) ProtoMessage() {}
 
 func (x *RedirectAction) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_payment_v1_payment_proto_msgTypes[6]
+	mi := &file_creditpay_payment_v1_payment_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -959,7 +1129,7 @@ func (x *RedirectAction) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RedirectAction.ProtoReflect.Descriptor instead.
 func (*RedirectAction) Descriptor() ([]byte, []int) {
-	return file_creditpay_payment_v1_payment_proto_rawDescGZIP(), []int{6}
+	return file_creditpay_payment_v1_payment_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *RedirectAction) GetUrl() string {
@@ -980,7 +1150,7 @@ type ShowQrAction struct {
 
 func (x *ShowQrAction) Reset() {
 	*x = ShowQrAction{}
-	mi := &file_creditpay_payment_v1_payment_proto_msgTypes[7]
+	mi := &file_creditpay_payment_v1_payment_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -992,7 +1162,7 @@ func (x *ShowQrAction) String() string {
 func (*ShowQrAction) ProtoMessage() {}
 
 func (x *ShowQrAction) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_payment_v1_payment_proto_msgTypes[7]
+	mi := &file_creditpay_payment_v1_payment_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1005,7 +1175,7 @@ func (x *ShowQrAction) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShowQrAction.ProtoReflect.Descriptor instead.
 func (*ShowQrAction) Descriptor() ([]byte, []int) {
-	return file_creditpay_payment_v1_payment_proto_rawDescGZIP(), []int{7}
+	return file_creditpay_payment_v1_payment_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ShowQrAction) GetContent() string {
@@ -1026,7 +1196,7 @@ type WaitAction struct {
 
 func (x *WaitAction) Reset() {
 	*x = WaitAction{}
-	mi := &file_creditpay_payment_v1_payment_proto_msgTypes[8]
+	mi := &file_creditpay_payment_v1_payment_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1038,7 +1208,7 @@ func (x *WaitAction) String() string {
 func (*WaitAction) ProtoMessage() {}
 
 func (x *WaitAction) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_payment_v1_payment_proto_msgTypes[8]
+	mi := &file_creditpay_payment_v1_payment_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1051,7 +1221,7 @@ func (x *WaitAction) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitAction.ProtoReflect.Descriptor instead.
 func (*WaitAction) Descriptor() ([]byte, []int) {
-	return file_creditpay_payment_v1_payment_proto_rawDescGZIP(), []int{8}
+	return file_creditpay_payment_v1_payment_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *WaitAction) GetRetryAfterMs() int32 {
@@ -1081,7 +1251,20 @@ const file_creditpay_payment_v1_payment_proto_rawDesc = "" +
 	"\vexpire_time\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"expireTime\x125\n" +
-	"\bpay_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\apayTime\"\xfd\x01\n" +
+	"\bpay_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\apayTime\"\xec\x02\n" +
+	"\n" +
+	"CashReturn\x12\x1c\n" +
+	"\treference\x18\x01 \x01(\tR\treference\x12\x1d\n" +
+	"\n" +
+	"subject_id\x18\x02 \x01(\tR\tsubjectId\x12\x1b\n" +
+	"\trefund_id\x18\x03 \x01(\tR\brefundId\x12\x19\n" +
+	"\border_id\x18\x04 \x01(\tR\aorderId\x122\n" +
+	"\x06amount\x18\x05 \x01(\v2\x1a.creditpay.common.v1.MoneyR\x06amount\x12;\n" +
+	"\x05state\x18\x06 \x01(\x0e2%.creditpay.payment.v1.CashReturnStateR\x05state\x12;\n" +
+	"\vcreate_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"createTime\x12;\n" +
+	"\vreturn_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"returnTime\"\xfd\x01\n" +
 	"\x03Leg\x12\x1d\n" +
 	"\n" +
 	"payment_id\x18\x01 \x01(\tR\tpaymentId\x125\n" +
@@ -1159,7 +1342,13 @@ const file_creditpay_payment_v1_payment_proto_rawDesc = "" +
 	"\x0fExternalLegKind\x12!\n" +
 	"\x1dEXTERNAL_LEG_KIND_UNSPECIFIED\x10\x00\x12\"\n" +
 	"\x1eEXTERNAL_LEG_KIND_DOWN_PAYMENT\x10\x01\x12\x1f\n" +
-	"\x1bEXTERNAL_LEG_KIND_REPAYMENT\x10\x02BLZJgithub.com/creditpay/creditpay/proto/gen/go/creditpay/payment/v1;paymentv1b\x06proto3"
+	"\x1bEXTERNAL_LEG_KIND_REPAYMENT\x10\x02*\xb4\x01\n" +
+	"\x0fCashReturnState\x12!\n" +
+	"\x1dCASH_RETURN_STATE_UNSPECIFIED\x10\x00\x12\x1f\n" +
+	"\x1bCASH_RETURN_STATE_RETURNING\x10\x01\x12\x1e\n" +
+	"\x1aCASH_RETURN_STATE_RETURNED\x10\x02\x12\x1c\n" +
+	"\x18CASH_RETURN_STATE_FAILED\x10\x03\x12\x1f\n" +
+	"\x1bCASH_RETURN_STATE_ABANDONED\x10\x04BLZJgithub.com/creditpay/creditpay/proto/gen/go/creditpay/payment/v1;paymentv1b\x06proto3"
 
 var (
 	file_creditpay_payment_v1_payment_proto_rawDescOnce sync.Once
@@ -1173,55 +1362,61 @@ func file_creditpay_payment_v1_payment_proto_rawDescGZIP() []byte {
 	return file_creditpay_payment_v1_payment_proto_rawDescData
 }
 
-var file_creditpay_payment_v1_payment_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_creditpay_payment_v1_payment_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_creditpay_payment_v1_payment_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_creditpay_payment_v1_payment_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_creditpay_payment_v1_payment_proto_goTypes = []any{
 	(ChannelKind)(0),              // 0: creditpay.payment.v1.ChannelKind
 	(PaymentState)(0),             // 1: creditpay.payment.v1.PaymentState
 	(LegState)(0),                 // 2: creditpay.payment.v1.LegState
 	(ExternalLegKind)(0),          // 3: creditpay.payment.v1.ExternalLegKind
-	(*CashLeg)(nil),               // 4: creditpay.payment.v1.CashLeg
-	(*Leg)(nil),                   // 5: creditpay.payment.v1.Leg
-	(*Payment)(nil),               // 6: creditpay.payment.v1.Payment
-	(*PayChannel)(nil),            // 7: creditpay.payment.v1.PayChannel
-	(*Quote)(nil),                 // 8: creditpay.payment.v1.Quote
-	(*NextAction)(nil),            // 9: creditpay.payment.v1.NextAction
-	(*RedirectAction)(nil),        // 10: creditpay.payment.v1.RedirectAction
-	(*ShowQrAction)(nil),          // 11: creditpay.payment.v1.ShowQrAction
-	(*WaitAction)(nil),            // 12: creditpay.payment.v1.WaitAction
-	(*v1.Money)(nil),              // 13: creditpay.common.v1.Money
-	(*timestamppb.Timestamp)(nil), // 14: google.protobuf.Timestamp
-	(*v1.Plan)(nil),               // 15: creditpay.common.v1.Plan
+	(CashReturnState)(0),          // 4: creditpay.payment.v1.CashReturnState
+	(*CashLeg)(nil),               // 5: creditpay.payment.v1.CashLeg
+	(*CashReturn)(nil),            // 6: creditpay.payment.v1.CashReturn
+	(*Leg)(nil),                   // 7: creditpay.payment.v1.Leg
+	(*Payment)(nil),               // 8: creditpay.payment.v1.Payment
+	(*PayChannel)(nil),            // 9: creditpay.payment.v1.PayChannel
+	(*Quote)(nil),                 // 10: creditpay.payment.v1.Quote
+	(*NextAction)(nil),            // 11: creditpay.payment.v1.NextAction
+	(*RedirectAction)(nil),        // 12: creditpay.payment.v1.RedirectAction
+	(*ShowQrAction)(nil),          // 13: creditpay.payment.v1.ShowQrAction
+	(*WaitAction)(nil),            // 14: creditpay.payment.v1.WaitAction
+	(*v1.Money)(nil),              // 15: creditpay.common.v1.Money
+	(*timestamppb.Timestamp)(nil), // 16: google.protobuf.Timestamp
+	(*v1.Plan)(nil),               // 17: creditpay.common.v1.Plan
 }
 var file_creditpay_payment_v1_payment_proto_depIdxs = []int32{
 	3,  // 0: creditpay.payment.v1.CashLeg.kind:type_name -> creditpay.payment.v1.ExternalLegKind
-	13, // 1: creditpay.payment.v1.CashLeg.amount:type_name -> creditpay.common.v1.Money
+	15, // 1: creditpay.payment.v1.CashLeg.amount:type_name -> creditpay.common.v1.Money
 	2,  // 2: creditpay.payment.v1.CashLeg.state:type_name -> creditpay.payment.v1.LegState
-	14, // 3: creditpay.payment.v1.CashLeg.create_time:type_name -> google.protobuf.Timestamp
-	14, // 4: creditpay.payment.v1.CashLeg.expire_time:type_name -> google.protobuf.Timestamp
-	14, // 5: creditpay.payment.v1.CashLeg.pay_time:type_name -> google.protobuf.Timestamp
-	0,  // 6: creditpay.payment.v1.Leg.kind:type_name -> creditpay.payment.v1.ChannelKind
-	13, // 7: creditpay.payment.v1.Leg.amount:type_name -> creditpay.common.v1.Money
-	2,  // 8: creditpay.payment.v1.Leg.state:type_name -> creditpay.payment.v1.LegState
-	1,  // 9: creditpay.payment.v1.Payment.state:type_name -> creditpay.payment.v1.PaymentState
-	13, // 10: creditpay.payment.v1.Payment.amount:type_name -> creditpay.common.v1.Money
-	5,  // 11: creditpay.payment.v1.Payment.legs:type_name -> creditpay.payment.v1.Leg
-	14, // 12: creditpay.payment.v1.Payment.pay_time:type_name -> google.protobuf.Timestamp
-	0,  // 13: creditpay.payment.v1.PayChannel.kind:type_name -> creditpay.payment.v1.ChannelKind
-	13, // 14: creditpay.payment.v1.PayChannel.min_amount:type_name -> creditpay.common.v1.Money
-	13, // 15: creditpay.payment.v1.PayChannel.max_amount:type_name -> creditpay.common.v1.Money
-	13, // 16: creditpay.payment.v1.PayChannel.fee:type_name -> creditpay.common.v1.Money
-	13, // 17: creditpay.payment.v1.Quote.amount:type_name -> creditpay.common.v1.Money
-	15, // 18: creditpay.payment.v1.Quote.plan:type_name -> creditpay.common.v1.Plan
-	14, // 19: creditpay.payment.v1.Quote.expire_time:type_name -> google.protobuf.Timestamp
-	10, // 20: creditpay.payment.v1.NextAction.redirect:type_name -> creditpay.payment.v1.RedirectAction
-	11, // 21: creditpay.payment.v1.NextAction.show_qr:type_name -> creditpay.payment.v1.ShowQrAction
-	12, // 22: creditpay.payment.v1.NextAction.wait:type_name -> creditpay.payment.v1.WaitAction
-	23, // [23:23] is the sub-list for method output_type
-	23, // [23:23] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	16, // 3: creditpay.payment.v1.CashLeg.create_time:type_name -> google.protobuf.Timestamp
+	16, // 4: creditpay.payment.v1.CashLeg.expire_time:type_name -> google.protobuf.Timestamp
+	16, // 5: creditpay.payment.v1.CashLeg.pay_time:type_name -> google.protobuf.Timestamp
+	15, // 6: creditpay.payment.v1.CashReturn.amount:type_name -> creditpay.common.v1.Money
+	4,  // 7: creditpay.payment.v1.CashReturn.state:type_name -> creditpay.payment.v1.CashReturnState
+	16, // 8: creditpay.payment.v1.CashReturn.create_time:type_name -> google.protobuf.Timestamp
+	16, // 9: creditpay.payment.v1.CashReturn.return_time:type_name -> google.protobuf.Timestamp
+	0,  // 10: creditpay.payment.v1.Leg.kind:type_name -> creditpay.payment.v1.ChannelKind
+	15, // 11: creditpay.payment.v1.Leg.amount:type_name -> creditpay.common.v1.Money
+	2,  // 12: creditpay.payment.v1.Leg.state:type_name -> creditpay.payment.v1.LegState
+	1,  // 13: creditpay.payment.v1.Payment.state:type_name -> creditpay.payment.v1.PaymentState
+	15, // 14: creditpay.payment.v1.Payment.amount:type_name -> creditpay.common.v1.Money
+	7,  // 15: creditpay.payment.v1.Payment.legs:type_name -> creditpay.payment.v1.Leg
+	16, // 16: creditpay.payment.v1.Payment.pay_time:type_name -> google.protobuf.Timestamp
+	0,  // 17: creditpay.payment.v1.PayChannel.kind:type_name -> creditpay.payment.v1.ChannelKind
+	15, // 18: creditpay.payment.v1.PayChannel.min_amount:type_name -> creditpay.common.v1.Money
+	15, // 19: creditpay.payment.v1.PayChannel.max_amount:type_name -> creditpay.common.v1.Money
+	15, // 20: creditpay.payment.v1.PayChannel.fee:type_name -> creditpay.common.v1.Money
+	15, // 21: creditpay.payment.v1.Quote.amount:type_name -> creditpay.common.v1.Money
+	17, // 22: creditpay.payment.v1.Quote.plan:type_name -> creditpay.common.v1.Plan
+	16, // 23: creditpay.payment.v1.Quote.expire_time:type_name -> google.protobuf.Timestamp
+	12, // 24: creditpay.payment.v1.NextAction.redirect:type_name -> creditpay.payment.v1.RedirectAction
+	13, // 25: creditpay.payment.v1.NextAction.show_qr:type_name -> creditpay.payment.v1.ShowQrAction
+	14, // 26: creditpay.payment.v1.NextAction.wait:type_name -> creditpay.payment.v1.WaitAction
+	27, // [27:27] is the sub-list for method output_type
+	27, // [27:27] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_creditpay_payment_v1_payment_proto_init() }
@@ -1229,7 +1424,7 @@ func file_creditpay_payment_v1_payment_proto_init() {
 	if File_creditpay_payment_v1_payment_proto != nil {
 		return
 	}
-	file_creditpay_payment_v1_payment_proto_msgTypes[5].OneofWrappers = []any{
+	file_creditpay_payment_v1_payment_proto_msgTypes[6].OneofWrappers = []any{
 		(*NextAction_Redirect)(nil),
 		(*NextAction_ShowQr)(nil),
 		(*NextAction_Wait)(nil),
@@ -1239,8 +1434,8 @@ func file_creditpay_payment_v1_payment_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditpay_payment_v1_payment_proto_rawDesc), len(file_creditpay_payment_v1_payment_proto_rawDesc)),
-			NumEnums:      4,
-			NumMessages:   9,
+			NumEnums:      5,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

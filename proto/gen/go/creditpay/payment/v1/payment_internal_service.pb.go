@@ -866,6 +866,538 @@ func (x *ListCashChannelsResponse) GetChannels() []*CashChannel {
 	return nil
 }
 
+// Input of RefundOrderPayment.
+type RefundOrderPaymentRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Typed id "rfd_…"; also the idempotency key.
+	RefundId string `protobuf:"bytes,1,opt,name=refund_id,json=refundId,proto3" json:"refund_id,omitempty"`
+	// Typed id "ord_…".
+	OrderId string `protobuf:"bytes,2,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	// The part that credit financed; zero or above.
+	CreditAmount *v1.Money `protobuf:"bytes,3,opt,name=credit_amount,json=creditAmount,proto3" json:"credit_amount,omitempty"`
+	// The part that was paid in cash; zero or above.
+	CashAmount    *v1.Money `protobuf:"bytes,4,opt,name=cash_amount,json=cashAmount,proto3" json:"cash_amount,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RefundOrderPaymentRequest) Reset() {
+	*x = RefundOrderPaymentRequest{}
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RefundOrderPaymentRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RefundOrderPaymentRequest) ProtoMessage() {}
+
+func (x *RefundOrderPaymentRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RefundOrderPaymentRequest.ProtoReflect.Descriptor instead.
+func (*RefundOrderPaymentRequest) Descriptor() ([]byte, []int) {
+	return file_creditpay_payment_v1_payment_internal_service_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *RefundOrderPaymentRequest) GetRefundId() string {
+	if x != nil {
+		return x.RefundId
+	}
+	return ""
+}
+
+func (x *RefundOrderPaymentRequest) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *RefundOrderPaymentRequest) GetCreditAmount() *v1.Money {
+	if x != nil {
+		return x.CreditAmount
+	}
+	return nil
+}
+
+func (x *RefundOrderPaymentRequest) GetCashAmount() *v1.Money {
+	if x != nil {
+		return x.CashAmount
+	}
+	return nil
+}
+
+// Output of RefundOrderPayment.
+type RefundOrderPaymentResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The return of the cash part; not set when there is none.
+	CashReturn    *CashReturn `protobuf:"bytes,1,opt,name=cash_return,json=cashReturn,proto3" json:"cash_return,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RefundOrderPaymentResponse) Reset() {
+	*x = RefundOrderPaymentResponse{}
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RefundOrderPaymentResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RefundOrderPaymentResponse) ProtoMessage() {}
+
+func (x *RefundOrderPaymentResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RefundOrderPaymentResponse.ProtoReflect.Descriptor instead.
+func (*RefundOrderPaymentResponse) Descriptor() ([]byte, []int) {
+	return file_creditpay_payment_v1_payment_internal_service_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *RefundOrderPaymentResponse) GetCashReturn() *CashReturn {
+	if x != nil {
+		return x.CashReturn
+	}
+	return nil
+}
+
+// Input of ReturnRepayment.
+type ReturnRepaymentRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Typed id "rfd_…"; with the repayment also the idempotency key.
+	RefundId string `protobuf:"bytes,1,opt,name=refund_id,json=refundId,proto3" json:"refund_id,omitempty"`
+	// Typed id "rep_…".
+	RepaymentId string `protobuf:"bytes,2,opt,name=repayment_id,json=repaymentId,proto3" json:"repayment_id,omitempty"`
+	// How much, above zero.
+	Amount        *v1.Money `protobuf:"bytes,3,opt,name=amount,proto3" json:"amount,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReturnRepaymentRequest) Reset() {
+	*x = ReturnRepaymentRequest{}
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReturnRepaymentRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReturnRepaymentRequest) ProtoMessage() {}
+
+func (x *ReturnRepaymentRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReturnRepaymentRequest.ProtoReflect.Descriptor instead.
+func (*ReturnRepaymentRequest) Descriptor() ([]byte, []int) {
+	return file_creditpay_payment_v1_payment_internal_service_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *ReturnRepaymentRequest) GetRefundId() string {
+	if x != nil {
+		return x.RefundId
+	}
+	return ""
+}
+
+func (x *ReturnRepaymentRequest) GetRepaymentId() string {
+	if x != nil {
+		return x.RepaymentId
+	}
+	return ""
+}
+
+func (x *ReturnRepaymentRequest) GetAmount() *v1.Money {
+	if x != nil {
+		return x.Amount
+	}
+	return nil
+}
+
+// Output of ReturnRepayment.
+type ReturnRepaymentResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The return.
+	CashReturn    *CashReturn `protobuf:"bytes,1,opt,name=cash_return,json=cashReturn,proto3" json:"cash_return,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReturnRepaymentResponse) Reset() {
+	*x = ReturnRepaymentResponse{}
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReturnRepaymentResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReturnRepaymentResponse) ProtoMessage() {}
+
+func (x *ReturnRepaymentResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReturnRepaymentResponse.ProtoReflect.Descriptor instead.
+func (*ReturnRepaymentResponse) Descriptor() ([]byte, []int) {
+	return file_creditpay_payment_v1_payment_internal_service_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *ReturnRepaymentResponse) GetCashReturn() *CashReturn {
+	if x != nil {
+		return x.CashReturn
+	}
+	return nil
+}
+
+// Input of GetCashReturns.
+type GetCashReturnsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Typed id "rfd_…".
+	RefundId      string `protobuf:"bytes,1,opt,name=refund_id,json=refundId,proto3" json:"refund_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetCashReturnsRequest) Reset() {
+	*x = GetCashReturnsRequest{}
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetCashReturnsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetCashReturnsRequest) ProtoMessage() {}
+
+func (x *GetCashReturnsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetCashReturnsRequest.ProtoReflect.Descriptor instead.
+func (*GetCashReturnsRequest) Descriptor() ([]byte, []int) {
+	return file_creditpay_payment_v1_payment_internal_service_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *GetCashReturnsRequest) GetRefundId() string {
+	if x != nil {
+		return x.RefundId
+	}
+	return ""
+}
+
+// Output of GetCashReturns.
+type GetCashReturnsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The returns.
+	CashReturns   []*CashReturn `protobuf:"bytes,1,rep,name=cash_returns,json=cashReturns,proto3" json:"cash_returns,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetCashReturnsResponse) Reset() {
+	*x = GetCashReturnsResponse{}
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetCashReturnsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetCashReturnsResponse) ProtoMessage() {}
+
+func (x *GetCashReturnsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetCashReturnsResponse.ProtoReflect.Descriptor instead.
+func (*GetCashReturnsResponse) Descriptor() ([]byte, []int) {
+	return file_creditpay_payment_v1_payment_internal_service_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *GetCashReturnsResponse) GetCashReturns() []*CashReturn {
+	if x != nil {
+		return x.CashReturns
+	}
+	return nil
+}
+
+// Input of RetryCashReturn.
+type RetryCashReturnRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The return's reference, "leg_…".
+	Reference     string `protobuf:"bytes,1,opt,name=reference,proto3" json:"reference,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RetryCashReturnRequest) Reset() {
+	*x = RetryCashReturnRequest{}
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RetryCashReturnRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RetryCashReturnRequest) ProtoMessage() {}
+
+func (x *RetryCashReturnRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RetryCashReturnRequest.ProtoReflect.Descriptor instead.
+func (*RetryCashReturnRequest) Descriptor() ([]byte, []int) {
+	return file_creditpay_payment_v1_payment_internal_service_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *RetryCashReturnRequest) GetReference() string {
+	if x != nil {
+		return x.Reference
+	}
+	return ""
+}
+
+// Output of RetryCashReturn.
+type RetryCashReturnResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The return.
+	CashReturn    *CashReturn `protobuf:"bytes,1,opt,name=cash_return,json=cashReturn,proto3" json:"cash_return,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RetryCashReturnResponse) Reset() {
+	*x = RetryCashReturnResponse{}
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RetryCashReturnResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RetryCashReturnResponse) ProtoMessage() {}
+
+func (x *RetryCashReturnResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RetryCashReturnResponse.ProtoReflect.Descriptor instead.
+func (*RetryCashReturnResponse) Descriptor() ([]byte, []int) {
+	return file_creditpay_payment_v1_payment_internal_service_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *RetryCashReturnResponse) GetCashReturn() *CashReturn {
+	if x != nil {
+		return x.CashReturn
+	}
+	return nil
+}
+
+// Input of ResolveCashReturn.
+type ResolveCashReturnRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The return's reference, "leg_…".
+	Reference string `protobuf:"bytes,1,opt,name=reference,proto3" json:"reference,omitempty"`
+	// True: the payer has it. False: the payer does not get it this way.
+	GivenBack bool `protobuf:"varint,2,opt,name=given_back,json=givenBack,proto3" json:"given_back,omitempty"`
+	// The operator.
+	Actor string `protobuf:"bytes,3,opt,name=actor,proto3" json:"actor,omitempty"`
+	// What proves it, for example the number of a bank transfer.
+	Evidence      string `protobuf:"bytes,4,opt,name=evidence,proto3" json:"evidence,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResolveCashReturnRequest) Reset() {
+	*x = ResolveCashReturnRequest{}
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResolveCashReturnRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResolveCashReturnRequest) ProtoMessage() {}
+
+func (x *ResolveCashReturnRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResolveCashReturnRequest.ProtoReflect.Descriptor instead.
+func (*ResolveCashReturnRequest) Descriptor() ([]byte, []int) {
+	return file_creditpay_payment_v1_payment_internal_service_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *ResolveCashReturnRequest) GetReference() string {
+	if x != nil {
+		return x.Reference
+	}
+	return ""
+}
+
+func (x *ResolveCashReturnRequest) GetGivenBack() bool {
+	if x != nil {
+		return x.GivenBack
+	}
+	return false
+}
+
+func (x *ResolveCashReturnRequest) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *ResolveCashReturnRequest) GetEvidence() string {
+	if x != nil {
+		return x.Evidence
+	}
+	return ""
+}
+
+// Output of ResolveCashReturn.
+type ResolveCashReturnResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The return.
+	CashReturn    *CashReturn `protobuf:"bytes,1,opt,name=cash_return,json=cashReturn,proto3" json:"cash_return,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResolveCashReturnResponse) Reset() {
+	*x = ResolveCashReturnResponse{}
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResolveCashReturnResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResolveCashReturnResponse) ProtoMessage() {}
+
+func (x *ResolveCashReturnResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResolveCashReturnResponse.ProtoReflect.Descriptor instead.
+func (*ResolveCashReturnResponse) Descriptor() ([]byte, []int) {
+	return file_creditpay_payment_v1_payment_internal_service_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *ResolveCashReturnResponse) GetCashReturn() *CashReturn {
+	if x != nil {
+		return x.CashReturn
+	}
+	return nil
+}
+
 // Input of BatchGetPayments.
 type BatchGetPaymentsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -877,7 +1409,7 @@ type BatchGetPaymentsRequest struct {
 
 func (x *BatchGetPaymentsRequest) Reset() {
 	*x = BatchGetPaymentsRequest{}
-	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[15]
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -889,7 +1421,7 @@ func (x *BatchGetPaymentsRequest) String() string {
 func (*BatchGetPaymentsRequest) ProtoMessage() {}
 
 func (x *BatchGetPaymentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[15]
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -902,7 +1434,7 @@ func (x *BatchGetPaymentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchGetPaymentsRequest.ProtoReflect.Descriptor instead.
 func (*BatchGetPaymentsRequest) Descriptor() ([]byte, []int) {
-	return file_creditpay_payment_v1_payment_internal_service_proto_rawDescGZIP(), []int{15}
+	return file_creditpay_payment_v1_payment_internal_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *BatchGetPaymentsRequest) GetOrderIds() []string {
@@ -925,7 +1457,7 @@ type BatchGetPaymentsResponse struct {
 
 func (x *BatchGetPaymentsResponse) Reset() {
 	*x = BatchGetPaymentsResponse{}
-	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[16]
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -937,7 +1469,7 @@ func (x *BatchGetPaymentsResponse) String() string {
 func (*BatchGetPaymentsResponse) ProtoMessage() {}
 
 func (x *BatchGetPaymentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[16]
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -950,7 +1482,7 @@ func (x *BatchGetPaymentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchGetPaymentsResponse.ProtoReflect.Descriptor instead.
 func (*BatchGetPaymentsResponse) Descriptor() ([]byte, []int) {
-	return file_creditpay_payment_v1_payment_internal_service_proto_rawDescGZIP(), []int{16}
+	return file_creditpay_payment_v1_payment_internal_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *BatchGetPaymentsResponse) GetPayments() []*Payment {
@@ -1026,13 +1558,48 @@ const file_creditpay_payment_v1_payment_internal_service_proto_rawDesc = "" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\"Y\n" +
 	"\x18ListCashChannelsResponse\x12=\n" +
-	"\bchannels\x18\x01 \x03(\v2!.creditpay.payment.v1.CashChannelR\bchannels\"B\n" +
+	"\bchannels\x18\x01 \x03(\v2!.creditpay.payment.v1.CashChannelR\bchannels\"\xf7\x01\n" +
+	"\x19RefundOrderPaymentRequest\x12&\n" +
+	"\trefund_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\brefundId\x12$\n" +
+	"\border_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\aorderId\x12G\n" +
+	"\rcredit_amount\x18\x03 \x01(\v2\x1a.creditpay.common.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\fcreditAmount\x12C\n" +
+	"\vcash_amount\x18\x04 \x01(\v2\x1a.creditpay.common.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\n" +
+	"cashAmount\"_\n" +
+	"\x1aRefundOrderPaymentResponse\x12A\n" +
+	"\vcash_return\x18\x01 \x01(\v2 .creditpay.payment.v1.CashReturnR\n" +
+	"cashReturn\"\xaa\x01\n" +
+	"\x16ReturnRepaymentRequest\x12&\n" +
+	"\trefund_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\brefundId\x12,\n" +
+	"\frepayment_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\vrepaymentId\x12:\n" +
+	"\x06amount\x18\x03 \x01(\v2\x1a.creditpay.common.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x06amount\"\\\n" +
+	"\x17ReturnRepaymentResponse\x12A\n" +
+	"\vcash_return\x18\x01 \x01(\v2 .creditpay.payment.v1.CashReturnR\n" +
+	"cashReturn\"?\n" +
+	"\x15GetCashReturnsRequest\x12&\n" +
+	"\trefund_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\brefundId\"]\n" +
+	"\x16GetCashReturnsResponse\x12C\n" +
+	"\fcash_returns\x18\x01 \x03(\v2 .creditpay.payment.v1.CashReturnR\vcashReturns\"A\n" +
+	"\x16RetryCashReturnRequest\x12'\n" +
+	"\treference\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\treference\"\\\n" +
+	"\x17RetryCashReturnResponse\x12A\n" +
+	"\vcash_return\x18\x01 \x01(\v2 .creditpay.payment.v1.CashReturnR\n" +
+	"cashReturn\"\xab\x01\n" +
+	"\x18ResolveCashReturnRequest\x12'\n" +
+	"\treference\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\treference\x12\x1d\n" +
+	"\n" +
+	"given_back\x18\x02 \x01(\bR\tgivenBack\x12\x1f\n" +
+	"\x05actor\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18`R\x05actor\x12&\n" +
+	"\bevidence\x18\x04 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\bevidence\"^\n" +
+	"\x19ResolveCashReturnResponse\x12A\n" +
+	"\vcash_return\x18\x01 \x01(\v2 .creditpay.payment.v1.CashReturnR\n" +
+	"cashReturn\"B\n" +
 	"\x17BatchGetPaymentsRequest\x12'\n" +
 	"\torder_ids\x18\x01 \x03(\tB\n" +
 	"\xbaH\a\x92\x01\x04\b\x01\x10dR\borderIds\"\x95\x01\n" +
 	"\x18BatchGetPaymentsResponse\x129\n" +
 	"\bpayments\x18\x01 \x03(\v2\x1d.creditpay.payment.v1.PaymentR\bpayments\x12>\n" +
-	"\btimeline\x18\x02 \x03(\v2\".creditpay.common.v1.TimelineEntryR\btimeline2\x8f\a\n" +
+	"\btimeline\x18\x02 \x03(\v2\".creditpay.common.v1.TimelineEntryR\btimeline2\xf9\v\n" +
 	"\x16PaymentInternalService\x12e\n" +
 	"\tGetCommit\x12&.creditpay.payment.v1.GetCommitRequest\x1a'.creditpay.payment.v1.GetCommitResponse\"\a\x8a\xb5\x18\x03\n" +
 	"\x01\x06\x12t\n" +
@@ -1046,6 +1613,16 @@ const file_creditpay_payment_v1_payment_internal_service_proto_rawDesc = "" +
 	"\x01\x06\x12h\n" +
 	"\n" +
 	"GetCashLeg\x12'.creditpay.payment.v1.GetCashLegRequest\x1a(.creditpay.payment.v1.GetCashLegResponse\"\a\x8a\xb5\x18\x03\n" +
+	"\x01\x06\x12\x80\x01\n" +
+	"\x12RefundOrderPayment\x12/.creditpay.payment.v1.RefundOrderPaymentRequest\x1a0.creditpay.payment.v1.RefundOrderPaymentResponse\"\a\x8a\xb5\x18\x03\n" +
+	"\x01\x06\x12w\n" +
+	"\x0fReturnRepayment\x12,.creditpay.payment.v1.ReturnRepaymentRequest\x1a-.creditpay.payment.v1.ReturnRepaymentResponse\"\a\x8a\xb5\x18\x03\n" +
+	"\x01\x06\x12t\n" +
+	"\x0eGetCashReturns\x12+.creditpay.payment.v1.GetCashReturnsRequest\x1a,.creditpay.payment.v1.GetCashReturnsResponse\"\a\x8a\xb5\x18\x03\n" +
+	"\x01\x06\x12w\n" +
+	"\x0fRetryCashReturn\x12,.creditpay.payment.v1.RetryCashReturnRequest\x1a-.creditpay.payment.v1.RetryCashReturnResponse\"\a\x8a\xb5\x18\x03\n" +
+	"\x01\x06\x12}\n" +
+	"\x11ResolveCashReturn\x12..creditpay.payment.v1.ResolveCashReturnRequest\x1a/.creditpay.payment.v1.ResolveCashReturnResponse\"\a\x8a\xb5\x18\x03\n" +
 	"\x01\x06\x12z\n" +
 	"\x10ListCashChannels\x12-.creditpay.payment.v1.ListCashChannelsRequest\x1a..creditpay.payment.v1.ListCashChannelsResponse\"\a\x8a\xb5\x18\x03\n" +
 	"\x01\x06\x12z\n" +
@@ -1064,73 +1641,102 @@ func file_creditpay_payment_v1_payment_internal_service_proto_rawDescGZIP() []by
 	return file_creditpay_payment_v1_payment_internal_service_proto_rawDescData
 }
 
-var file_creditpay_payment_v1_payment_internal_service_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_creditpay_payment_v1_payment_internal_service_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_creditpay_payment_v1_payment_internal_service_proto_goTypes = []any{
-	(*GetCommitRequest)(nil),         // 0: creditpay.payment.v1.GetCommitRequest
-	(*GetCommitResponse)(nil),        // 1: creditpay.payment.v1.GetCommitResponse
-	(*WithdrawCommitRequest)(nil),    // 2: creditpay.payment.v1.WithdrawCommitRequest
-	(*WithdrawCommitResponse)(nil),   // 3: creditpay.payment.v1.WithdrawCommitResponse
-	(*GetQuoteRequest)(nil),          // 4: creditpay.payment.v1.GetQuoteRequest
-	(*GetQuoteResponse)(nil),         // 5: creditpay.payment.v1.GetQuoteResponse
-	(*CommitForRequest)(nil),         // 6: creditpay.payment.v1.CommitForRequest
-	(*CommitForResponse)(nil),        // 7: creditpay.payment.v1.CommitForResponse
-	(*OpenCashLegRequest)(nil),       // 8: creditpay.payment.v1.OpenCashLegRequest
-	(*OpenCashLegResponse)(nil),      // 9: creditpay.payment.v1.OpenCashLegResponse
-	(*GetCashLegRequest)(nil),        // 10: creditpay.payment.v1.GetCashLegRequest
-	(*GetCashLegResponse)(nil),       // 11: creditpay.payment.v1.GetCashLegResponse
-	(*ListCashChannelsRequest)(nil),  // 12: creditpay.payment.v1.ListCashChannelsRequest
-	(*CashChannel)(nil),              // 13: creditpay.payment.v1.CashChannel
-	(*ListCashChannelsResponse)(nil), // 14: creditpay.payment.v1.ListCashChannelsResponse
-	(*BatchGetPaymentsRequest)(nil),  // 15: creditpay.payment.v1.BatchGetPaymentsRequest
-	(*BatchGetPaymentsResponse)(nil), // 16: creditpay.payment.v1.BatchGetPaymentsResponse
-	(PaymentState)(0),                // 17: creditpay.payment.v1.PaymentState
-	(*Payment)(nil),                  // 18: creditpay.payment.v1.Payment
-	(*Quote)(nil),                    // 19: creditpay.payment.v1.Quote
-	(*NextAction)(nil),               // 20: creditpay.payment.v1.NextAction
-	(v1.ErrorReason)(0),              // 21: creditpay.common.v1.ErrorReason
-	(ExternalLegKind)(0),             // 22: creditpay.payment.v1.ExternalLegKind
-	(*v1.Money)(nil),                 // 23: creditpay.common.v1.Money
-	(*CashLeg)(nil),                  // 24: creditpay.payment.v1.CashLeg
-	(*v1.TimelineEntry)(nil),         // 25: creditpay.common.v1.TimelineEntry
+	(*GetCommitRequest)(nil),           // 0: creditpay.payment.v1.GetCommitRequest
+	(*GetCommitResponse)(nil),          // 1: creditpay.payment.v1.GetCommitResponse
+	(*WithdrawCommitRequest)(nil),      // 2: creditpay.payment.v1.WithdrawCommitRequest
+	(*WithdrawCommitResponse)(nil),     // 3: creditpay.payment.v1.WithdrawCommitResponse
+	(*GetQuoteRequest)(nil),            // 4: creditpay.payment.v1.GetQuoteRequest
+	(*GetQuoteResponse)(nil),           // 5: creditpay.payment.v1.GetQuoteResponse
+	(*CommitForRequest)(nil),           // 6: creditpay.payment.v1.CommitForRequest
+	(*CommitForResponse)(nil),          // 7: creditpay.payment.v1.CommitForResponse
+	(*OpenCashLegRequest)(nil),         // 8: creditpay.payment.v1.OpenCashLegRequest
+	(*OpenCashLegResponse)(nil),        // 9: creditpay.payment.v1.OpenCashLegResponse
+	(*GetCashLegRequest)(nil),          // 10: creditpay.payment.v1.GetCashLegRequest
+	(*GetCashLegResponse)(nil),         // 11: creditpay.payment.v1.GetCashLegResponse
+	(*ListCashChannelsRequest)(nil),    // 12: creditpay.payment.v1.ListCashChannelsRequest
+	(*CashChannel)(nil),                // 13: creditpay.payment.v1.CashChannel
+	(*ListCashChannelsResponse)(nil),   // 14: creditpay.payment.v1.ListCashChannelsResponse
+	(*RefundOrderPaymentRequest)(nil),  // 15: creditpay.payment.v1.RefundOrderPaymentRequest
+	(*RefundOrderPaymentResponse)(nil), // 16: creditpay.payment.v1.RefundOrderPaymentResponse
+	(*ReturnRepaymentRequest)(nil),     // 17: creditpay.payment.v1.ReturnRepaymentRequest
+	(*ReturnRepaymentResponse)(nil),    // 18: creditpay.payment.v1.ReturnRepaymentResponse
+	(*GetCashReturnsRequest)(nil),      // 19: creditpay.payment.v1.GetCashReturnsRequest
+	(*GetCashReturnsResponse)(nil),     // 20: creditpay.payment.v1.GetCashReturnsResponse
+	(*RetryCashReturnRequest)(nil),     // 21: creditpay.payment.v1.RetryCashReturnRequest
+	(*RetryCashReturnResponse)(nil),    // 22: creditpay.payment.v1.RetryCashReturnResponse
+	(*ResolveCashReturnRequest)(nil),   // 23: creditpay.payment.v1.ResolveCashReturnRequest
+	(*ResolveCashReturnResponse)(nil),  // 24: creditpay.payment.v1.ResolveCashReturnResponse
+	(*BatchGetPaymentsRequest)(nil),    // 25: creditpay.payment.v1.BatchGetPaymentsRequest
+	(*BatchGetPaymentsResponse)(nil),   // 26: creditpay.payment.v1.BatchGetPaymentsResponse
+	(PaymentState)(0),                  // 27: creditpay.payment.v1.PaymentState
+	(*Payment)(nil),                    // 28: creditpay.payment.v1.Payment
+	(*Quote)(nil),                      // 29: creditpay.payment.v1.Quote
+	(*NextAction)(nil),                 // 30: creditpay.payment.v1.NextAction
+	(v1.ErrorReason)(0),                // 31: creditpay.common.v1.ErrorReason
+	(ExternalLegKind)(0),               // 32: creditpay.payment.v1.ExternalLegKind
+	(*v1.Money)(nil),                   // 33: creditpay.common.v1.Money
+	(*CashLeg)(nil),                    // 34: creditpay.payment.v1.CashLeg
+	(*CashReturn)(nil),                 // 35: creditpay.payment.v1.CashReturn
+	(*v1.TimelineEntry)(nil),           // 36: creditpay.common.v1.TimelineEntry
 }
 var file_creditpay_payment_v1_payment_internal_service_proto_depIdxs = []int32{
-	17, // 0: creditpay.payment.v1.GetCommitResponse.state:type_name -> creditpay.payment.v1.PaymentState
-	18, // 1: creditpay.payment.v1.GetCommitResponse.payments:type_name -> creditpay.payment.v1.Payment
-	17, // 2: creditpay.payment.v1.WithdrawCommitResponse.state:type_name -> creditpay.payment.v1.PaymentState
-	18, // 3: creditpay.payment.v1.WithdrawCommitResponse.payments:type_name -> creditpay.payment.v1.Payment
-	19, // 4: creditpay.payment.v1.GetQuoteResponse.quote:type_name -> creditpay.payment.v1.Quote
-	17, // 5: creditpay.payment.v1.CommitForResponse.state:type_name -> creditpay.payment.v1.PaymentState
-	20, // 6: creditpay.payment.v1.CommitForResponse.next_action:type_name -> creditpay.payment.v1.NextAction
-	21, // 7: creditpay.payment.v1.CommitForResponse.failure_reason:type_name -> creditpay.common.v1.ErrorReason
-	18, // 8: creditpay.payment.v1.CommitForResponse.payments:type_name -> creditpay.payment.v1.Payment
-	22, // 9: creditpay.payment.v1.OpenCashLegRequest.kind:type_name -> creditpay.payment.v1.ExternalLegKind
-	23, // 10: creditpay.payment.v1.OpenCashLegRequest.amount:type_name -> creditpay.common.v1.Money
-	24, // 11: creditpay.payment.v1.OpenCashLegResponse.leg:type_name -> creditpay.payment.v1.CashLeg
-	24, // 12: creditpay.payment.v1.GetCashLegResponse.leg:type_name -> creditpay.payment.v1.CashLeg
+	27, // 0: creditpay.payment.v1.GetCommitResponse.state:type_name -> creditpay.payment.v1.PaymentState
+	28, // 1: creditpay.payment.v1.GetCommitResponse.payments:type_name -> creditpay.payment.v1.Payment
+	27, // 2: creditpay.payment.v1.WithdrawCommitResponse.state:type_name -> creditpay.payment.v1.PaymentState
+	28, // 3: creditpay.payment.v1.WithdrawCommitResponse.payments:type_name -> creditpay.payment.v1.Payment
+	29, // 4: creditpay.payment.v1.GetQuoteResponse.quote:type_name -> creditpay.payment.v1.Quote
+	27, // 5: creditpay.payment.v1.CommitForResponse.state:type_name -> creditpay.payment.v1.PaymentState
+	30, // 6: creditpay.payment.v1.CommitForResponse.next_action:type_name -> creditpay.payment.v1.NextAction
+	31, // 7: creditpay.payment.v1.CommitForResponse.failure_reason:type_name -> creditpay.common.v1.ErrorReason
+	28, // 8: creditpay.payment.v1.CommitForResponse.payments:type_name -> creditpay.payment.v1.Payment
+	32, // 9: creditpay.payment.v1.OpenCashLegRequest.kind:type_name -> creditpay.payment.v1.ExternalLegKind
+	33, // 10: creditpay.payment.v1.OpenCashLegRequest.amount:type_name -> creditpay.common.v1.Money
+	34, // 11: creditpay.payment.v1.OpenCashLegResponse.leg:type_name -> creditpay.payment.v1.CashLeg
+	34, // 12: creditpay.payment.v1.GetCashLegResponse.leg:type_name -> creditpay.payment.v1.CashLeg
 	13, // 13: creditpay.payment.v1.ListCashChannelsResponse.channels:type_name -> creditpay.payment.v1.CashChannel
-	18, // 14: creditpay.payment.v1.BatchGetPaymentsResponse.payments:type_name -> creditpay.payment.v1.Payment
-	25, // 15: creditpay.payment.v1.BatchGetPaymentsResponse.timeline:type_name -> creditpay.common.v1.TimelineEntry
-	0,  // 16: creditpay.payment.v1.PaymentInternalService.GetCommit:input_type -> creditpay.payment.v1.GetCommitRequest
-	2,  // 17: creditpay.payment.v1.PaymentInternalService.WithdrawCommit:input_type -> creditpay.payment.v1.WithdrawCommitRequest
-	4,  // 18: creditpay.payment.v1.PaymentInternalService.GetQuote:input_type -> creditpay.payment.v1.GetQuoteRequest
-	6,  // 19: creditpay.payment.v1.PaymentInternalService.CommitFor:input_type -> creditpay.payment.v1.CommitForRequest
-	8,  // 20: creditpay.payment.v1.PaymentInternalService.OpenCashLeg:input_type -> creditpay.payment.v1.OpenCashLegRequest
-	10, // 21: creditpay.payment.v1.PaymentInternalService.GetCashLeg:input_type -> creditpay.payment.v1.GetCashLegRequest
-	12, // 22: creditpay.payment.v1.PaymentInternalService.ListCashChannels:input_type -> creditpay.payment.v1.ListCashChannelsRequest
-	15, // 23: creditpay.payment.v1.PaymentInternalService.BatchGetPayments:input_type -> creditpay.payment.v1.BatchGetPaymentsRequest
-	1,  // 24: creditpay.payment.v1.PaymentInternalService.GetCommit:output_type -> creditpay.payment.v1.GetCommitResponse
-	3,  // 25: creditpay.payment.v1.PaymentInternalService.WithdrawCommit:output_type -> creditpay.payment.v1.WithdrawCommitResponse
-	5,  // 26: creditpay.payment.v1.PaymentInternalService.GetQuote:output_type -> creditpay.payment.v1.GetQuoteResponse
-	7,  // 27: creditpay.payment.v1.PaymentInternalService.CommitFor:output_type -> creditpay.payment.v1.CommitForResponse
-	9,  // 28: creditpay.payment.v1.PaymentInternalService.OpenCashLeg:output_type -> creditpay.payment.v1.OpenCashLegResponse
-	11, // 29: creditpay.payment.v1.PaymentInternalService.GetCashLeg:output_type -> creditpay.payment.v1.GetCashLegResponse
-	14, // 30: creditpay.payment.v1.PaymentInternalService.ListCashChannels:output_type -> creditpay.payment.v1.ListCashChannelsResponse
-	16, // 31: creditpay.payment.v1.PaymentInternalService.BatchGetPayments:output_type -> creditpay.payment.v1.BatchGetPaymentsResponse
-	24, // [24:32] is the sub-list for method output_type
-	16, // [16:24] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	33, // 14: creditpay.payment.v1.RefundOrderPaymentRequest.credit_amount:type_name -> creditpay.common.v1.Money
+	33, // 15: creditpay.payment.v1.RefundOrderPaymentRequest.cash_amount:type_name -> creditpay.common.v1.Money
+	35, // 16: creditpay.payment.v1.RefundOrderPaymentResponse.cash_return:type_name -> creditpay.payment.v1.CashReturn
+	33, // 17: creditpay.payment.v1.ReturnRepaymentRequest.amount:type_name -> creditpay.common.v1.Money
+	35, // 18: creditpay.payment.v1.ReturnRepaymentResponse.cash_return:type_name -> creditpay.payment.v1.CashReturn
+	35, // 19: creditpay.payment.v1.GetCashReturnsResponse.cash_returns:type_name -> creditpay.payment.v1.CashReturn
+	35, // 20: creditpay.payment.v1.RetryCashReturnResponse.cash_return:type_name -> creditpay.payment.v1.CashReturn
+	35, // 21: creditpay.payment.v1.ResolveCashReturnResponse.cash_return:type_name -> creditpay.payment.v1.CashReturn
+	28, // 22: creditpay.payment.v1.BatchGetPaymentsResponse.payments:type_name -> creditpay.payment.v1.Payment
+	36, // 23: creditpay.payment.v1.BatchGetPaymentsResponse.timeline:type_name -> creditpay.common.v1.TimelineEntry
+	0,  // 24: creditpay.payment.v1.PaymentInternalService.GetCommit:input_type -> creditpay.payment.v1.GetCommitRequest
+	2,  // 25: creditpay.payment.v1.PaymentInternalService.WithdrawCommit:input_type -> creditpay.payment.v1.WithdrawCommitRequest
+	4,  // 26: creditpay.payment.v1.PaymentInternalService.GetQuote:input_type -> creditpay.payment.v1.GetQuoteRequest
+	6,  // 27: creditpay.payment.v1.PaymentInternalService.CommitFor:input_type -> creditpay.payment.v1.CommitForRequest
+	8,  // 28: creditpay.payment.v1.PaymentInternalService.OpenCashLeg:input_type -> creditpay.payment.v1.OpenCashLegRequest
+	10, // 29: creditpay.payment.v1.PaymentInternalService.GetCashLeg:input_type -> creditpay.payment.v1.GetCashLegRequest
+	15, // 30: creditpay.payment.v1.PaymentInternalService.RefundOrderPayment:input_type -> creditpay.payment.v1.RefundOrderPaymentRequest
+	17, // 31: creditpay.payment.v1.PaymentInternalService.ReturnRepayment:input_type -> creditpay.payment.v1.ReturnRepaymentRequest
+	19, // 32: creditpay.payment.v1.PaymentInternalService.GetCashReturns:input_type -> creditpay.payment.v1.GetCashReturnsRequest
+	21, // 33: creditpay.payment.v1.PaymentInternalService.RetryCashReturn:input_type -> creditpay.payment.v1.RetryCashReturnRequest
+	23, // 34: creditpay.payment.v1.PaymentInternalService.ResolveCashReturn:input_type -> creditpay.payment.v1.ResolveCashReturnRequest
+	12, // 35: creditpay.payment.v1.PaymentInternalService.ListCashChannels:input_type -> creditpay.payment.v1.ListCashChannelsRequest
+	25, // 36: creditpay.payment.v1.PaymentInternalService.BatchGetPayments:input_type -> creditpay.payment.v1.BatchGetPaymentsRequest
+	1,  // 37: creditpay.payment.v1.PaymentInternalService.GetCommit:output_type -> creditpay.payment.v1.GetCommitResponse
+	3,  // 38: creditpay.payment.v1.PaymentInternalService.WithdrawCommit:output_type -> creditpay.payment.v1.WithdrawCommitResponse
+	5,  // 39: creditpay.payment.v1.PaymentInternalService.GetQuote:output_type -> creditpay.payment.v1.GetQuoteResponse
+	7,  // 40: creditpay.payment.v1.PaymentInternalService.CommitFor:output_type -> creditpay.payment.v1.CommitForResponse
+	9,  // 41: creditpay.payment.v1.PaymentInternalService.OpenCashLeg:output_type -> creditpay.payment.v1.OpenCashLegResponse
+	11, // 42: creditpay.payment.v1.PaymentInternalService.GetCashLeg:output_type -> creditpay.payment.v1.GetCashLegResponse
+	16, // 43: creditpay.payment.v1.PaymentInternalService.RefundOrderPayment:output_type -> creditpay.payment.v1.RefundOrderPaymentResponse
+	18, // 44: creditpay.payment.v1.PaymentInternalService.ReturnRepayment:output_type -> creditpay.payment.v1.ReturnRepaymentResponse
+	20, // 45: creditpay.payment.v1.PaymentInternalService.GetCashReturns:output_type -> creditpay.payment.v1.GetCashReturnsResponse
+	22, // 46: creditpay.payment.v1.PaymentInternalService.RetryCashReturn:output_type -> creditpay.payment.v1.RetryCashReturnResponse
+	24, // 47: creditpay.payment.v1.PaymentInternalService.ResolveCashReturn:output_type -> creditpay.payment.v1.ResolveCashReturnResponse
+	14, // 48: creditpay.payment.v1.PaymentInternalService.ListCashChannels:output_type -> creditpay.payment.v1.ListCashChannelsResponse
+	26, // 49: creditpay.payment.v1.PaymentInternalService.BatchGetPayments:output_type -> creditpay.payment.v1.BatchGetPaymentsResponse
+	37, // [37:50] is the sub-list for method output_type
+	24, // [24:37] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_creditpay_payment_v1_payment_internal_service_proto_init() }
@@ -1145,7 +1751,7 @@ func file_creditpay_payment_v1_payment_internal_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditpay_payment_v1_payment_internal_service_proto_rawDesc), len(file_creditpay_payment_v1_payment_internal_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   17,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

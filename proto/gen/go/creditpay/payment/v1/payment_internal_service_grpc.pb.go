@@ -19,14 +19,19 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	PaymentInternalService_GetCommit_FullMethodName        = "/creditpay.payment.v1.PaymentInternalService/GetCommit"
-	PaymentInternalService_WithdrawCommit_FullMethodName   = "/creditpay.payment.v1.PaymentInternalService/WithdrawCommit"
-	PaymentInternalService_GetQuote_FullMethodName         = "/creditpay.payment.v1.PaymentInternalService/GetQuote"
-	PaymentInternalService_CommitFor_FullMethodName        = "/creditpay.payment.v1.PaymentInternalService/CommitFor"
-	PaymentInternalService_OpenCashLeg_FullMethodName      = "/creditpay.payment.v1.PaymentInternalService/OpenCashLeg"
-	PaymentInternalService_GetCashLeg_FullMethodName       = "/creditpay.payment.v1.PaymentInternalService/GetCashLeg"
-	PaymentInternalService_ListCashChannels_FullMethodName = "/creditpay.payment.v1.PaymentInternalService/ListCashChannels"
-	PaymentInternalService_BatchGetPayments_FullMethodName = "/creditpay.payment.v1.PaymentInternalService/BatchGetPayments"
+	PaymentInternalService_GetCommit_FullMethodName          = "/creditpay.payment.v1.PaymentInternalService/GetCommit"
+	PaymentInternalService_WithdrawCommit_FullMethodName     = "/creditpay.payment.v1.PaymentInternalService/WithdrawCommit"
+	PaymentInternalService_GetQuote_FullMethodName           = "/creditpay.payment.v1.PaymentInternalService/GetQuote"
+	PaymentInternalService_CommitFor_FullMethodName          = "/creditpay.payment.v1.PaymentInternalService/CommitFor"
+	PaymentInternalService_OpenCashLeg_FullMethodName        = "/creditpay.payment.v1.PaymentInternalService/OpenCashLeg"
+	PaymentInternalService_GetCashLeg_FullMethodName         = "/creditpay.payment.v1.PaymentInternalService/GetCashLeg"
+	PaymentInternalService_RefundOrderPayment_FullMethodName = "/creditpay.payment.v1.PaymentInternalService/RefundOrderPayment"
+	PaymentInternalService_ReturnRepayment_FullMethodName    = "/creditpay.payment.v1.PaymentInternalService/ReturnRepayment"
+	PaymentInternalService_GetCashReturns_FullMethodName     = "/creditpay.payment.v1.PaymentInternalService/GetCashReturns"
+	PaymentInternalService_RetryCashReturn_FullMethodName    = "/creditpay.payment.v1.PaymentInternalService/RetryCashReturn"
+	PaymentInternalService_ResolveCashReturn_FullMethodName  = "/creditpay.payment.v1.PaymentInternalService/ResolveCashReturn"
+	PaymentInternalService_ListCashChannels_FullMethodName   = "/creditpay.payment.v1.PaymentInternalService/ListCashChannels"
+	PaymentInternalService_BatchGetPayments_FullMethodName   = "/creditpay.payment.v1.PaymentInternalService/BatchGetPayments"
 )
 
 // PaymentInternalServiceClient is the client API for PaymentInternalService service.
@@ -51,6 +56,23 @@ type PaymentInternalServiceClient interface {
 	OpenCashLeg(ctx context.Context, in *OpenCashLegRequest, opts ...grpc.CallOption) (*OpenCashLegResponse, error)
 	// One cash leg, by its subject: for a service that did not hear what became of it.
 	GetCashLeg(ctx context.Context, in *GetCashLegRequest, opts ...grpc.CallOption) (*GetCashLegResponse, error)
+	// Takes a refund out of a paid order's payment: what the merchant is owed shrinks by both parts, and the cash part, which is of the
+	// order's down payment, is given back to the payer. Repeating it answers the same. Errors: NOT_FOUND (the order was not paid),
+	// ORDER_STATE_INVALID (its payment was taken back as a whole), REFUND_EXCEEDS_BUDGET (more than a part still has),
+	// REQUEST_ID_REUSED (this refund was another one).
+	RefundOrderPayment(ctx context.Context, in *RefundOrderPaymentRequest, opts ...grpc.CallOption) (*RefundOrderPaymentResponse, error)
+	// Gives a part of a repayment back to the payer, for a refund. Repeating it answers the same. Errors: NOT_FOUND (no such leg),
+	// ORDER_STATE_INVALID (the leg's money did not arrive, or bounced), REFUND_EXCEEDS_BUDGET (more than the leg still has),
+	// REQUEST_ID_REUSED.
+	ReturnRepayment(ctx context.Context, in *ReturnRepaymentRequest, opts ...grpc.CallOption) (*ReturnRepaymentResponse, error)
+	// The returns of a refund, by reference: for a service that did not hear what became of them.
+	GetCashReturns(ctx context.Context, in *GetCashReturnsRequest, opts ...grpc.CallOption) (*GetCashReturnsResponse, error)
+	// Asks the marketplace once more to give back what it could not, under the same reference. Errors: NOT_FOUND, ORDER_STATE_INVALID
+	// (it has not failed).
+	RetryCashReturn(ctx context.Context, in *RetryCashReturnRequest, opts ...grpc.CallOption) (*RetryCashReturnResponse, error)
+	// Ends a return that failed by what an operator says: it was given back another way, or it never will be (and the refund service
+	// keeps it for the user elsewhere). Repeating it is harmless. Errors: NOT_FOUND, ORDER_STATE_INVALID (it has not failed).
+	ResolveCashReturn(ctx context.Context, in *ResolveCashReturnRequest, opts ...grpc.CallOption) (*ResolveCashReturnResponse, error)
 	// The cash channels that can collect now.
 	ListCashChannels(ctx context.Context, in *ListCashChannelsRequest, opts ...grpc.CallOption) (*ListCashChannelsResponse, error)
 	// The payments of up to 100 orders, with their timelines. Orders without a payment are left out.
@@ -125,6 +147,56 @@ func (c *paymentInternalServiceClient) GetCashLeg(ctx context.Context, in *GetCa
 	return out, nil
 }
 
+func (c *paymentInternalServiceClient) RefundOrderPayment(ctx context.Context, in *RefundOrderPaymentRequest, opts ...grpc.CallOption) (*RefundOrderPaymentResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RefundOrderPaymentResponse)
+	err := c.cc.Invoke(ctx, PaymentInternalService_RefundOrderPayment_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *paymentInternalServiceClient) ReturnRepayment(ctx context.Context, in *ReturnRepaymentRequest, opts ...grpc.CallOption) (*ReturnRepaymentResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReturnRepaymentResponse)
+	err := c.cc.Invoke(ctx, PaymentInternalService_ReturnRepayment_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *paymentInternalServiceClient) GetCashReturns(ctx context.Context, in *GetCashReturnsRequest, opts ...grpc.CallOption) (*GetCashReturnsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetCashReturnsResponse)
+	err := c.cc.Invoke(ctx, PaymentInternalService_GetCashReturns_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *paymentInternalServiceClient) RetryCashReturn(ctx context.Context, in *RetryCashReturnRequest, opts ...grpc.CallOption) (*RetryCashReturnResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RetryCashReturnResponse)
+	err := c.cc.Invoke(ctx, PaymentInternalService_RetryCashReturn_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *paymentInternalServiceClient) ResolveCashReturn(ctx context.Context, in *ResolveCashReturnRequest, opts ...grpc.CallOption) (*ResolveCashReturnResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ResolveCashReturnResponse)
+	err := c.cc.Invoke(ctx, PaymentInternalService_ResolveCashReturn_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *paymentInternalServiceClient) ListCashChannels(ctx context.Context, in *ListCashChannelsRequest, opts ...grpc.CallOption) (*ListCashChannelsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListCashChannelsResponse)
@@ -167,6 +239,23 @@ type PaymentInternalServiceServer interface {
 	OpenCashLeg(context.Context, *OpenCashLegRequest) (*OpenCashLegResponse, error)
 	// One cash leg, by its subject: for a service that did not hear what became of it.
 	GetCashLeg(context.Context, *GetCashLegRequest) (*GetCashLegResponse, error)
+	// Takes a refund out of a paid order's payment: what the merchant is owed shrinks by both parts, and the cash part, which is of the
+	// order's down payment, is given back to the payer. Repeating it answers the same. Errors: NOT_FOUND (the order was not paid),
+	// ORDER_STATE_INVALID (its payment was taken back as a whole), REFUND_EXCEEDS_BUDGET (more than a part still has),
+	// REQUEST_ID_REUSED (this refund was another one).
+	RefundOrderPayment(context.Context, *RefundOrderPaymentRequest) (*RefundOrderPaymentResponse, error)
+	// Gives a part of a repayment back to the payer, for a refund. Repeating it answers the same. Errors: NOT_FOUND (no such leg),
+	// ORDER_STATE_INVALID (the leg's money did not arrive, or bounced), REFUND_EXCEEDS_BUDGET (more than the leg still has),
+	// REQUEST_ID_REUSED.
+	ReturnRepayment(context.Context, *ReturnRepaymentRequest) (*ReturnRepaymentResponse, error)
+	// The returns of a refund, by reference: for a service that did not hear what became of them.
+	GetCashReturns(context.Context, *GetCashReturnsRequest) (*GetCashReturnsResponse, error)
+	// Asks the marketplace once more to give back what it could not, under the same reference. Errors: NOT_FOUND, ORDER_STATE_INVALID
+	// (it has not failed).
+	RetryCashReturn(context.Context, *RetryCashReturnRequest) (*RetryCashReturnResponse, error)
+	// Ends a return that failed by what an operator says: it was given back another way, or it never will be (and the refund service
+	// keeps it for the user elsewhere). Repeating it is harmless. Errors: NOT_FOUND, ORDER_STATE_INVALID (it has not failed).
+	ResolveCashReturn(context.Context, *ResolveCashReturnRequest) (*ResolveCashReturnResponse, error)
 	// The cash channels that can collect now.
 	ListCashChannels(context.Context, *ListCashChannelsRequest) (*ListCashChannelsResponse, error)
 	// The payments of up to 100 orders, with their timelines. Orders without a payment are left out.
@@ -198,6 +287,21 @@ func (UnimplementedPaymentInternalServiceServer) OpenCashLeg(context.Context, *O
 }
 func (UnimplementedPaymentInternalServiceServer) GetCashLeg(context.Context, *GetCashLegRequest) (*GetCashLegResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetCashLeg not implemented")
+}
+func (UnimplementedPaymentInternalServiceServer) RefundOrderPayment(context.Context, *RefundOrderPaymentRequest) (*RefundOrderPaymentResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RefundOrderPayment not implemented")
+}
+func (UnimplementedPaymentInternalServiceServer) ReturnRepayment(context.Context, *ReturnRepaymentRequest) (*ReturnRepaymentResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReturnRepayment not implemented")
+}
+func (UnimplementedPaymentInternalServiceServer) GetCashReturns(context.Context, *GetCashReturnsRequest) (*GetCashReturnsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetCashReturns not implemented")
+}
+func (UnimplementedPaymentInternalServiceServer) RetryCashReturn(context.Context, *RetryCashReturnRequest) (*RetryCashReturnResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RetryCashReturn not implemented")
+}
+func (UnimplementedPaymentInternalServiceServer) ResolveCashReturn(context.Context, *ResolveCashReturnRequest) (*ResolveCashReturnResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ResolveCashReturn not implemented")
 }
 func (UnimplementedPaymentInternalServiceServer) ListCashChannels(context.Context, *ListCashChannelsRequest) (*ListCashChannelsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListCashChannels not implemented")
@@ -335,6 +439,96 @@ func _PaymentInternalService_GetCashLeg_Handler(srv interface{}, ctx context.Con
 	return interceptor(ctx, in, info, handler)
 }
 
+func _PaymentInternalService_RefundOrderPayment_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RefundOrderPaymentRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PaymentInternalServiceServer).RefundOrderPayment(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PaymentInternalService_RefundOrderPayment_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PaymentInternalServiceServer).RefundOrderPayment(ctx, req.(*RefundOrderPaymentRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PaymentInternalService_ReturnRepayment_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReturnRepaymentRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PaymentInternalServiceServer).ReturnRepayment(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PaymentInternalService_ReturnRepayment_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PaymentInternalServiceServer).ReturnRepayment(ctx, req.(*ReturnRepaymentRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PaymentInternalService_GetCashReturns_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetCashReturnsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PaymentInternalServiceServer).GetCashReturns(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PaymentInternalService_GetCashReturns_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PaymentInternalServiceServer).GetCashReturns(ctx, req.(*GetCashReturnsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PaymentInternalService_RetryCashReturn_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RetryCashReturnRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PaymentInternalServiceServer).RetryCashReturn(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PaymentInternalService_RetryCashReturn_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PaymentInternalServiceServer).RetryCashReturn(ctx, req.(*RetryCashReturnRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PaymentInternalService_ResolveCashReturn_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ResolveCashReturnRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PaymentInternalServiceServer).ResolveCashReturn(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PaymentInternalService_ResolveCashReturn_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PaymentInternalServiceServer).ResolveCashReturn(ctx, req.(*ResolveCashReturnRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _PaymentInternalService_ListCashChannels_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListCashChannelsRequest)
 	if err := dec(in); err != nil {
@@ -401,6 +595,26 @@ var PaymentInternalService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetCashLeg",
 			Handler:    _PaymentInternalService_GetCashLeg_Handler,
+		},
+		{
+			MethodName: "RefundOrderPayment",
+			Handler:    _PaymentInternalService_RefundOrderPayment_Handler,
+		},
+		{
+			MethodName: "ReturnRepayment",
+			Handler:    _PaymentInternalService_ReturnRepayment_Handler,
+		},
+		{
+			MethodName: "GetCashReturns",
+			Handler:    _PaymentInternalService_GetCashReturns_Handler,
+		},
+		{
+			MethodName: "RetryCashReturn",
+			Handler:    _PaymentInternalService_RetryCashReturn_Handler,
+		},
+		{
+			MethodName: "ResolveCashReturn",
+			Handler:    _PaymentInternalService_ResolveCashReturn_Handler,
 		},
 		{
 			MethodName: "ListCashChannels",
