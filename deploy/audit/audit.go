@@ -17,12 +17,13 @@ import (
 	"github.com/creditpay/creditpay/services/bill"
 	"github.com/creditpay/creditpay/services/order"
 	"github.com/creditpay/creditpay/services/payment"
+	"github.com/creditpay/creditpay/services/refund"
 )
 
 // Config says what is audited.
 type Config struct {
-	// Order, Payment and Bill are the DSNs of the services' schemas; an account that may only read is enough.
-	Order, Payment, Bill string
+	// Order, Payment, Bill and Refund are the DSNs of the services' schemas; an account that may only read is enough.
+	Order, Payment, Bill, Refund string
 	// Now gives the business time; the system's time when nil.
 	Now func() time.Time
 	// Settle is how long findings may take to vanish: a running system has events on their way. 10 s by default; negative for none.
@@ -91,6 +92,7 @@ func open(c Config) (*auditor, error) {
 		{order.Name, c.Order, order.Audit(), order.AuditStream()},
 		{payment.Name, c.Payment, payment.Audit(), payment.AuditStream()},
 		{bill.Name, c.Bill, bill.Audit(), bill.AuditStream()},
+		{refund.Name, c.Refund, refund.Audit(), ""},
 	} {
 		db, err := mysqlx.Open(s.dsn, mysqlx.Options{MaxConns: 2})
 		if err != nil {

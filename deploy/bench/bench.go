@@ -455,7 +455,7 @@ func (b *bench) audit(ctx context.Context) (audit.Report, error) {
 		}
 		dsns[name] = dsn
 	}
-	return audit.Run(ctx, audit.Config{Order: dsns[orderProcess], Payment: dsns[paymentProcess], Bill: dsns[billProcess]})
+	return audit.Run(ctx, audit.Config{Order: dsns[orderProcess], Payment: dsns[paymentProcess], Bill: dsns[billProcess], Refund: dsns[refundProcess]})
 }
 
 // percent gives a teller of progress, in tenths.

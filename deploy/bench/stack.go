@@ -34,11 +34,13 @@ const (
 	limitProcess   = "limit"
 )
 
-func servicesWithSchema() []string { return []string{orderProcess, paymentProcess, billProcess} }
+func servicesWithSchema() []string {
+	return []string{orderProcess, paymentProcess, billProcess, refundProcess}
+}
 
 // suite is every process that is built from the services module, in the order of their starts. Refund takes no part in a purchase
 // but the gateway is ready only when it is there.
-func suite() []string { return append(servicesWithSchema(), refundProcess, gatewayProcess) }
+func suite() []string { return append(servicesWithSchema(), gatewayProcess) }
 
 func schemaOf(service string) string { return "creditpay_" + service }
 

@@ -54,7 +54,7 @@ func New(out io.Writer) *cobra.Command {
 	f.StringVar(&t.grpcAddr, "grpc", env("CTL_GRPC_ADDR", ""), "gRPC address (CREDITPAY_CTL_GRPC_ADDR)")
 	f.StringVar(&t.tokenFile, "token-file", env("CTL_TOKEN_FILE", ""), "file with an operator's token (CREDITPAY_CTL_TOKEN_FILE)")
 	f.DurationVar(&t.timeout, "timeout", 30*time.Second, "time for one command")
-	for _, name := range []string{"order", "payment", "bill"} {
+	for _, name := range []string{"order", "payment", "bill", "refund"} {
 		t.dsns[name] = f.String(name+"-dsn", env("CTL_"+strings.ToUpper(name)+"_DSN", ""), "DSN of the "+name+" schema, for the audit")
 	}
 	root.AddCommand(t.credentialCommand(), t.auditCommand(), t.orderCommand(), t.clockCommand(), t.outboxCommand(), t.deadLetterCommand(), t.notificationCommand(),
@@ -149,15 +149,15 @@ func (t *target) auditCommand() *cobra.Command {
 }
 
 func (t *target) auditConfig() (audit.Config, error) {
-	c := audit.Config{Order: *t.dsns["order"], Payment: *t.dsns["payment"], Bill: *t.dsns["bill"]}
-	if c.Order != "" && c.Payment != "" && c.Bill != "" {
+	c := audit.Config{Order: *t.dsns["order"], Payment: *t.dsns["payment"], Bill: *t.dsns["bill"], Refund: *t.dsns["refund"]}
+	if c.Order != "" && c.Payment != "" && c.Bill != "" && c.Refund != "" {
 		return c, nil
 	}
 	info, _, err := devstack.ReadInfo(t.stateDir)
 	if err != nil {
-		return c, fmt.Errorf("%w; for another suite give --order-dsn, --payment-dsn and --bill-dsn", err)
+		return c, fmt.Errorf("%w; for another suite give --order-dsn, --payment-dsn, --bill-dsn and --refund-dsn", err)
 	}
-	c.Order, c.Payment, c.Bill = info.Schemas["order"], info.Schemas["payment"], info.Schemas["bill"]
+	c.Order, c.Payment, c.Bill, c.Refund = info.Schemas["order"], info.Schemas["payment"], info.Schemas["bill"], info.Schemas["refund"]
 	offset, err := devstack.ClockOffset(t.stateDir)
 	c.Now = func() time.Time { return time.Now().Add(offset) }
 	return c, err

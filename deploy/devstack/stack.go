@@ -60,7 +60,7 @@ type Stack struct {
 }
 
 // servicesWithSchema are those that own tables.
-func servicesWithSchema() []string { return []string{order.Name, payment.Name, bill.Name} }
+func servicesWithSchema() []string { return []string{order.Name, payment.Name, bill.Name, refund.Name} }
 
 // New starts the database and the broker, brings the schemas up to date and makes all services. Nothing is served before Run.
 // What people should read goes to out.
@@ -211,7 +211,13 @@ func (s *Stack) makeServices(ctx context.Context, log *zap.Logger, brokers []str
 	if err != nil {
 		return nil, nil, errors.Join(err, orders.Close(), payments.Close())
 	}
-	return []service.Part{orders, payments, bills, refund.New()}, []*spine.Spine{orders.Spine, payments.Spine, bills.Spine}, nil
+	refundConfig := defaults[refund.Config]()
+	refundConfig.Config = s.spineConfig(refund.Name, brokers)
+	refunds, err := refund.New(ctx, refundConfig, refund.Deps{Spine: shared, Order: s.conn, Payment: s.conn, Bill: s.conn})
+	if err != nil {
+		return nil, nil, errors.Join(err, orders.Close(), payments.Close(), bills.Close())
+	}
+	return []service.Part{orders, payments, bills, refunds}, []*spine.Spine{orders.Spine, payments.Spine, bills.Spine, refunds.Spine}, nil
 }
 
 func (s *Stack) spineConfig(name string, brokers []string) spine.Config {

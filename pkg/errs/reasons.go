@@ -124,6 +124,10 @@ var (
 	ApproverIsRequester = Reason{"APPROVER_IS_REQUESTER", KindPermissionDenied}
 	// RefundStateInvalid: The refund is not in a state that allows this.
 	RefundStateInvalid = Reason{"REFUND_STATE_INVALID", KindFailedPrecondition}
+	// AlreadyApproved: this person has approved the refund already.
+	AlreadyApproved = Reason{"ALREADY_APPROVED", KindFailedPrecondition}
+	// RefundChanged: the refund would now do something else than what was to be approved.
+	RefundChanged = Reason{"REFUND_CHANGED", KindFailedPrecondition}
 	// DevelopmentOnly: The call belongs to the development stack only.
 	DevelopmentOnly = Reason{"DEVELOPMENT_ONLY", KindFailedPrecondition}
 )

@@ -75,7 +75,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 			PeerTimeout: cfg.PeerTimeout, DetailTimeout: cfg.DetailTimeout, Location: location,
 		},
 	})
-	backbone.OnEvents(event.NewListener(verbs, rows).Apply, event.Wanted(), event.PaymentTopic, event.BillTopic)
+	backbone.OnEvents(event.NewListener(verbs, rows).Apply, event.Wanted(), event.PaymentTopic, event.BillTopic, event.RefundTopic)
 	backbone.OnDue(store.ExpiryColumn(), verbs.ExpireCheckout)
 	backbone.OnDue(store.AutoConfirmColumn(), verbs.AutoConfirm)
 	return &Service{Spine: backbone, verbs: verbs}, nil

@@ -1,41 +1,92 @@
-// Package refund is the door of the refund service. Its contract stands; the service itself is later work, and each call says so.
+// Package refund is the door of the refund service: refunds, their approval, and what may still be refunded of an order.
+//
+// It owns the wiring and nothing else. Other services meet it through its contract (creditpay.refund.v1) and its events; only a program
+// that hosts it imports this package.
 package refund
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	"google.golang.org/grpc"
 
 	refundv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/refund/v1"
 
+	"github.com/creditpay/creditpay/pkg/audit"
+	"github.com/creditpay/creditpay/pkg/ids"
+	"github.com/creditpay/creditpay/pkg/jobs"
+	"github.com/creditpay/creditpay/pkg/spine"
+
+	"github.com/creditpay/creditpay/services/refund/internal/app"
+	"github.com/creditpay/creditpay/services/refund/internal/event"
+	"github.com/creditpay/creditpay/services/refund/internal/peer"
 	"github.com/creditpay/creditpay/services/refund/internal/rpc"
+	"github.com/creditpay/creditpay/services/refund/internal/store"
 )
 
 // Name of the service.
 const Name = "refund"
 
-// Service is the refund service.
-type Service struct{}
+// Deps are the parts that the service is given. All are required.
+type Deps struct {
+	Spine spine.Deps
+	// Order, Payment and Bill are connections to the neighbours, made by rpckit.Dial.
+	Order, Payment, Bill grpc.ClientConnInterface
+}
 
-// New makes the service. It owns no database yet.
-func New() *Service { return &Service{} }
+// Service is the refund service in one process. Run works until its context ends; Close comes after that.
+type Service struct {
+	*spine.Spine
+	verbs *app.App
+}
 
-// Name of the service.
-func (*Service) Name() string { return Name }
+// New opens the database, brings it up to date and wires the rooms. It fails for a configuration that cannot work and when the database
+// cannot be reached.
+func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("configure %s: %w", Name, err)
+	}
+	if deps.Order == nil || deps.Payment == nil || deps.Bill == nil {
+		return nil, errors.New("configure refund: connections to order, payment and bill are required")
+	}
+	if cfg.PeerTimeout == 0 {
+		cfg.PeerTimeout = defaultPeerTimeout
+	}
+	migrations, err := store.Migrations()
+	if err != nil {
+		return nil, fmt.Errorf("start %s: %w", Name, err)
+	}
+	backbone, err := spine.New(ctx, Name, cfg.Config, deps.Spine, migrations, event.Topic)
+	if err != nil {
+		return nil, err
+	}
+	rows := store.New(backbone.Kit, event.Encode)
+	verbs := app.New(app.Deps{
+		Store: rows, Orders: peer.NewOrders(deps.Order), Payments: peer.NewPayments(deps.Payment), Bills: peer.NewBills(deps.Bill),
+		Clock: deps.Spine.Clock, IDs: deps.Spine.IDs, Log: backbone.Log, PeerTimeout: cfg.PeerTimeout,
+	})
+	backbone.OnEvents(event.NewHandler(verbs, rows).Apply, event.Wanted(), event.PaymentTopic)
+	backbone.OnJob(app.JobDrive, onRefund(verbs.DriveRefund))
+	backbone.OnJob(app.JobExpire, onRefund(verbs.ExpireRefund))
+	return &Service{Spine: backbone, verbs: verbs}, nil
+}
+
+// onRefund gives a verb the refund that a timer is about.
+func onRefund(verb func(ctx context.Context, id ids.ID) (jobs.Outcome, error)) jobs.Handler {
+	return func(ctx context.Context, j jobs.Job) (jobs.Outcome, error) {
+		id, err := ids.Parse(ids.Refund, j.Key)
+		if err != nil {
+			return jobs.Outcome{}, err
+		}
+		return verb(ctx, id)
+	}
+}
 
 // Register adds the service's RPCs to a server.
-func (*Service) Register(r grpc.ServiceRegistrar) {
-	refundv1.RegisterRefundServiceServer(r, &rpc.Refund{})
+func (s *Service) Register(r grpc.ServiceRegistrar) {
+	refundv1.RegisterRefundServiceServer(r, &rpc.Refund{App: s.verbs})
 }
 
-// Run has nothing to do in the background.
-func (*Service) Run(ctx context.Context) error {
-	<-ctx.Done()
-	return nil
-}
-
-// Ready is always so.
-func (*Service) Ready(context.Context) error { return nil }
-
-// Close has nothing to free.
-func (*Service) Close() error { return nil }
+// Audit gives the checks over this service's own rows.
+func Audit() []audit.Check { return store.Audit() }

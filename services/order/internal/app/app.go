@@ -71,6 +71,8 @@ type Tx interface {
 	// MoveOrders changes orders by compare-and-set and adds to their timelines. All move between the same two states. Those that
 	// become PAID are confirmed by themselves at autoConfirm, those that leave it are not any more.
 	MoveOrders(from, to []domain.Order, m domain.Mark, autoConfirm time.Time)
+	// NoteRefund writes what was refunded of an order by compare-and-set; its state stays.
+	NoteRefund(from, to domain.Order)
 	// BarCommit remembers that a commit was aborted; repeating is harmless.
 	BarCommit(commit ids.ID, at time.Time)
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/ids"
+	"github.com/creditpay/creditpay/pkg/money"
 	"github.com/creditpay/creditpay/services/order/internal/domain"
 )
 
@@ -42,6 +43,17 @@ type LoanReopened struct {
 	Time time.Time
 }
 
+// Refunded says that a part of an order was refunded.
+type Refunded struct {
+	// OrderID names the order.
+	OrderID ids.ID
+	// Amount that was refunded.
+	Amount money.Amount
+	// Time when it happened.
+	Time time.Time
+}
+
+func (Refunded) isIncoming()         {}
 func (PaymentSucceeded) isIncoming() {}
 func (PaymentReversed) isIncoming()  {}
 func (LoanSettled) isIncoming()      {}
@@ -73,6 +85,8 @@ func (a *App) ApplyEvents(ctx context.Context, tx EventTx, events []Incoming) er
 			err = b.loanSettled(e)
 		case LoanReopened:
 			err = b.loanReopened(e)
+		case Refunded:
+			err = b.refunded(e)
 		}
 		if err != nil {
 			return err
@@ -99,6 +113,8 @@ func (a *App) lockBatch(ctx context.Context, tx EventTx, events []Incoming) (*ba
 		case LoanSettled:
 			orders[e.OrderID] = true
 		case LoanReopened:
+			orders[e.OrderID] = true
+		case Refunded:
 			orders[e.OrderID] = true
 		}
 	}
@@ -201,6 +217,29 @@ func (b *batch) loanReopened(e LoanReopened) error {
 	}
 	b.tx.MoveOrders(mv.from, mv.to, mv.mark, time.Time{})
 	b.keepLoose(mv.to[0])
+	return nil
+}
+
+// refunded notes a refund, and closes an order of which nothing is left.
+func (b *batch) refunded(e Refunded) error {
+	o, ok := b.loose[e.OrderID]
+	if !ok {
+		return errs.NotFound.New("no order %s to refund", orderKey(e.OrderID))
+	}
+	after, err := o.WithRefund(e.Amount)
+	if err != nil {
+		return err
+	}
+	b.tx.NoteRefund(o, after)
+	if after.AllRefunded() && (after.State == domain.OrderPaid || after.State == domain.OrderConfirmed) {
+		m := domain.Mark{Time: e.Time, Actor: "event:RefundChanged", Cause: "all of it was refunded"}
+		moved, err := moveOrders(b.tx, []domain.Order{after}, domain.OrderClosed, m, ids.ID{})
+		if err != nil {
+			return err
+		}
+		after = moved[0]
+	}
+	b.keepLoose(after)
 	return nil
 }
 

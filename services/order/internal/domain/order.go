@@ -80,6 +80,24 @@ func (o Order) Moved(to OrderState, m Mark, commit ids.ID) (Order, error) {
 	return o, nil
 }
 
+// WithRefund is the order after a part of it was refunded. Errors: errs.OrderStateInvalid when that is more than was paid: an operator
+// must look.
+func (o Order) WithRefund(amount money.Amount) (Order, error) {
+	refunded, err := o.Refunded.Add(amount)
+	if err != nil {
+		return o, errs.OrderStateInvalid.Wrap(err, "the refund does not fit the order")
+	}
+	if !amount.IsPositive() || refunded.Minor() > o.Paid.Minor() {
+		return o, errs.OrderStateInvalid.New("refunds of %s of an order that was paid with %s", refunded, o.Paid)
+	}
+	o.Refunded = refunded
+	o.Version++
+	return o, nil
+}
+
+// AllRefunded reports whether nothing of what was paid is left.
+func (o Order) AllRefunded() bool { return o.Refunded.IsPositive() && o.Refunded == o.Paid }
+
 // Settled reports whether the order was paid once, whatever became of it since.
 func (o Order) Settled() bool { return !o.PayTime.IsZero() }
 

@@ -12,6 +12,7 @@ import (
 	billv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/bill/v1"
 	orderv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/order/v1"
 	paymentv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/payment/v1"
+	refundv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/refund/v1"
 
 	"github.com/creditpay/creditpay/pkg/ids"
 	"github.com/creditpay/creditpay/pkg/inbox"
@@ -28,6 +29,8 @@ const (
 	PaymentTopic = "creditpay.payment.events.v1"
 	// BillTopic is listened to.
 	BillTopic = "creditpay.bill.events.v1"
+	// RefundTopic is listened to.
+	RefundTopic = "creditpay.refund.events.v1"
 )
 
 // Encode gives the contract's form of a domain event.
@@ -146,12 +149,30 @@ func read(e inbox.Event) (app.Incoming, error) {
 			return nil, err
 		}
 		return app.LoanReopened{OrderID: order, Time: wire.ReadTime(wire.Time(e.Time))}, nil
+	case *refundv1.RefundChanged:
+		return readRefund(m, e)
 	default:
 		return nil, nil
 	}
 }
 
+// readRefund gives the change that a refund means: none before it has succeeded.
+func readRefund(m *refundv1.RefundChanged, e inbox.Event) (app.Incoming, error) {
+	if m.GetRefund().GetState() != refundv1.RefundState_REFUND_STATE_SUCCEEDED {
+		return nil, nil
+	}
+	order, err := wire.ID(ids.Order, "refund.order_id", m.GetRefund().GetOrderId())
+	if err != nil {
+		return nil, err
+	}
+	amount, err := wire.Amount(m.GetRefund().GetAmount())
+	if err != nil {
+		return nil, err
+	}
+	return app.Refunded{OrderID: order, Amount: amount, Time: wire.ReadTime(wire.Time(e.Time))}, nil
+}
+
 // Wanted are the events that concern this service.
 func Wanted() []proto.Message {
-	return []proto.Message{&paymentv1.PaymentSucceeded{}, &paymentv1.PaymentReversed{}, &billv1.LoanSettled{}, &billv1.LoanReopened{}}
+	return []proto.Message{&paymentv1.PaymentSucceeded{}, &paymentv1.PaymentReversed{}, &billv1.LoanSettled{}, &billv1.LoanReopened{}, &refundv1.RefundChanged{}}
 }

@@ -91,6 +91,26 @@ func (s *Internal) AbortCommit(ctx context.Context, req *orderv1.AbortCommitRequ
 	return &orderv1.AbortCommitResponse{}, nil
 }
 
+// BatchGetOrders gives orders in brief.
+func (s *Internal) BatchGetOrders(ctx context.Context, req *orderv1.BatchGetOrdersRequest) (*orderv1.BatchGetOrdersResponse, error) {
+	list := make([]ids.ID, len(req.GetOrderIds()))
+	for i, text := range req.GetOrderIds() {
+		var err error
+		if list[i], err = wire.ID(ids.Order, "order_ids", text); err != nil {
+			return nil, err
+		}
+	}
+	orders, err := s.verbs.Store.Orders(ctx, list)
+	if err != nil {
+		return nil, err
+	}
+	out := &orderv1.BatchGetOrdersResponse{}
+	for _, o := range orders {
+		out.Orders = append(out.Orders, brief(o))
+	}
+	return out, nil
+}
+
 func readCommit(checkoutText, commitText string) (checkout, commit ids.ID, err error) {
 	if checkout, err = wire.ID(ids.Checkout, "checkout_id", checkoutText); err != nil {
 		return checkout, commit, err

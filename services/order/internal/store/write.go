@@ -105,6 +105,11 @@ func assignments(to domain.Order, m domain.Mark, autoConfirm time.Time) (set str
 	}
 }
 
+// NoteRefund writes what was refunded of an order by compare-and-set.
+func (tx *Tx) NoteRefund(from, to domain.Order) {
+	tx.Tx.QueueExpect(1, changed(), `UPDATE orders SET refunded_minor = ?, version = version + 1 WHERE id = ? AND version = ?`, to.Refunded.Minor(), from.ID, from.Version)
+}
+
 // BarCommit remembers that a commit was aborted; repeating is harmless.
 func (tx *Tx) BarCommit(commit ids.ID, at time.Time) { tx.Tx.Queue(barCommit, commit, at) }
 

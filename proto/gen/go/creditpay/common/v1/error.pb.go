@@ -150,6 +150,10 @@ const (
 	ErrorReason_ERROR_REASON_APPROVER_IS_REQUESTER ErrorReason = 401
 	// [FAILED_PRECONDITION] The refund is not in a state that allows this.
 	ErrorReason_ERROR_REASON_REFUND_STATE_INVALID ErrorReason = 402
+	// [FAILED_PRECONDITION] This person has approved the refund already; it needs another one.
+	ErrorReason_ERROR_REASON_ALREADY_APPROVED ErrorReason = 403
+	// [FAILED_PRECONDITION] The refund would now do something else than what was to be approved; look at it again.
+	ErrorReason_ERROR_REASON_REFUND_CHANGED ErrorReason = 404
 	// [FAILED_PRECONDITION] The call belongs to the development stack only.
 	ErrorReason_ERROR_REASON_DEVELOPMENT_ONLY ErrorReason = 500
 )
@@ -219,6 +223,8 @@ var (
 		400: "ERROR_REASON_REFUND_EXCEEDS_BUDGET",
 		401: "ERROR_REASON_APPROVER_IS_REQUESTER",
 		402: "ERROR_REASON_REFUND_STATE_INVALID",
+		403: "ERROR_REASON_ALREADY_APPROVED",
+		404: "ERROR_REASON_REFUND_CHANGED",
 		500: "ERROR_REASON_DEVELOPMENT_ONLY",
 	}
 	ErrorReason_value = map[string]int32{
@@ -284,6 +290,8 @@ var (
 		"ERROR_REASON_REFUND_EXCEEDS_BUDGET":   400,
 		"ERROR_REASON_APPROVER_IS_REQUESTER":   401,
 		"ERROR_REASON_REFUND_STATE_INVALID":    402,
+		"ERROR_REASON_ALREADY_APPROVED":        403,
+		"ERROR_REASON_REFUND_CHANGED":          404,
 		"ERROR_REASON_DEVELOPMENT_ONLY":        500,
 	}
 )
@@ -319,7 +327,7 @@ var File_creditpay_common_v1_error_proto protoreflect.FileDescriptor
 
 const file_creditpay_common_v1_error_proto_rawDesc = "" +
 	"\n" +
-	"\x1fcreditpay/common/v1/error.proto\x12\x13creditpay.common.v1*\xe5\x11\n" +
+	"\x1fcreditpay/common/v1/error.proto\x12\x13creditpay.common.v1*\xab\x12\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12!\n" +
 	"\x1dERROR_REASON_INVALID_ARGUMENT\x10\x01\x12\x1e\n" +
@@ -384,6 +392,8 @@ const file_creditpay_common_v1_error_proto_rawDesc = "" +
 	"\"ERROR_REASON_REFUND_EXCEEDS_BUDGET\x10\x90\x03\x12'\n" +
 	"\"ERROR_REASON_APPROVER_IS_REQUESTER\x10\x91\x03\x12&\n" +
 	"!ERROR_REASON_REFUND_STATE_INVALID\x10\x92\x03\x12\"\n" +
+	"\x1dERROR_REASON_ALREADY_APPROVED\x10\x93\x03\x12 \n" +
+	"\x1bERROR_REASON_REFUND_CHANGED\x10\x94\x03\x12\"\n" +
 	"\x1dERROR_REASON_DEVELOPMENT_ONLY\x10\xf4\x03BJZHgithub.com/creditpay/creditpay/proto/gen/go/creditpay/common/v1;commonv1b\x06proto3"
 
 var (

@@ -24,6 +24,98 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Input of BatchGetOrders.
+type BatchGetOrdersRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 1 to 100 typed ids "ord_…".
+	OrderIds      []string `protobuf:"bytes,1,rep,name=order_ids,json=orderIds,proto3" json:"order_ids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchGetOrdersRequest) Reset() {
+	*x = BatchGetOrdersRequest{}
+	mi := &file_creditpay_order_v1_order_internal_service_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchGetOrdersRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchGetOrdersRequest) ProtoMessage() {}
+
+func (x *BatchGetOrdersRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_order_v1_order_internal_service_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchGetOrdersRequest.ProtoReflect.Descriptor instead.
+func (*BatchGetOrdersRequest) Descriptor() ([]byte, []int) {
+	return file_creditpay_order_v1_order_internal_service_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *BatchGetOrdersRequest) GetOrderIds() []string {
+	if x != nil {
+		return x.OrderIds
+	}
+	return nil
+}
+
+// Output of BatchGetOrders.
+type BatchGetOrdersResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The orders found.
+	Orders        []*OrderBrief `protobuf:"bytes,1,rep,name=orders,proto3" json:"orders,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchGetOrdersResponse) Reset() {
+	*x = BatchGetOrdersResponse{}
+	mi := &file_creditpay_order_v1_order_internal_service_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchGetOrdersResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchGetOrdersResponse) ProtoMessage() {}
+
+func (x *BatchGetOrdersResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_order_v1_order_internal_service_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchGetOrdersResponse.ProtoReflect.Descriptor instead.
+func (*BatchGetOrdersResponse) Descriptor() ([]byte, []int) {
+	return file_creditpay_order_v1_order_internal_service_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *BatchGetOrdersResponse) GetOrders() []*OrderBrief {
+	if x != nil {
+		return x.Orders
+	}
+	return nil
+}
+
 // Input of GetCheckout.
 type GetCheckoutRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -35,7 +127,7 @@ type GetCheckoutRequest struct {
 
 func (x *GetCheckoutRequest) Reset() {
 	*x = GetCheckoutRequest{}
-	mi := &file_creditpay_order_v1_order_internal_service_proto_msgTypes[0]
+	mi := &file_creditpay_order_v1_order_internal_service_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -47,7 +139,7 @@ func (x *GetCheckoutRequest) String() string {
 func (*GetCheckoutRequest) ProtoMessage() {}
 
 func (x *GetCheckoutRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_order_v1_order_internal_service_proto_msgTypes[0]
+	mi := &file_creditpay_order_v1_order_internal_service_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -60,7 +152,7 @@ func (x *GetCheckoutRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCheckoutRequest.ProtoReflect.Descriptor instead.
 func (*GetCheckoutRequest) Descriptor() ([]byte, []int) {
-	return file_creditpay_order_v1_order_internal_service_proto_rawDescGZIP(), []int{0}
+	return file_creditpay_order_v1_order_internal_service_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *GetCheckoutRequest) GetCheckoutId() string {
@@ -89,7 +181,7 @@ type PayableOrder struct {
 
 func (x *PayableOrder) Reset() {
 	*x = PayableOrder{}
-	mi := &file_creditpay_order_v1_order_internal_service_proto_msgTypes[1]
+	mi := &file_creditpay_order_v1_order_internal_service_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -101,7 +193,7 @@ func (x *PayableOrder) String() string {
 func (*PayableOrder) ProtoMessage() {}
 
 func (x *PayableOrder) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_order_v1_order_internal_service_proto_msgTypes[1]
+	mi := &file_creditpay_order_v1_order_internal_service_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -114,7 +206,7 @@ func (x *PayableOrder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PayableOrder.ProtoReflect.Descriptor instead.
 func (*PayableOrder) Descriptor() ([]byte, []int) {
-	return file_creditpay_order_v1_order_internal_service_proto_rawDescGZIP(), []int{1}
+	return file_creditpay_order_v1_order_internal_service_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *PayableOrder) GetOrderId() string {
@@ -175,7 +267,7 @@ type GetCheckoutResponse struct {
 
 func (x *GetCheckoutResponse) Reset() {
 	*x = GetCheckoutResponse{}
-	mi := &file_creditpay_order_v1_order_internal_service_proto_msgTypes[2]
+	mi := &file_creditpay_order_v1_order_internal_service_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -187,7 +279,7 @@ func (x *GetCheckoutResponse) String() string {
 func (*GetCheckoutResponse) ProtoMessage() {}
 
 func (x *GetCheckoutResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_order_v1_order_internal_service_proto_msgTypes[2]
+	mi := &file_creditpay_order_v1_order_internal_service_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -200,7 +292,7 @@ func (x *GetCheckoutResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCheckoutResponse.ProtoReflect.Descriptor instead.
 func (*GetCheckoutResponse) Descriptor() ([]byte, []int) {
-	return file_creditpay_order_v1_order_internal_service_proto_rawDescGZIP(), []int{2}
+	return file_creditpay_order_v1_order_internal_service_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *GetCheckoutResponse) GetCheckoutId() string {
@@ -270,7 +362,7 @@ type BeginCommitRequest struct {
 
 func (x *BeginCommitRequest) Reset() {
 	*x = BeginCommitRequest{}
-	mi := &file_creditpay_order_v1_order_internal_service_proto_msgTypes[3]
+	mi := &file_creditpay_order_v1_order_internal_service_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -282,7 +374,7 @@ func (x *BeginCommitRequest) String() string {
 func (*BeginCommitRequest) ProtoMessage() {}
 
 func (x *BeginCommitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_order_v1_order_internal_service_proto_msgTypes[3]
+	mi := &file_creditpay_order_v1_order_internal_service_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -295,7 +387,7 @@ func (x *BeginCommitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BeginCommitRequest.ProtoReflect.Descriptor instead.
 func (*BeginCommitRequest) Descriptor() ([]byte, []int) {
-	return file_creditpay_order_v1_order_internal_service_proto_rawDescGZIP(), []int{3}
+	return file_creditpay_order_v1_order_internal_service_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *BeginCommitRequest) GetCheckoutId() string {
@@ -339,7 +431,7 @@ type BeginCommitResponse struct {
 
 func (x *BeginCommitResponse) Reset() {
 	*x = BeginCommitResponse{}
-	mi := &file_creditpay_order_v1_order_internal_service_proto_msgTypes[4]
+	mi := &file_creditpay_order_v1_order_internal_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -351,7 +443,7 @@ func (x *BeginCommitResponse) String() string {
 func (*BeginCommitResponse) ProtoMessage() {}
 
 func (x *BeginCommitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_order_v1_order_internal_service_proto_msgTypes[4]
+	mi := &file_creditpay_order_v1_order_internal_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -364,7 +456,7 @@ func (x *BeginCommitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BeginCommitResponse.ProtoReflect.Descriptor instead.
 func (*BeginCommitResponse) Descriptor() ([]byte, []int) {
-	return file_creditpay_order_v1_order_internal_service_proto_rawDescGZIP(), []int{4}
+	return file_creditpay_order_v1_order_internal_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *BeginCommitResponse) GetBusiness() string {
@@ -396,7 +488,7 @@ type AbortCommitRequest struct {
 
 func (x *AbortCommitRequest) Reset() {
 	*x = AbortCommitRequest{}
-	mi := &file_creditpay_order_v1_order_internal_service_proto_msgTypes[5]
+	mi := &file_creditpay_order_v1_order_internal_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -408,7 +500,7 @@ func (x *AbortCommitRequest) String() string {
 func (*AbortCommitRequest) ProtoMessage() {}
 
 func (x *AbortCommitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_order_v1_order_internal_service_proto_msgTypes[5]
+	mi := &file_creditpay_order_v1_order_internal_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -421,7 +513,7 @@ func (x *AbortCommitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AbortCommitRequest.ProtoReflect.Descriptor instead.
 func (*AbortCommitRequest) Descriptor() ([]byte, []int) {
-	return file_creditpay_order_v1_order_internal_service_proto_rawDescGZIP(), []int{5}
+	return file_creditpay_order_v1_order_internal_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *AbortCommitRequest) GetCheckoutId() string {
@@ -454,7 +546,7 @@ type AbortCommitResponse struct {
 
 func (x *AbortCommitResponse) Reset() {
 	*x = AbortCommitResponse{}
-	mi := &file_creditpay_order_v1_order_internal_service_proto_msgTypes[6]
+	mi := &file_creditpay_order_v1_order_internal_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -466,7 +558,7 @@ func (x *AbortCommitResponse) String() string {
 func (*AbortCommitResponse) ProtoMessage() {}
 
 func (x *AbortCommitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_order_v1_order_internal_service_proto_msgTypes[6]
+	mi := &file_creditpay_order_v1_order_internal_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -479,7 +571,7 @@ func (x *AbortCommitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AbortCommitResponse.ProtoReflect.Descriptor instead.
 func (*AbortCommitResponse) Descriptor() ([]byte, []int) {
-	return file_creditpay_order_v1_order_internal_service_proto_rawDescGZIP(), []int{6}
+	return file_creditpay_order_v1_order_internal_service_proto_rawDescGZIP(), []int{8}
 }
 
 var File_creditpay_order_v1_order_internal_service_proto protoreflect.FileDescriptor
@@ -487,6 +579,11 @@ var File_creditpay_order_v1_order_internal_service_proto protoreflect.FileDescri
 const file_creditpay_order_v1_order_internal_service_proto_rawDesc = "" +
 	"\n" +
 	"/creditpay/order/v1/order_internal_service.proto\x12\x12creditpay.order.v1\x1a\x1bbuf/validate/validate.proto\x1a creditpay/common/v1/access.proto\x1a\x1fcreditpay/common/v1/money.proto\x1a\x1ecreditpay/order/v1/order.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"@\n" +
+	"\x15BatchGetOrdersRequest\x12'\n" +
+	"\torder_ids\x18\x01 \x03(\tB\n" +
+	"\xbaH\a\x92\x01\x04\b\x01\x10dR\borderIds\"P\n" +
+	"\x16BatchGetOrdersResponse\x126\n" +
+	"\x06orders\x18\x01 \x03(\v2\x1e.creditpay.order.v1.OrderBriefR\x06orders\"@\n" +
 	"\x12GetCheckoutRequest\x12*\n" +
 	"\vcheckout_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\n" +
 	"checkoutId\"\xd3\x01\n" +
@@ -522,13 +619,15 @@ const file_creditpay_order_v1_order_internal_service_proto_rawDesc = "" +
 	"checkoutId\x12&\n" +
 	"\tcommit_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\bcommitId\x12 \n" +
 	"\x06reason\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x06reason\"\x15\n" +
-	"\x13AbortCommitResponse2\xd1\x02\n" +
+	"\x13AbortCommitResponse2\xc3\x03\n" +
 	"\x14OrderInternalService\x12g\n" +
 	"\vGetCheckout\x12&.creditpay.order.v1.GetCheckoutRequest\x1a'.creditpay.order.v1.GetCheckoutResponse\"\a\x8a\xb5\x18\x03\n" +
 	"\x01\x06\x12g\n" +
 	"\vBeginCommit\x12&.creditpay.order.v1.BeginCommitRequest\x1a'.creditpay.order.v1.BeginCommitResponse\"\a\x8a\xb5\x18\x03\n" +
 	"\x01\x06\x12g\n" +
 	"\vAbortCommit\x12&.creditpay.order.v1.AbortCommitRequest\x1a'.creditpay.order.v1.AbortCommitResponse\"\a\x8a\xb5\x18\x03\n" +
+	"\x01\x06\x12p\n" +
+	"\x0eBatchGetOrders\x12).creditpay.order.v1.BatchGetOrdersRequest\x1a*.creditpay.order.v1.BatchGetOrdersResponse\"\a\x8a\xb5\x18\x03\n" +
 	"\x01\x06BHZFgithub.com/creditpay/creditpay/proto/gen/go/creditpay/order/v1;orderv1b\x06proto3"
 
 var (
@@ -543,40 +642,46 @@ func file_creditpay_order_v1_order_internal_service_proto_rawDescGZIP() []byte {
 	return file_creditpay_order_v1_order_internal_service_proto_rawDescData
 }
 
-var file_creditpay_order_v1_order_internal_service_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_creditpay_order_v1_order_internal_service_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_creditpay_order_v1_order_internal_service_proto_goTypes = []any{
-	(*GetCheckoutRequest)(nil),    // 0: creditpay.order.v1.GetCheckoutRequest
-	(*PayableOrder)(nil),          // 1: creditpay.order.v1.PayableOrder
-	(*GetCheckoutResponse)(nil),   // 2: creditpay.order.v1.GetCheckoutResponse
-	(*BeginCommitRequest)(nil),    // 3: creditpay.order.v1.BeginCommitRequest
-	(*BeginCommitResponse)(nil),   // 4: creditpay.order.v1.BeginCommitResponse
-	(*AbortCommitRequest)(nil),    // 5: creditpay.order.v1.AbortCommitRequest
-	(*AbortCommitResponse)(nil),   // 6: creditpay.order.v1.AbortCommitResponse
-	(OrderState)(0),               // 7: creditpay.order.v1.OrderState
-	(*v1.Money)(nil),              // 8: creditpay.common.v1.Money
-	(CheckoutState)(0),            // 9: creditpay.order.v1.CheckoutState
-	(*timestamppb.Timestamp)(nil), // 10: google.protobuf.Timestamp
+	(*BatchGetOrdersRequest)(nil),  // 0: creditpay.order.v1.BatchGetOrdersRequest
+	(*BatchGetOrdersResponse)(nil), // 1: creditpay.order.v1.BatchGetOrdersResponse
+	(*GetCheckoutRequest)(nil),     // 2: creditpay.order.v1.GetCheckoutRequest
+	(*PayableOrder)(nil),           // 3: creditpay.order.v1.PayableOrder
+	(*GetCheckoutResponse)(nil),    // 4: creditpay.order.v1.GetCheckoutResponse
+	(*BeginCommitRequest)(nil),     // 5: creditpay.order.v1.BeginCommitRequest
+	(*BeginCommitResponse)(nil),    // 6: creditpay.order.v1.BeginCommitResponse
+	(*AbortCommitRequest)(nil),     // 7: creditpay.order.v1.AbortCommitRequest
+	(*AbortCommitResponse)(nil),    // 8: creditpay.order.v1.AbortCommitResponse
+	(*OrderBrief)(nil),             // 9: creditpay.order.v1.OrderBrief
+	(OrderState)(0),                // 10: creditpay.order.v1.OrderState
+	(*v1.Money)(nil),               // 11: creditpay.common.v1.Money
+	(CheckoutState)(0),             // 12: creditpay.order.v1.CheckoutState
+	(*timestamppb.Timestamp)(nil),  // 13: google.protobuf.Timestamp
 }
 var file_creditpay_order_v1_order_internal_service_proto_depIdxs = []int32{
-	7,  // 0: creditpay.order.v1.PayableOrder.state:type_name -> creditpay.order.v1.OrderState
-	8,  // 1: creditpay.order.v1.PayableOrder.amount:type_name -> creditpay.common.v1.Money
-	9,  // 2: creditpay.order.v1.GetCheckoutResponse.state:type_name -> creditpay.order.v1.CheckoutState
-	1,  // 3: creditpay.order.v1.GetCheckoutResponse.orders:type_name -> creditpay.order.v1.PayableOrder
-	8,  // 4: creditpay.order.v1.GetCheckoutResponse.payable_amount:type_name -> creditpay.common.v1.Money
-	10, // 5: creditpay.order.v1.GetCheckoutResponse.expire_time:type_name -> google.protobuf.Timestamp
-	8,  // 6: creditpay.order.v1.BeginCommitRequest.expected_amount:type_name -> creditpay.common.v1.Money
-	1,  // 7: creditpay.order.v1.BeginCommitResponse.orders:type_name -> creditpay.order.v1.PayableOrder
-	0,  // 8: creditpay.order.v1.OrderInternalService.GetCheckout:input_type -> creditpay.order.v1.GetCheckoutRequest
-	3,  // 9: creditpay.order.v1.OrderInternalService.BeginCommit:input_type -> creditpay.order.v1.BeginCommitRequest
-	5,  // 10: creditpay.order.v1.OrderInternalService.AbortCommit:input_type -> creditpay.order.v1.AbortCommitRequest
-	2,  // 11: creditpay.order.v1.OrderInternalService.GetCheckout:output_type -> creditpay.order.v1.GetCheckoutResponse
-	4,  // 12: creditpay.order.v1.OrderInternalService.BeginCommit:output_type -> creditpay.order.v1.BeginCommitResponse
-	6,  // 13: creditpay.order.v1.OrderInternalService.AbortCommit:output_type -> creditpay.order.v1.AbortCommitResponse
-	11, // [11:14] is the sub-list for method output_type
-	8,  // [8:11] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	9,  // 0: creditpay.order.v1.BatchGetOrdersResponse.orders:type_name -> creditpay.order.v1.OrderBrief
+	10, // 1: creditpay.order.v1.PayableOrder.state:type_name -> creditpay.order.v1.OrderState
+	11, // 2: creditpay.order.v1.PayableOrder.amount:type_name -> creditpay.common.v1.Money
+	12, // 3: creditpay.order.v1.GetCheckoutResponse.state:type_name -> creditpay.order.v1.CheckoutState
+	3,  // 4: creditpay.order.v1.GetCheckoutResponse.orders:type_name -> creditpay.order.v1.PayableOrder
+	11, // 5: creditpay.order.v1.GetCheckoutResponse.payable_amount:type_name -> creditpay.common.v1.Money
+	13, // 6: creditpay.order.v1.GetCheckoutResponse.expire_time:type_name -> google.protobuf.Timestamp
+	11, // 7: creditpay.order.v1.BeginCommitRequest.expected_amount:type_name -> creditpay.common.v1.Money
+	3,  // 8: creditpay.order.v1.BeginCommitResponse.orders:type_name -> creditpay.order.v1.PayableOrder
+	2,  // 9: creditpay.order.v1.OrderInternalService.GetCheckout:input_type -> creditpay.order.v1.GetCheckoutRequest
+	5,  // 10: creditpay.order.v1.OrderInternalService.BeginCommit:input_type -> creditpay.order.v1.BeginCommitRequest
+	7,  // 11: creditpay.order.v1.OrderInternalService.AbortCommit:input_type -> creditpay.order.v1.AbortCommitRequest
+	0,  // 12: creditpay.order.v1.OrderInternalService.BatchGetOrders:input_type -> creditpay.order.v1.BatchGetOrdersRequest
+	4,  // 13: creditpay.order.v1.OrderInternalService.GetCheckout:output_type -> creditpay.order.v1.GetCheckoutResponse
+	6,  // 14: creditpay.order.v1.OrderInternalService.BeginCommit:output_type -> creditpay.order.v1.BeginCommitResponse
+	8,  // 15: creditpay.order.v1.OrderInternalService.AbortCommit:output_type -> creditpay.order.v1.AbortCommitResponse
+	1,  // 16: creditpay.order.v1.OrderInternalService.BatchGetOrders:output_type -> creditpay.order.v1.BatchGetOrdersResponse
+	13, // [13:17] is the sub-list for method output_type
+	9,  // [9:13] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_creditpay_order_v1_order_internal_service_proto_init() }
@@ -591,7 +696,7 @@ func file_creditpay_order_v1_order_internal_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditpay_order_v1_order_internal_service_proto_rawDesc), len(file_creditpay_order_v1_order_internal_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   7,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -19,9 +19,10 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	OrderInternalService_GetCheckout_FullMethodName = "/creditpay.order.v1.OrderInternalService/GetCheckout"
-	OrderInternalService_BeginCommit_FullMethodName = "/creditpay.order.v1.OrderInternalService/BeginCommit"
-	OrderInternalService_AbortCommit_FullMethodName = "/creditpay.order.v1.OrderInternalService/AbortCommit"
+	OrderInternalService_GetCheckout_FullMethodName    = "/creditpay.order.v1.OrderInternalService/GetCheckout"
+	OrderInternalService_BeginCommit_FullMethodName    = "/creditpay.order.v1.OrderInternalService/BeginCommit"
+	OrderInternalService_AbortCommit_FullMethodName    = "/creditpay.order.v1.OrderInternalService/AbortCommit"
+	OrderInternalService_BatchGetOrders_FullMethodName = "/creditpay.order.v1.OrderInternalService/BatchGetOrders"
 )
 
 // OrderInternalServiceClient is the client API for OrderInternalService service.
@@ -39,6 +40,8 @@ type OrderInternalServiceClient interface {
 	// COMMITTING becomes CREATED again (or EXPIRED when the time is over): the commit with this id failed or was withdrawn.
 	// A later BeginCommit with the same commit_id is refused. Repeating is harmless.
 	AbortCommit(ctx context.Context, in *AbortCommitRequest, opts ...grpc.CallOption) (*AbortCommitResponse, error)
+	// Up to 100 orders in brief, by id. Those that do not exist are left out.
+	BatchGetOrders(ctx context.Context, in *BatchGetOrdersRequest, opts ...grpc.CallOption) (*BatchGetOrdersResponse, error)
 }
 
 type orderInternalServiceClient struct {
@@ -79,6 +82,16 @@ func (c *orderInternalServiceClient) AbortCommit(ctx context.Context, in *AbortC
 	return out, nil
 }
 
+func (c *orderInternalServiceClient) BatchGetOrders(ctx context.Context, in *BatchGetOrdersRequest, opts ...grpc.CallOption) (*BatchGetOrdersResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(BatchGetOrdersResponse)
+	err := c.cc.Invoke(ctx, OrderInternalService_BatchGetOrders_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // OrderInternalServiceServer is the server API for OrderInternalService service.
 // All implementations must embed UnimplementedOrderInternalServiceServer
 // for forward compatibility.
@@ -94,6 +107,8 @@ type OrderInternalServiceServer interface {
 	// COMMITTING becomes CREATED again (or EXPIRED when the time is over): the commit with this id failed or was withdrawn.
 	// A later BeginCommit with the same commit_id is refused. Repeating is harmless.
 	AbortCommit(context.Context, *AbortCommitRequest) (*AbortCommitResponse, error)
+	// Up to 100 orders in brief, by id. Those that do not exist are left out.
+	BatchGetOrders(context.Context, *BatchGetOrdersRequest) (*BatchGetOrdersResponse, error)
 	mustEmbedUnimplementedOrderInternalServiceServer()
 }
 
@@ -112,6 +127,9 @@ func (UnimplementedOrderInternalServiceServer) BeginCommit(context.Context, *Beg
 }
 func (UnimplementedOrderInternalServiceServer) AbortCommit(context.Context, *AbortCommitRequest) (*AbortCommitResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method AbortCommit not implemented")
+}
+func (UnimplementedOrderInternalServiceServer) BatchGetOrders(context.Context, *BatchGetOrdersRequest) (*BatchGetOrdersResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method BatchGetOrders not implemented")
 }
 func (UnimplementedOrderInternalServiceServer) mustEmbedUnimplementedOrderInternalServiceServer() {}
 func (UnimplementedOrderInternalServiceServer) testEmbeddedByValue()                              {}
@@ -188,6 +206,24 @@ func _OrderInternalService_AbortCommit_Handler(srv interface{}, ctx context.Cont
 	return interceptor(ctx, in, info, handler)
 }
 
+func _OrderInternalService_BatchGetOrders_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(BatchGetOrdersRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OrderInternalServiceServer).BatchGetOrders(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: OrderInternalService_BatchGetOrders_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OrderInternalServiceServer).BatchGetOrders(ctx, req.(*BatchGetOrdersRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // OrderInternalService_ServiceDesc is the grpc.ServiceDesc for OrderInternalService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -206,6 +242,10 @@ var OrderInternalService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "AbortCommit",
 			Handler:    _OrderInternalService_AbortCommit_Handler,
+		},
+		{
+			MethodName: "BatchGetOrders",
+			Handler:    _OrderInternalService_BatchGetOrders_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -27,6 +27,209 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Why something is refunded.
+type RefundReasonCode int32
+
+const (
+	// Not set.
+	RefundReasonCode_REFUND_REASON_CODE_UNSPECIFIED RefundReasonCode = 0
+	// The goods were sent back.
+	RefundReasonCode_REFUND_REASON_CODE_GOODS_RETURNED RefundReasonCode = 1
+	// The goods never came.
+	RefundReasonCode_REFUND_REASON_CODE_NOT_RECEIVED RefundReasonCode = 2
+	// The goods came damaged or were not as described.
+	RefundReasonCode_REFUND_REASON_CODE_NOT_AS_DESCRIBED RefundReasonCode = 3
+	// A part could not be delivered.
+	RefundReasonCode_REFUND_REASON_CODE_OUT_OF_STOCK RefundReasonCode = 4
+	// The price was wrong.
+	RefundReasonCode_REFUND_REASON_CODE_PRICE_ADJUSTMENT RefundReasonCode = 5
+	// The order was paid twice, or made by mistake.
+	RefundReasonCode_REFUND_REASON_CODE_DUPLICATE RefundReasonCode = 6
+	// The payer did not make the purchase.
+	RefundReasonCode_REFUND_REASON_CODE_FRAUD RefundReasonCode = 7
+	// A gift of the shop or the marketplace.
+	RefundReasonCode_REFUND_REASON_CODE_GOODWILL RefundReasonCode = 8
+	// Something else; the text says what.
+	RefundReasonCode_REFUND_REASON_CODE_OTHER RefundReasonCode = 9
+)
+
+// Enum value maps for RefundReasonCode.
+var (
+	RefundReasonCode_name = map[int32]string{
+		0: "REFUND_REASON_CODE_UNSPECIFIED",
+		1: "REFUND_REASON_CODE_GOODS_RETURNED",
+		2: "REFUND_REASON_CODE_NOT_RECEIVED",
+		3: "REFUND_REASON_CODE_NOT_AS_DESCRIBED",
+		4: "REFUND_REASON_CODE_OUT_OF_STOCK",
+		5: "REFUND_REASON_CODE_PRICE_ADJUSTMENT",
+		6: "REFUND_REASON_CODE_DUPLICATE",
+		7: "REFUND_REASON_CODE_FRAUD",
+		8: "REFUND_REASON_CODE_GOODWILL",
+		9: "REFUND_REASON_CODE_OTHER",
+	}
+	RefundReasonCode_value = map[string]int32{
+		"REFUND_REASON_CODE_UNSPECIFIED":      0,
+		"REFUND_REASON_CODE_GOODS_RETURNED":   1,
+		"REFUND_REASON_CODE_NOT_RECEIVED":     2,
+		"REFUND_REASON_CODE_NOT_AS_DESCRIBED": 3,
+		"REFUND_REASON_CODE_OUT_OF_STOCK":     4,
+		"REFUND_REASON_CODE_PRICE_ADJUSTMENT": 5,
+		"REFUND_REASON_CODE_DUPLICATE":        6,
+		"REFUND_REASON_CODE_FRAUD":            7,
+		"REFUND_REASON_CODE_GOODWILL":         8,
+		"REFUND_REASON_CODE_OTHER":            9,
+	}
+)
+
+func (x RefundReasonCode) Enum() *RefundReasonCode {
+	p := new(RefundReasonCode)
+	*p = x
+	return p
+}
+
+func (x RefundReasonCode) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (RefundReasonCode) Descriptor() protoreflect.EnumDescriptor {
+	return file_creditpay_refund_v1_refund_service_proto_enumTypes[0].Descriptor()
+}
+
+func (RefundReasonCode) Type() protoreflect.EnumType {
+	return &file_creditpay_refund_v1_refund_service_proto_enumTypes[0]
+}
+
+func (x RefundReasonCode) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use RefundReasonCode.Descriptor instead.
+func (RefundReasonCode) EnumDescriptor() ([]byte, []int) {
+	return file_creditpay_refund_v1_refund_service_proto_rawDescGZIP(), []int{0}
+}
+
+// Where a leg of a refund stands.
+type RefundLegState int32
+
+const (
+	// Not set.
+	RefundLegState_REFUND_LEG_STATE_UNSPECIFIED RefundLegState = 0
+	// Will be asked for.
+	RefundLegState_REFUND_LEG_STATE_PENDING RefundLegState = 1
+	// Was asked for; what became of it is not known yet.
+	RefundLegState_REFUND_LEG_STATE_RETURNING RefundLegState = 2
+	// The payer has it.
+	RefundLegState_REFUND_LEG_STATE_RETURNED RefundLegState = 3
+	// It could not be given back; an operator asks again (RetryRefundLeg) or ends it (ResolveRefundLeg).
+	RefundLegState_REFUND_LEG_STATE_FAILED RefundLegState = 4
+	// It became credit balance of the payer instead.
+	RefundLegState_REFUND_LEG_STATE_KEPT RefundLegState = 5
+)
+
+// Enum value maps for RefundLegState.
+var (
+	RefundLegState_name = map[int32]string{
+		0: "REFUND_LEG_STATE_UNSPECIFIED",
+		1: "REFUND_LEG_STATE_PENDING",
+		2: "REFUND_LEG_STATE_RETURNING",
+		3: "REFUND_LEG_STATE_RETURNED",
+		4: "REFUND_LEG_STATE_FAILED",
+		5: "REFUND_LEG_STATE_KEPT",
+	}
+	RefundLegState_value = map[string]int32{
+		"REFUND_LEG_STATE_UNSPECIFIED": 0,
+		"REFUND_LEG_STATE_PENDING":     1,
+		"REFUND_LEG_STATE_RETURNING":   2,
+		"REFUND_LEG_STATE_RETURNED":    3,
+		"REFUND_LEG_STATE_FAILED":      4,
+		"REFUND_LEG_STATE_KEPT":        5,
+	}
+)
+
+func (x RefundLegState) Enum() *RefundLegState {
+	p := new(RefundLegState)
+	*p = x
+	return p
+}
+
+func (x RefundLegState) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (RefundLegState) Descriptor() protoreflect.EnumDescriptor {
+	return file_creditpay_refund_v1_refund_service_proto_enumTypes[1].Descriptor()
+}
+
+func (RefundLegState) Type() protoreflect.EnumType {
+	return &file_creditpay_refund_v1_refund_service_proto_enumTypes[1]
+}
+
+func (x RefundLegState) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use RefundLegState.Descriptor instead.
+func (RefundLegState) EnumDescriptor() ([]byte, []int) {
+	return file_creditpay_refund_v1_refund_service_proto_rawDescGZIP(), []int{1}
+}
+
+// By which way cash goes back.
+type RefundLegKind int32
+
+const (
+	// Not set.
+	RefundLegKind_REFUND_LEG_KIND_UNSPECIFIED RefundLegKind = 0
+	// By the way the down payment came.
+	RefundLegKind_REFUND_LEG_KIND_DOWN_PAYMENT RefundLegKind = 1
+	// By the way a repayment came.
+	RefundLegKind_REFUND_LEG_KIND_REPAYMENT RefundLegKind = 2
+	// As credit balance, because nothing can give it back.
+	RefundLegKind_REFUND_LEG_KIND_CREDIT_BALANCE RefundLegKind = 3
+)
+
+// Enum value maps for RefundLegKind.
+var (
+	RefundLegKind_name = map[int32]string{
+		0: "REFUND_LEG_KIND_UNSPECIFIED",
+		1: "REFUND_LEG_KIND_DOWN_PAYMENT",
+		2: "REFUND_LEG_KIND_REPAYMENT",
+		3: "REFUND_LEG_KIND_CREDIT_BALANCE",
+	}
+	RefundLegKind_value = map[string]int32{
+		"REFUND_LEG_KIND_UNSPECIFIED":    0,
+		"REFUND_LEG_KIND_DOWN_PAYMENT":   1,
+		"REFUND_LEG_KIND_REPAYMENT":      2,
+		"REFUND_LEG_KIND_CREDIT_BALANCE": 3,
+	}
+)
+
+func (x RefundLegKind) Enum() *RefundLegKind {
+	p := new(RefundLegKind)
+	*p = x
+	return p
+}
+
+func (x RefundLegKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (RefundLegKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_creditpay_refund_v1_refund_service_proto_enumTypes[2].Descriptor()
+}
+
+func (RefundLegKind) Type() protoreflect.EnumType {
+	return &file_creditpay_refund_v1_refund_service_proto_enumTypes[2]
+}
+
+func (x RefundLegKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use RefundLegKind.Descriptor instead.
+func (RefundLegKind) EnumDescriptor() ([]byte, []int) {
+	return file_creditpay_refund_v1_refund_service_proto_rawDescGZIP(), []int{2}
+}
+
 // State of a refund.
 type RefundState int32
 
@@ -88,11 +291,11 @@ func (x RefundState) String() string {
 }
 
 func (RefundState) Descriptor() protoreflect.EnumDescriptor {
-	return file_creditpay_refund_v1_refund_service_proto_enumTypes[0].Descriptor()
+	return file_creditpay_refund_v1_refund_service_proto_enumTypes[3].Descriptor()
 }
 
 func (RefundState) Type() protoreflect.EnumType {
-	return &file_creditpay_refund_v1_refund_service_proto_enumTypes[0]
+	return &file_creditpay_refund_v1_refund_service_proto_enumTypes[3]
 }
 
 func (x RefundState) Number() protoreflect.EnumNumber {
@@ -101,7 +304,89 @@ func (x RefundState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use RefundState.Descriptor instead.
 func (RefundState) EnumDescriptor() ([]byte, []int) {
+	return file_creditpay_refund_v1_refund_service_proto_rawDescGZIP(), []int{3}
+}
+
+// Cash of a refund on one way.
+type RefundLeg struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The way.
+	Kind RefundLegKind `protobuf:"varint,1,opt,name=kind,proto3,enum=creditpay.refund.v1.RefundLegKind" json:"kind,omitempty"`
+	// Typed id "rpy_…" of the repayment; empty for the others.
+	RepaymentId string `protobuf:"bytes,2,opt,name=repayment_id,json=repaymentId,proto3" json:"repayment_id,omitempty"`
+	// How much.
+	Amount *v1.Money `protobuf:"bytes,3,opt,name=amount,proto3" json:"amount,omitempty"`
+	// State; not set in a preview.
+	State RefundLegState `protobuf:"varint,4,opt,name=state,proto3,enum=creditpay.refund.v1.RefundLegState" json:"state,omitempty"`
+	// The reference under which it was asked for, "leg_…"; empty before.
+	Reference     string `protobuf:"bytes,5,opt,name=reference,proto3" json:"reference,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RefundLeg) Reset() {
+	*x = RefundLeg{}
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RefundLeg) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RefundLeg) ProtoMessage() {}
+
+func (x *RefundLeg) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RefundLeg.ProtoReflect.Descriptor instead.
+func (*RefundLeg) Descriptor() ([]byte, []int) {
 	return file_creditpay_refund_v1_refund_service_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *RefundLeg) GetKind() RefundLegKind {
+	if x != nil {
+		return x.Kind
+	}
+	return RefundLegKind_REFUND_LEG_KIND_UNSPECIFIED
+}
+
+func (x *RefundLeg) GetRepaymentId() string {
+	if x != nil {
+		return x.RepaymentId
+	}
+	return ""
+}
+
+func (x *RefundLeg) GetAmount() *v1.Money {
+	if x != nil {
+		return x.Amount
+	}
+	return nil
+}
+
+func (x *RefundLeg) GetState() RefundLegState {
+	if x != nil {
+		return x.State
+	}
+	return RefundLegState_REFUND_LEG_STATE_UNSPECIFIED
+}
+
+func (x *RefundLeg) GetReference() string {
+	if x != nil {
+		return x.Reference
+	}
+	return ""
 }
 
 // What a refund does.
@@ -118,14 +403,22 @@ type RefundEffect struct {
 	// The limit that is free again.
 	LimitFreed *v1.Money `protobuf:"bytes,5,opt,name=limit_freed,json=limitFreed,proto3" json:"limit_freed,omitempty"`
 	// The plan afterwards.
-	PlanAfter     *v1.Plan `protobuf:"bytes,6,opt,name=plan_after,json=planAfter,proto3" json:"plan_after,omitempty"`
+	PlanAfter *v1.Plan `protobuf:"bytes,6,opt,name=plan_after,json=planAfter,proto3" json:"plan_after,omitempty"`
+	// The part that credit financed.
+	CreditPart *v1.Money `protobuf:"bytes,7,opt,name=credit_part,json=creditPart,proto3" json:"credit_part,omitempty"`
+	// The part of the down payment; it is in cash_returned too.
+	DownPaymentPart *v1.Money `protobuf:"bytes,8,opt,name=down_payment_part,json=downPaymentPart,proto3" json:"down_payment_part,omitempty"`
+	// By which ways the cash goes back.
+	Legs []*RefundLeg `protobuf:"bytes,9,rep,name=legs,proto3" json:"legs,omitempty"`
+	// What is owed of the instalments that change.
+	Instalments   []*RefundedInstalment `protobuf:"bytes,10,rep,name=instalments,proto3" json:"instalments,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RefundEffect) Reset() {
 	*x = RefundEffect{}
-	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[0]
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -137,7 +430,7 @@ func (x *RefundEffect) String() string {
 func (*RefundEffect) ProtoMessage() {}
 
 func (x *RefundEffect) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[0]
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -150,7 +443,7 @@ func (x *RefundEffect) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefundEffect.ProtoReflect.Descriptor instead.
 func (*RefundEffect) Descriptor() ([]byte, []int) {
-	return file_creditpay_refund_v1_refund_service_proto_rawDescGZIP(), []int{0}
+	return file_creditpay_refund_v1_refund_service_proto_rawDescGZIP(), []int{1}
 }
 
 func (x *RefundEffect) GetAmount() *v1.Money {
@@ -195,6 +488,107 @@ func (x *RefundEffect) GetPlanAfter() *v1.Plan {
 	return nil
 }
 
+func (x *RefundEffect) GetCreditPart() *v1.Money {
+	if x != nil {
+		return x.CreditPart
+	}
+	return nil
+}
+
+func (x *RefundEffect) GetDownPaymentPart() *v1.Money {
+	if x != nil {
+		return x.DownPaymentPart
+	}
+	return nil
+}
+
+func (x *RefundEffect) GetLegs() []*RefundLeg {
+	if x != nil {
+		return x.Legs
+	}
+	return nil
+}
+
+func (x *RefundEffect) GetInstalments() []*RefundedInstalment {
+	if x != nil {
+		return x.Instalments
+	}
+	return nil
+}
+
+// What is owed of an instalment before and after a refund.
+type RefundedInstalment struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 1 for the first.
+	Sequence int32 `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	// When it is due, YYYY-MM-DD.
+	DueDate string `protobuf:"bytes,2,opt,name=due_date,json=dueDate,proto3" json:"due_date,omitempty"`
+	// Open before.
+	OpenBefore *v1.Money `protobuf:"bytes,3,opt,name=open_before,json=openBefore,proto3" json:"open_before,omitempty"`
+	// Open afterwards.
+	OpenAfter     *v1.Money `protobuf:"bytes,4,opt,name=open_after,json=openAfter,proto3" json:"open_after,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RefundedInstalment) Reset() {
+	*x = RefundedInstalment{}
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RefundedInstalment) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RefundedInstalment) ProtoMessage() {}
+
+func (x *RefundedInstalment) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RefundedInstalment.ProtoReflect.Descriptor instead.
+func (*RefundedInstalment) Descriptor() ([]byte, []int) {
+	return file_creditpay_refund_v1_refund_service_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *RefundedInstalment) GetSequence() int32 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *RefundedInstalment) GetDueDate() string {
+	if x != nil {
+		return x.DueDate
+	}
+	return ""
+}
+
+func (x *RefundedInstalment) GetOpenBefore() *v1.Money {
+	if x != nil {
+		return x.OpenBefore
+	}
+	return nil
+}
+
+func (x *RefundedInstalment) GetOpenAfter() *v1.Money {
+	if x != nil {
+		return x.OpenAfter
+	}
+	return nil
+}
+
 // A refund.
 type Refund struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -219,14 +613,26 @@ type Refund struct {
 	// When it was asked for.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// When it ended; not set before.
-	FinishTime    *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=finish_time,json=finishTime,proto3" json:"finish_time,omitempty"`
+	FinishTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=finish_time,json=finishTime,proto3" json:"finish_time,omitempty"`
+	// Why, from the list.
+	ReasonCode RefundReasonCode `protobuf:"varint,12,opt,name=reason_code,json=reasonCode,proto3,enum=creditpay.refund.v1.RefundReasonCode" json:"reason_code,omitempty"`
+	// How many people must approve it.
+	ApprovalsNeeded int32 `protobuf:"varint,13,opt,name=approvals_needed,json=approvalsNeeded,proto3" json:"approvals_needed,omitempty"`
+	// Until when it may be approved; not set when it needs nobody.
+	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	// Why it failed or was refused: name of an ErrorReason without its prefix, or an approver's words; empty otherwise.
+	Failure string `protobuf:"bytes,15,opt,name=failure,proto3" json:"failure,omitempty"`
+	// Typed id of the shop.
+	MerchantId string `protobuf:"bytes,16,opt,name=merchant_id,json=merchantId,proto3" json:"merchant_id,omitempty"`
+	// What happened to it, oldest first; in GetRefund only.
+	Timeline      []*v1.TimelineEntry `protobuf:"bytes,17,rep,name=timeline,proto3" json:"timeline,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Refund) Reset() {
 	*x = Refund{}
-	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[1]
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -238,7 +644,7 @@ func (x *Refund) String() string {
 func (*Refund) ProtoMessage() {}
 
 func (x *Refund) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[1]
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -251,7 +657,7 @@ func (x *Refund) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Refund.ProtoReflect.Descriptor instead.
 func (*Refund) Descriptor() ([]byte, []int) {
-	return file_creditpay_refund_v1_refund_service_proto_rawDescGZIP(), []int{1}
+	return file_creditpay_refund_v1_refund_service_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Refund) GetRefundId() string {
@@ -331,6 +737,48 @@ func (x *Refund) GetFinishTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Refund) GetReasonCode() RefundReasonCode {
+	if x != nil {
+		return x.ReasonCode
+	}
+	return RefundReasonCode_REFUND_REASON_CODE_UNSPECIFIED
+}
+
+func (x *Refund) GetApprovalsNeeded() int32 {
+	if x != nil {
+		return x.ApprovalsNeeded
+	}
+	return 0
+}
+
+func (x *Refund) GetExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpireTime
+	}
+	return nil
+}
+
+func (x *Refund) GetFailure() string {
+	if x != nil {
+		return x.Failure
+	}
+	return ""
+}
+
+func (x *Refund) GetMerchantId() string {
+	if x != nil {
+		return x.MerchantId
+	}
+	return ""
+}
+
+func (x *Refund) GetTimeline() []*v1.TimelineEntry {
+	if x != nil {
+		return x.Timeline
+	}
+	return nil
+}
+
 // Input of PreviewRefund.
 type PreviewRefundRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -344,7 +792,7 @@ type PreviewRefundRequest struct {
 
 func (x *PreviewRefundRequest) Reset() {
 	*x = PreviewRefundRequest{}
-	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[2]
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -356,7 +804,7 @@ func (x *PreviewRefundRequest) String() string {
 func (*PreviewRefundRequest) ProtoMessage() {}
 
 func (x *PreviewRefundRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[2]
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -369,7 +817,7 @@ func (x *PreviewRefundRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewRefundRequest.ProtoReflect.Descriptor instead.
 func (*PreviewRefundRequest) Descriptor() ([]byte, []int) {
-	return file_creditpay_refund_v1_refund_service_proto_rawDescGZIP(), []int{2}
+	return file_creditpay_refund_v1_refund_service_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *PreviewRefundRequest) GetOrderId() string {
@@ -397,7 +845,7 @@ type PreviewRefundResponse struct {
 
 func (x *PreviewRefundResponse) Reset() {
 	*x = PreviewRefundResponse{}
-	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[3]
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -409,7 +857,7 @@ func (x *PreviewRefundResponse) String() string {
 func (*PreviewRefundResponse) ProtoMessage() {}
 
 func (x *PreviewRefundResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[3]
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -422,7 +870,7 @@ func (x *PreviewRefundResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewRefundResponse.ProtoReflect.Descriptor instead.
 func (*PreviewRefundResponse) Descriptor() ([]byte, []int) {
-	return file_creditpay_refund_v1_refund_service_proto_rawDescGZIP(), []int{3}
+	return file_creditpay_refund_v1_refund_service_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *PreviewRefundResponse) GetEffect() *RefundEffect {
@@ -444,14 +892,16 @@ type RefundPaymentRequest struct {
 	// Why, kept for the auditor.
 	Reason string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
 	// The caller's number of this refund, unique per order.
-	OutRefundNo   string `protobuf:"bytes,5,opt,name=out_refund_no,json=outRefundNo,proto3" json:"out_refund_no,omitempty"`
+	OutRefundNo string `protobuf:"bytes,5,opt,name=out_refund_no,json=outRefundNo,proto3" json:"out_refund_no,omitempty"`
+	// Why, from the list; OTHER when not set.
+	ReasonCode    RefundReasonCode `protobuf:"varint,6,opt,name=reason_code,json=reasonCode,proto3,enum=creditpay.refund.v1.RefundReasonCode" json:"reason_code,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RefundPaymentRequest) Reset() {
 	*x = RefundPaymentRequest{}
-	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[4]
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -463,7 +913,7 @@ func (x *RefundPaymentRequest) String() string {
 func (*RefundPaymentRequest) ProtoMessage() {}
 
 func (x *RefundPaymentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[4]
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -476,7 +926,7 @@ func (x *RefundPaymentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefundPaymentRequest.ProtoReflect.Descriptor instead.
 func (*RefundPaymentRequest) Descriptor() ([]byte, []int) {
-	return file_creditpay_refund_v1_refund_service_proto_rawDescGZIP(), []int{4}
+	return file_creditpay_refund_v1_refund_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *RefundPaymentRequest) GetRequestId() string {
@@ -514,6 +964,13 @@ func (x *RefundPaymentRequest) GetOutRefundNo() string {
 	return ""
 }
 
+func (x *RefundPaymentRequest) GetReasonCode() RefundReasonCode {
+	if x != nil {
+		return x.ReasonCode
+	}
+	return RefundReasonCode_REFUND_REASON_CODE_UNSPECIFIED
+}
+
 // Output of RefundPayment.
 type RefundPaymentResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -525,7 +982,7 @@ type RefundPaymentResponse struct {
 
 func (x *RefundPaymentResponse) Reset() {
 	*x = RefundPaymentResponse{}
-	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[5]
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -537,7 +994,7 @@ func (x *RefundPaymentResponse) String() string {
 func (*RefundPaymentResponse) ProtoMessage() {}
 
 func (x *RefundPaymentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[5]
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -550,7 +1007,7 @@ func (x *RefundPaymentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefundPaymentResponse.ProtoReflect.Descriptor instead.
 func (*RefundPaymentResponse) Descriptor() ([]byte, []int) {
-	return file_creditpay_refund_v1_refund_service_proto_rawDescGZIP(), []int{5}
+	return file_creditpay_refund_v1_refund_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *RefundPaymentResponse) GetRefund() *Refund {
@@ -570,14 +1027,16 @@ type AdminRefundPaymentRequest struct {
 	// What is refunded, above zero.
 	Amount *v1.Money `protobuf:"bytes,3,opt,name=amount,proto3" json:"amount,omitempty"`
 	// Why, kept for the auditor.
-	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Why, from the list.
+	ReasonCode    RefundReasonCode `protobuf:"varint,5,opt,name=reason_code,json=reasonCode,proto3,enum=creditpay.refund.v1.RefundReasonCode" json:"reason_code,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *AdminRefundPaymentRequest) Reset() {
 	*x = AdminRefundPaymentRequest{}
-	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[6]
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -589,7 +1048,7 @@ func (x *AdminRefundPaymentRequest) String() string {
 func (*AdminRefundPaymentRequest) ProtoMessage() {}
 
 func (x *AdminRefundPaymentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[6]
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -602,7 +1061,7 @@ func (x *AdminRefundPaymentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdminRefundPaymentRequest.ProtoReflect.Descriptor instead.
 func (*AdminRefundPaymentRequest) Descriptor() ([]byte, []int) {
-	return file_creditpay_refund_v1_refund_service_proto_rawDescGZIP(), []int{6}
+	return file_creditpay_refund_v1_refund_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *AdminRefundPaymentRequest) GetRequestId() string {
@@ -633,6 +1092,13 @@ func (x *AdminRefundPaymentRequest) GetReason() string {
 	return ""
 }
 
+func (x *AdminRefundPaymentRequest) GetReasonCode() RefundReasonCode {
+	if x != nil {
+		return x.ReasonCode
+	}
+	return RefundReasonCode_REFUND_REASON_CODE_UNSPECIFIED
+}
+
 // Output of AdminRefundPayment.
 type AdminRefundPaymentResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -644,7 +1110,7 @@ type AdminRefundPaymentResponse struct {
 
 func (x *AdminRefundPaymentResponse) Reset() {
 	*x = AdminRefundPaymentResponse{}
-	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[7]
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -656,7 +1122,7 @@ func (x *AdminRefundPaymentResponse) String() string {
 func (*AdminRefundPaymentResponse) ProtoMessage() {}
 
 func (x *AdminRefundPaymentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[7]
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -669,7 +1135,7 @@ func (x *AdminRefundPaymentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdminRefundPaymentResponse.ProtoReflect.Descriptor instead.
 func (*AdminRefundPaymentResponse) Descriptor() ([]byte, []int) {
-	return file_creditpay_refund_v1_refund_service_proto_rawDescGZIP(), []int{7}
+	return file_creditpay_refund_v1_refund_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *AdminRefundPaymentResponse) GetRefund() *Refund {
@@ -694,7 +1160,7 @@ type RefundResult struct {
 
 func (x *RefundResult) Reset() {
 	*x = RefundResult{}
-	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[8]
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -706,7 +1172,7 @@ func (x *RefundResult) String() string {
 func (*RefundResult) ProtoMessage() {}
 
 func (x *RefundResult) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[8]
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -719,7 +1185,7 @@ func (x *RefundResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefundResult.ProtoReflect.Descriptor instead.
 func (*RefundResult) Descriptor() ([]byte, []int) {
-	return file_creditpay_refund_v1_refund_service_proto_rawDescGZIP(), []int{8}
+	return file_creditpay_refund_v1_refund_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *RefundResult) GetRefundId() string {
@@ -758,7 +1224,7 @@ type ApproveRefundRequest struct {
 
 func (x *ApproveRefundRequest) Reset() {
 	*x = ApproveRefundRequest{}
-	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[9]
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -770,7 +1236,7 @@ func (x *ApproveRefundRequest) String() string {
 func (*ApproveRefundRequest) ProtoMessage() {}
 
 func (x *ApproveRefundRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[9]
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -783,7 +1249,7 @@ func (x *ApproveRefundRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveRefundRequest.ProtoReflect.Descriptor instead.
 func (*ApproveRefundRequest) Descriptor() ([]byte, []int) {
-	return file_creditpay_refund_v1_refund_service_proto_rawDescGZIP(), []int{9}
+	return file_creditpay_refund_v1_refund_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ApproveRefundRequest) GetRequestId() string {
@@ -818,7 +1284,7 @@ type ApproveRefundResponse struct {
 
 func (x *ApproveRefundResponse) Reset() {
 	*x = ApproveRefundResponse{}
-	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[10]
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -830,7 +1296,7 @@ func (x *ApproveRefundResponse) String() string {
 func (*ApproveRefundResponse) ProtoMessage() {}
 
 func (x *ApproveRefundResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[10]
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -843,7 +1309,7 @@ func (x *ApproveRefundResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveRefundResponse.ProtoReflect.Descriptor instead.
 func (*ApproveRefundResponse) Descriptor() ([]byte, []int) {
-	return file_creditpay_refund_v1_refund_service_proto_rawDescGZIP(), []int{10}
+	return file_creditpay_refund_v1_refund_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ApproveRefundResponse) GetResults() []*RefundResult {
@@ -868,7 +1334,7 @@ type RejectRefundRequest struct {
 
 func (x *RejectRefundRequest) Reset() {
 	*x = RejectRefundRequest{}
-	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[11]
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -880,7 +1346,7 @@ func (x *RejectRefundRequest) String() string {
 func (*RejectRefundRequest) ProtoMessage() {}
 
 func (x *RejectRefundRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[11]
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -893,7 +1359,7 @@ func (x *RejectRefundRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RejectRefundRequest.ProtoReflect.Descriptor instead.
 func (*RejectRefundRequest) Descriptor() ([]byte, []int) {
-	return file_creditpay_refund_v1_refund_service_proto_rawDescGZIP(), []int{11}
+	return file_creditpay_refund_v1_refund_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *RejectRefundRequest) GetRequestId() string {
@@ -928,7 +1394,7 @@ type RejectRefundResponse struct {
 
 func (x *RejectRefundResponse) Reset() {
 	*x = RejectRefundResponse{}
-	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[12]
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -940,7 +1406,7 @@ func (x *RejectRefundResponse) String() string {
 func (*RejectRefundResponse) ProtoMessage() {}
 
 func (x *RejectRefundResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[12]
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -953,12 +1419,232 @@ func (x *RejectRefundResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RejectRefundResponse.ProtoReflect.Descriptor instead.
 func (*RejectRefundResponse) Descriptor() ([]byte, []int) {
-	return file_creditpay_refund_v1_refund_service_proto_rawDescGZIP(), []int{12}
+	return file_creditpay_refund_v1_refund_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *RejectRefundResponse) GetResults() []*RefundResult {
 	if x != nil {
 		return x.Results
+	}
+	return nil
+}
+
+// Input of RetryRefundLeg.
+type RetryRefundLegRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Typed id "rfd_…".
+	RefundId string `protobuf:"bytes,1,opt,name=refund_id,json=refundId,proto3" json:"refund_id,omitempty"`
+	// The leg's reference, "leg_…".
+	Reference     string `protobuf:"bytes,2,opt,name=reference,proto3" json:"reference,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RetryRefundLegRequest) Reset() {
+	*x = RetryRefundLegRequest{}
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RetryRefundLegRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RetryRefundLegRequest) ProtoMessage() {}
+
+func (x *RetryRefundLegRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RetryRefundLegRequest.ProtoReflect.Descriptor instead.
+func (*RetryRefundLegRequest) Descriptor() ([]byte, []int) {
+	return file_creditpay_refund_v1_refund_service_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *RetryRefundLegRequest) GetRefundId() string {
+	if x != nil {
+		return x.RefundId
+	}
+	return ""
+}
+
+func (x *RetryRefundLegRequest) GetReference() string {
+	if x != nil {
+		return x.Reference
+	}
+	return ""
+}
+
+// Output of RetryRefundLeg.
+type RetryRefundLegResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The refund.
+	Refund        *Refund `protobuf:"bytes,1,opt,name=refund,proto3" json:"refund,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RetryRefundLegResponse) Reset() {
+	*x = RetryRefundLegResponse{}
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RetryRefundLegResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RetryRefundLegResponse) ProtoMessage() {}
+
+func (x *RetryRefundLegResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RetryRefundLegResponse.ProtoReflect.Descriptor instead.
+func (*RetryRefundLegResponse) Descriptor() ([]byte, []int) {
+	return file_creditpay_refund_v1_refund_service_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *RetryRefundLegResponse) GetRefund() *Refund {
+	if x != nil {
+		return x.Refund
+	}
+	return nil
+}
+
+// Input of ResolveRefundLeg.
+type ResolveRefundLegRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Typed id "rfd_…".
+	RefundId string `protobuf:"bytes,1,opt,name=refund_id,json=refundId,proto3" json:"refund_id,omitempty"`
+	// The leg's reference, "leg_…".
+	Reference string `protobuf:"bytes,2,opt,name=reference,proto3" json:"reference,omitempty"`
+	// True: the payer has the money. False: it becomes credit balance.
+	GivenBack bool `protobuf:"varint,3,opt,name=given_back,json=givenBack,proto3" json:"given_back,omitempty"`
+	// What proves it, for example the number of a bank transfer.
+	Evidence      string `protobuf:"bytes,4,opt,name=evidence,proto3" json:"evidence,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResolveRefundLegRequest) Reset() {
+	*x = ResolveRefundLegRequest{}
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResolveRefundLegRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResolveRefundLegRequest) ProtoMessage() {}
+
+func (x *ResolveRefundLegRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResolveRefundLegRequest.ProtoReflect.Descriptor instead.
+func (*ResolveRefundLegRequest) Descriptor() ([]byte, []int) {
+	return file_creditpay_refund_v1_refund_service_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *ResolveRefundLegRequest) GetRefundId() string {
+	if x != nil {
+		return x.RefundId
+	}
+	return ""
+}
+
+func (x *ResolveRefundLegRequest) GetReference() string {
+	if x != nil {
+		return x.Reference
+	}
+	return ""
+}
+
+func (x *ResolveRefundLegRequest) GetGivenBack() bool {
+	if x != nil {
+		return x.GivenBack
+	}
+	return false
+}
+
+func (x *ResolveRefundLegRequest) GetEvidence() string {
+	if x != nil {
+		return x.Evidence
+	}
+	return ""
+}
+
+// Output of ResolveRefundLeg.
+type ResolveRefundLegResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The refund.
+	Refund        *Refund `protobuf:"bytes,1,opt,name=refund,proto3" json:"refund,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResolveRefundLegResponse) Reset() {
+	*x = ResolveRefundLegResponse{}
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResolveRefundLegResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResolveRefundLegResponse) ProtoMessage() {}
+
+func (x *ResolveRefundLegResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResolveRefundLegResponse.ProtoReflect.Descriptor instead.
+func (*ResolveRefundLegResponse) Descriptor() ([]byte, []int) {
+	return file_creditpay_refund_v1_refund_service_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *ResolveRefundLegResponse) GetRefund() *Refund {
+	if x != nil {
+		return x.Refund
 	}
 	return nil
 }
@@ -974,7 +1660,7 @@ type GetRefundRequest struct {
 
 func (x *GetRefundRequest) Reset() {
 	*x = GetRefundRequest{}
-	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[13]
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -986,7 +1672,7 @@ func (x *GetRefundRequest) String() string {
 func (*GetRefundRequest) ProtoMessage() {}
 
 func (x *GetRefundRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[13]
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -999,7 +1685,7 @@ func (x *GetRefundRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRefundRequest.ProtoReflect.Descriptor instead.
 func (*GetRefundRequest) Descriptor() ([]byte, []int) {
-	return file_creditpay_refund_v1_refund_service_proto_rawDescGZIP(), []int{13}
+	return file_creditpay_refund_v1_refund_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *GetRefundRequest) GetRefundId() string {
@@ -1020,7 +1706,7 @@ type GetRefundResponse struct {
 
 func (x *GetRefundResponse) Reset() {
 	*x = GetRefundResponse{}
-	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[14]
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1032,7 +1718,7 @@ func (x *GetRefundResponse) String() string {
 func (*GetRefundResponse) ProtoMessage() {}
 
 func (x *GetRefundResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[14]
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1045,7 +1731,7 @@ func (x *GetRefundResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRefundResponse.ProtoReflect.Descriptor instead.
 func (*GetRefundResponse) Descriptor() ([]byte, []int) {
-	return file_creditpay_refund_v1_refund_service_proto_rawDescGZIP(), []int{14}
+	return file_creditpay_refund_v1_refund_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *GetRefundResponse) GetRefund() *Refund {
@@ -1072,7 +1758,7 @@ type ListRefundsRequest struct {
 
 func (x *ListRefundsRequest) Reset() {
 	*x = ListRefundsRequest{}
-	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[15]
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1084,7 +1770,7 @@ func (x *ListRefundsRequest) String() string {
 func (*ListRefundsRequest) ProtoMessage() {}
 
 func (x *ListRefundsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[15]
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1097,7 +1783,7 @@ func (x *ListRefundsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRefundsRequest.ProtoReflect.Descriptor instead.
 func (*ListRefundsRequest) Descriptor() ([]byte, []int) {
-	return file_creditpay_refund_v1_refund_service_proto_rawDescGZIP(), []int{15}
+	return file_creditpay_refund_v1_refund_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ListRefundsRequest) GetOrderId() string {
@@ -1141,7 +1827,7 @@ type ListRefundsResponse struct {
 
 func (x *ListRefundsResponse) Reset() {
 	*x = ListRefundsResponse{}
-	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[16]
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1153,7 +1839,7 @@ func (x *ListRefundsResponse) String() string {
 func (*ListRefundsResponse) ProtoMessage() {}
 
 func (x *ListRefundsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[16]
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1166,7 +1852,7 @@ func (x *ListRefundsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRefundsResponse.ProtoReflect.Descriptor instead.
 func (*ListRefundsResponse) Descriptor() ([]byte, []int) {
-	return file_creditpay_refund_v1_refund_service_proto_rawDescGZIP(), []int{16}
+	return file_creditpay_refund_v1_refund_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ListRefundsResponse) GetRefunds() []*Refund {
@@ -1187,7 +1873,13 @@ var File_creditpay_refund_v1_refund_service_proto protoreflect.FileDescriptor
 
 const file_creditpay_refund_v1_refund_service_proto_rawDesc = "" +
 	"\n" +
-	"(creditpay/refund/v1/refund_service.proto\x12\x13creditpay.refund.v1\x1a\x1bbuf/validate/validate.proto\x1a creditpay/common/v1/access.proto\x1a\x1fcreditpay/common/v1/money.proto\x1a\x1ecreditpay/common/v1/plan.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x88\x03\n" +
+	"(creditpay/refund/v1/refund_service.proto\x12\x13creditpay.refund.v1\x1a\x1bbuf/validate/validate.proto\x1a creditpay/common/v1/access.proto\x1a\x1fcreditpay/common/v1/money.proto\x1a\x1ecreditpay/common/v1/plan.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf3\x01\n" +
+	"\tRefundLeg\x126\n" +
+	"\x04kind\x18\x01 \x01(\x0e2\".creditpay.refund.v1.RefundLegKindR\x04kind\x12!\n" +
+	"\frepayment_id\x18\x02 \x01(\tR\vrepaymentId\x122\n" +
+	"\x06amount\x18\x03 \x01(\v2\x1a.creditpay.common.v1.MoneyR\x06amount\x129\n" +
+	"\x05state\x18\x04 \x01(\x0e2#.creditpay.refund.v1.RefundLegStateR\x05state\x12\x1c\n" +
+	"\treference\x18\x05 \x01(\tR\treference\"\x8c\x05\n" +
 	"\fRefundEffect\x122\n" +
 	"\x06amount\x18\x01 \x01(\v2\x1a.creditpay.common.v1.MoneyR\x06amount\x12G\n" +
 	"\x11principal_reduced\x18\x02 \x01(\v2\x1a.creditpay.common.v1.MoneyR\x10principalReduced\x12C\n" +
@@ -1196,7 +1888,20 @@ const file_creditpay_refund_v1_refund_service_proto_rawDesc = "" +
 	"\vlimit_freed\x18\x05 \x01(\v2\x1a.creditpay.common.v1.MoneyR\n" +
 	"limitFreed\x128\n" +
 	"\n" +
-	"plan_after\x18\x06 \x01(\v2\x19.creditpay.common.v1.PlanR\tplanAfter\"\xd9\x03\n" +
+	"plan_after\x18\x06 \x01(\v2\x19.creditpay.common.v1.PlanR\tplanAfter\x12;\n" +
+	"\vcredit_part\x18\a \x01(\v2\x1a.creditpay.common.v1.MoneyR\n" +
+	"creditPart\x12F\n" +
+	"\x11down_payment_part\x18\b \x01(\v2\x1a.creditpay.common.v1.MoneyR\x0fdownPaymentPart\x122\n" +
+	"\x04legs\x18\t \x03(\v2\x1e.creditpay.refund.v1.RefundLegR\x04legs\x12I\n" +
+	"\vinstalments\x18\n" +
+	" \x03(\v2'.creditpay.refund.v1.RefundedInstalmentR\vinstalments\"\xc3\x01\n" +
+	"\x12RefundedInstalment\x12\x1a\n" +
+	"\bsequence\x18\x01 \x01(\x05R\bsequence\x12\x19\n" +
+	"\bdue_date\x18\x02 \x01(\tR\adueDate\x12;\n" +
+	"\vopen_before\x18\x03 \x01(\v2\x1a.creditpay.common.v1.MoneyR\n" +
+	"openBefore\x129\n" +
+	"\n" +
+	"open_after\x18\x04 \x01(\v2\x1a.creditpay.common.v1.MoneyR\topenAfter\"\x84\x06\n" +
 	"\x06Refund\x12\x1b\n" +
 	"\trefund_id\x18\x01 \x01(\tR\brefundId\x12\x19\n" +
 	"\border_id\x18\x02 \x01(\tR\aorderId\x12\"\n" +
@@ -1211,12 +1916,21 @@ const file_creditpay_refund_v1_refund_service_proto_rawDesc = "" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12;\n" +
 	"\vfinish_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"finishTime\"x\n" +
+	"finishTime\x12F\n" +
+	"\vreason_code\x18\f \x01(\x0e2%.creditpay.refund.v1.RefundReasonCodeR\n" +
+	"reasonCode\x12)\n" +
+	"\x10approvals_needed\x18\r \x01(\x05R\x0fapprovalsNeeded\x12;\n" +
+	"\vexpire_time\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"expireTime\x12\x18\n" +
+	"\afailure\x18\x0f \x01(\tR\afailure\x12\x1f\n" +
+	"\vmerchant_id\x18\x10 \x01(\tR\n" +
+	"merchantId\x12>\n" +
+	"\btimeline\x18\x11 \x03(\v2\".creditpay.common.v1.TimelineEntryR\btimeline\"x\n" +
 	"\x14PreviewRefundRequest\x12$\n" +
 	"\border_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\aorderId\x12:\n" +
 	"\x06amount\x18\x02 \x01(\v2\x1a.creditpay.common.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x06amount\"R\n" +
 	"\x15PreviewRefundResponse\x129\n" +
-	"\x06effect\x18\x01 \x01(\v2!.creditpay.refund.v1.RefundEffectR\x06effect\"\x9f\x02\n" +
+	"\x06effect\x18\x01 \x01(\v2!.creditpay.refund.v1.RefundEffectR\x06effect\"\xf1\x02\n" +
 	"\x14RefundPaymentRequest\x12=\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9_.:-]{8,64}$R\trequestId\x12$\n" +
@@ -1224,16 +1938,21 @@ const file_creditpay_refund_v1_refund_service_proto_rawDesc = "" +
 	"\x06amount\x18\x03 \x01(\v2\x1a.creditpay.common.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x06amount\x12\"\n" +
 	"\x06reason\x18\x04 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x06reason\x12B\n" +
-	"\rout_refund_no\x18\x05 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9_.:-]{1,64}$R\voutRefundNo\"L\n" +
+	"\rout_refund_no\x18\x05 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9_.:-]{1,64}$R\voutRefundNo\x12P\n" +
+	"\vreason_code\x18\x06 \x01(\x0e2%.creditpay.refund.v1.RefundReasonCodeB\b\xbaH\x05\x82\x01\x02\x10\x01R\n" +
+	"reasonCode\"L\n" +
 	"\x15RefundPaymentResponse\x123\n" +
-	"\x06refund\x18\x01 \x01(\v2\x1b.creditpay.refund.v1.RefundR\x06refund\"\xe0\x01\n" +
+	"\x06refund\x18\x01 \x01(\v2\x1b.creditpay.refund.v1.RefundR\x06refund\"\xb4\x02\n" +
 	"\x19AdminRefundPaymentRequest\x12=\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9_.:-]{8,64}$R\trequestId\x12$\n" +
 	"\border_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\aorderId\x12:\n" +
 	"\x06amount\x18\x03 \x01(\v2\x1a.creditpay.common.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x06amount\x12\"\n" +
 	"\x06reason\x18\x04 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x06reason\"Q\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x06reason\x12R\n" +
+	"\vreason_code\x18\x05 \x01(\x0e2%.creditpay.refund.v1.RefundReasonCodeB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\n" +
+	"reasonCode\"Q\n" +
 	"\x1aAdminRefundPaymentResponse\x123\n" +
 	"\x06refund\x18\x01 \x01(\v2\x1b.creditpay.refund.v1.RefundR\x06refund\"{\n" +
 	"\fRefundResult\x12\x1b\n" +
@@ -1255,7 +1974,21 @@ const file_creditpay_refund_v1_refund_service_proto_rawDesc = "" +
 	"refund_ids\x18\x02 \x03(\tB\f\xbaH\t\x92\x01\x06\b\x01\x102\x18\x01R\trefundIds\x12\"\n" +
 	"\acomment\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\acomment\"S\n" +
 	"\x14RejectRefundResponse\x12;\n" +
-	"\aresults\x18\x01 \x03(\v2!.creditpay.refund.v1.RefundResultR\aresults\":\n" +
+	"\aresults\x18\x01 \x03(\v2!.creditpay.refund.v1.RefundResultR\aresults\"h\n" +
+	"\x15RetryRefundLegRequest\x12&\n" +
+	"\trefund_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\brefundId\x12'\n" +
+	"\treference\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\treference\"M\n" +
+	"\x16RetryRefundLegResponse\x123\n" +
+	"\x06refund\x18\x01 \x01(\v2\x1b.creditpay.refund.v1.RefundR\x06refund\"\xb1\x01\n" +
+	"\x17ResolveRefundLegRequest\x12&\n" +
+	"\trefund_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\brefundId\x12'\n" +
+	"\treference\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\treference\x12\x1d\n" +
+	"\n" +
+	"given_back\x18\x03 \x01(\bR\tgivenBack\x12&\n" +
+	"\bevidence\x18\x04 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\bevidence\"O\n" +
+	"\x18ResolveRefundLegResponse\x123\n" +
+	"\x06refund\x18\x01 \x01(\v2\x1b.creditpay.refund.v1.RefundR\x06refund\":\n" +
 	"\x10GetRefundRequest\x12&\n" +
 	"\trefund_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\brefundId\"H\n" +
 	"\x11GetRefundResponse\x123\n" +
@@ -1268,7 +2001,30 @@ const file_creditpay_refund_v1_refund_service_proto_rawDesc = "" +
 	"page_token\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\tpageToken\"t\n" +
 	"\x13ListRefundsResponse\x125\n" +
 	"\arefunds\x18\x01 \x03(\v2\x1b.creditpay.refund.v1.RefundR\arefunds\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*\x8b\x02\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*\xf8\x02\n" +
+	"\x10RefundReasonCode\x12\"\n" +
+	"\x1eREFUND_REASON_CODE_UNSPECIFIED\x10\x00\x12%\n" +
+	"!REFUND_REASON_CODE_GOODS_RETURNED\x10\x01\x12#\n" +
+	"\x1fREFUND_REASON_CODE_NOT_RECEIVED\x10\x02\x12'\n" +
+	"#REFUND_REASON_CODE_NOT_AS_DESCRIBED\x10\x03\x12#\n" +
+	"\x1fREFUND_REASON_CODE_OUT_OF_STOCK\x10\x04\x12'\n" +
+	"#REFUND_REASON_CODE_PRICE_ADJUSTMENT\x10\x05\x12 \n" +
+	"\x1cREFUND_REASON_CODE_DUPLICATE\x10\x06\x12\x1c\n" +
+	"\x18REFUND_REASON_CODE_FRAUD\x10\a\x12\x1f\n" +
+	"\x1bREFUND_REASON_CODE_GOODWILL\x10\b\x12\x1c\n" +
+	"\x18REFUND_REASON_CODE_OTHER\x10\t*\xc7\x01\n" +
+	"\x0eRefundLegState\x12 \n" +
+	"\x1cREFUND_LEG_STATE_UNSPECIFIED\x10\x00\x12\x1c\n" +
+	"\x18REFUND_LEG_STATE_PENDING\x10\x01\x12\x1e\n" +
+	"\x1aREFUND_LEG_STATE_RETURNING\x10\x02\x12\x1d\n" +
+	"\x19REFUND_LEG_STATE_RETURNED\x10\x03\x12\x1b\n" +
+	"\x17REFUND_LEG_STATE_FAILED\x10\x04\x12\x19\n" +
+	"\x15REFUND_LEG_STATE_KEPT\x10\x05*\x95\x01\n" +
+	"\rRefundLegKind\x12\x1f\n" +
+	"\x1bREFUND_LEG_KIND_UNSPECIFIED\x10\x00\x12 \n" +
+	"\x1cREFUND_LEG_KIND_DOWN_PAYMENT\x10\x01\x12\x1d\n" +
+	"\x19REFUND_LEG_KIND_REPAYMENT\x10\x02\x12\"\n" +
+	"\x1eREFUND_LEG_KIND_CREDIT_BALANCE\x10\x03*\x8b\x02\n" +
 	"\vRefundState\x12\x1c\n" +
 	"\x18REFUND_STATE_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16REFUND_STATE_REQUESTED\x10\x01\x12!\n" +
@@ -1278,7 +2034,8 @@ const file_creditpay_refund_v1_refund_service_proto_rawDesc = "" +
 	"\x14REFUND_STATE_EXPIRED\x10\x05\x12\x1a\n" +
 	"\x16REFUND_STATE_EXECUTING\x10\x06\x12\x1a\n" +
 	"\x16REFUND_STATE_SUCCEEDED\x10\a\x12\x17\n" +
-	"\x13REFUND_STATE_FAILED\x10\b2\xfe\a\n" +
+	"\x13REFUND_STATE_FAILED\x10\b2\xd6\n" +
+	"\n" +
 	"\rRefundService\x12\xa2\x01\n" +
 	"\rPreviewRefund\x12).creditpay.refund.v1.PreviewRefundRequest\x1a*.creditpay.refund.v1.PreviewRefundResponse\":\x8a\xb5\x18\x04\n" +
 	"\x02\x01\x03\x82\xd3\xe4\x93\x02,\x12*/admin/v1/orders/{order_id}/refund-preview\x12o\n" +
@@ -1291,7 +2048,11 @@ const file_creditpay_refund_v1_refund_service_proto_rawDesc = "" +
 	"\fRejectRefund\x12(.creditpay.refund.v1.RejectRefundRequest\x1a).creditpay.refund.v1.RejectRefundResponse\"*\x8a\xb5\x18\x03\n" +
 	"\x01\x03\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/admin/v1/refunds:reject\x12\x8a\x01\n" +
 	"\tGetRefund\x12%.creditpay.refund.v1.GetRefundRequest\x1a&.creditpay.refund.v1.GetRefundResponse\".\x8a\xb5\x18\x05\n" +
-	"\x03\x01\x03\x04\x82\xd3\xe4\x93\x02\x1f\x12\x1d/admin/v1/refunds/{refund_id}\x12\x84\x01\n" +
+	"\x03\x01\x03\x04\x82\xd3\xe4\x93\x02\x1f\x12\x1d/admin/v1/refunds/{refund_id}\x12\xa5\x01\n" +
+	"\x0eRetryRefundLeg\x12*.creditpay.refund.v1.RetryRefundLegRequest\x1a+.creditpay.refund.v1.RetryRefundLegResponse\":\x8a\xb5\x18\x03\n" +
+	"\x01\x03\x82\xd3\xe4\x93\x02-:\x01*\"(/admin/v1/refunds/{refund_id}/legs:retry\x12\xad\x01\n" +
+	"\x10ResolveRefundLeg\x12,.creditpay.refund.v1.ResolveRefundLegRequest\x1a-.creditpay.refund.v1.ResolveRefundLegResponse\"<\x8a\xb5\x18\x03\n" +
+	"\x01\x03\x82\xd3\xe4\x93\x02/:\x01*\"*/admin/v1/refunds/{refund_id}/legs:resolve\x12\x84\x01\n" +
 	"\vListRefunds\x12'.creditpay.refund.v1.ListRefundsRequest\x1a(.creditpay.refund.v1.ListRefundsResponse\"\"\x8a\xb5\x18\x05\n" +
 	"\x03\x01\x03\x04\x82\xd3\xe4\x93\x02\x13\x12\x11/admin/v1/refundsBJZHgithub.com/creditpay/creditpay/proto/gen/go/creditpay/refund/v1;refundv1b\x06proto3"
 
@@ -1307,74 +2068,104 @@ func file_creditpay_refund_v1_refund_service_proto_rawDescGZIP() []byte {
 	return file_creditpay_refund_v1_refund_service_proto_rawDescData
 }
 
-var file_creditpay_refund_v1_refund_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_creditpay_refund_v1_refund_service_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_creditpay_refund_v1_refund_service_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_creditpay_refund_v1_refund_service_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_creditpay_refund_v1_refund_service_proto_goTypes = []any{
-	(RefundState)(0),                   // 0: creditpay.refund.v1.RefundState
-	(*RefundEffect)(nil),               // 1: creditpay.refund.v1.RefundEffect
-	(*Refund)(nil),                     // 2: creditpay.refund.v1.Refund
-	(*PreviewRefundRequest)(nil),       // 3: creditpay.refund.v1.PreviewRefundRequest
-	(*PreviewRefundResponse)(nil),      // 4: creditpay.refund.v1.PreviewRefundResponse
-	(*RefundPaymentRequest)(nil),       // 5: creditpay.refund.v1.RefundPaymentRequest
-	(*RefundPaymentResponse)(nil),      // 6: creditpay.refund.v1.RefundPaymentResponse
-	(*AdminRefundPaymentRequest)(nil),  // 7: creditpay.refund.v1.AdminRefundPaymentRequest
-	(*AdminRefundPaymentResponse)(nil), // 8: creditpay.refund.v1.AdminRefundPaymentResponse
-	(*RefundResult)(nil),               // 9: creditpay.refund.v1.RefundResult
-	(*ApproveRefundRequest)(nil),       // 10: creditpay.refund.v1.ApproveRefundRequest
-	(*ApproveRefundResponse)(nil),      // 11: creditpay.refund.v1.ApproveRefundResponse
-	(*RejectRefundRequest)(nil),        // 12: creditpay.refund.v1.RejectRefundRequest
-	(*RejectRefundResponse)(nil),       // 13: creditpay.refund.v1.RejectRefundResponse
-	(*GetRefundRequest)(nil),           // 14: creditpay.refund.v1.GetRefundRequest
-	(*GetRefundResponse)(nil),          // 15: creditpay.refund.v1.GetRefundResponse
-	(*ListRefundsRequest)(nil),         // 16: creditpay.refund.v1.ListRefundsRequest
-	(*ListRefundsResponse)(nil),        // 17: creditpay.refund.v1.ListRefundsResponse
-	(*v1.Money)(nil),                   // 18: creditpay.common.v1.Money
-	(*v1.Plan)(nil),                    // 19: creditpay.common.v1.Plan
-	(*timestamppb.Timestamp)(nil),      // 20: google.protobuf.Timestamp
+	(RefundReasonCode)(0),              // 0: creditpay.refund.v1.RefundReasonCode
+	(RefundLegState)(0),                // 1: creditpay.refund.v1.RefundLegState
+	(RefundLegKind)(0),                 // 2: creditpay.refund.v1.RefundLegKind
+	(RefundState)(0),                   // 3: creditpay.refund.v1.RefundState
+	(*RefundLeg)(nil),                  // 4: creditpay.refund.v1.RefundLeg
+	(*RefundEffect)(nil),               // 5: creditpay.refund.v1.RefundEffect
+	(*RefundedInstalment)(nil),         // 6: creditpay.refund.v1.RefundedInstalment
+	(*Refund)(nil),                     // 7: creditpay.refund.v1.Refund
+	(*PreviewRefundRequest)(nil),       // 8: creditpay.refund.v1.PreviewRefundRequest
+	(*PreviewRefundResponse)(nil),      // 9: creditpay.refund.v1.PreviewRefundResponse
+	(*RefundPaymentRequest)(nil),       // 10: creditpay.refund.v1.RefundPaymentRequest
+	(*RefundPaymentResponse)(nil),      // 11: creditpay.refund.v1.RefundPaymentResponse
+	(*AdminRefundPaymentRequest)(nil),  // 12: creditpay.refund.v1.AdminRefundPaymentRequest
+	(*AdminRefundPaymentResponse)(nil), // 13: creditpay.refund.v1.AdminRefundPaymentResponse
+	(*RefundResult)(nil),               // 14: creditpay.refund.v1.RefundResult
+	(*ApproveRefundRequest)(nil),       // 15: creditpay.refund.v1.ApproveRefundRequest
+	(*ApproveRefundResponse)(nil),      // 16: creditpay.refund.v1.ApproveRefundResponse
+	(*RejectRefundRequest)(nil),        // 17: creditpay.refund.v1.RejectRefundRequest
+	(*RejectRefundResponse)(nil),       // 18: creditpay.refund.v1.RejectRefundResponse
+	(*RetryRefundLegRequest)(nil),      // 19: creditpay.refund.v1.RetryRefundLegRequest
+	(*RetryRefundLegResponse)(nil),     // 20: creditpay.refund.v1.RetryRefundLegResponse
+	(*ResolveRefundLegRequest)(nil),    // 21: creditpay.refund.v1.ResolveRefundLegRequest
+	(*ResolveRefundLegResponse)(nil),   // 22: creditpay.refund.v1.ResolveRefundLegResponse
+	(*GetRefundRequest)(nil),           // 23: creditpay.refund.v1.GetRefundRequest
+	(*GetRefundResponse)(nil),          // 24: creditpay.refund.v1.GetRefundResponse
+	(*ListRefundsRequest)(nil),         // 25: creditpay.refund.v1.ListRefundsRequest
+	(*ListRefundsResponse)(nil),        // 26: creditpay.refund.v1.ListRefundsResponse
+	(*v1.Money)(nil),                   // 27: creditpay.common.v1.Money
+	(*v1.Plan)(nil),                    // 28: creditpay.common.v1.Plan
+	(*timestamppb.Timestamp)(nil),      // 29: google.protobuf.Timestamp
+	(*v1.TimelineEntry)(nil),           // 30: creditpay.common.v1.TimelineEntry
 }
 var file_creditpay_refund_v1_refund_service_proto_depIdxs = []int32{
-	18, // 0: creditpay.refund.v1.RefundEffect.amount:type_name -> creditpay.common.v1.Money
-	18, // 1: creditpay.refund.v1.RefundEffect.principal_reduced:type_name -> creditpay.common.v1.Money
-	18, // 2: creditpay.refund.v1.RefundEffect.charges_reduced:type_name -> creditpay.common.v1.Money
-	18, // 3: creditpay.refund.v1.RefundEffect.cash_returned:type_name -> creditpay.common.v1.Money
-	18, // 4: creditpay.refund.v1.RefundEffect.limit_freed:type_name -> creditpay.common.v1.Money
-	19, // 5: creditpay.refund.v1.RefundEffect.plan_after:type_name -> creditpay.common.v1.Plan
-	18, // 6: creditpay.refund.v1.Refund.amount:type_name -> creditpay.common.v1.Money
-	0,  // 7: creditpay.refund.v1.Refund.state:type_name -> creditpay.refund.v1.RefundState
-	1,  // 8: creditpay.refund.v1.Refund.effect:type_name -> creditpay.refund.v1.RefundEffect
-	20, // 9: creditpay.refund.v1.Refund.create_time:type_name -> google.protobuf.Timestamp
-	20, // 10: creditpay.refund.v1.Refund.finish_time:type_name -> google.protobuf.Timestamp
-	18, // 11: creditpay.refund.v1.PreviewRefundRequest.amount:type_name -> creditpay.common.v1.Money
-	1,  // 12: creditpay.refund.v1.PreviewRefundResponse.effect:type_name -> creditpay.refund.v1.RefundEffect
-	18, // 13: creditpay.refund.v1.RefundPaymentRequest.amount:type_name -> creditpay.common.v1.Money
-	2,  // 14: creditpay.refund.v1.RefundPaymentResponse.refund:type_name -> creditpay.refund.v1.Refund
-	18, // 15: creditpay.refund.v1.AdminRefundPaymentRequest.amount:type_name -> creditpay.common.v1.Money
-	2,  // 16: creditpay.refund.v1.AdminRefundPaymentResponse.refund:type_name -> creditpay.refund.v1.Refund
-	0,  // 17: creditpay.refund.v1.RefundResult.state:type_name -> creditpay.refund.v1.RefundState
-	9,  // 18: creditpay.refund.v1.ApproveRefundResponse.results:type_name -> creditpay.refund.v1.RefundResult
-	9,  // 19: creditpay.refund.v1.RejectRefundResponse.results:type_name -> creditpay.refund.v1.RefundResult
-	2,  // 20: creditpay.refund.v1.GetRefundResponse.refund:type_name -> creditpay.refund.v1.Refund
-	0,  // 21: creditpay.refund.v1.ListRefundsRequest.state:type_name -> creditpay.refund.v1.RefundState
-	2,  // 22: creditpay.refund.v1.ListRefundsResponse.refunds:type_name -> creditpay.refund.v1.Refund
-	3,  // 23: creditpay.refund.v1.RefundService.PreviewRefund:input_type -> creditpay.refund.v1.PreviewRefundRequest
-	5,  // 24: creditpay.refund.v1.RefundService.RefundPayment:input_type -> creditpay.refund.v1.RefundPaymentRequest
-	7,  // 25: creditpay.refund.v1.RefundService.AdminRefundPayment:input_type -> creditpay.refund.v1.AdminRefundPaymentRequest
-	10, // 26: creditpay.refund.v1.RefundService.ApproveRefund:input_type -> creditpay.refund.v1.ApproveRefundRequest
-	12, // 27: creditpay.refund.v1.RefundService.RejectRefund:input_type -> creditpay.refund.v1.RejectRefundRequest
-	14, // 28: creditpay.refund.v1.RefundService.GetRefund:input_type -> creditpay.refund.v1.GetRefundRequest
-	16, // 29: creditpay.refund.v1.RefundService.ListRefunds:input_type -> creditpay.refund.v1.ListRefundsRequest
-	4,  // 30: creditpay.refund.v1.RefundService.PreviewRefund:output_type -> creditpay.refund.v1.PreviewRefundResponse
-	6,  // 31: creditpay.refund.v1.RefundService.RefundPayment:output_type -> creditpay.refund.v1.RefundPaymentResponse
-	8,  // 32: creditpay.refund.v1.RefundService.AdminRefundPayment:output_type -> creditpay.refund.v1.AdminRefundPaymentResponse
-	11, // 33: creditpay.refund.v1.RefundService.ApproveRefund:output_type -> creditpay.refund.v1.ApproveRefundResponse
-	13, // 34: creditpay.refund.v1.RefundService.RejectRefund:output_type -> creditpay.refund.v1.RejectRefundResponse
-	15, // 35: creditpay.refund.v1.RefundService.GetRefund:output_type -> creditpay.refund.v1.GetRefundResponse
-	17, // 36: creditpay.refund.v1.RefundService.ListRefunds:output_type -> creditpay.refund.v1.ListRefundsResponse
-	30, // [30:37] is the sub-list for method output_type
-	23, // [23:30] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	2,  // 0: creditpay.refund.v1.RefundLeg.kind:type_name -> creditpay.refund.v1.RefundLegKind
+	27, // 1: creditpay.refund.v1.RefundLeg.amount:type_name -> creditpay.common.v1.Money
+	1,  // 2: creditpay.refund.v1.RefundLeg.state:type_name -> creditpay.refund.v1.RefundLegState
+	27, // 3: creditpay.refund.v1.RefundEffect.amount:type_name -> creditpay.common.v1.Money
+	27, // 4: creditpay.refund.v1.RefundEffect.principal_reduced:type_name -> creditpay.common.v1.Money
+	27, // 5: creditpay.refund.v1.RefundEffect.charges_reduced:type_name -> creditpay.common.v1.Money
+	27, // 6: creditpay.refund.v1.RefundEffect.cash_returned:type_name -> creditpay.common.v1.Money
+	27, // 7: creditpay.refund.v1.RefundEffect.limit_freed:type_name -> creditpay.common.v1.Money
+	28, // 8: creditpay.refund.v1.RefundEffect.plan_after:type_name -> creditpay.common.v1.Plan
+	27, // 9: creditpay.refund.v1.RefundEffect.credit_part:type_name -> creditpay.common.v1.Money
+	27, // 10: creditpay.refund.v1.RefundEffect.down_payment_part:type_name -> creditpay.common.v1.Money
+	4,  // 11: creditpay.refund.v1.RefundEffect.legs:type_name -> creditpay.refund.v1.RefundLeg
+	6,  // 12: creditpay.refund.v1.RefundEffect.instalments:type_name -> creditpay.refund.v1.RefundedInstalment
+	27, // 13: creditpay.refund.v1.RefundedInstalment.open_before:type_name -> creditpay.common.v1.Money
+	27, // 14: creditpay.refund.v1.RefundedInstalment.open_after:type_name -> creditpay.common.v1.Money
+	27, // 15: creditpay.refund.v1.Refund.amount:type_name -> creditpay.common.v1.Money
+	3,  // 16: creditpay.refund.v1.Refund.state:type_name -> creditpay.refund.v1.RefundState
+	5,  // 17: creditpay.refund.v1.Refund.effect:type_name -> creditpay.refund.v1.RefundEffect
+	29, // 18: creditpay.refund.v1.Refund.create_time:type_name -> google.protobuf.Timestamp
+	29, // 19: creditpay.refund.v1.Refund.finish_time:type_name -> google.protobuf.Timestamp
+	0,  // 20: creditpay.refund.v1.Refund.reason_code:type_name -> creditpay.refund.v1.RefundReasonCode
+	29, // 21: creditpay.refund.v1.Refund.expire_time:type_name -> google.protobuf.Timestamp
+	30, // 22: creditpay.refund.v1.Refund.timeline:type_name -> creditpay.common.v1.TimelineEntry
+	27, // 23: creditpay.refund.v1.PreviewRefundRequest.amount:type_name -> creditpay.common.v1.Money
+	5,  // 24: creditpay.refund.v1.PreviewRefundResponse.effect:type_name -> creditpay.refund.v1.RefundEffect
+	27, // 25: creditpay.refund.v1.RefundPaymentRequest.amount:type_name -> creditpay.common.v1.Money
+	0,  // 26: creditpay.refund.v1.RefundPaymentRequest.reason_code:type_name -> creditpay.refund.v1.RefundReasonCode
+	7,  // 27: creditpay.refund.v1.RefundPaymentResponse.refund:type_name -> creditpay.refund.v1.Refund
+	27, // 28: creditpay.refund.v1.AdminRefundPaymentRequest.amount:type_name -> creditpay.common.v1.Money
+	0,  // 29: creditpay.refund.v1.AdminRefundPaymentRequest.reason_code:type_name -> creditpay.refund.v1.RefundReasonCode
+	7,  // 30: creditpay.refund.v1.AdminRefundPaymentResponse.refund:type_name -> creditpay.refund.v1.Refund
+	3,  // 31: creditpay.refund.v1.RefundResult.state:type_name -> creditpay.refund.v1.RefundState
+	14, // 32: creditpay.refund.v1.ApproveRefundResponse.results:type_name -> creditpay.refund.v1.RefundResult
+	14, // 33: creditpay.refund.v1.RejectRefundResponse.results:type_name -> creditpay.refund.v1.RefundResult
+	7,  // 34: creditpay.refund.v1.RetryRefundLegResponse.refund:type_name -> creditpay.refund.v1.Refund
+	7,  // 35: creditpay.refund.v1.ResolveRefundLegResponse.refund:type_name -> creditpay.refund.v1.Refund
+	7,  // 36: creditpay.refund.v1.GetRefundResponse.refund:type_name -> creditpay.refund.v1.Refund
+	3,  // 37: creditpay.refund.v1.ListRefundsRequest.state:type_name -> creditpay.refund.v1.RefundState
+	7,  // 38: creditpay.refund.v1.ListRefundsResponse.refunds:type_name -> creditpay.refund.v1.Refund
+	8,  // 39: creditpay.refund.v1.RefundService.PreviewRefund:input_type -> creditpay.refund.v1.PreviewRefundRequest
+	10, // 40: creditpay.refund.v1.RefundService.RefundPayment:input_type -> creditpay.refund.v1.RefundPaymentRequest
+	12, // 41: creditpay.refund.v1.RefundService.AdminRefundPayment:input_type -> creditpay.refund.v1.AdminRefundPaymentRequest
+	15, // 42: creditpay.refund.v1.RefundService.ApproveRefund:input_type -> creditpay.refund.v1.ApproveRefundRequest
+	17, // 43: creditpay.refund.v1.RefundService.RejectRefund:input_type -> creditpay.refund.v1.RejectRefundRequest
+	23, // 44: creditpay.refund.v1.RefundService.GetRefund:input_type -> creditpay.refund.v1.GetRefundRequest
+	19, // 45: creditpay.refund.v1.RefundService.RetryRefundLeg:input_type -> creditpay.refund.v1.RetryRefundLegRequest
+	21, // 46: creditpay.refund.v1.RefundService.ResolveRefundLeg:input_type -> creditpay.refund.v1.ResolveRefundLegRequest
+	25, // 47: creditpay.refund.v1.RefundService.ListRefunds:input_type -> creditpay.refund.v1.ListRefundsRequest
+	9,  // 48: creditpay.refund.v1.RefundService.PreviewRefund:output_type -> creditpay.refund.v1.PreviewRefundResponse
+	11, // 49: creditpay.refund.v1.RefundService.RefundPayment:output_type -> creditpay.refund.v1.RefundPaymentResponse
+	13, // 50: creditpay.refund.v1.RefundService.AdminRefundPayment:output_type -> creditpay.refund.v1.AdminRefundPaymentResponse
+	16, // 51: creditpay.refund.v1.RefundService.ApproveRefund:output_type -> creditpay.refund.v1.ApproveRefundResponse
+	18, // 52: creditpay.refund.v1.RefundService.RejectRefund:output_type -> creditpay.refund.v1.RejectRefundResponse
+	24, // 53: creditpay.refund.v1.RefundService.GetRefund:output_type -> creditpay.refund.v1.GetRefundResponse
+	20, // 54: creditpay.refund.v1.RefundService.RetryRefundLeg:output_type -> creditpay.refund.v1.RetryRefundLegResponse
+	22, // 55: creditpay.refund.v1.RefundService.ResolveRefundLeg:output_type -> creditpay.refund.v1.ResolveRefundLegResponse
+	26, // 56: creditpay.refund.v1.RefundService.ListRefunds:output_type -> creditpay.refund.v1.ListRefundsResponse
+	48, // [48:57] is the sub-list for method output_type
+	39, // [39:48] is the sub-list for method input_type
+	39, // [39:39] is the sub-list for extension type_name
+	39, // [39:39] is the sub-list for extension extendee
+	0,  // [0:39] is the sub-list for field type_name
 }
 
 func init() { file_creditpay_refund_v1_refund_service_proto_init() }
@@ -1387,8 +2178,8 @@ func file_creditpay_refund_v1_refund_service_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditpay_refund_v1_refund_service_proto_rawDesc), len(file_creditpay_refund_v1_refund_service_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   17,
+			NumEnums:      4,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -27,6 +27,8 @@ const (
 	RefundService_ApproveRefund_FullMethodName      = "/creditpay.refund.v1.RefundService/ApproveRefund"
 	RefundService_RejectRefund_FullMethodName       = "/creditpay.refund.v1.RefundService/RejectRefund"
 	RefundService_GetRefund_FullMethodName          = "/creditpay.refund.v1.RefundService/GetRefund"
+	RefundService_RetryRefundLeg_FullMethodName     = "/creditpay.refund.v1.RefundService/RetryRefundLeg"
+	RefundService_ResolveRefundLeg_FullMethodName   = "/creditpay.refund.v1.RefundService/ResolveRefundLeg"
 	RefundService_ListRefunds_FullMethodName        = "/creditpay.refund.v1.RefundService/ListRefunds"
 )
 
@@ -40,14 +42,22 @@ type RefundServiceClient interface {
 	PreviewRefund(ctx context.Context, in *PreviewRefundRequest, opts ...grpc.CallOption) (*PreviewRefundResponse, error)
 	// Asks for a refund. Its outcome is asynchronous. Errors: REFUND_EXCEEDS_BUDGET, ORDER_STATE_INVALID.
 	RefundPayment(ctx context.Context, in *RefundPaymentRequest, opts ...grpc.CallOption) (*RefundPaymentResponse, error)
-	// Asks for a refund that another person must approve.
+	// Asks for a refund. By its amount it needs nobody, one or two other people to approve it within seven days; what they approve is what
+	// it would do at this moment. Errors: as RefundPayment.
 	AdminRefundPayment(ctx context.Context, in *AdminRefundPaymentRequest, opts ...grpc.CallOption) (*AdminRefundPaymentResponse, error)
-	// Approves refunds that somebody else asked for; each has its own result. Errors: APPROVER_IS_REQUESTER.
+	// Approves refunds that somebody else asked for; each has its own result. Where what it would do is not any more what was asked for,
+	// the approval fails and what it would do now is what is to be approved, by everybody anew. Reasons of results:
+	// APPROVER_IS_REQUESTER, ALREADY_APPROVED, REFUND_CHANGED, REFUND_STATE_INVALID, NOT_FOUND.
 	ApproveRefund(ctx context.Context, in *ApproveRefundRequest, opts ...grpc.CallOption) (*ApproveRefundResponse, error)
 	// Rejects refunds; each has its own result.
 	RejectRefund(ctx context.Context, in *RejectRefundRequest, opts ...grpc.CallOption) (*RejectRefundResponse, error)
 	// One refund.
 	GetRefund(ctx context.Context, in *GetRefundRequest, opts ...grpc.CallOption) (*GetRefundResponse, error)
+	// Asks once more for a leg that failed, under the same reference. Errors: NOT_FOUND, REFUND_STATE_INVALID (no leg failed).
+	RetryRefundLeg(ctx context.Context, in *RetryRefundLegRequest, opts ...grpc.CallOption) (*RetryRefundLegResponse, error)
+	// Ends a leg that failed: the payer got the money another way, as the evidence shows, or keeps it as credit balance. Errors:
+	// NOT_FOUND, REFUND_STATE_INVALID (no leg failed, or a down payment is to become credit balance).
+	ResolveRefundLeg(ctx context.Context, in *ResolveRefundLegRequest, opts ...grpc.CallOption) (*ResolveRefundLegResponse, error)
 	// Refunds, newest first.
 	ListRefunds(ctx context.Context, in *ListRefundsRequest, opts ...grpc.CallOption) (*ListRefundsResponse, error)
 }
@@ -120,6 +130,26 @@ func (c *refundServiceClient) GetRefund(ctx context.Context, in *GetRefundReques
 	return out, nil
 }
 
+func (c *refundServiceClient) RetryRefundLeg(ctx context.Context, in *RetryRefundLegRequest, opts ...grpc.CallOption) (*RetryRefundLegResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RetryRefundLegResponse)
+	err := c.cc.Invoke(ctx, RefundService_RetryRefundLeg_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *refundServiceClient) ResolveRefundLeg(ctx context.Context, in *ResolveRefundLegRequest, opts ...grpc.CallOption) (*ResolveRefundLegResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ResolveRefundLegResponse)
+	err := c.cc.Invoke(ctx, RefundService_ResolveRefundLeg_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *refundServiceClient) ListRefunds(ctx context.Context, in *ListRefundsRequest, opts ...grpc.CallOption) (*ListRefundsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListRefundsResponse)
@@ -140,14 +170,22 @@ type RefundServiceServer interface {
 	PreviewRefund(context.Context, *PreviewRefundRequest) (*PreviewRefundResponse, error)
 	// Asks for a refund. Its outcome is asynchronous. Errors: REFUND_EXCEEDS_BUDGET, ORDER_STATE_INVALID.
 	RefundPayment(context.Context, *RefundPaymentRequest) (*RefundPaymentResponse, error)
-	// Asks for a refund that another person must approve.
+	// Asks for a refund. By its amount it needs nobody, one or two other people to approve it within seven days; what they approve is what
+	// it would do at this moment. Errors: as RefundPayment.
 	AdminRefundPayment(context.Context, *AdminRefundPaymentRequest) (*AdminRefundPaymentResponse, error)
-	// Approves refunds that somebody else asked for; each has its own result. Errors: APPROVER_IS_REQUESTER.
+	// Approves refunds that somebody else asked for; each has its own result. Where what it would do is not any more what was asked for,
+	// the approval fails and what it would do now is what is to be approved, by everybody anew. Reasons of results:
+	// APPROVER_IS_REQUESTER, ALREADY_APPROVED, REFUND_CHANGED, REFUND_STATE_INVALID, NOT_FOUND.
 	ApproveRefund(context.Context, *ApproveRefundRequest) (*ApproveRefundResponse, error)
 	// Rejects refunds; each has its own result.
 	RejectRefund(context.Context, *RejectRefundRequest) (*RejectRefundResponse, error)
 	// One refund.
 	GetRefund(context.Context, *GetRefundRequest) (*GetRefundResponse, error)
+	// Asks once more for a leg that failed, under the same reference. Errors: NOT_FOUND, REFUND_STATE_INVALID (no leg failed).
+	RetryRefundLeg(context.Context, *RetryRefundLegRequest) (*RetryRefundLegResponse, error)
+	// Ends a leg that failed: the payer got the money another way, as the evidence shows, or keeps it as credit balance. Errors:
+	// NOT_FOUND, REFUND_STATE_INVALID (no leg failed, or a down payment is to become credit balance).
+	ResolveRefundLeg(context.Context, *ResolveRefundLegRequest) (*ResolveRefundLegResponse, error)
 	// Refunds, newest first.
 	ListRefunds(context.Context, *ListRefundsRequest) (*ListRefundsResponse, error)
 	mustEmbedUnimplementedRefundServiceServer()
@@ -177,6 +215,12 @@ func (UnimplementedRefundServiceServer) RejectRefund(context.Context, *RejectRef
 }
 func (UnimplementedRefundServiceServer) GetRefund(context.Context, *GetRefundRequest) (*GetRefundResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetRefund not implemented")
+}
+func (UnimplementedRefundServiceServer) RetryRefundLeg(context.Context, *RetryRefundLegRequest) (*RetryRefundLegResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RetryRefundLeg not implemented")
+}
+func (UnimplementedRefundServiceServer) ResolveRefundLeg(context.Context, *ResolveRefundLegRequest) (*ResolveRefundLegResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ResolveRefundLeg not implemented")
 }
 func (UnimplementedRefundServiceServer) ListRefunds(context.Context, *ListRefundsRequest) (*ListRefundsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListRefunds not implemented")
@@ -310,6 +354,42 @@ func _RefundService_GetRefund_Handler(srv interface{}, ctx context.Context, dec 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _RefundService_RetryRefundLeg_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RetryRefundLegRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RefundServiceServer).RetryRefundLeg(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RefundService_RetryRefundLeg_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RefundServiceServer).RetryRefundLeg(ctx, req.(*RetryRefundLegRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RefundService_ResolveRefundLeg_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ResolveRefundLegRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RefundServiceServer).ResolveRefundLeg(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RefundService_ResolveRefundLeg_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RefundServiceServer).ResolveRefundLeg(ctx, req.(*ResolveRefundLegRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _RefundService_ListRefunds_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListRefundsRequest)
 	if err := dec(in); err != nil {
@@ -358,6 +438,14 @@ var RefundService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetRefund",
 			Handler:    _RefundService_GetRefund_Handler,
+		},
+		{
+			MethodName: "RetryRefundLeg",
+			Handler:    _RefundService_RetryRefundLeg_Handler,
+		},
+		{
+			MethodName: "ResolveRefundLeg",
+			Handler:    _RefundService_ResolveRefundLeg_Handler,
 		},
 		{
 			MethodName: "ListRefunds",

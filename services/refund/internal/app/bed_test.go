@@ -1,0 +1,328 @@
+package app_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/creditpay/creditpay/pkg/audit"
+	"github.com/creditpay/creditpay/pkg/clock"
+	"github.com/creditpay/creditpay/pkg/errs"
+	"github.com/creditpay/creditpay/pkg/ids"
+	"github.com/creditpay/creditpay/pkg/jobs"
+	"github.com/creditpay/creditpay/pkg/money"
+	"github.com/creditpay/creditpay/pkg/mysqlx"
+	"github.com/creditpay/creditpay/pkg/outbox"
+	"github.com/creditpay/creditpay/pkg/schema/schematest"
+	"github.com/creditpay/creditpay/pkg/testkit"
+	"github.com/creditpay/creditpay/pkg/unit"
+
+	"github.com/creditpay/creditpay/services/refund/internal/app"
+	"github.com/creditpay/creditpay/services/refund/internal/domain"
+	"github.com/creditpay/creditpay/services/refund/internal/event"
+	"github.com/creditpay/creditpay/services/refund/internal/store"
+)
+
+func TestMain(m *testing.M) { testkit.Main(m, testkit.Leaks) }
+
+func rp(minor int64) money.Amount { return money.New(minor, money.IDR()) }
+
+// bed is the verbs on a real database, with neighbours that keep books of their own.
+type bed struct {
+	*app.App
+	rows  *store.Store
+	db    *mysqlx.DB
+	clock *clock.Fake
+	ids   *ids.Generator
+	world *world
+}
+
+func newBed(t *testing.T) *bed {
+	t.Helper()
+	db := schematest.OpenService(t, mysqlx.Options{MaxConns: 16}, store.Migrations)
+	clk := clock.NewFake(time.Date(2026, time.April, 10, 3, 0, 0, 0, time.UTC))
+	gen := ids.NewGenerator(clk)
+	kit := &unit.Kit{DB: db, Outbox: outbox.NewWriter(gen, clk), Jobs: jobs.NewQueue(clk), IDs: gen, Clock: clk}
+	rows := store.New(kit, event.Encode)
+	w := &world{ids: gen, orders: map[ids.ID]*paid{}, returns: map[string]*cash{}, adjusted: map[ids.ID]domain.Effect{}, kept: map[ids.ID]bool{}}
+	return &bed{rows: rows, db: db, clock: clk, ids: gen, world: w, App: app.New(app.Deps{
+		Store: rows, Orders: w, Payments: w, Bills: w, Clock: clk, IDs: gen, Log: zap.NewNop(), PeerTimeout: time.Second,
+	})}
+}
+
+// paid is an order as the neighbours know it.
+type paid struct {
+	app.Order
+	down money.Amount
+	// credit that is left to refund; repaid is the part of it that a repayment paid.
+	credit, repaid int64
+	repayment      ids.ID
+}
+
+// cash is a return.
+type cash struct {
+	app.Return
+	refund ids.ID
+	amount int64
+}
+
+// world is order, payment and bill in one: it answers a repeated call as the first time, and fails as it is told.
+type world struct {
+	mu       sync.Mutex
+	ids      *ids.Generator
+	orders   map[ids.ID]*paid
+	adjusted map[ids.ID]domain.Effect
+	payments map[ids.ID]bool
+	returns  map[string]*cash
+	kept     map[ids.ID]bool
+	// lose makes every other call do its work and lose its answer.
+	lose  bool
+	calls int
+	// payment is what RefundOrder answers instead; nil for its own answer.
+	payment error
+}
+
+func (w *world) lost() error {
+	w.calls++
+	if w.lose && w.calls%2 == 1 {
+		return errs.DependencyUnavailable.New("the answer is lost")
+	}
+	return nil
+}
+
+func (b *bed) order(price, down, repaid int64, state string) ids.ID {
+	id := b.ids.New()
+	b.world.orders[id] = &paid{Order: app.Order{UserID: "u1", MerchantID: "shop-1", State: state, Paid: rp(price)}, down: rp(down),
+		credit: price - down, repaid: repaid, repayment: b.ids.New()}
+	return id
+}
+
+func (w *world) Order(_ context.Context, id ids.ID) (app.Order, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	o, ok := w.orders[id]
+	if !ok {
+		return app.Order{}, errs.NotFound.New("no such order")
+	}
+	return o.Order, nil
+}
+
+func (w *world) DownPayment(_ context.Context, id ids.ID) (money.Amount, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.orders[id].down, nil
+}
+
+func (o *paid) effect(credit int64) domain.Effect {
+	back := max(0, credit-(o.credit-o.repaid))
+	e := domain.Effect{PrincipalReduced: credit - back}
+	if back > 0 {
+		e.Sources = []domain.Source{{RepaymentID: o.repayment, Amount: back}}
+	}
+	return e
+}
+
+func (w *world) Preview(_ context.Context, id ids.ID, credit money.Amount) (domain.Effect, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.orders[id].effect(credit.Minor()), nil
+}
+
+func (w *world) Adjust(_ context.Context, refund, order ids.ID, credit money.Amount) (domain.Effect, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	e, done := w.adjusted[refund]
+	if !done {
+		o := w.orders[order]
+		if credit.Minor() > o.credit {
+			return e, errs.RefundExceedsBudget.New("more than was financed")
+		}
+		e = o.effect(credit.Minor())
+		o.credit -= credit.Minor()
+		for _, s := range e.Sources {
+			o.repaid -= s.Amount
+		}
+		w.adjusted[refund] = e
+	}
+	return e, w.lost()
+}
+
+func (w *world) KeepAsCredit(_ context.Context, refund, _ ids.ID) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.kept[refund] = true
+	return w.lost()
+}
+
+func (w *world) open(key string, refund ids.ID, amount int64) app.Return {
+	c, ok := w.returns[key]
+	if !ok {
+		c = &cash{Return: app.Return{Reference: "leg_" + key, State: domain.LegReturning}, refund: refund, amount: amount}
+		w.returns[key] = c
+	}
+	return c.Return
+}
+
+func (w *world) RefundOrder(_ context.Context, r domain.Refund) (app.Return, bool, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.payment != nil {
+		return app.Return{}, false, w.payment
+	}
+	if r.Share.Cash.IsZero() {
+		return app.Return{}, false, w.lost()
+	}
+	return w.open("down-"+r.ID.String(), r.ID, r.Share.Cash.Minor()), true, w.lost()
+}
+
+func (w *world) ReturnRepayment(_ context.Context, refund, repayment ids.ID, amount money.Amount) (app.Return, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.open("rep-"+refund.String()+repayment.String(), refund, amount.Minor()), w.lost()
+}
+
+func (w *world) Returns(_ context.Context, refund ids.ID) ([]app.Return, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var out []app.Return
+	for _, c := range w.returns {
+		if c.refund == refund {
+			out = append(out, c.Return)
+		}
+	}
+	return out, w.lost()
+}
+
+func (w *world) byReference(reference string) *cash {
+	for _, c := range w.returns {
+		if c.Reference == reference {
+			return c
+		}
+	}
+	return nil
+}
+
+func (w *world) Retry(_ context.Context, reference string) (app.Return, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	c := w.byReference(reference)
+	c.State = domain.LegReturning
+	return c.Return, nil
+}
+
+func (w *world) Resolve(_ context.Context, reference string, givenBack bool, _, _ string) (app.Return, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	c := w.byReference(reference)
+	c.State = domain.LegKept
+	if givenBack {
+		c.State = domain.LegReturned
+	}
+	return c.Return, nil
+}
+
+// end gives all returns that are on their way another state.
+func (w *world) end(state domain.LegState) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, c := range w.returns {
+		if c.State == domain.LegReturning {
+			c.State = state
+		}
+	}
+}
+
+// paidBack is the cash that is on its way or back.
+func (w *world) paidBack() (sum int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, c := range w.returns {
+		sum += c.amount
+	}
+	return sum
+}
+
+func (b *bed) ask(t *testing.T, order ids.ID, amount int64, number string) (domain.Refund, error) {
+	t.Helper()
+	requester := "SPM:marketplace"
+	if number == "" {
+		requester = "ADMIN:alice"
+	}
+	return b.RefundPayment(t.Context(), app.Request{Requester: requester, RequestID: b.ids.New().String(), OutRefundNo: number, OrderID: order,
+		Amount: rp(amount), ReasonCode: 1, Reason: "sent back"})
+}
+
+func (b *bed) mustAsk(t *testing.T, order ids.ID, amount int64, number string) domain.Refund {
+	t.Helper()
+	r, err := b.ask(t, order, amount, number)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// drive does what the timer would do, as often as answers are lost.
+func (b *bed) drive(t *testing.T, id ids.ID) domain.Refund {
+	t.Helper()
+	for range 40 {
+		_, err := b.DriveRefund(t.Context(), id)
+		if err == nil {
+			break
+		}
+		if !errs.Is(err, errs.DependencyUnavailable) {
+			t.Fatal(err)
+		}
+	}
+	return b.get(t, id)
+}
+
+func (b *bed) get(t *testing.T, id ids.ID) domain.Refund {
+	t.Helper()
+	r, _, err := b.GetRefund(t.Context(), id, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// prove audits.
+func (b *bed) prove(t *testing.T) {
+	t.Helper()
+	found, err := audit.Run(t.Context(), b.db, "refund", b.clock.Now(), store.Audit())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range found {
+		// Timers are done by hand here.
+		if f.Check != "refund_without_timer" {
+			t.Errorf("audit: %s %s: %s", f.Check, f.ID, f.Text)
+		}
+	}
+}
+
+func (b *bed) decide(t *testing.T, verb func(context.Context, app.Decision) ([]app.Decided, error), who string, list ...ids.ID) []string {
+	t.Helper()
+	d, err := verb(t.Context(), app.Decision{Approver: who, RequestID: b.ids.New().String(), RefundIDs: list, Comment: "looks right"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := make([]string, len(d))
+	for i, one := range d {
+		out[i] = fmt.Sprint(one.State, " ", one.Reason)
+	}
+	return out
+}
+
+func states(legs []domain.Leg) []string {
+	var out []string
+	for _, l := range legs {
+		out = append(out, fmt.Sprintf("%d:%s:%d", l.Kind, l.State, l.Amount.Minor()))
+	}
+	slices.Sort(out)
+	return out
+}

@@ -1,0 +1,125 @@
+package app
+
+import (
+	"context"
+
+	"github.com/creditpay/creditpay/pkg/errs"
+	"github.com/creditpay/creditpay/pkg/ids"
+
+	"github.com/creditpay/creditpay/services/refund/internal/domain"
+)
+
+// HearOfReturn notes what an event says of a leg. A return that belongs to no refund, or to one whose answer is still on its way, is
+// passed over: the refund asks by itself.
+func (a *App) HearOfReturn(ctx context.Context, tx Tx, refundID ids.ID, back Return) error {
+	r, found, err := tx.LockRefund(ctx, refundID)
+	if err != nil || !found {
+		return err
+	}
+	l, found := r.LegByReference(back.Reference)
+	if !found || l.State == back.State || domain.LegMoves.Check(l.State, back.State) != nil {
+		return nil
+	}
+	next, err := r.LegMoved(l.Number, back.State, "")
+	if err != nil {
+		return err
+	}
+	now := a.now()
+	tx.MoveRefund(r, next, Mark{Actor: actorDrive, Cause: "told by the payment service", Time: now})
+	tx.SetDrive(refundID, now)
+	return nil
+}
+
+// failedLeg finds a leg that waits for an operator. Errors: errs.NotFound, errs.RefundStateInvalid.
+func (a *App) failedLeg(ctx context.Context, id ids.ID, reference string) (domain.Refund, domain.Leg, error) {
+	r, err := a.refund(ctx, id)
+	if err != nil {
+		return r, domain.Leg{}, err
+	}
+	l, found := r.LegByReference(reference)
+	switch {
+	case !found:
+		return r, l, errs.NotFound.New("the refund has no leg of this reference")
+	case l.State != domain.LegFailed:
+		return r, l, errs.RefundStateInvalid.New("the leg is %s; only one that failed is retried or resolved", l.State).With("state", l.State.String())
+	}
+	return r, l, nil
+}
+
+// RetryRefundLeg asks for a leg that failed once more, under the same reference. Errors: errs.NotFound, errs.RefundStateInvalid.
+func (a *App) RetryRefundLeg(ctx context.Context, actor string, id ids.ID, reference string) (domain.Refund, error) {
+	if _, _, err := a.failedLeg(ctx, id, reference); err != nil {
+		return domain.Refund{}, err
+	}
+	back, err := peer(ctx, a, func(ctx context.Context) (Return, error) { return a.Payments.Retry(ctx, reference) })
+	if err != nil {
+		return domain.Refund{}, err
+	}
+	return a.endLeg(ctx, id, reference, Mark{Actor: actor, Cause: "asked for once more", Time: a.now()}, back.State, "")
+}
+
+// ResolveRefundLeg ends a leg that failed: the payer got the money another way, as the evidence shows, or keeps it as credit balance.
+// Errors: errs.NotFound, errs.RefundStateInvalid (also for a down payment that is to become credit balance).
+func (a *App) ResolveRefundLeg(ctx context.Context, actor string, id ids.ID, reference string, givenBack bool, evidence string) (domain.Refund, error) {
+	r, l, err := a.failedLeg(ctx, id, reference)
+	if err != nil {
+		return r, err
+	}
+	to := domain.LegReturned
+	if !givenBack {
+		if l.Kind != domain.LegRepayment {
+			return r, errs.RefundStateInvalid.New("a down payment cannot become credit balance; give it back another way and say how")
+		}
+		to = domain.LegKept
+	}
+	if _, err := peer(ctx, a, func(ctx context.Context) (Return, error) {
+		return a.Payments.Resolve(ctx, reference, givenBack, actor, evidence)
+	}); err != nil {
+		return r, err
+	}
+	if !givenBack {
+		if _, err := peer(ctx, a, func(ctx context.Context) (struct{}, error) { return struct{}{}, a.Bills.KeepAsCredit(ctx, id, l.RepaymentID) }); err != nil {
+			return r, err
+		}
+	}
+	return a.endLeg(ctx, id, reference, Mark{Actor: actor, Cause: "resolved: " + evidence, Time: a.now()}, to, evidence)
+}
+
+// endLeg notes what an operator did about a leg; what was noted meanwhile stays.
+func (a *App) endLeg(ctx context.Context, id ids.ID, reference string, m Mark, to domain.LegState, evidence string) (domain.Refund, error) {
+	return a.move(ctx, id, m, func(r domain.Refund) (domain.Refund, bool, error) {
+		l, found := r.LegByReference(reference)
+		if !found || l.State == to || domain.LegMoves.Check(l.State, to) != nil {
+			return r, false, nil
+		}
+		next, err := r.LegMoved(l.Number, to, "")
+		if err != nil {
+			return r, false, err
+		}
+		if evidence != "" {
+			next.Legs[l.Number-1].Evidence, next.Legs[l.Number-1].Actor = evidence, m.Actor
+		}
+		return next, true, nil
+	}, func(tx Tx, _, _ domain.Refund) error {
+		tx.SetDrive(id, m.Time)
+		return nil
+	})
+}
+
+// GetRefund gives a refund with its timeline. Errors: errs.NotFound, also for a merchant whose it is not.
+func (a *App) GetRefund(ctx context.Context, id ids.ID, merchantID string) (domain.Refund, []Change, error) {
+	r, err := a.refund(ctx, id)
+	if err == nil && merchantID != "" && r.MerchantID != merchantID {
+		err = errs.NotFound.New("there is no such refund")
+	}
+	if err != nil {
+		return domain.Refund{}, nil, err
+	}
+	changes, err := a.Store.Changes(ctx, id)
+	return r, changes, err
+}
+
+// ListRefunds gives refunds, newest first.
+func (a *App) ListRefunds(ctx context.Context, f Filter) ([]domain.Refund, error) {
+	return a.Store.Refunds(ctx, f)
+}

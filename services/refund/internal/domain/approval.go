@@ -1,0 +1,76 @@
+package domain
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/creditpay/creditpay/pkg/errs"
+	"github.com/creditpay/creditpay/pkg/money"
+)
+
+// MaxApprovals is the most people that a refund can need.
+const MaxApprovals = 2
+
+// Tier says how many people must approve an operator's refund from an amount on.
+type Tier struct {
+	From      money.Amount
+	Approvals int
+}
+
+// ApprovalsFor is how many people must approve an amount: the tier of its currency with the highest bound that it reaches. Where none is
+// set, as many as can be asked for.
+func ApprovalsFor(tiers []Tier, amount money.Amount) int {
+	reached := slices.DeleteFunc(slices.Clone(tiers), func(t Tier) bool {
+		return t.From.Currency() != amount.Currency() || t.From.Minor() > amount.Minor()
+	})
+	if len(reached) == 0 {
+		return MaxApprovals
+	}
+	return slices.MaxFunc(reached, func(a, b Tier) int { return cmp.Compare(a.From.Minor(), b.From.Minor()) }).Approvals
+}
+
+// Approved gives the refund with somebody's approval, in state APPROVED when it is the last. Errors: errs.RefundStateInvalid,
+// errs.ApproverIsRequester, errs.AlreadyApproved.
+func (r Refund) Approved(a Approval) (Refund, error) {
+	if err := r.mayDecide(a.Time); err != nil {
+		return r, err
+	}
+	if a.Approver == r.Requester {
+		return r, errs.ApproverIsRequester.New("somebody else must approve this refund")
+	}
+	if slices.ContainsFunc(r.Approvals, func(other Approval) bool { return other.Approver == a.Approver }) {
+		return r, errs.AlreadyApproved.New("you have approved this refund already; it needs another person")
+	}
+	r.Approvals = append(slices.Clone(r.Approvals), a)
+	if len(r.Approvals) < r.ApprovalsNeeded {
+		return r, nil
+	}
+	return r.Moved(StateApproved, a.Time)
+}
+
+// Rejected gives the refund refused by somebody, which may be who asked. Errors: errs.RefundStateInvalid.
+func (r Refund) Rejected(a Approval) (Refund, error) {
+	if err := r.mayDecide(a.Time); err != nil {
+		return r, err
+	}
+	r.Failure = a.Comment
+	return r.Moved(StateRejected, a.Time)
+}
+
+// Refrozen gives the refund with what it would do now; everybody must approve it anew.
+func (r Refund) Refrozen(effect Effect, orderState string) Refund {
+	r.Effect, r.OrderState, r.Approvals = effect, orderState, nil
+	r.Snapshot++
+	return r
+}
+
+func (r Refund) mayDecide(now time.Time) error {
+	if r.State != StatePendingApproval {
+		return errs.RefundStateInvalid.New("the refund is %s; nobody needs to approve it", r.State).With("state", r.State.String())
+	}
+	if !now.Before(r.ExpireTime) {
+		return errs.RefundStateInvalid.New("the time to approve this refund is over").With("state", StateExpired.String())
+	}
+	return nil
+}

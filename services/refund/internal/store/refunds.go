@@ -1,0 +1,281 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/creditpay/creditpay/pkg/errs"
+	"github.com/creditpay/creditpay/pkg/ids"
+	"github.com/creditpay/creditpay/pkg/money"
+	"github.com/creditpay/creditpay/pkg/mysqlx"
+
+	"github.com/creditpay/creditpay/services/refund/internal/app"
+	"github.com/creditpay/creditpay/services/refund/internal/domain"
+)
+
+const (
+	refundColumns = `r.id, r.order_id, r.merchant_id, r.user_id, r.requester, r.out_refund_no, r.currency_code, r.amount_minor, r.cash_minor, r.reason_code,
+		r.reason, r.state, r.step, r.approvals_needed, r.snapshot, r.order_state, r.effect, r.failure, r.attempts, r.version, r.create_time, r.expire_time, r.finish_time`
+	selectRefund    = `SELECT ` + refundColumns + ` FROM refunds r WHERE r.id = ?`
+	selectByNumber  = `SELECT ` + refundColumns + ` FROM refunds r WHERE r.order_id = ? AND r.out_refund_no = ?`
+	selectRefunds   = `SELECT ` + refundColumns + ` FROM refunds r WHERE `
+	selectLegs      = `SELECT refund_id, number, kind, repayment_id, amount_minor, state, reference, evidence, actor FROM refund_legs WHERE refund_id IN `
+	orderOfLegs     = ` ORDER BY refund_id, number`
+	selectApprovals = `SELECT a.refund_id, a.approver, a.comment, a.create_time FROM approvals a JOIN refunds r ON r.id = a.refund_id AND r.snapshot = a.snapshot
+		WHERE a.refund_id IN `
+	orderOfApprovals = ` ORDER BY a.refund_id, a.create_time, a.approver`
+	selectByLeg      = `SELECT refund_id FROM refund_legs WHERE reference = ?`
+	selectChanges    = `SELECT from_state, to_state, step, actor, cause, create_time FROM refund_changes WHERE refund_id = ? ORDER BY version`
+)
+
+// Refund implements app.Store.
+func (s *Store) Refund(ctx context.Context, id ids.ID) (domain.Refund, bool, error) {
+	return s.one(ctx, selectRefund, id)
+}
+
+// RefundByNumber implements app.Store.
+func (s *Store) RefundByNumber(ctx context.Context, orderID ids.ID, number string) (domain.Refund, bool, error) {
+	return s.one(ctx, selectByNumber, orderID, number)
+}
+
+func (s *Store) one(ctx context.Context, query string, args ...any) (domain.Refund, bool, error) {
+	list, err := readRefunds(ctx, s.kit.DB.QueryContext, query, args...)
+	if err != nil || len(list) == 0 {
+		return domain.Refund{}, false, mysqlx.Fault(err, "read a refund")
+	}
+	return list[0], true, nil
+}
+
+// RefundOfLeg implements app.Store.
+func (s *Store) RefundOfLeg(ctx context.Context, reference string) (ids.ID, bool, error) {
+	var id ids.ID
+	err := s.kit.DB.QueryRowContext(ctx, selectByLeg, reference).Scan(&id)
+	if mysqlx.NoRows(err) {
+		return id, false, nil
+	}
+	return id, err == nil, mysqlx.Fault(err, "find the refund of a leg")
+}
+
+// Refunds implements app.Store.
+func (s *Store) Refunds(ctx context.Context, f app.Filter) ([]domain.Refund, error) {
+	where, args := []string{"TRUE"}, []any{}
+	add := func(condition string, arg any) {
+		where, args = append(where, condition), append(args, arg)
+	}
+	if !f.OrderID.IsZero() {
+		add("r.order_id = ?", f.OrderID)
+	}
+	if f.MerchantID != "" {
+		add("r.merchant_id = ?", f.MerchantID)
+	}
+	if f.State != domain.StateNone {
+		add("r.state = ?", f.State)
+	}
+	if !f.Before.IsZero() {
+		add("r.id < ?", f.Before)
+	}
+	args = append(args, f.Limit)
+	list, err := readRefunds(ctx, s.kit.DB.QueryContext, selectRefunds+strings.Join(where, " AND ")+` ORDER BY r.id DESC LIMIT ?`, args...)
+	return list, mysqlx.Fault(err, "list refunds")
+}
+
+// LockRefund implements app.Tx.
+func (t *Tx) LockRefund(ctx context.Context, id ids.ID) (domain.Refund, bool, error) {
+	list, err := readRefunds(ctx, t.Tx.Query, selectRefund+` FOR UPDATE`, id)
+	if err != nil || len(list) == 0 {
+		return domain.Refund{}, false, err
+	}
+	return list[0], true, nil
+}
+
+func readRefunds(ctx context.Context, query queryFunc, text string, args ...any) ([]domain.Refund, error) {
+	rows, err := query(ctx, text, args...)
+	if err != nil {
+		return nil, err
+	}
+	var out []domain.Refund
+	for rows.Next() {
+		r, err := scanRefund(rows)
+		if err != nil {
+			return nil, errors.Join(err, rows.Close())
+		}
+		out = append(out, r)
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil || len(out) == 0 {
+		return out, err
+	}
+	if err := addLegs(ctx, query, out); err != nil {
+		return nil, err
+	}
+	return out, addApprovals(ctx, query, out)
+}
+
+func scanRefund(row mysqlx.Row) (r domain.Refund, err error) {
+	var number sql.NullString
+	var code string
+	var amount, cash int64
+	var effect []byte
+	var expire, finish sql.NullTime
+	if err := row.Scan(&r.ID, &r.OrderID, &r.MerchantID, &r.UserID, &r.Requester, &number, &code, &amount, &cash, &r.ReasonCode, &r.Reason, &r.State,
+		&r.Step, &r.ApprovalsNeeded, &r.Snapshot, &r.OrderState, &effect, &r.Failure, &r.Attempts, &r.Version, &r.CreateTime, &expire, &finish); err != nil {
+		return r, err
+	}
+	c, err := money.CurrencyOf(code)
+	if err != nil {
+		return r, errs.Internal.Wrap(err, "a refund has a currency that is not known")
+	}
+	r.OutRefundNo, r.ExpireTime, r.FinishTime = number.String, expire.Time, finish.Time
+	r.Amount, r.Share = money.New(amount, c), domain.Share{Credit: money.New(amount-cash, c), Cash: money.New(cash, c)}
+	if err := json.Unmarshal(effect, &r.Effect); err != nil {
+		return r, errs.Internal.Wrap(err, "the effect of refund %s cannot be read", ids.Format(ids.Refund, r.ID))
+	}
+	return r, nil
+}
+
+// idsOf are the refunds' ids as arguments, and where each stands.
+func idsOf(list []domain.Refund) (args []any, at map[ids.ID]int) {
+	at = make(map[ids.ID]int, len(list))
+	for i, r := range list {
+		args, at[r.ID] = append(args, r.ID), i
+	}
+	return args, at
+}
+
+func addLegs(ctx context.Context, query queryFunc, list []domain.Refund) (err error) {
+	args, at := idsOf(list)
+	rows, err := query(ctx, selectLegs+mysqlx.In(len(args))+orderOfLegs, args...)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var refund ids.ID
+		var l domain.Leg
+		var repayment []byte
+		var reference sql.NullString
+		var amount int64
+		if err := rows.Scan(&refund, &l.Number, &l.Kind, &repayment, &amount, &l.State, &reference, &l.Evidence, &l.Actor); err != nil {
+			return err
+		}
+		copy(l.RepaymentID[:], repayment)
+		r := &list[at[refund]]
+		l.Amount, l.Reference = money.New(amount, r.Amount.Currency()), reference.String
+		r.Legs = append(r.Legs, l)
+	}
+	return rows.Err()
+}
+
+func addApprovals(ctx context.Context, query queryFunc, list []domain.Refund) (err error) {
+	args, at := idsOf(list)
+	rows, err := query(ctx, selectApprovals+mysqlx.In(len(args))+orderOfApprovals, args...)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var refund ids.ID
+		var a domain.Approval
+		if err := rows.Scan(&refund, &a.Approver, &a.Comment, &a.Time); err != nil {
+			return err
+		}
+		r := &list[at[refund]]
+		r.Approvals = append(r.Approvals, a)
+	}
+	return rows.Err()
+}
+
+// Changes implements app.Store.
+func (s *Store) Changes(ctx context.Context, id ids.ID) (out []app.Change, err error) {
+	rows, err := s.kit.DB.QueryContext(ctx, selectChanges, id)
+	if err != nil {
+		return nil, mysqlx.Fault(err, "read the changes of a refund")
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var c app.Change
+		if err := rows.Scan(&c.From, &c.To, &c.Step, &c.Actor, &c.Cause, &c.Time); err != nil {
+			return nil, mysqlx.Fault(err, "read the changes of a refund")
+		}
+		out = append(out, c)
+	}
+	return out, mysqlx.Fault(rows.Err(), "read the changes of a refund")
+}
+
+const (
+	insertRefund = `INSERT INTO refunds (id, order_id, merchant_id, user_id, requester, out_refund_no, currency_code, amount_minor, cash_minor, reason_code,
+		reason, state, step, approvals_needed, snapshot, order_state, effect, failure, attempts, version, create_time, expire_time, finish_time)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	updateRefund = `UPDATE refunds SET state = ?, step = ?, snapshot = ?, order_state = ?, effect = ?, failure = ?, attempts = ?, finish_time = ?, version = version + 1
+		WHERE id = ? AND version = ?`
+	insertChange   = `INSERT INTO refund_changes (refund_id, version, from_state, to_state, step, actor, cause, create_time) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`
+	insertApproval = `INSERT INTO approvals (refund_id, snapshot, approver, requester, comment, create_time) VALUES (?, ?, ?, ?, ?, ?)`
+	putLeg         = `INSERT INTO refund_legs (refund_id, number, kind, repayment_id, amount_minor, state, reference, evidence, actor) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON DUPLICATE KEY UPDATE state = VALUES(state), reference = VALUES(reference), evidence = VALUES(evidence), actor = VALUES(actor)`
+)
+
+const (
+	reasonMax = 200
+	causeMax  = 300
+)
+
+// InsertRefund implements app.Tx.
+func (t *Tx) InsertRefund(r domain.Refund, m app.Mark) {
+	effect, err := encodeEffect(r.Effect)
+	if err != nil {
+		t.Fail(err)
+		return
+	}
+	t.Tx.Queue(insertRefund, r.ID, r.OrderID, r.MerchantID, r.UserID, r.Requester, nullText(r.OutRefundNo), r.Amount.Currency().Code(), r.Amount.Minor(),
+		r.Share.Cash.Minor(), r.ReasonCode, clip(r.Reason, reasonMax), r.State, r.Step, r.ApprovalsNeeded, r.Snapshot, r.OrderState, effect, "", r.Attempts,
+		r.Version, r.CreateTime, nullTime(r.ExpireTime), nullTime(r.FinishTime))
+	t.change(r.ID, r.Version, domain.StateNone, r, m)
+}
+
+// MoveRefund implements app.Tx.
+func (t *Tx) MoveRefund(from, to domain.Refund, m app.Mark) {
+	effect, err := encodeEffect(to.Effect)
+	if err != nil {
+		t.Fail(err)
+		return
+	}
+	t.Tx.QueueExpect(1, changed(), updateRefund, to.State, to.Step, to.Snapshot, to.OrderState, effect, clip(to.Failure, reasonMax), to.Attempts,
+		nullTime(to.FinishTime), to.ID, from.Version)
+	t.change(to.ID, from.Version+1, from.State, to, m)
+	for _, a := range to.Approvals {
+		if !contains(from, a) || from.Snapshot != to.Snapshot {
+			t.Tx.Queue(insertApproval, to.ID, to.Snapshot, a.Approver, to.Requester, clip(a.Comment, reasonMax), a.Time)
+		}
+	}
+	for i, l := range to.Legs {
+		if i < len(from.Legs) && from.Legs[i] == l {
+			continue
+		}
+		t.Tx.Queue(putLeg, to.ID, l.Number, l.Kind, ids.Null(l.RepaymentID), l.Amount.Minor(), l.State, nullText(l.Reference), clip(l.Evidence, reasonMax), l.Actor)
+	}
+}
+
+func contains(r domain.Refund, a domain.Approval) bool {
+	for _, other := range r.Approvals {
+		if other.Approver == a.Approver {
+			return true
+		}
+	}
+	return false
+}
+
+func (t *Tx) change(id ids.ID, version int64, from domain.State, to domain.Refund, m app.Mark) {
+	t.Tx.Queue(insertChange, id, version, from, to.State, to.Step, m.Actor, clip(m.Cause, causeMax), m.Time)
+}
+
+// SetDrive implements app.Tx.
+func (t *Tx) SetDrive(id ids.ID, at time.Time) { t.Schedule(app.JobDrive, ids.Format(ids.Refund, id), at) }
+
+// SetExpiry implements app.Tx.
+func (t *Tx) SetExpiry(id ids.ID, at time.Time) { t.Schedule(app.JobExpire, ids.Format(ids.Refund, id), at) }
+
+// ClearExpiry implements app.Tx.
+func (t *Tx) ClearExpiry(id ids.ID) { t.Unschedule(app.JobExpire, ids.Format(ids.Refund, id)) }
