@@ -192,7 +192,7 @@ func (s *Stack) makeServices(ctx context.Context, log *zap.Logger, brokers []str
 	orderConfig := defaults[order.Config]()
 	orderConfig.Config = s.spineConfig(order.Name, brokers)
 	orderConfig.CashierURL = "http://" + loopback(s.config.HTTPAddr) + "/checkout"
-	orders, err := order.New(ctx, orderConfig, order.Deps{Spine: shared, Keyring: s.state.keys, Payment: s.conn, Bill: s.conn})
+	orders, err := order.New(ctx, orderConfig, order.Deps{Spine: shared, Keyring: s.state.keys, Payment: s.conn, Bill: s.conn, Refund: s.conn})
 	if err != nil {
 		return nil, nil, err
 	}

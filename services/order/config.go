@@ -31,6 +31,8 @@ type Config struct {
 	PaymentAddr string `env:"PAYMENT_ADDR" envDefault:"localhost:9090"`
 	// BillAddr is the gRPC address of the bill service. Used by the service's own process.
 	BillAddr string `env:"BILL_ADDR" envDefault:"localhost:9090"`
+	// RefundAddr is the gRPC address of the refund service. Used by the service's own process.
+	RefundAddr string `env:"REFUND_ADDR" envDefault:"localhost:9090"`
 	// KeyringFile holds the keys that authenticate checkout tokens. Used by the service's own process.
 	KeyringFile string `env:"KEYRING_FILE"`
 	// CashierURL is the payer's page, an absolute http or https address; the token is added as a query parameter. Required.

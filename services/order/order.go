@@ -33,8 +33,8 @@ type Deps struct {
 	Spine spine.Deps
 	// Keyring authenticates checkout tokens.
 	Keyring *secret.Keyring
-	// Payment and Bill are connections to the neighbours, made by rpckit.Dial.
-	Payment, Bill grpc.ClientConnInterface
+	// Payment, Bill and Refund are connections to the neighbours, made by rpckit.Dial.
+	Payment, Bill, Refund grpc.ClientConnInterface
 }
 
 // Service is the order service in one process. Run works until its context ends; Close comes after that.
@@ -49,8 +49,8 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("configure %s: %w", Name, err)
 	}
-	if deps.Keyring == nil || deps.Payment == nil || deps.Bill == nil {
-		return nil, errors.New("configure order: keyring and connections to payment and bill are required")
+	if deps.Keyring == nil || deps.Payment == nil || deps.Bill == nil || deps.Refund == nil {
+		return nil, errors.New("configure order: keyring and connections to payment, bill and refund are required")
 	}
 	cfg = cfg.withDefaults()
 	location, err := time.LoadLocation(cfg.TimeZone)
@@ -67,7 +67,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	}
 	rows := store.New(backbone.Kit, event.Encode)
 	verbs := app.New(app.Deps{
-		Store: rows, Payment: peer.NewPayment(deps.Payment), Bill: peer.NewBill(deps.Bill),
+		Store: rows, Payment: peer.NewPayment(deps.Payment), Bill: peer.NewBill(deps.Bill), Refund: peer.NewRefund(deps.Refund),
 		Clock: deps.Spine.Clock, IDs: deps.Spine.IDs, Keyring: deps.Keyring, Log: backbone.Log,
 		Settings: app.Settings{
 			CashierURL: cfg.CashierURL, CheckoutExpiry: cfg.CheckoutExpiry,

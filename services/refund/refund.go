@@ -86,6 +86,7 @@ func onRefund(verb func(ctx context.Context, id ids.ID) (jobs.Outcome, error)) j
 // Register adds the service's RPCs to a server.
 func (s *Service) Register(r grpc.ServiceRegistrar) {
 	refundv1.RegisterRefundServiceServer(r, &rpc.Refund{App: s.verbs})
+	refundv1.RegisterRefundInternalServiceServer(r, &rpc.Internal{App: s.verbs})
 }
 
 // Audit gives the checks over this service's own rows.

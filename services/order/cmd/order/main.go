@@ -39,7 +39,12 @@ func run(ctx context.Context, env service.Env) error {
 		return err
 	}
 	defer func() { _ = bill.Close() }()
-	svc, err := order.New(ctx, cfg, order.Deps{Spine: spine.ProcessDeps(env), Keyring: keys, Payment: payment, Bill: bill})
+	refund, err := rpckit.Dial(cfg.RefundAddr, peers)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = refund.Close() }()
+	svc, err := order.New(ctx, cfg, order.Deps{Spine: spine.ProcessDeps(env), Keyring: keys, Payment: payment, Bill: bill, Refund: refund})
 	if err != nil {
 		return err
 	}

@@ -111,6 +111,7 @@ type Deps struct {
 	Store   Store
 	Payment Payment
 	Bill    Bill
+	Refund  Refund
 	Clock   clock.Clock
 	IDs     *ids.Generator
 	// Keyring authenticates checkout tokens.

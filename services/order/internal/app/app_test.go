@@ -85,6 +85,16 @@ func (o *offersOnePlan) Contracts(context.Context, ids.ID) ([]string, error) {
 	return []string{"CP-1"}, nil
 }
 
+// givesBack has one refund of each order, unless it is away.
+type givesBack struct{ err error }
+
+func (g *givesBack) Refunds(context.Context, ids.ID) (app.Refunds, error) {
+	if g.err != nil {
+		return app.Refunds{}, g.err
+	}
+	return app.Refunds{IDs: []string{"rfd_1"}, Timeline: []app.TimelineEntry{{Service: "refund", ObjectID: "rfd_1", To: "REQUESTED"}}}, nil
+}
+
 func idr(n int64) money.Amount { return money.New(n, money.IDR()) }
 
 // world is the verbs on a database of their own.
@@ -96,6 +106,7 @@ type world struct {
 	store   *store.Store
 	payment *knowsOutcome
 	bill    *offersOnePlan
+	refund  *givesBack
 }
 
 func newWorld(t *testing.T) *world {
@@ -108,8 +119,8 @@ func newWorld(t *testing.T) *world {
 	clk := clock.NewFake(time.Date(2026, 12, 1, 9, 0, 0, 0, time.UTC))
 	gen := ids.NewGenerator(clk)
 	st := store.New(&unit.Kit{DB: db, Outbox: outbox.NewWriter(gen, clk), Jobs: jobs.NewQueue(clk), IDs: gen, Clock: clk}, event.Encode)
-	w := &world{t: t, db: db, clock: clk, store: st, payment: &knowsOutcome{err: errs.DependencyUnavailable.New("away")}, bill: &offersOnePlan{}}
-	w.App = app.New(app.Deps{Store: st, Payment: w.payment, Bill: w.bill, Clock: clk, IDs: gen, Keyring: keys, Log: zaptest.NewLogger(t),
+	w := &world{t: t, db: db, clock: clk, store: st, payment: &knowsOutcome{err: errs.DependencyUnavailable.New("away")}, bill: &offersOnePlan{}, refund: &givesBack{}}
+	w.App = app.New(app.Deps{Store: st, Payment: w.payment, Bill: w.bill, Refund: w.refund, Clock: clk, IDs: gen, Keyring: keys, Log: zaptest.NewLogger(t),
 		Settings: app.Settings{CashierURL: "https://pay.example/h5", CheckoutExpiry: time.Hour, AutoConfirmAfter: 15 * 24 * time.Hour,
 			AutoConfirmByBusiness: map[string]time.Duration{"travel": 48 * time.Hour}, PeerTimeout: time.Second, DetailTimeout: time.Second, Location: time.UTC}})
 	t.Cleanup(w.audit)

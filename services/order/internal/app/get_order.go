@@ -33,9 +33,11 @@ type Detail struct {
 	Loan *Loan
 	// Contracts are the numbers of the signed contracts behind it, oldest first.
 	Contracts []string
+	// Refunds are the ids of its refunds, oldest first.
+	Refunds []string
 	// Timeline over all services, oldest first.
 	Timeline []TimelineEntry
-	// Unavailable parts: "payment", "bill".
+	// Unavailable parts: "payment", "bill", "refund".
 	Unavailable []string
 }
 
@@ -82,7 +84,9 @@ func (a *App) GetOrderDetail(ctx context.Context, who caller.Caller, name OrderN
 		payments                          Payments
 		loans                             Loans
 		contracts                         []string
+		refunds                           Refunds
 		paymentErr, loanErr, contractsErr error
+		refundErr                         error
 		g                                 sync.WaitGroup
 	)
 	peerCtx, cancel := context.WithTimeout(ctx, a.DetailTimeout)
@@ -90,6 +94,7 @@ func (a *App) GetOrderDetail(ctx context.Context, who caller.Caller, name OrderN
 	g.Go(func() { payments, paymentErr = a.Payment.Payments(peerCtx, []ids.ID{o.ID}) })
 	g.Go(func() { loans, loanErr = a.Bill.Loans(peerCtx, []ids.ID{o.ID}) })
 	g.Go(func() { contracts, contractsErr = a.Bill.Contracts(peerCtx, o.ID) })
+	g.Go(func() { refunds, refundErr = a.Refund.Refunds(peerCtx, o.ID) })
 	d := Detail{Order: o}
 	d.Items, err = a.Store.Items(ctx, o.ID)
 	var own []domain.TimelineEntry
@@ -104,8 +109,8 @@ func (a *App) GetOrderDetail(ctx context.Context, who caller.Caller, name OrderN
 		d.Timeline = append(d.Timeline, TimelineEntry{Time: t.Time, Service: "order", ObjectID: orderKey(o.ID), From: t.From.String(),
 			To: t.To.String(), Actor: t.Actor, Cause: t.Cause})
 	}
-	d.Legs, d.Contracts = payments.Legs, contracts
-	d.Timeline = append(append(d.Timeline, payments.Timeline...), loans.Timeline...)
+	d.Legs, d.Contracts, d.Refunds = payments.Legs, contracts, refunds.IDs
+	d.Timeline = slices.Concat(d.Timeline, payments.Timeline, loans.Timeline, refunds.Timeline)
 	slices.SortStableFunc(d.Timeline, func(x, y TimelineEntry) int { return x.Time.Compare(y.Time) })
 	// A commit that failed leaves a void loan behind: the one that counts is the other, or the last.
 	for i, l := range loans.Loans {
@@ -113,7 +118,7 @@ func (a *App) GetOrderDetail(ctx context.Context, who caller.Caller, name OrderN
 			d.Loan = &loans.Loans[i]
 		}
 	}
-	for part, err := range map[string]error{"payment": paymentErr, "bill": errors.Join(loanErr, contractsErr)} {
+	for part, err := range map[string]error{"payment": paymentErr, "bill": errors.Join(loanErr, contractsErr), "refund": refundErr} {
 		if err != nil {
 			a.Log.Warn("an order is shown without a part", zap.String("order_id", orderKey(o.ID)), zap.String("part", part), zap.Error(err))
 			d.Unavailable = append(d.Unavailable, part)

@@ -127,3 +127,17 @@ type Quote struct {
 func unreachable(err error) *errs.Error {
 	return errs.DependencyUnavailable.Wrap(err, "the payment service cannot be asked now; repeat the call")
 }
+
+// Refunds are the refunds of an order.
+type Refunds struct {
+	// IDs, oldest first.
+	IDs []string
+	// Timeline of all of them.
+	Timeline []TimelineEntry
+}
+
+// Refund asks the refund service.
+type Refund interface {
+	// Refunds gives the refunds of an order.
+	Refunds(ctx context.Context, order ids.ID) (Refunds, error)
+}

@@ -224,7 +224,7 @@ func TestPagesDegradeWithoutTheirPeers(t *testing.T) {
 	}
 	name := app.OrderName{ID: paid.Orders[0].ID}
 	detail, err := w.GetOrderDetail(t.Context(), payer("u1"), name)
-	if err != nil || len(detail.Unavailable) != 0 || len(detail.Legs) != 1 || detail.Loan == nil || len(detail.Timeline) != 3 ||
+	if err != nil || len(detail.Unavailable) != 0 || len(detail.Legs) != 1 || detail.Loan == nil || len(detail.Timeline) != 4 || !reflect.DeepEqual(detail.Refunds, []string{"rfd_1"}) ||
 		!reflect.DeepEqual(detail.Contracts, []string{"CP-1"}) {
 		t.Errorf("detail %+v, error %v", detail, err)
 	}
@@ -232,14 +232,38 @@ func TestPagesDegradeWithoutTheirPeers(t *testing.T) {
 	if detail, err = w.GetOrderDetail(t.Context(), payer("u1"), name); err != nil || detail.Loan == nil || !reflect.DeepEqual(detail.Unavailable, []string{"bill"}) {
 		t.Errorf("detail %+v, error %v", detail, err)
 	}
-	w.payment.err, w.bill.err = errs.DependencyUnavailable.New("away"), errs.DependencyUnavailable.New("away")
+	w.payment.err, w.bill.err, w.refund.err = errs.DependencyUnavailable.New("away"), errs.DependencyUnavailable.New("away"), errs.DependencyUnavailable.New("away")
 	if info, err = w.QueryCheckoutInfo(t.Context(), payer("u1"), app.CheckoutName{ID: open.ID}); err != nil || info.Quote.Reason != "DEPENDENCY_UNAVAILABLE" {
 		t.Errorf("info %+v, error %v", info, err)
 	}
 	if result, err = w.QueryCheckoutResult(t.Context(), payer("u1"), paid.ID); err != nil || result.Plan != nil {
 		t.Errorf("result %+v, error %v", result, err)
 	}
-	if detail, err = w.GetOrderDetail(t.Context(), payer("u1"), name); err != nil || !reflect.DeepEqual(detail.Unavailable, []string{"bill", "payment"}) {
+	if detail, err = w.GetOrderDetail(t.Context(), payer("u1"), name); err != nil || !reflect.DeepEqual(detail.Unavailable, []string{"bill", "payment", "refund"}) {
 		t.Errorf("detail %+v, error %v", detail, err)
+	}
+}
+
+func TestRefundsAddUpAndCloseAnOrderOfWhichNothingIsLeft(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c := w.paid("request-1", "b")
+	refund := func(amount int64) error {
+		return w.apply(app.Refunded{OrderID: c.Orders[0].ID, Amount: idr(amount), Time: w.clock.Now()})
+	}
+	if err := refund(40); err != nil {
+		t.Fatal(err)
+	}
+	if o := w.checkout(c.ID).Orders[0]; o.State != domain.OrderPaid || o.Refunded != idr(40) {
+		t.Errorf("%s, %s refunded", o.State, o.Refunded)
+	}
+	if err := refund(61); !errs.Is(err, errs.OrderStateInvalid) {
+		t.Errorf("more than was paid: %v", err)
+	}
+	if err := refund(60); err != nil {
+		t.Fatal(err)
+	}
+	if o := w.checkout(c.ID).Orders[0]; o.State != domain.OrderClosed || o.Refunded != idr(100) {
+		t.Errorf("%s, %s refunded", o.State, o.Refunded)
 	}
 }

@@ -80,7 +80,7 @@ func (o Order) Moved(to OrderState, m Mark, commit ids.ID) (Order, error) {
 	return o, nil
 }
 
-// WithRefund is the order after a part of it was refunded. Errors: errs.OrderStateInvalid when that is more than was paid: an operator
+// WithRefund is the order after a part of it was refunded: a figure, not a state. Errors: errs.OrderStateInvalid when that is more than was paid: an operator
 // must look.
 func (o Order) WithRefund(amount money.Amount) (Order, error) {
 	refunded, err := o.Refunded.Add(amount)
@@ -91,7 +91,6 @@ func (o Order) WithRefund(amount money.Amount) (Order, error) {
 		return o, errs.OrderStateInvalid.New("refunds of %s of an order that was paid with %s", refunded, o.Paid)
 	}
 	o.Refunded = refunded
-	o.Version++
 	return o, nil
 }
 

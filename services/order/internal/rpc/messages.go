@@ -111,7 +111,7 @@ func checkoutInfo(info app.CheckoutInfo) *orderv1.QueryCheckoutInfoResponse {
 }
 
 func detail(d app.Detail) *orderv1.OrderDetail {
-	out := &orderv1.OrderDetail{Order: brief(d.Order), ContractIds: d.Contracts, UnavailableParts: d.Unavailable}
+	out := &orderv1.OrderDetail{Order: brief(d.Order), ContractIds: d.Contracts, RefundIds: d.Refunds, UnavailableParts: d.Unavailable}
 	for _, i := range d.Items {
 		out.Items = append(out.Items, &orderv1.OrderItem{Sku: i.SKU, Name: i.Name, Quantity: i.Quantity, UnitPrice: wire.Money(i.UnitPrice)})
 	}

@@ -107,7 +107,7 @@ func assignments(to domain.Order, m domain.Mark, autoConfirm time.Time) (set str
 
 // NoteRefund writes what was refunded of an order by compare-and-set.
 func (tx *Tx) NoteRefund(from, to domain.Order) {
-	tx.Tx.QueueExpect(1, changed(), `UPDATE orders SET refunded_minor = ?, version = version + 1 WHERE id = ? AND version = ?`, to.Refunded.Minor(), from.ID, from.Version)
+	tx.Tx.QueueExpect(1, changed(), `UPDATE orders SET refunded_minor = ? WHERE id = ? AND refunded_minor = ?`, to.Refunded.Minor(), from.ID, from.Refunded.Minor())
 }
 
 // BarCommit remembers that a commit was aborted; repeating is harmless.

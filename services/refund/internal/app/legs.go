@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"slices"
 
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/ids"
@@ -117,6 +118,32 @@ func (a *App) GetRefund(ctx context.Context, id ids.ID, merchantID string) (doma
 	}
 	changes, err := a.Store.Changes(ctx, id)
 	return r, changes, err
+}
+
+// OrderRefund is a refund of an order with what happened to it.
+type OrderRefund struct {
+	Refund  domain.Refund
+	Changes []Change
+}
+
+// orderRefundsMost bounds the refunds that an order's detail shows.
+const orderRefundsMost = 100
+
+// OrderRefunds gives the refunds of an order, oldest first.
+func (a *App) OrderRefunds(ctx context.Context, orderID ids.ID) ([]OrderRefund, error) {
+	list, err := a.Store.Refunds(ctx, Filter{OrderID: orderID, Limit: orderRefundsMost})
+	if err != nil {
+		return nil, err
+	}
+	slices.Reverse(list)
+	out := make([]OrderRefund, len(list))
+	for i, r := range list {
+		out[i].Refund = r
+		if out[i].Changes, err = a.Store.Changes(ctx, r.ID); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
 // ListRefunds gives refunds, newest first.

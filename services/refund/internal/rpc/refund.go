@@ -142,13 +142,18 @@ func (s *Refund) GetRefund(ctx context.Context, req *refundv1.GetRefundRequest) 
 	if err != nil {
 		return nil, err
 	}
+	return &refundv1.GetRefundResponse{Refund: withTimeline(r, changes)}, nil
+}
+
+// withTimeline writes a refund with what happened to it.
+func withTimeline(r domain.Refund, changes []app.Change) *refundv1.Refund {
 	out := wire.Refund(r)
 	for _, c := range changes {
 		out.Timeline = append(out.Timeline, &commonv1.TimelineEntry{
 			Time: wire.Time(c.Time), Service: "refund", ObjectId: out.GetRefundId(), FromState: c.From.String(), ToState: stateAndStep(c), Actor: c.Actor, Cause: c.Cause,
 		})
 	}
-	return &refundv1.GetRefundResponse{Refund: out}, nil
+	return out
 }
 
 // stateAndStep names a state, with the step of one that is carried out.
