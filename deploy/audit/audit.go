@@ -92,7 +92,7 @@ func open(c Config) (*auditor, error) {
 		{order.Name, c.Order, order.Audit(), order.AuditStream()},
 		{payment.Name, c.Payment, payment.Audit(), payment.AuditStream()},
 		{bill.Name, c.Bill, bill.Audit(), bill.AuditStream()},
-		{refund.Name, c.Refund, refund.Audit(), ""},
+		{refund.Name, c.Refund, refund.Audit(), refund.AuditStream()},
 	} {
 		db, err := mysqlx.Open(s.dsn, mysqlx.Options{MaxConns: 2})
 		if err != nil {
@@ -161,7 +161,7 @@ func (a *auditor) compare(ctx context.Context) (found []Finding, orders int, err
 				}
 			}
 		}
-		if text := disagreement(seen[0], seen[1], seen[2]); text != "" && len(found) < audit.MaxFindings {
+		if text := disagreement(seen[0], seen[1], seen[2], seen[3]); text != "" && len(found) < audit.MaxFindings {
 			found = append(found, Finding{Service: "suite", Check: "services_agree", ID: audit.TypedID("ord:" + id), Text: text})
 		}
 	}

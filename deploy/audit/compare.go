@@ -27,31 +27,37 @@ type agreement struct {
 	order, payment, loan string
 	// paid says that the three amounts must be equal.
 	paid bool
+	// refunded says that refunds must have taken all of it.
+	refunded bool
 }
 
 // agreements are all combinations that may stand once events have arrived. An order that is not named here is not paid.
 func agreements() []agreement {
 	return []agreement{
 		// Not paid. A loan may be left void by a commit that failed.
-		{"", "", "VOID", false},
-		{"COMMITTING", "", "", false},
-		{"COMMITTING", "", "DRAFT", false},
-		{"COMMITTING", "", "VOID", false},
+		{"", "", "VOID", false, false},
+		{"COMMITTING", "", "", false, false},
+		{"COMMITTING", "", "DRAFT", false, false},
+		{"COMMITTING", "", "VOID", false, false},
 		// Paid, goods on their way: the limit is held.
-		{"PAID", "SUCCEEDED", "DRAFT", true},
+		{"PAID", "SUCCEEDED", "DRAFT", true, false},
 		// Goods received: the loan runs or has ended.
-		{"CONFIRMED", "SUCCEEDED", "ACTIVE", true},
-		{"CONFIRMED", "SUCCEEDED", "OVERDUE", true},
-		{"CONFIRMED", "SUCCEEDED", "SETTLED", true},
-		{"CONFIRMED", "SUCCEEDED", "WRITTEN_OFF", true},
-		{"CLOSED", "SUCCEEDED", "SETTLED", true},
+		{"CONFIRMED", "SUCCEEDED", "ACTIVE", true, false},
+		{"CONFIRMED", "SUCCEEDED", "OVERDUE", true, false},
+		{"CONFIRMED", "SUCCEEDED", "SETTLED", true, false},
+		{"CONFIRMED", "SUCCEEDED", "WRITTEN_OFF", true, false},
+		{"CLOSED", "SUCCEEDED", "SETTLED", true, false},
+		{"CLOSED", "SUCCEEDED", "WRITTEN_OFF", true, true},
+		// Refunded before receipt: the draft was taken back; the order is closed once the payer has the down payment, too.
+		{"PAID", "SUCCEEDED", "VOID", true, true},
+		{"CLOSED", "SUCCEEDED", "VOID", true, true},
 		// Taken back.
-		{"CANCELLED", "REVERSED", "VOID", true},
+		{"CANCELLED", "REVERSED", "VOID", true, false},
 	}
 }
 
 // disagreement says how the services contradict each other; empty when they agree.
-func disagreement(order, payment, loan fact) string {
+func disagreement(order, payment, loan, refund fact) string {
 	for _, a := range agreements() {
 		if a.order != order.state || a.payment != payment.state || a.loan != loan.state {
 			continue
@@ -59,9 +65,12 @@ func disagreement(order, payment, loan fact) string {
 		if a.paid && (order.minor != payment.minor || payment.minor != loan.minor) {
 			break
 		}
+		if refund.minor > order.minor || (a.refunded && refund.minor != order.minor) {
+			break
+		}
 		return ""
 	}
-	return fmt.Sprintf("order says %s, payment says %s, bill says %s", order, payment, loan)
+	return fmt.Sprintf("order says %s, payment says %s, bill says %s, refund says %s", order, payment, loan, refund)
 }
 
 // stream is a sorted list of (order id, fact), read row by row.

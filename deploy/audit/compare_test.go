@@ -20,7 +20,30 @@ func TestServicesThatAgreeAreSilentAndOthersAreNamed(t *testing.T) {
 		"cancelled but still held":   {fact{"CANCELLED", 5}, fact{"REVERSED", 5}, fact{"DRAFT", 5}, false},
 		"cancel not finished":        {fact{"CANCELLING", 5}, fact{"REVERSING", 5}, fact{"DRAFT", 5}, false},
 	} {
-		if got := disagreement(c.order, c.payment, c.loan); (got == "") != c.agree {
+		if got := disagreement(c.order, c.payment, c.loan, fact{}); (got == "") != c.agree {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+}
+
+func TestWhatRefundsTookDecidesWhetherALoanMayBeVoid(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		order, loan string
+		refunded    int64
+		agree       bool
+	}{
+		"nothing refunded":                 {"PAID", "VOID", 0, false},
+		"a part refunded":                  {"PAID", "VOID", 4, false},
+		"all refunded":                     {"PAID", "VOID", 5, true},
+		"all refunded and closed":          {"CLOSED", "VOID", 5, true},
+		"more refunded than was paid":      {"CONFIRMED", "ACTIVE", 6, false},
+		"a part of a running loan":         {"CONFIRMED", "ACTIVE", 4, true},
+		"closed without being refunded":    {"CLOSED", "VOID", 0, false},
+		"written off but closed":           {"CLOSED", "WRITTEN_OFF", 0, false},
+		"written off, refunded and closed": {"CLOSED", "WRITTEN_OFF", 5, true},
+	} {
+		if got := disagreement(fact{c.order, 5}, fact{"SUCCEEDED", 5}, fact{c.loan, 5}, fact{"REFUNDED", c.refunded}); (got == "") != c.agree {
 			t.Errorf("%s: %q", name, got)
 		}
 	}

@@ -91,3 +91,6 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 
 // Audit gives the checks over this service's own rows.
 func Audit() []audit.Check { return store.Audit() }
+
+// AuditStream selects (order id in hex, "REFUNDED", minor units), by id, of every order that refunds took something of.
+func AuditStream() string { return store.AuditStream() }
