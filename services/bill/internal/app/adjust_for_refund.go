@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/creditpay/creditpay/pkg/errs"
@@ -231,7 +232,7 @@ func (a *App) writeRefunded(ctx context.Context, tx LockingTx, w workedOut, r Re
 			return err
 		}
 	}
-	f, err := a.figure(ctx, tx, next, append(w.facts[:len(w.facts):len(w.facts)], w.fact), now)
+	f, err := a.figure(ctx, tx, next, slices.Concat(w.facts, []domain.Fact{w.fact}), now)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"slices"
 	"time"
 
 	"github.com/creditpay/creditpay/pkg/civil"
@@ -161,7 +162,7 @@ func (b BegunLoan) Refund(fact Fact, asOf civil.Date) (RefundAdjustment, Positio
 	if err != nil {
 		return RefundAdjustment{}, before, err
 	}
-	facts := append(b.Facts[:len(b.Facts):len(b.Facts)], fact)
+	facts := slices.Concat(b.Facts, []Fact{fact})
 	after, err := Replay(b.Terms, facts, asOf)
 	if err != nil {
 		if left, subErr := b.Terms.Plan.Principal.Sub(before.Cancelled.Principal); subErr == nil && fact.Amount.Minor() > left.Minor() {
