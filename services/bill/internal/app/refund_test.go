@@ -1,7 +1,11 @@
 package app_test
 
 import (
+	"encoding/hex"
+	"errors"
+	"fmt"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -10,6 +14,7 @@ import (
 
 	"github.com/creditpay/creditpay/services/bill/internal/app"
 	"github.com/creditpay/creditpay/services/bill/internal/domain"
+	"github.com/creditpay/creditpay/services/bill/internal/store"
 )
 
 // refunding is a refund of a part of what an order's loan finances.
@@ -87,6 +92,29 @@ func (b *bed) wantCredit(t *testing.T, user string, minor int64) {
 	}
 }
 
+// wantPrice wants the other services' audits to hear of the price that was paid, whatever was refunded of it.
+func (b *bed) wantPrice(t *testing.T, order ids.ID, minor int64) {
+	t.Helper()
+	rows, err := b.db.QueryContext(t.Context(), store.AuditStream())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var id, state string
+		var price int64
+		if err := rows.Scan(&id, &state, &price); err != nil {
+			t.Fatal(err)
+		}
+		if id == strings.ToUpper(hex.EncodeToString(order[:])) && price != minor {
+			t.Errorf("the order is told to have cost %d, want %d", price, minor)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestARefundBeforeReceiptShrinksTheDraftAndThenTakesItBack(t *testing.T) {
 	t.Parallel()
 	b := newBed(t)
@@ -111,6 +139,7 @@ func TestARefundBeforeReceiptShrinksTheDraftAndThenTakesItBack(t *testing.T) {
 	}
 	b.wantFigures(t, "u1", 1_000_000, 0, 200_000)
 	b.audit(t)
+	b.wantPrice(t, first, 300_000)
 	b.wantRefused(t, first, 1, errs.NotFound)
 	b.refund(t, second, 200_000)
 	b.wantFigures(t, "u1", 1_000_000, 0, 0)
@@ -296,6 +325,63 @@ func TestARefundWithOtherContentIsRefused(t *testing.T) {
 	b.wantAgain(t, r, adj)
 	b.wantRefused(t, b.ids.New(), 1, errs.NotFound)
 	b.wantRefused(t, order, 0, errs.AmountOutOfRange)
+}
+
+func TestOneRefundOfTwoOrdersAtOnceIsOfOne(t *testing.T) {
+	t.Parallel()
+	b := newBed(t)
+	b.open(t, "u1", 1_000_000)
+	for range 6 {
+		buy := b.purchase("u1", 40_000, 40_000)
+		b.reserve(t, buy)
+		r := b.refunding(buy.Orders[0].OrderID, 30_000)
+		list := together(2, func(i int) error {
+			mine := r
+			mine.OrderID = buy.Orders[i].OrderID
+			_, err := b.AdjustForRefund(t.Context(), mine)
+			return err
+		})
+		if (list[0] == nil) == (list[1] == nil) || !errs.Is(errors.Join(list...), errs.RequestIDReused) {
+			t.Error(list)
+		}
+	}
+	b.wantFigures(t, "u1", 1_000_000, 0, 6*50_000)
+}
+
+// A preview reads without locks, and still tells nothing that never was.
+func TestPreviewsStandWhileEverythingChanges(t *testing.T) {
+	t.Parallel()
+	b, order, loan := begunOrder(t)
+	var paid []app.Repayment
+	for i := range 4 {
+		begun, err := b.RepayBills(t.Context(), "u1", "H5:u1", fmt.Sprintf("repay-%04d", i), app.Repay{LoanIDs: []ids.ID{loan}, Channel: "VA", Amount: rp(70_000)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		paid = append(paid, begun.Repayment)
+	}
+	for i, err := range together(16, func(i int) error {
+		switch {
+		case i < 4:
+			return b.settle(t.Context(), app.LegOutcome{RepaymentID: paid[i].ID, State: app.CashLegSucceeded, Amount: paid[i].Amount, PayTime: b.clock.Now()})
+		case i < 8:
+			_, err := b.AdjustForRefund(t.Context(), b.refunding(order, 60_000))
+			return err
+		}
+		adj, err := b.PreviewRefundAdjustment(t.Context(), order, rp(60_000))
+		if sum := adj.Released.Principal.Minor() + adj.Cash.Minor(); err == nil && sum < 60_000 {
+			t.Errorf("%d of 60,000 is told", sum)
+		}
+		if errs.Is(err, errs.ConcurrentChange) {
+			return nil
+		}
+		return err
+	}) {
+		if err != nil {
+			t.Error(i, err)
+		}
+	}
+	b.wantFigures(t, "u1", 1_000_000, 0, 0)
 }
 
 func TestOneOfTwoRefundsThatAreTooMuchTogetherIsRefused(t *testing.T) {

@@ -13,8 +13,9 @@ import (
 // RefundAdjustment is what a refund does to a loan, told by comparing the loan
 // before and after. Amounts are of the loan's currency and never negative.
 type RefundAdjustment struct {
-	// Released was owed, held or given up and no longer is. Its principal and what
-	// Cash has of principal are together the amount of the refund.
+	// Released was owed, held or given up and no longer is; late fees are in its fee.
+	// Its principal and what Cash has of principal are together the amount of the
+	// refund.
 	Released Parts
 	// Cash is what had been paid and is given back: Sources and Credit together.
 	Cash money.Amount
@@ -176,7 +177,7 @@ func (b BegunLoan) Refund(fact Fact, asOf civil.Date) (RefundAdjustment, Positio
 	adj := RefundAdjustment{
 		Released: Parts{
 			Principal: k.released(gone.Principal, kept.Principal), Interest: k.released(gone.Interest, kept.Interest),
-			Fee: k.released(gone.Fee, kept.Fee), Late: k.released(gone.Late, kept.Late),
+			Fee: k.add(k.released(gone.Fee, kept.Fee), k.released(gone.Late, kept.Late)), Late: money.Zero(b.Terms.Product.Currency),
 		},
 		Cash: k.sub(k.add(after.Returned, after.Overpaid), k.add(before.Returned, before.Overpaid)),
 		Plan: b.Terms.Plan.without(&k, after), State: after.State, LimitFreed: money.Zero(b.Terms.Product.Currency),

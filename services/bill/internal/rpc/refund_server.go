@@ -7,7 +7,6 @@ import (
 
 	"github.com/creditpay/creditpay/pkg/caller"
 	"github.com/creditpay/creditpay/pkg/ids"
-	"github.com/creditpay/creditpay/pkg/money"
 
 	"github.com/creditpay/creditpay/services/bill/internal/app"
 	"github.com/creditpay/creditpay/services/bill/internal/domain"
@@ -69,11 +68,10 @@ func (s *InternalServer) KeepRefundAsCredit(ctx context.Context, req *billv1.Kee
 	return &billv1.KeepRefundAsCreditResponse{}, nil
 }
 
-// adjustmentOf is the message of an adjustment. Fee and late fees are one figure there; a loan of which nothing is left has no plan.
+// adjustmentOf is the message of an adjustment. A loan of which nothing is left has no plan.
 func adjustmentOf(a domain.RefundAdjustment) *billv1.RefundAdjustment {
-	fee := money.New(a.Released.Fee.Minor()+a.Released.Late.Minor(), a.Cash.Currency())
 	out := &billv1.RefundAdjustment{
-		PrincipalReleased: moneyOf(a.Released.Principal), InterestReleased: moneyOf(a.Released.Interest), FeeReleased: moneyOf(fee),
+		PrincipalReleased: moneyOf(a.Released.Principal), InterestReleased: moneyOf(a.Released.Interest), FeeReleased: moneyOf(a.Released.Fee),
 		CashAmount: moneyOf(a.Cash), CreditBalanceAmount: moneyOf(a.Credit), LimitFreed: moneyOf(a.LimitFreed), LoanState: a.State.String(),
 	}
 	for _, r := range a.Sources {

@@ -37,7 +37,6 @@ type storedEffect struct {
 	Principal  int64            `json:"principal_released_minor"`
 	Interest   int64            `json:"interest_released_minor"`
 	Fee        int64            `json:"fee_released_minor"`
-	Late       int64            `json:"late_fee_released_minor"`
 	Cash       int64            `json:"cash_minor"`
 	Credit     int64            `json:"credit_minor"`
 	LimitFreed int64            `json:"limit_freed_minor"`
@@ -73,7 +72,7 @@ type storedPlanAfter struct {
 func encodeEffect(e domain.RefundAdjustment) ([]byte, error) {
 	s := storedEffect{
 		State: e.State, Principal: e.Released.Principal.Minor(), Interest: e.Released.Interest.Minor(), Fee: e.Released.Fee.Minor(),
-		Late: e.Released.Late.Minor(), Cash: e.Cash.Minor(), Credit: e.Credit.Minor(), LimitFreed: e.LimitFreed.Minor(),
+		Cash: e.Cash.Minor(), Credit: e.Credit.Minor(), LimitFreed: e.LimitFreed.Minor(),
 	}
 	for _, r := range e.Sources {
 		s.Sources = append(s.Sources, storedReturn{r.RepaymentID, r.Amount.Minor()})
@@ -100,7 +99,7 @@ func decodeEffect(data []byte, of func(int64) money.Amount) (domain.RefundAdjust
 	}
 	e := domain.RefundAdjustment{
 		State: s.State, Cash: of(s.Cash), Credit: of(s.Credit), LimitFreed: of(s.LimitFreed),
-		Released: domain.Parts{Principal: of(s.Principal), Interest: of(s.Interest), Fee: of(s.Fee), Late: of(s.Late)},
+		Released: domain.Parts{Principal: of(s.Principal), Interest: of(s.Interest), Fee: of(s.Fee), Late: of(0)},
 	}
 	for _, r := range s.Sources {
 		e.Sources = append(e.Sources, domain.RepaymentReturn{RepaymentID: r.RepaymentID, Amount: of(r.Amount)})
