@@ -174,7 +174,34 @@ func TestAPurchaseFromQuoteToDebtOverTheWire(t *testing.T) {
 	if _, err := internal.ReleaseCredit(ctx, &billv1.ReleaseCreditRequest{CommitId: commit}); !errs.Is(err, errs.LoanStateInvalid) {
 		t.Errorf("release of a debt: %v", err)
 	}
+	b.refundOverTheWire(t, internal, order)
 	b.auditBooks(t)
+}
+
+// refundOverTheWire refunds a third of a loan of 300,000 of which nothing is paid.
+func (b *bed) refundOverTheWire(t *testing.T, internal billv1.BillInternalServiceClient, order string) {
+	t.Helper()
+	preview, err := internal.PreviewRefundAdjustment(t.Context(), &billv1.PreviewRefundAdjustmentRequest{OrderId: order, Amount: rp(100_000)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	refund := &billv1.AdjustForRefundRequest{RefundId: ids.Format(ids.Refund, b.ids.New()), OrderId: order, Amount: rp(100_000)}
+	for range 2 {
+		done, err := internal.AdjustForRefund(t.Context(), refund)
+		if err != nil || !proto.Equal(done.GetAdjustment(), preview.GetAdjustment()) || done.GetCashAmount().GetAmountMinor() != 0 {
+			t.Errorf("preview %v, effect %v, %v", preview, done, err)
+		}
+	}
+	a := preview.GetAdjustment()
+	if a.GetPrincipalReleased().GetAmountMinor() != 100_000 || a.GetInterestReleased().GetAmountMinor() != 8_850 || a.GetLoanState() != "ACTIVE" ||
+		a.GetLimitFreed().GetAmountMinor() != 100_000 || a.GetPlanAfter().GetPrincipal().GetAmountMinor() != 200_000 || len(a.GetInstalments()) != 1 {
+		t.Error(a)
+	}
+	if _, err := internal.KeepRefundAsCredit(t.Context(), &billv1.KeepRefundAsCreditRequest{
+		RefundId: refund.GetRefundId(), RepaymentId: ids.Format(ids.Repayment, b.ids.New()),
+	}); !errs.Is(err, errs.NotFound) {
+		t.Errorf("what the refund does not give back: %v", err)
+	}
 }
 
 // auditBooks waits for the events to be sent and fails for every finding.
@@ -195,7 +222,7 @@ func (b *bed) auditBooks(t *testing.T) {
 	}
 }
 
-func TestTheDoorSaysWhatIsWrongAndWhatIsLater(t *testing.T) {
+func TestTheDoorSaysWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	b := newBed(t)
 	ctx := t.Context()
@@ -242,10 +269,20 @@ func TestTheDoorSaysWhatIsWrongAndWhatIsLater(t *testing.T) {
 			_, err := billv1.NewBillAdminServiceClient(admin).GetCreditAccount(ctx, &billv1.GetCreditAccountRequest{UserId: "nobody"})
 			return err
 		}, errs.AccountNotFound},
-		"later work": {func() error {
+		"malformed refund id": {func() error {
 			_, err := internal.AdjustForRefund(ctx, &billv1.AdjustForRefundRequest{RefundId: "rfd_1", OrderId: "ord_1", Amount: rp(1)})
 			return err
-		}, errs.NotYetAvailable},
+		}, errs.InvalidArgument},
+		"malformed repayment id": {func() error {
+			_, err := internal.KeepRefundAsCredit(ctx, &billv1.KeepRefundAsCreditRequest{
+				RefundId: ids.Format(ids.Refund, b.ids.New()), RepaymentId: "rpy_1"})
+			return err
+		}, errs.InvalidArgument},
+		"refund of an order without a loan": {func() error {
+			_, err := internal.PreviewRefundAdjustment(ctx, &billv1.PreviewRefundAdjustmentRequest{
+				OrderId: ids.Format(ids.Order, b.ids.New()), Amount: rp(1)})
+			return err
+		}, errs.NotFound},
 		"not for the marketplace": {func() error {
 			_, err := billv1.NewBillInternalServiceClient(spm).ReleaseCredit(ctx, &billv1.ReleaseCreditRequest{CommitId: "cmt_1"})
 			return err

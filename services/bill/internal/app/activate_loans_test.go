@@ -9,6 +9,7 @@ import (
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/ids"
 	"github.com/creditpay/creditpay/pkg/inbox"
+	"github.com/creditpay/creditpay/pkg/money"
 
 	"github.com/creditpay/creditpay/services/bill/internal/app"
 	"github.com/creditpay/creditpay/services/bill/internal/domain"
@@ -185,5 +186,34 @@ func TestLoansTellWhatHappenedToThem(t *testing.T) {
 		if story[i] != want[i] {
 			t.Errorf("entry %d is %q, want %q", i, story[i], want[i])
 		}
+	}
+}
+
+// Where interest counts days, the plan of the day of receipt is another one than the draft's, also when a refund made it smaller.
+func TestALoanWhoseInterestCountsDaysBeginsWithThePlanOfItsDay(t *testing.T) {
+	t.Parallel()
+	b := newBed(t)
+	product := domain.DefaultProducts(money.IDR())[1]
+	product.Version, product.DayCount, product.FeeFixed = 2, domain.Actual365Fixed, rp(1_000)
+	if err := b.rows.Seed(t.Context(), []domain.Product{product}, b.clock.Now()); err != nil {
+		t.Fatal(err)
+	}
+	b.open(t, "u1", 1_000_000)
+	buy := b.purchase("u1", 300_000)
+	buy.ProductCode, buy.ProductVersion = product.Code, product.Version
+	b.reserve(t, buy)
+	order := buy.Orders[0].OrderID
+	b.refund(t, order, 150_000)
+	b.clock.Advance(9 * 24 * time.Hour)
+	if err := b.apply(t.Context(), b.confirmed(order, b.clock.Now())); err != nil {
+		t.Fatal(err)
+	}
+	loans, _, err := b.BatchGetLoans(t.Context(), []ids.ID{order})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// 1 % and half of the fixed fee.
+	if p := loans[0].Plan; p.Principal != rp(150_000) || p.Fee != rp(2_000) {
+		t.Errorf("it begins with %s and a fee of %s", p.Principal, p.Fee)
 	}
 }

@@ -66,12 +66,10 @@ func stored(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
 // Store reads rows and runs units of work. Errors carry a reason, except for a
 // duplicate request record, which idempotency.Do explains.
 type Store interface {
-	ProductReader
+	RefundReader
 	EsignStore
 	// CurrentProducts gives the newest effective version of each product at a time, by code.
 	CurrentProducts(ctx context.Context, at time.Time) ([]domain.Product, error)
-	// Account finds the credit account of a user; false when there is none.
-	Account(ctx context.Context, userID string) (Account, bool, error)
 	// Reservation finds the reservation of a commit; false when there is none.
 	Reservation(ctx context.Context, commitID ids.ID) (Reservation, bool, error)
 	// LoansOfCommit gives the loans that were drafted for a commit, by order id.
@@ -157,6 +155,10 @@ type Tx interface {
 	InsertRepayment(r Repayment)
 	// MoveRepayment writes state, rest, times and timer of a repayment in r's version.
 	MoveRepayment(r Repayment)
+	// InsertLoanRefund adds the record of a refund with its sources; one that is there fails the unit with errs.ConcurrentChange.
+	InsertLoanRefund(r LoanRefund)
+	// KeepSource marks a source of a refund as kept; one that is kept already fails the unit.
+	KeepSource(refundID, repaymentID ids.ID, actor string, at time.Time)
 	// InsertProduct adds a version of a product; one that is there already fails the unit with a duplicate key.
 	InsertProduct(p domain.Product, at time.Time)
 
@@ -173,7 +175,7 @@ type Tx interface {
 // LockingTx is a unit of work that can read and lock, for events that arrive in batches.
 type LockingTx interface {
 	Tx
-	ProductReader
+	RefundReader
 	// LockLoans gives every loan of the orders, as Store.LoansOfOrders, and locks them until the end.
 	LockLoans(ctx context.Context, orderIDs []ids.ID) ([]Loan, error)
 	// LockLoansByID gives loans by id and locks them until the end.
@@ -186,8 +188,14 @@ type LockingTx interface {
 	LockBills(ctx context.Context, billIDs []ids.ID) ([]BillRow, error)
 	// BillLines gives the instalments on bills where they were left, by bill, without what was given up of them.
 	BillLines(ctx context.Context, bills []BillRow) (map[ids.ID][]domain.BillLine, error)
-	// Facts gives the facts of loans that stand, by loan.
-	Facts(ctx context.Context, loanIDs []ids.ID) (map[ids.ID][]domain.Fact, error)
+	// LockReservation finds the reservation of a commit and locks it until the end; false when there is none.
+	LockReservation(ctx context.Context, commitID ids.ID) (Reservation, bool, error)
+	// LoansOfCommit gives the loans that were drafted for a commit, without locking them.
+	LoansOfCommit(ctx context.Context, commitID ids.ID) ([]Loan, error)
+	// LoanRefund finds the record of a refund; false when there is none.
+	LoanRefund(ctx context.Context, refundID ids.ID) (LoanRefund, bool, error)
+	// RefundSource finds what a refund gives back by a repayment; false when it is nothing.
+	RefundSource(ctx context.Context, refundID, repaymentID ids.ID) (RefundSource, bool, error)
 }
 
 // BillsToLookAt says which bills of a user may have changed.

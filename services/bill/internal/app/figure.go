@@ -62,13 +62,16 @@ func (a *App) figure(ctx context.Context, r ProductReader, l Loan, facts []domai
 			return f, err
 		}
 	}
-	if f.after.Books, err = f.pos.Balances(); err != nil {
+	if f.after.Books, err = f.pos.BalancesPaying(l.Payable); err != nil {
 		return f, err
 	}
 	if f.lines, err = domain.LinesBetween(terms.Product.Currency, posted, f.after.Books); err != nil {
 		return f, err
 	}
-	f.after.Overpaid, f.after.Overdue = f.pos.Overpaid, f.pos.Overdue
+	if f.after.Overpaid, err = f.pos.CreditShare(l.Payable); err != nil {
+		return f, err
+	}
+	f.after.Overdue, f.after.Refunded = f.pos.Overdue, f.pos.Cancelled.Principal
 	f.after.RollTime = time.Time{}
 	if day, ok := domain.NextChange(terms, f.pos); ok {
 		f.after.RollTime = day.In(terms.Product.Zone()).UTC()

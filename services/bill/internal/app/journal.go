@@ -22,6 +22,11 @@ const (
 	causeRecovered     = "RECOVERED"
 	causeCreditBalance = "CREDIT_BALANCE"
 	causePaidOut       = "CREDIT_PAID_OUT"
+	// causeReduced is a hold that a refund made smaller, causeRefunded a refund of a loan that has begun, causeKept cash of a refund
+	// that became credit balance.
+	causeReduced  = "CREDIT_REDUCED"
+	causeRefunded = "REFUNDED"
+	causeKept     = "REFUND_KEPT"
 )
 
 // post writes a journal of a loan.

@@ -96,11 +96,13 @@ func voidAll(loans []Loan, r ReleaseRequest, at time.Time) ([]Loan, error) {
 		if l.State == domain.LoanVoid || (len(r.OrderIDs) > 0 && !slices.Contains(r.OrderIDs, l.OrderID)) {
 			continue
 		}
-		next, err := l.Void(at)
-		if err != nil {
+		next := l
+		var err error
+		if next.Loan, err = l.Void(at); err != nil {
 			return nil, err
 		}
-		voided = append(voided, Loan{Loan: next, DraftActor: l.DraftActor, EndActor: r.Actor, EndCause: r.Reason})
+		next.EndActor, next.EndCause = r.Actor, r.Reason
+		voided = append(voided, next)
 	}
 	return voided, nil
 }

@@ -135,7 +135,7 @@ func (a *App) draft(ctx context.Context, r ReserveRequest, now time.Time) ([]Loa
 			return nil, money.Amount{}, err
 		}
 		nothing := money.Zero(product.Currency)
-		loans[i] = Loan{Loan: loan, DraftActor: r.Actor, Overpaid: nothing, Overdue: nothing}
+		loans[i] = Loan{Loan: loan, DraftActor: r.Actor, Overpaid: nothing, Overdue: nothing, Shrunk: nothing, Refunded: nothing, Payable: nothing}
 	}
 	return loans, total, nil
 }

@@ -68,8 +68,12 @@ type Loan struct {
 	Start civil.Date
 	// Books are the balances that the journal has of it; nil for those of its first day.
 	Books domain.Balances
-	// Overpaid is its part of the user's credit balance, Overdue what was not paid in time.
+	// Overpaid is its part of the user's credit balance (domain.Position.CreditShare), below zero when a refund went back by a
+	// repayment that bounced. Overdue is what was not paid in time.
 	Overpaid, Overdue money.Amount
+	// Shrunk is the principal that refunds took from the draft, Refunded what they took back since it began, and Payable what they
+	// give back by repayments.
+	Shrunk, Refunded, Payable money.Amount
 	// RollTime is when time alone changes something; zero for never.
 	RollTime time.Time
 }
@@ -81,6 +85,37 @@ type LoanFact struct {
 	// Actor is who, Cause why.
 	Actor, Cause string
 	CreateTime   time.Time
+}
+
+// RefundKind is what a refund met. The numbers are stored.
+type RefundKind uint8
+
+const (
+	// RefundShrankDraft left a smaller draft.
+	RefundShrankDraft RefundKind = 1
+	// RefundVoidedDraft left nothing of a draft.
+	RefundVoidedDraft RefundKind = 2
+	// RefundOfBegun is a fact of a loan that has begun.
+	RefundOfBegun RefundKind = 3
+)
+
+// LoanRefund is the record of a refund: what it was, and what it did to its loan.
+type LoanRefund struct {
+	RefundID, LoanID, OrderID ids.ID
+	Kind                      RefundKind
+	// Amount is the financed part of the refund.
+	Amount money.Amount
+	// Effect is the answer that was given.
+	Effect     domain.RefundAdjustment
+	Actor      string
+	CreateTime time.Time
+}
+
+// RefundSource is what a refund gives back by a repayment.
+type RefundSource struct {
+	Amount money.Amount
+	// KeepTime is when it became credit balance instead; zero when it did not.
+	KeepTime time.Time
 }
 
 // InstalmentRow is where an instalment stands, as the last figuring left it.

@@ -3,6 +3,7 @@ package app_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"reflect"
 	"testing"
 	"time"
 
@@ -13,8 +14,9 @@ import (
 	"github.com/creditpay/creditpay/services/bill/internal/domain"
 )
 
-// A random year of one user: purchases, repayments, settlements, bounces, waivers, pay-outs, write-offs, and days that pass with the
-// timers on time or weeks late. What a rule refuses is refused; the audit at the end of the test proves the books.
+// A random year of one user: purchases, goods received at once or later, repayments, settlements, bounces, refunds and refunds that
+// were kept, waivers, pay-outs, write-offs, and days that pass with the timers on time or weeks late. What a rule refuses is refused,
+// each refund does what its preview said, and the audit proves the books, on the way and at the end.
 func TestARandomYearLeavesTheBooksClean(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(12) {
@@ -23,8 +25,15 @@ func TestARandomYearLeavesTheBooksClean(t *testing.T) {
 			b := newBed(t)
 			b.open(t, "u1", 5_000_000)
 			y := &year{bed: b, random: rand.New(rand.NewPCG(seed, 7))}
-			for range 60 {
+			for n := range 240 {
 				y.act(t)
+				if n%40 == 39 {
+					for len(y.drafts) > 0 {
+						y.receive(t) // No draft may be old.
+					}
+					y.roll(t)
+					y.audit(t)
+				}
 			}
 			b.roll(t)
 			s := b.standing(t, "u1")
@@ -41,7 +50,10 @@ type year struct {
 	*bed
 	random     *rand.Rand
 	loans      []ids.ID
+	orders     []ids.ID
+	drafts     []ids.ID // orders whose goods were not received when they were bought
 	repayments []ids.ID
+	returns    [][2]ids.ID // refund and repayment
 	n          int
 }
 
@@ -66,7 +78,7 @@ func (y *year) pick(list []ids.ID) ids.ID { return list[y.random.IntN(len(list))
 
 func (y *year) act(t *testing.T) {
 	t.Helper()
-	kind := y.random.IntN(12)
+	kind := y.random.IntN(16)
 	if len(y.loans) == 0 {
 		kind = 0
 	}
@@ -76,8 +88,10 @@ func (y *year) act(t *testing.T) {
 		loans, err := y.ReserveCredit(t.Context(), r)
 		allowed(t, "purchase", err)
 		if err == nil {
-			y.loans = append(y.loans, loans[0].LoanID)
-			if err := y.apply(t.Context(), y.confirmed(r.Orders[0].OrderID, y.clock.Now())); err != nil {
+			y.loans, y.orders = append(y.loans, loans[0].LoanID), append(y.orders, r.Orders[0].OrderID)
+			if y.random.IntN(3) == 0 {
+				y.drafts = append(y.drafts, r.Orders[0].OrderID)
+			} else if err := y.apply(t.Context(), y.confirmed(r.Orders[0].OrderID, y.clock.Now())); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -101,9 +115,63 @@ func (y *year) act(t *testing.T) {
 		allowed(t, "bounce", err)
 	case kind == 10:
 		y.operate(t)
+	case kind <= 13:
+		y.takeBack(t)
+	case kind == 14 && len(y.drafts) > 0:
+		y.receive(t)
+	case kind == 15 && len(y.returns) > 0:
+		pair := y.returns[y.random.IntN(len(y.returns))]
+		if err := y.KeepRefundAsCredit(t.Context(), pair[0], pair[1], "SERVICE:refund"); err != nil {
+			t.Fatal(err)
+		}
 	default:
 		_, err := y.PayOutCreditBalance(t.Context(), "u1", y.op(1+y.random.Int64N(100_000)))
 		allowed(t, "pay out", err)
+	}
+}
+
+// takeBack refunds a part of an order, now and then all that is left of it.
+func (y *year) takeBack(t *testing.T) {
+	t.Helper()
+	order, amount := y.pick(y.orders), 1+y.random.Int64N(150_000)
+	if y.random.IntN(3) == 0 {
+		amount = max(1, y.left(t, order))
+	}
+	preview, previewErr := y.PreviewRefundAdjustment(t.Context(), order, rp(amount))
+	r := y.refunding(order, amount)
+	adj, err := y.AdjustForRefund(t.Context(), r)
+	allowed(t, "refund", err)
+	if (err == nil) != (previewErr == nil) || (err == nil && !reflect.DeepEqual(preview, adj)) {
+		t.Fatalf("the preview was %+v, %v; the effect is %+v, %v", preview, previewErr, adj, err)
+	}
+	if err != nil {
+		return
+	}
+	y.wantAgain(t, r, adj)
+	for _, s := range adj.Sources {
+		y.returns = append(y.returns, [2]ids.ID{r.RefundID, s.RepaymentID})
+	}
+}
+
+// left is what an order's loan finances and was not refunded.
+func (y *year) left(t *testing.T, order ids.ID) int64 {
+	t.Helper()
+	loans, err := y.rows.LoansOfOrders(t.Context(), []ids.ID{order})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := loans[len(loans)-1]
+	return l.Plan.Principal.Minor() - l.Refunded.Minor()
+}
+
+// receive lets the goods of an order arrive, late perhaps.
+func (y *year) receive(t *testing.T) {
+	t.Helper()
+	n := y.random.IntN(len(y.drafts))
+	order := y.drafts[n]
+	y.drafts = append(y.drafts[:n], y.drafts[n+1:]...)
+	if err := y.apply(t.Context(), y.confirmed(order, y.clock.Now())); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -40,7 +40,15 @@ func OpeningBalances(terms Contract) (Balances, error) {
 //	LATE_FEE_INCOME       − late fees that are not waived
 //	WRITE_OFF_EXPENSE     what was written off, recovered or not
 //	RECOVERY_INCOME       − what was recovered
-func (p Position) Balances() (Balances, error) {
+//
+// All that refunds return is payable here; BalancesPaying is for a part of it.
+func (p Position) Balances() (Balances, error) { return p.BalancesPaying(p.Returned) }
+
+// BalancesPaying is Balances when refunds give payable back by repayments. All else
+// that they return is credit balance, with what is overpaid (CreditShare): whatever
+// becomes known later of what was paid, a bounce or a late repayment, moves the
+// user's credit balance and not what is on its way already.
+func (p Position) BalancesPaying(payable money.Amount) (Balances, error) {
 	c := p.Received.Currency()
 	s := summary{balances: Balances{}, zero: money.Zero(c)}
 	for _, in := range p.Instalments {
@@ -63,8 +71,8 @@ func (p Position) Balances() (Balances, error) {
 		s.credit(RecoveryIncome, recovered)
 	}
 	s.debit(RepaymentClearing, p.Received)
-	s.credit(CreditBalance, p.Overpaid)
-	s.credit(RefundPayable, p.Returned)
+	s.credit(CreditBalance, p.creditShare(&s.calculation, payable))
+	s.credit(RefundPayable, payable)
 	sum := s.zero
 	for _, b := range s.balances {
 		sum = s.add(sum, b)

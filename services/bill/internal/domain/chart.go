@@ -23,10 +23,13 @@ const (
 	// CreditClearing is a liability: what the lender owes to shops for the goods that
 	// loans have paid, less what they refunded, until it is settled.
 	CreditClearing = "CREDIT_CLEARING"
-	// CreditBalance is a liability: what users paid too much.
+	// CreditBalance is a liability: what users paid too much, and what refunds give
+	// back that no repayment can carry. A debit balance is what a user got back of
+	// money that bounced.
 	CreditBalance = "CREDIT_BALANCE"
-	// RefundPayable is a liability: what users get back in cash for refunded goods
-	// that they had paid.
+	// RefundPayable is a liability: what users get back by their repayments for
+	// refunded goods that they had paid. It stays open towards the payment service,
+	// which gives the cash back and has it in its own books.
 	RefundPayable = "REFUND_PAYABLE"
 	// PayoutClearing is a liability: money on its way to users.
 	PayoutClearing = "PAYOUT_CLEARING"

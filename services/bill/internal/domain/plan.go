@@ -2,6 +2,7 @@ package domain
 
 import (
 	"fmt"
+	"math/big"
 	"slices"
 
 	"github.com/creditpay/creditpay/pkg/civil"
@@ -90,9 +91,7 @@ func dated(list []Instalment, p Product, start civil.Date) ([]Instalment, error)
 // the product's interest depends on dates.
 func (pl Plan) startedOn(p Product, start civil.Date) (Plan, error) {
 	if p.countsDays() {
-		next, err := buildPlan(p, pl.TenorMonths, pl.Principal, start)
-		next.DownPayment = pl.DownPayment
-		return next, err
+		return pl.rebuilt(p, pl.Principal, start)
 	}
 	list, err := dated(pl.Instalments, p, start)
 	if err != nil {
@@ -100,6 +99,25 @@ func (pl Plan) startedOn(p Product, start civil.Date) (Plan, error) {
 	}
 	pl.Instalments = list
 	return pl, nil
+}
+
+// rebuilt is the plan computed anew with the fixed fee that this one has, which a
+// refund may have made smaller than the product's, in proportion to the principal.
+func (pl Plan) rebuilt(p Product, principal money.Amount, start civil.Date) (Plan, error) {
+	byRate, err := pl.Principal.MulPPM(p.FeeRatePPM, p.Rounding)
+	if err != nil {
+		return Plan{}, err
+	}
+	fixed, err := pl.Fee.Sub(byRate)
+	if err != nil {
+		return Plan{}, err
+	}
+	if p.FeeFixed, err = fixed.MulRat(big.NewRat(principal.Minor(), pl.Principal.Minor()), money.Down); err != nil {
+		return Plan{}, err
+	}
+	next, err := buildPlan(p, pl.TenorMonths, principal, start)
+	next.DownPayment = pl.DownPayment
+	return next, err
 }
 
 // totalled is the plan with the sums and the effective rate of its instalments,

@@ -103,21 +103,6 @@ func (s *InternalServer) ReleaseCredit(ctx context.Context, req *billv1.ReleaseC
 	return &billv1.ReleaseCreditResponse{}, nil
 }
 
-// AdjustForRefund implements BillInternalService.
-func (s *InternalServer) AdjustForRefund(context.Context, *billv1.AdjustForRefundRequest) (*billv1.AdjustForRefundResponse, error) {
-	return nil, errs.NotYetAvailable.New("plans cannot be adjusted for refunds yet")
-}
-
-// PreviewRefundAdjustment implements BillInternalService.
-func (s *InternalServer) PreviewRefundAdjustment(context.Context, *billv1.PreviewRefundAdjustmentRequest) (*billv1.PreviewRefundAdjustmentResponse, error) {
-	return nil, errs.NotYetAvailable.New("plans cannot be adjusted for refunds yet")
-}
-
-// KeepRefundAsCredit implements BillInternalService.
-func (s *InternalServer) KeepRefundAsCredit(context.Context, *billv1.KeepRefundAsCreditRequest) (*billv1.KeepRefundAsCreditResponse, error) {
-	return nil, errs.NotYetAvailable.New("plans cannot be adjusted for refunds yet")
-}
-
 // BatchGetLoans implements BillInternalService.
 func (s *InternalServer) BatchGetLoans(ctx context.Context, req *billv1.BatchGetLoansRequest) (*billv1.BatchGetLoansResponse, error) {
 	orders, err := parseIDs("order_ids", ids.Order, req.GetOrderIds())

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/creditpay/creditpay/pkg/errs"
@@ -17,16 +18,29 @@ const selectAccount = `SELECT id, user_id, currency_code, limit_minor, used_mino
 
 // Account finds the account of a user.
 func (s *Store) Account(ctx context.Context, userID string) (app.Account, bool, error) {
-	var a app.Account
+	a, found, err := readAccount(ctx, s.kit.DB.QueryContext, userID)
+	return a, found, mysqlx.Fault(err, "read a credit account")
+}
+
+// Account implements app.LockingTx: it does not lock.
+func (t *Tx) Account(ctx context.Context, userID string) (app.Account, bool, error) {
+	return readAccount(ctx, t.Tx.Query, userID)
+}
+
+func readAccount(ctx context.Context, query queryFunc, userID string) (a app.Account, found bool, err error) {
+	rows, err := query(ctx, selectAccount, userID)
+	if err != nil {
+		return a, false, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	if !rows.Next() {
+		return a, false, rows.Err()
+	}
 	var code string
 	var limit, used, held, credit int64
-	err := s.kit.DB.QueryRowContext(ctx, selectAccount, userID).
-		Scan(&a.ID, &a.UserID, &code, &limit, &used, &held, &credit, &a.OverdueLoans, &a.State, &a.FreezeReason, &a.Version, &a.OpenTime)
-	if mysqlx.NoRows(err) {
-		return app.Account{}, false, nil
-	}
+	err = rows.Scan(&a.ID, &a.UserID, &code, &limit, &used, &held, &credit, &a.OverdueLoans, &a.State, &a.FreezeReason, &a.Version, &a.OpenTime)
 	if err != nil {
-		return app.Account{}, false, mysqlx.Fault(err, "read a credit account")
+		return app.Account{}, false, err
 	}
 	of, err := amounts(code)
 	if err != nil {

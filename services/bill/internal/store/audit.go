@@ -8,7 +8,7 @@ import (
 
 // Audit gives the checks of the bill service's books.
 func Audit() []audit.Check {
-	return slices.Concat(accountChecks(), loanChecks(), journalChecks(), esignChecks())
+	return slices.Concat(accountChecks(), loanChecks(), journalChecks(), refundChecks(), esignChecks())
 }
 
 // accountChecks compare accounts with loans.
@@ -82,9 +82,9 @@ func loanChecks() []audit.Check {
 			Query: `SELECT CONCAT('cmt:', HEX(r.commit_id)), CONCAT('in state ', r.state, ' with ', COALESCE(l.alive, 0), ' loans that are not void')
 				FROM reservations r LEFT JOIN (SELECT commit_id, SUM(state <> 5) AS alive FROM loans GROUP BY commit_id) l ON l.commit_id = r.commit_id
 				WHERE (r.state = 1) <> (COALESCE(l.alive, 0) > 0)`},
-		{Name: "reservation_total", Rule: "a reservation's total is the principal of its loans",
+		{Name: "reservation_total", Rule: "a reservation's total is the principal of its loans, with what refunds took from their drafts",
 			Query: `SELECT CONCAT('cmt:', HEX(r.commit_id)), CONCAT('of ', r.total_minor, ', its loans are ', COALESCE(l.principal, 0))
-				FROM reservations r LEFT JOIN (SELECT commit_id, SUM(principal_minor) AS principal FROM loans GROUP BY commit_id) l ON l.commit_id = r.commit_id
+				FROM reservations r LEFT JOIN (SELECT commit_id, SUM(principal_minor + shrunk_minor) AS principal FROM loans GROUP BY commit_id) l ON l.commit_id = r.commit_id
 				WHERE r.total_minor <> COALESCE(l.principal, 0)`},
 		{Name: "draft_old", Rule: "no draft is older than 40 days: its order should have been confirmed or cancelled", UsesNow: true,
 			Query: `SELECT CONCAT('lon:', HEX(id)), CONCAT('a draft since ', draft_time) FROM loans WHERE state = 1 AND draft_time < ? - INTERVAL 40 DAY`},
@@ -166,11 +166,11 @@ func income(name, account, what, figure string) audit.Check {
 			WHERE COALESCE(i.figure, 0) <> COALESCE(j.balance, 0)`}
 }
 
-// AuditStream gives the loan of each order, with the price: principal and down payment; see the door. Ids rise with time, so the last void loan has the largest.
+// AuditStream gives the loan of each order, with the price that was paid: principal, what refunds took from the draft, and down payment; see the door. Ids rise with time, so the last void loan has the largest.
 func AuditStream() string {
 	return `SELECT HEX(l.order_id), CASE l.state WHEN 1 THEN 'DRAFT' WHEN 2 THEN 'ACTIVE' WHEN 3 THEN 'OVERDUE' WHEN 4 THEN 'SETTLED'
 			WHEN 5 THEN 'VOID' ELSE 'WRITTEN_OFF' END,
-			l.principal_minor + CAST(JSON_EXTRACT(CONVERT(l.plan USING utf8mb4), '$.down_payment_minor') AS SIGNED)
+			l.principal_minor + l.shrunk_minor + CAST(JSON_EXTRACT(CONVERT(l.plan USING utf8mb4), '$.down_payment_minor') AS SIGNED)
 		FROM loans l
 		WHERE l.live = 1 OR NOT EXISTS (SELECT 1 FROM loans o WHERE o.order_id = l.order_id AND (o.live = 1 OR o.id > l.id))
 		ORDER BY l.order_id`

@@ -17,7 +17,8 @@ import (
 
 const loanColumns = `id, order_id, commit_id, user_id, merchant_id, business, product_code, product_version, tenor_months,
 	currency_code, principal_minor, interest_minor, fee_minor, outstanding_minor, plan, state, version,
-	draft_time, draft_actor, activate_time, end_time, end_actor, end_cause, start_date, books, overpaid_minor, overdue_minor, roll_time`
+	draft_time, draft_actor, activate_time, end_time, end_actor, end_cause, start_date, books, overpaid_minor, overdue_minor, roll_time,
+	shrunk_minor, refunded_minor, payable_minor`
 
 const (
 	selectLoansOfCommit = `SELECT ` + loanColumns + ` FROM loans WHERE commit_id = ? ORDER BY order_id`
@@ -78,14 +79,15 @@ func scanLoans(rows *sql.Rows, err error) ([]app.Loan, error) {
 func scanLoan(row mysqlx.Row) (app.Loan, error) {
 	var l app.Loan
 	var code string
-	var principal, interest, fee, outstanding, overpaid, overdue int64
+	var principal, interest, fee, outstanding, overpaid, overdue, shrunk, refunded, payable int64
 	var plan, books []byte
 	var activated, ended, roll sql.NullTime
 	var start nullDate
 	err := row.Scan(&l.ID, &l.OrderID, &l.CommitID, &l.UserID, &l.MerchantID, &l.Business,
 		&l.Plan.ProductCode, &l.Plan.ProductVersion, &l.Plan.TenorMonths,
 		&code, &principal, &interest, &fee, &outstanding, &plan, &l.State, &l.Version,
-		&l.DraftTime, &l.DraftActor, &activated, &ended, &l.EndActor, &l.EndCause, &start, &books, &overpaid, &overdue, &roll)
+		&l.DraftTime, &l.DraftActor, &activated, &ended, &l.EndActor, &l.EndCause, &start, &books, &overpaid, &overdue, &roll,
+		&shrunk, &refunded, &payable)
 	if err != nil {
 		return l, err
 	}
@@ -95,6 +97,7 @@ func scanLoan(row mysqlx.Row) (app.Loan, error) {
 	}
 	l.Outstanding, l.ActivateTime, l.EndTime = of(outstanding), activated.Time, ended.Time
 	l.Start, l.Overpaid, l.Overdue, l.RollTime = start.date, of(overpaid), of(overdue), roll.Time
+	l.Shrunk, l.Refunded, l.Payable = of(shrunk), of(refunded), of(payable)
 	if books != nil {
 		if err := json.Unmarshal(books, &l.Books); err != nil {
 			return l, errs.Internal.Wrap(err, "the books of loan %s cannot be read", ids.Format(ids.Loan, l.ID))
@@ -136,8 +139,8 @@ func (t *Tx) InsertLoans(loans []app.Loan) {
 	t.Tx.Queue(insertLoans+mysqlx.Tuples(len(loans), insertLoansWidth), args...)
 }
 
-const updateDraft = `UPDATE loans SET state = ?, live = ?, outstanding_minor = ?, plan = ?, activate_time = ?,
-	end_time = ?, end_actor = ?, end_cause = ?, start_date = ?, books = ?, roll_time = ?, version = version + 1
+const updateDraft = `UPDATE loans SET state = ?, live = ?, principal_minor = ?, interest_minor = ?, fee_minor = ?, shrunk_minor = ?,
+	outstanding_minor = ?, plan = ?, activate_time = ?, end_time = ?, end_actor = ?, end_cause = ?, start_date = ?, books = ?, roll_time = ?, version = version + 1
 	WHERE id = ? AND state = ? AND version = ?`
 
 // UpdateDraft implements app.Tx.
@@ -152,7 +155,8 @@ func (t *Tx) UpdateDraft(l app.Loan) {
 		t.Fail(err)
 		return
 	}
-	t.Tx.QueueExpect(1, changed(), updateDraft, l.State, live(l), l.Outstanding.Minor(), plan, nullTime(l.ActivateTime),
+	t.Tx.QueueExpect(1, changed(), updateDraft, l.State, live(l), l.Plan.Principal.Minor(), l.Plan.Interest.Minor(), l.Plan.Fee.Minor(),
+		l.Shrunk.Minor(), l.Outstanding.Minor(), plan, nullTime(l.ActivateTime),
 		nullTime(l.EndTime), l.EndActor, l.EndCause, nullDate{l.Start}, books, nullTime(l.RollTime), l.ID, domain.LoanDraft, l.Version)
 }
 

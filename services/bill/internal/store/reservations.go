@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/ids"
@@ -16,19 +17,36 @@ const selectReservation = `SELECT commit_id, user_id, state, fingerprint, curren
 
 // Reservation finds the reservation of a commit.
 func (s *Store) Reservation(ctx context.Context, commitID ids.ID) (app.Reservation, bool, error) {
-	var r app.Reservation
-	var fingerprint []byte
+	r, found, err := readReservation(ctx, s.kit.DB.QueryContext, selectReservation, commitID)
+	return r, found, mysqlx.Fault(err, "read a reservation")
+}
+
+// LockReservation implements app.LockingTx.
+func (t *Tx) LockReservation(ctx context.Context, commitID ids.ID) (app.Reservation, bool, error) {
+	return readReservation(ctx, t.Tx.Query, selectReservation+` FOR UPDATE`, commitID)
+}
+
+// LoansOfCommit implements app.LockingTx: it does not lock.
+func (t *Tx) LoansOfCommit(ctx context.Context, commitID ids.ID) ([]app.Loan, error) {
+	return scanLoans(t.Tx.Query(ctx, selectLoansOfCommit, commitID))
+}
+
+func readReservation(ctx context.Context, query queryFunc, statement string, commitID ids.ID) (r app.Reservation, found bool, err error) {
+	rows, err := query(ctx, statement, commitID)
+	if err != nil {
+		return r, false, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	if !rows.Next() {
+		return r, false, rows.Err()
+	}
+	var fingerprint, contract []byte
 	var code string
 	var total int64
 	var released sql.NullTime
-	var contract []byte
-	err := s.kit.DB.QueryRowContext(ctx, selectReservation, commitID).
-		Scan(&r.CommitID, &r.UserID, &r.State, &fingerprint, &code, &total, &r.Version, &r.CreateTime, &released, &contract)
-	if mysqlx.NoRows(err) {
-		return app.Reservation{}, false, nil
-	}
+	err = rows.Scan(&r.CommitID, &r.UserID, &r.State, &fingerprint, &code, &total, &r.Version, &r.CreateTime, &released, &contract)
 	if err != nil {
-		return app.Reservation{}, false, mysqlx.Fault(err, "read a reservation")
+		return app.Reservation{}, false, err
 	}
 	if copy(r.Fingerprint[:], fingerprint) != len(r.Fingerprint) {
 		return app.Reservation{}, false, errs.Internal.New("a reservation is damaged")

@@ -153,13 +153,18 @@ func (s *Store) LoanByID(ctx context.Context, loanID ids.ID) (app.Loan, []domain
 	return loans[0], facts[loanID], true, err
 }
 
+// Facts implements app.Store.
+func (s *Store) Facts(ctx context.Context, loanIDs []ids.ID) (map[ids.ID][]domain.Fact, error) {
+	facts, err := readFacts(ctx, s.kit.DB.QueryContext, loanIDs)
+	return facts, mysqlx.Fault(err, "read the facts of loans")
+}
+
 func (s *Store) factsOf(ctx context.Context, loans []app.Loan) (map[ids.ID][]domain.Fact, error) {
 	loanIDs := make([]ids.ID, len(loans))
 	for i, l := range loans {
 		loanIDs[i] = l.ID
 	}
-	facts, err := readFacts(ctx, s.kit.DB.QueryContext, loanIDs)
-	return facts, mysqlx.Fault(err, "read the facts of loans")
+	return s.Facts(ctx, loanIDs)
 }
 
 const insertFact = `INSERT INTO loan_facts (loan_id, fact_id, kind, value_date, amount_minor, actor, cause, create_time) VALUES `
@@ -191,17 +196,18 @@ func clip(text string) string {
 const (
 	followLoans = `UPDATE loans l JOIN (`
 	followRow   = `SELECT ? AS id, ? AS version, ? AS state, ? AS outstanding_minor, ? AS books, ? AS overpaid_minor, ? AS overdue_minor,
-		? AS end_time, ? AS end_actor, ? AS end_cause, ? AS roll_time`
-	followMore = ` UNION ALL SELECT ?,?,?,?,?,?,?,?,?,?,?`
+		? AS end_time, ? AS end_actor, ? AS end_cause, ? AS roll_time, ? AS refunded_minor, ? AS payable_minor`
+	followMore = ` UNION ALL SELECT ?,?,?,?,?,?,?,?,?,?,?,?,?`
 	followSet  = `) v ON l.id = v.id AND l.version = v.version SET l.state = v.state, l.outstanding_minor = v.outstanding_minor, l.books = v.books,
 		l.overpaid_minor = v.overpaid_minor, l.overdue_minor = v.overdue_minor, l.end_time = v.end_time, l.end_actor = v.end_actor,
-		l.end_cause = v.end_cause, l.roll_time = v.roll_time, l.version = l.version + 1`
+		l.end_cause = v.end_cause, l.roll_time = v.roll_time, l.refunded_minor = v.refunded_minor,
+		l.payable_minor = v.payable_minor, l.version = l.version + 1`
 )
 
 // FollowLoans implements app.Tx.
 func (t *Tx) FollowLoans(loans []app.Loan) {
 	for part := range slices.Chunk(loans, rowsMax) {
-		query, args := followLoans+followRow+strings.Repeat(followMore, len(part)-1)+followSet, make([]any, 0, 11*len(part))
+		query, args := followLoans+followRow+strings.Repeat(followMore, len(part)-1)+followSet, make([]any, 0, 13*len(part))
 		for _, l := range part {
 			books, err := encodeBooks(l.Books)
 			if err != nil {
@@ -209,7 +215,7 @@ func (t *Tx) FollowLoans(loans []app.Loan) {
 				return
 			}
 			args = append(args, l.ID, l.Version, l.State, l.Outstanding.Minor(), books, l.Overpaid.Minor(), l.Overdue.Minor(), nullTime(l.EndTime),
-				l.EndActor, l.EndCause, nullTime(l.RollTime))
+				l.EndActor, l.EndCause, nullTime(l.RollTime), l.Refunded.Minor(), l.Payable.Minor())
 		}
 		t.Tx.QueueExpect(int64(len(part)), changed(), query, args...)
 	}

@@ -58,14 +58,12 @@ func (s *Store) Requests() idempotency.Reader { return s.kit.DB }
 
 // Do runs a unit of work; see app.Store.
 func (s *Store) Do(ctx context.Context, fn func(app.Tx) error) error {
-	var reserves bool
+	var tx *Tx
 	err := s.kit.Do(ctx, func(w *unit.Work) error {
-		tx := &Tx{Work: w, encode: s.encode}
-		err := fn(tx)
-		reserves = tx.reserves
-		return err
+		tx = &Tx{Work: w, encode: s.encode}
+		return fn(tx)
 	})
-	return explain(err, reserves)
+	return explain(err, tx)
 }
 
 // Join runs a unit of work inside a transaction that is open already.
@@ -75,7 +73,7 @@ func (s *Store) Join(tx *mysqlx.Tx, fn func(app.LockingTx) error) error {
 
 // explain gives the faults of a unit their reasons. A duplicate that it does not know stays as it is: it may be a
 // request's record, which idempotency.Do looks for. Those that it knows lose their cause, or they would be taken for one.
-func explain(err error, reserves bool) error {
+func explain(err error, tx *Tx) error {
 	key, duplicate := mysqlx.Duplicate(err)
 	switch {
 	case !duplicate:
@@ -86,7 +84,9 @@ func explain(err error, reserves bool) error {
 		return errs.LoanStateInvalid.New("an order of this commit has a loan already")
 	case key == "challenge_live":
 		return changed()
-	case key == "PRIMARY" && reserves:
+	case key == "PRIMARY" && tx.refunds:
+		return changed()
+	case key == "PRIMARY" && tx.reserves:
 		return fmt.Errorf("%w: %w", app.ErrReservationExists, err)
 	default:
 		return err
@@ -99,6 +99,8 @@ type Tx struct {
 	encode Encoder
 	// reserves says that a duplicate primary key is a reservation's: all others are made of new ids.
 	reserves bool
+	// refunds says the same of a refund's: another order's refund came first with its id.
+	refunds bool
 }
 
 var _ app.LockingTx = (*Tx)(nil)

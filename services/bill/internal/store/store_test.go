@@ -86,7 +86,7 @@ func (b *bed) loan(t *testing.T, user string, commit ids.ID) app.Loan {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return app.Loan{DraftActor: "SERVICE:payment", Overpaid: rp(0), Overdue: rp(0), Loan: domain.Loan{
+	return app.Loan{DraftActor: "SERVICE:payment", Overpaid: rp(0), Overdue: rp(0), Shrunk: rp(0), Refunded: rp(0), Payable: rp(0), Loan: domain.Loan{
 		ID: b.ids.New(), OrderID: b.ids.New(), CommitID: commit, UserID: user, MerchantID: "shop-1", Business: "marketplace",
 		State: domain.LoanDraft, Plan: plan, Outstanding: rp(0), DraftTime: b.now, Version: 1,
 	}}
@@ -297,7 +297,11 @@ func TestAuditFindsWhatIsWrong(t *testing.T) {
 			('k...............', 2, 'FEE_RECEIVABLE', 'u1', 'lon_x', 'CREDIT_HELD', 'IDR', 7, 0, '2026-01-01')`,
 		`INSERT INTO reservations VALUES ('r...............', 'u1', 1, REPEAT('f', 32), 'IDR', 5, 1, '2026-01-01', NULL, NULL)`,
 		`DELETE FROM products WHERE code = 'SPL_ID'`,
-		`UPDATE loans SET draft_time = '2026-01-01'`,
+		`UPDATE loans SET draft_time = '2026-01-01', shrunk_minor = 1, refunded_minor = 1, payable_minor = 1`,
+		`INSERT INTO loan_refunds SELECT 'f...............', id, order_id, 3, 'IDR', 5, 5, 4, '{}', 'a', '2026-01-01' FROM loans`,
+		`INSERT INTO refund_sources (refund_id, repayment_id, loan_id, amount_minor) SELECT 'f...............', 'p...............', id, 3 FROM loans`,
+		`INSERT INTO loan_facts (loan_id, fact_id, kind, value_date, amount_minor, actor, cause, create_time)
+			SELECT id, 'e...............', 3, '2026-01-01', 5, 'a', 'c', '2026-01-01' FROM loans`,
 	} {
 		if err := onOne(t.Context(), b.db, statement); err != nil {
 			t.Fatalf("%s: %v", statement, err)

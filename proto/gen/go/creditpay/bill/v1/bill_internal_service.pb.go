@@ -805,13 +805,16 @@ type RefundAdjustment struct {
 	CashAmount *v1.Money `protobuf:"bytes,4,opt,name=cash_amount,json=cashAmount,proto3" json:"cash_amount,omitempty"`
 	// The repayments by which it goes back, newest first.
 	Sources []*RepaymentReturn `protobuf:"bytes,5,rep,name=sources,proto3" json:"sources,omitempty"`
-	// What goes to the user's credit balance, because no repayment can give it back.
+	// What goes to the user's credit balance, because no repayment can give it back: recoveries, and all while earlier refunds gave
+	// back more than was good, since a repayment bounced by which they did.
 	CreditBalanceAmount *v1.Money `protobuf:"bytes,6,opt,name=credit_balance_amount,json=creditBalanceAmount,proto3" json:"credit_balance_amount,omitempty"`
-	// By how much more the user may buy.
+	// By how much more the user may buy: the difference of what is available (limit less used and held, never below zero), whatever the
+	// state of the account. An account above its limit has to come below it first.
 	LimitFreed *v1.Money `protobuf:"bytes,7,opt,name=limit_freed,json=limitFreed,proto3" json:"limit_freed,omitempty"`
-	// The plan afterwards: what is left of it, or the plan of a smaller draft.
+	// The plan afterwards: what is left of it (paid parts included, late fees not, rates as agreed), or the plan of a smaller draft. Not
+	// set when nothing is left.
 	PlanAfter *v1.Plan `protobuf:"bytes,8,opt,name=plan_after,json=planAfter,proto3" json:"plan_after,omitempty"`
-	// The instalments that change, by sequence.
+	// The instalments that change, by sequence. Of a draft, of which nothing is owed yet, as planned before and after.
 	Instalments []*InstalmentChange `protobuf:"bytes,9,rep,name=instalments,proto3" json:"instalments,omitempty"`
 	// Name of the loan's state afterwards, for example "ACTIVE", "SETTLED" or "VOID".
 	LoanState     string `protobuf:"bytes,10,opt,name=loan_state,json=loanState,proto3" json:"loan_state,omitempty"`
@@ -922,7 +925,7 @@ func (x *RefundAdjustment) GetLoanState() string {
 // A part of a refund that goes back by a repayment.
 type RepaymentReturn struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Typed id "rep_…".
+	// Typed id "rpy_…".
 	RepaymentId string `protobuf:"bytes,1,opt,name=repayment_id,json=repaymentId,proto3" json:"repayment_id,omitempty"`
 	// How much.
 	Amount        *v1.Money `protobuf:"bytes,2,opt,name=amount,proto3" json:"amount,omitempty"`
@@ -1052,7 +1055,7 @@ type KeepRefundAsCreditRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Typed id "rfd_…".
 	RefundId string `protobuf:"bytes,1,opt,name=refund_id,json=refundId,proto3" json:"refund_id,omitempty"`
-	// Typed id "rep_…".
+	// Typed id "rpy_…".
 	RepaymentId   string `protobuf:"bytes,2,opt,name=repayment_id,json=repaymentId,proto3" json:"repayment_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

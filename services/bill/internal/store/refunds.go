@@ -1,0 +1,224 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/creditpay/creditpay/pkg/civil"
+	"github.com/creditpay/creditpay/pkg/errs"
+	"github.com/creditpay/creditpay/pkg/ids"
+	"github.com/creditpay/creditpay/pkg/money"
+	"github.com/creditpay/creditpay/pkg/mysqlx"
+
+	"github.com/creditpay/creditpay/services/bill/internal/app"
+	"github.com/creditpay/creditpay/services/bill/internal/domain"
+)
+
+const (
+	selectLoanRefund = `SELECT refund_id, loan_id, order_id, kind, currency_code, amount_minor, effect, actor, create_time FROM loan_refunds WHERE refund_id = ?`
+	insertLoanRefund = `INSERT INTO loan_refunds (refund_id, loan_id, order_id, kind, currency_code, amount_minor, cash_minor, credit_minor, effect, actor,
+		create_time) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	insertSource = `INSERT INTO refund_sources (refund_id, repayment_id, loan_id, amount_minor) VALUES `
+	// The currency comes last: only loans that gave something back are read for it.
+	selectGiven = `SELECT STRAIGHT_JOIN s.repayment_id, SUM(s.amount_minor), l.currency_code FROM refund_sources s JOIN loans l ON l.id = s.loan_id
+		WHERE s.loan_id = ? GROUP BY s.repayment_id, l.currency_code`
+	selectSource = `SELECT s.amount_minor, s.keep_time, r.currency_code FROM refund_sources s JOIN loan_refunds r ON r.refund_id = s.refund_id
+		WHERE s.refund_id = ? AND s.repayment_id = ?`
+	keepSource = `UPDATE refund_sources SET keep_time = ?, keep_actor = ? WHERE refund_id = ? AND repayment_id = ? AND keep_time IS NULL`
+)
+
+// storedEffect is what a refund did, as it is stored. Amounts are minor units of the refund's currency. Its names are part of the
+// database: fields may be added, never renamed or given another meaning.
+type storedEffect struct {
+	State      domain.LoanState `json:"loan_state"`
+	Principal  int64            `json:"principal_released_minor"`
+	Interest   int64            `json:"interest_released_minor"`
+	Fee        int64            `json:"fee_released_minor"`
+	Cash       int64            `json:"cash_minor"`
+	Credit     int64            `json:"credit_minor"`
+	LimitFreed int64            `json:"limit_freed_minor"`
+	Sources    []storedReturn   `json:"sources,omitempty"`
+	Plan       *storedPlanAfter `json:"plan_after,omitempty"`
+	Changes    []storedChange   `json:"instalments,omitempty"`
+}
+
+type storedReturn struct {
+	RepaymentID ids.ID `json:"repayment_id"`
+	Amount      int64  `json:"amount_minor"`
+}
+
+type storedChange struct {
+	Sequence int        `json:"sequence"`
+	DueDate  civil.Date `json:"due_date"`
+	Before   int64      `json:"open_before_minor"`
+	After    int64      `json:"open_after_minor"`
+}
+
+// storedPlanAfter is a plan with the figures that a loan has in columns.
+type storedPlanAfter struct {
+	ProductCode    string          `json:"product_code"`
+	ProductVersion int             `json:"product_version"`
+	TenorMonths    int             `json:"tenor_months"`
+	Principal      int64           `json:"principal_minor"`
+	Interest       int64           `json:"interest_minor"`
+	Fee            int64           `json:"fee_minor"`
+	Total          int64           `json:"total_minor"`
+	Rest           json.RawMessage `json:"plan"`
+}
+
+func encodeEffect(e domain.RefundAdjustment) ([]byte, error) {
+	s := storedEffect{
+		State: e.State, Principal: e.Released.Principal.Minor(), Interest: e.Released.Interest.Minor(), Fee: e.Released.Fee.Minor(),
+		Cash: e.Cash.Minor(), Credit: e.Credit.Minor(), LimitFreed: e.LimitFreed.Minor(),
+	}
+	for _, r := range e.Sources {
+		s.Sources = append(s.Sources, storedReturn{r.RepaymentID, r.Amount.Minor()})
+	}
+	for _, c := range e.Instalments {
+		s.Changes = append(s.Changes, storedChange{c.Sequence, c.DueDate, c.Before.Minor(), c.After.Minor()})
+	}
+	if p := e.Plan; len(p.Instalments) > 0 {
+		rest, err := encodePlan(p)
+		if err != nil {
+			return nil, err
+		}
+		s.Plan = &storedPlanAfter{
+			p.ProductCode, p.ProductVersion, p.TenorMonths, p.Principal.Minor(), p.Interest.Minor(), p.Fee.Minor(), p.Total.Minor(), rest,
+		}
+	}
+	return json.Marshal(s)
+}
+
+func decodeEffect(data []byte, of func(int64) money.Amount) (domain.RefundAdjustment, error) {
+	var s storedEffect
+	if err := json.Unmarshal(data, &s); err != nil {
+		return domain.RefundAdjustment{}, err
+	}
+	e := domain.RefundAdjustment{
+		State: s.State, Cash: of(s.Cash), Credit: of(s.Credit), LimitFreed: of(s.LimitFreed),
+		Released: domain.Parts{Principal: of(s.Principal), Interest: of(s.Interest), Fee: of(s.Fee), Late: of(0)},
+	}
+	for _, r := range s.Sources {
+		e.Sources = append(e.Sources, domain.RepaymentReturn{RepaymentID: r.RepaymentID, Amount: of(r.Amount)})
+	}
+	for _, c := range s.Changes {
+		e.Instalments = append(e.Instalments, domain.InstalmentChange{Sequence: c.Sequence, DueDate: c.DueDate, Before: of(c.Before), After: of(c.After)})
+	}
+	if p := s.Plan; p != nil {
+		e.Plan = domain.Plan{
+			ProductCode: p.ProductCode, ProductVersion: p.ProductVersion, TenorMonths: p.TenorMonths,
+			Principal: of(p.Principal), Interest: of(p.Interest), Fee: of(p.Fee), Total: of(p.Total),
+		}
+		if err := decodePlan(&e.Plan, p.Rest, of); err != nil {
+			return e, err
+		}
+	}
+	return e, nil
+}
+
+// LoanRefund implements app.LockingTx.
+func (t *Tx) LoanRefund(ctx context.Context, refundID ids.ID) (r app.LoanRefund, found bool, err error) {
+	rows, err := t.Tx.Query(ctx, selectLoanRefund, refundID)
+	if err != nil {
+		return r, false, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	if !rows.Next() {
+		return r, false, rows.Err()
+	}
+	var code string
+	var amount int64
+	var effect []byte
+	if err := rows.Scan(&r.RefundID, &r.LoanID, &r.OrderID, &r.Kind, &code, &amount, &effect, &r.Actor, &r.CreateTime); err != nil {
+		return r, false, err
+	}
+	of, err := amounts(code)
+	if err != nil {
+		return r, false, err
+	}
+	r.Amount = of(amount)
+	if r.Effect, err = decodeEffect(effect, of); err != nil {
+		return r, false, errs.Internal.Wrap(err, "refund %s is damaged", ids.Format(ids.Refund, refundID))
+	}
+	return r, true, nil
+}
+
+// InsertLoanRefund implements app.Tx.
+func (t *Tx) InsertLoanRefund(r app.LoanRefund) {
+	effect, err := encodeEffect(r.Effect)
+	if err != nil {
+		t.Fail(errs.Internal.Wrap(err, "write a refund"))
+		return
+	}
+	t.refunds = true
+	t.Tx.Queue(insertLoanRefund, r.RefundID, r.LoanID, r.OrderID, r.Kind, r.Amount.Currency().Code(), r.Amount.Minor(), r.Effect.Cash.Minor(),
+		r.Effect.Credit.Minor(), effect, r.Actor, r.CreateTime)
+	for _, s := range r.Effect.Sources {
+		t.Tx.QueueRow(insertSource, r.RefundID, s.RepaymentID, r.LoanID, s.Amount.Minor())
+	}
+}
+
+// RefundsGiven implements app.Store.
+func (s *Store) RefundsGiven(ctx context.Context, loanID ids.ID) (map[ids.ID]money.Amount, error) {
+	given, err := readGiven(ctx, s.kit.DB.QueryContext, loanID)
+	return given, mysqlx.Fault(err, "read what refunds gave back")
+}
+
+// RefundsGiven implements app.LockingTx.
+func (t *Tx) RefundsGiven(ctx context.Context, loanID ids.ID) (map[ids.ID]money.Amount, error) {
+	return readGiven(ctx, t.Tx.Query, loanID)
+}
+
+func readGiven(ctx context.Context, query queryFunc, loanID ids.ID) (out map[ids.ID]money.Amount, err error) {
+	rows, err := query(ctx, selectGiven, loanID)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	out = map[ids.ID]money.Amount{}
+	for rows.Next() {
+		var repayment ids.ID
+		var sum int64
+		var code string
+		if err := rows.Scan(&repayment, &sum, &code); err != nil {
+			return nil, err
+		}
+		of, err := amounts(code)
+		if err != nil {
+			return nil, err
+		}
+		out[repayment] = of(sum)
+	}
+	return out, rows.Err()
+}
+
+// RefundSource implements app.LockingTx.
+func (t *Tx) RefundSource(ctx context.Context, refundID, repaymentID ids.ID) (src app.RefundSource, found bool, err error) {
+	rows, err := t.Tx.Query(ctx, selectSource, refundID, repaymentID)
+	if err != nil {
+		return src, false, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	if !rows.Next() {
+		return src, false, rows.Err()
+	}
+	var minor int64
+	var kept sql.NullTime
+	var code string
+	if err := rows.Scan(&minor, &kept, &code); err != nil {
+		return src, false, err
+	}
+	of, err := amounts(code)
+	if err != nil {
+		return src, false, err
+	}
+	return app.RefundSource{Amount: of(minor), KeepTime: kept.Time}, true, nil
+}
+
+// KeepSource implements app.Tx.
+func (t *Tx) KeepSource(refundID, repaymentID ids.ID, actor string, at time.Time) {
+	t.Tx.QueueExpect(1, changed(), keepSource, at, actor, refundID, repaymentID)
+}
