@@ -105,14 +105,14 @@ func (s *backStory) step(ctx context.Context) (string, error) {
 		_, err := s.ReturnRepayment(ctx, s.returns[s.random.IntN(len(s.returns))])
 		return "return again", err
 	case 9:
-		return s.rare(ctx)
+		return s.rare()
 	default:
 		return s.stepOfReturn(ctx)
 	}
 }
 
 // rare is a step that ends most of a story.
-func (s *backStory) rare(_ context.Context) (string, error) {
+func (s *backStory) rare() (string, error) {
 	switch s.random.IntN(6) {
 	case 0:
 		s.cancelled(s.payment())

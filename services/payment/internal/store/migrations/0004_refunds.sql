@@ -24,7 +24,6 @@ CREATE TABLE payment_refunds (
 ALTER TABLE cash_returns
   MODIFY payment_id  BINARY(16)  NULL COMMENT 'the payment whose cash goes back; NULL for a part of a repayment',
   ADD COLUMN refund_id  BINARY(16)  NULL COMMENT 'NULL for the share of a cancelled order' AFTER payment_id,
-  ADD COLUMN cancelled_payment_id  BINARY(16)  AS (IF(refund_id IS NULL, payment_id, NULL)) VIRTUAL COMMENT 'a payment is cancelled once' AFTER refund_id,
   MODIFY state  TINYINT  NOT NULL COMMENT '5 returning, 4 returned, 3 failed, 6 abandoned',
   MODIFY finish_time  DATETIME(6)  NULL COMMENT 'when the marketplace said that it gave it back',
   ADD COLUMN ask_time      DATETIME(6)    NULL COMMENT 'when the marketplace was asked last; NULL: at create_time',
@@ -32,11 +31,18 @@ ALTER TABLE cash_returns
   ADD COLUMN resolution    TINYINT        NOT NULL DEFAULT 0 COMMENT '1 given back another way, 2 abandoned, 3 its repayment bounced',
   ADD COLUMN actor         VARCHAR(96)    NOT NULL DEFAULT '' COMMENT 'the operator of resolution 1 and 2',
   ADD COLUMN evidence      VARCHAR(200)   NOT NULL DEFAULT '' COMMENT 'what proves it',
-  ADD COLUMN resolve_time  DATETIME(6)    NULL,
+  ADD COLUMN resolve_time  DATETIME(6)    NULL;
+
+ALTER TABLE cash_returns
+  ADD COLUMN cancelled_payment_id  BINARY(16)  AS (IF(refund_id IS NULL, payment_id, NULL)) VIRTUAL COMMENT 'a payment is cancelled once' AFTER refund_id;
+
+ALTER TABLE cash_returns
   DROP KEY uq_return_payment,
   ADD UNIQUE KEY uq_return_cancelled (cancelled_payment_id),
   ADD UNIQUE KEY uq_return_refund (refund_id, leg_id),
-  ADD KEY by_return_payment (payment_id),
+  ADD KEY by_return_payment (payment_id);
+
+ALTER TABLE cash_returns
   DROP CONSTRAINT cash_return_state,
   ADD CONSTRAINT cash_return_state CHECK (state IN (3, 4, 5, 6)),
   ADD CONSTRAINT cash_return_cause CHECK (payment_id IS NOT NULL OR refund_id IS NOT NULL),
