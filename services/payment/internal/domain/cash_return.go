@@ -255,13 +255,15 @@ type Bounce struct {
 	Twice bool
 }
 
-// BounceOf is the bounce of a leg; returns are all that were asked for of it. The marketplace gave the whole amount back. What was
-// on its way back has arrived by that, what had arrived before has arrived twice, and the rest is what the bill service had of it.
+// BounceOf is the bounce of a leg; returns are all that were asked for of it. The marketplace gave the whole amount back. What was on
+// its way back has arrived by that, what had arrived before has arrived twice, and the rest is what the bill service had of it.
+// Errors: CONCURRENT_CHANGE when returns are missing.
 func BounceOf(leg CashLeg, returns []CashReturn, now time.Time) (Bounce, error) {
 	cur := leg.Amount.Currency()
-	had, owed, twice := leg.Amount.Minor(), int64(0), int64(0)
+	had, asked, owed, twice := leg.Amount.Minor(), leg.Returned.Minor(), int64(0), int64(0)
 	var b Bounce
 	for _, r := range returns {
+		asked -= r.Amount.Minor()
 		if r.Resolution == ResolvedAbandoned {
 			continue // The bill service has it again.
 		}
@@ -275,8 +277,8 @@ func BounceOf(leg CashLeg, returns []CashReturn, now time.Time) (Bounce, error) 
 		m.Return.Resolution, m.Return.ResolveTime = ResolvedByBounce, now
 		b.Ended = append(b.Ended, m)
 	}
-	if had < 0 {
-		return b, errs.Internal.New("more was returned than the repayment had")
+	if asked != 0 {
+		return b, errs.ConcurrentChange.New("returns of the repayment are asked for at the same time")
 	}
 	none := money.Zero(cur)
 	for _, x := range []struct {
