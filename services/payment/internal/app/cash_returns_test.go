@@ -212,3 +212,34 @@ func TestABounceEndsWhatWasOnItsWayAndShowsWhatWasThereBefore(t *testing.T) {
 	w.told(notice(leg, domain.CashRefunded), domain.LegReversed, domain.OutcomeRepeated)
 	w.wantEvents("PENDING>SUCCEEDED 5000 user-1", "SUCCEEDED>REVERSED 5000 user-1")
 }
+
+// A bounce, a return that is asked for, one that is given back and one that an operator ends meet; the books hold whoever is first.
+func TestABounceAndItsReturnsAtOnceLeaveTheBooksClean(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ctx := context.Background()
+	refusedOr := func(err error) error {
+		if errs.Is(err, errs.OrderStateInvalid) {
+			return nil
+		}
+		return err
+	}
+	for round := range 40 {
+		leg := w.arrived()
+		open, failed := w.givenBack(leg, 100), w.givenBack(leg, 200)
+		w.told(ofReturn(failed, leg, domain.CashFailed), domain.LegFailed, domain.OutcomeApplied)
+		race(t, round, []func() error{
+			func() error { _, err := w.notify(notice(leg, domain.CashRefunded)); return err },
+			func() error { _, err := w.ReturnRepayment(ctx, w.returnOf(leg, 400)); return refusedOr(err) },
+			func() error { _, err := w.notify(ofReturn(open, leg, domain.CashRefunded)); return err },
+			func() error {
+				_, err := w.ResolveCashReturn(ctx, ids.Format(ids.Leg, failed.ID), abandoned)
+				return refusedOr(err)
+			},
+		})
+		if s := w.legOf(ids.Format(ids.Leg, leg.ID)).State; s != domain.LegReversed {
+			t.Fatalf("round %d: leg %s", round, s)
+		}
+	}
+	w.proveBooks()
+}
