@@ -14,10 +14,10 @@ import (
 )
 
 func (t *target) notificationCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "notification", Short: "What the marketplace told of cash and did not fit"}
+	cmd := &cobra.Command{Use: "notification", Short: "What the marketplace told of cash and did not fit, or gave twice"}
 	var misfit, from, to string
 	list := &cobra.Command{Use: "list", Short: "List them, newest first, beside the leg that they name", Args: cobra.NoArgs}
-	list.Flags().StringVar(&misfit, "misfit", "", "mismatch (another amount or currency) or contradiction (to what was told before); empty: both")
+	list.Flags().StringVar(&misfit, "misfit", "", "mismatch (another amount or currency), contradiction (to what was told before) or paid_twice (the payer has too much by it); empty: all")
 	list.Flags().StringVar(&from, "from", "", "RFC 3339 time to begin at; empty: from the beginning")
 	list.Flags().StringVar(&to, "to", "", "RFC 3339 time to end before; empty: until now")
 	list.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -41,7 +41,7 @@ func unfitRequest(misfit, from, to string) (*paymentv1.ListUnfitNotificationsReq
 	if misfit != "" {
 		value, ok := paymentv1.Misfit_value["MISFIT_"+strings.ToUpper(misfit)]
 		if !ok || value == 0 {
-			return nil, fmt.Errorf("--misfit: %q is neither mismatch nor contradiction", misfit)
+			return nil, fmt.Errorf("--misfit: %q is none of mismatch, contradiction and paid_twice", misfit)
 		}
 		req.Misfit = paymentv1.Misfit(value)
 	}

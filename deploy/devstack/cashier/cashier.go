@@ -1,5 +1,5 @@
-// Package cashier simulates the marketplace's cash desk for the development stack: a page that shows a cash leg and tells the
-// payment service, as the marketplace would, that it was paid, that it failed or that it was given back.
+// Package cashier simulates the marketplace's cash desk for the development stack: a page that shows a cash leg, or the return of a
+// part of one, and tells the payment service, as the marketplace would, that it was paid, that it failed or that it was given back.
 //
 // It is for loopback only and moves no money. It must not know a rule: what becomes of a notification is the payment service's to
 // say, and its answer is shown as it came.
@@ -90,7 +90,8 @@ func (d *Desk) Close(ctx context.Context) error {
 	return err
 }
 
-// Handler is the desk's pages: GET / shows a leg; POST /pay, /fail and /refund tell what became of it. Parameters are reference
+// Handler is the desk's pages: GET / shows a leg; POST /pay, /fail and /refund tell what became of it. The reference of a return, of a
+// cancelled order's share or for a refund, shows what is to be given back: /refund does it, /fail cannot. Parameters are reference
 // and, to try what a wrong notification does, amount and currency. "Accept: application/json" gives JSON. A page of another site
 // can neither read nor send anything here.
 func Handler(legs Legs, marketplace Notifier) http.Handler {
@@ -142,6 +143,8 @@ type page struct {
 	Leg *paymentv1.CashLeg
 	// Amount and State of the leg for people.
 	Amount, State string
+	// Back says that it is money on its way back, which nobody pays.
+	Back bool
 	// Reason and Message of a refusal; empty otherwise.
 	Reason, Message string
 }
@@ -164,7 +167,7 @@ func (d *desk) read(ctx context.Context, reference string) (page, error) {
 		return page{}, err
 	}
 	leg := res.GetLeg()
-	p := page{Leg: leg, State: strings.TrimPrefix(leg.GetState().String(), "LEG_STATE_"), Amount: fmt.Sprint(leg.GetAmount().GetAmountMinor())}
+	p := page{Leg: leg, Back: leg.GetState() == paymentv1.LegState_LEG_STATE_RETURNING, State: strings.TrimPrefix(leg.GetState().String(), "LEG_STATE_"), Amount: fmt.Sprint(leg.GetAmount().GetAmountMinor())}
 	if cur, err := money.CurrencyOf(leg.GetAmount().GetCurrencyCode()); err == nil {
 		p.Amount = money.New(leg.GetAmount().GetAmountMinor(), cur).String()
 	}
@@ -257,7 +260,7 @@ var view = template.Must(template.New("cashier").Parse(`<!doctype html>
 <body><h1>Cash desk</h1><p>This simulates the marketplace's cash desk on the development stack. No money moves.</p>
 {{if .Reason}}<p class="bad"><strong>{{.Reason}}</strong><br>{{.Message}}</p>{{end}}
 {{with .Leg}}<dl><dt>Reference</dt><dd>{{.Reference}}</dd><dt>For</dt><dd>{{.SubjectId}} of {{.UserId}}</dd><dt>By</dt><dd>{{.Channel}}</dd>
-<dt>Amount</dt><dd>{{$.Amount}}</dd><dt>State</dt><dd>{{$.State}}</dd><dt>To be paid until</dt><dd>{{.ExpireTime.AsTime.Format "2006-01-02 15:04:05 MST"}}</dd></dl>
+<dt>Amount</dt><dd>{{$.Amount}}</dd><dt>State</dt><dd>{{$.State}}</dd>{{if $.Back}}<dt>To be given back</dt><dd>by Refund; Fail says that it cannot be</dd>{{else}}<dt>To be paid until</dt><dd>{{.ExpireTime.AsTime.Format "2006-01-02 15:04:05 MST"}}</dd>{{end}}</dl>
 <form method="post" action="/pay"><input type="hidden" name="reference" value="{{.Reference}}"><button>Pay</button></form>
 <form method="post" action="/fail"><input type="hidden" name="reference" value="{{.Reference}}"><button>Fail</button></form>
 <form method="post" action="/refund"><input type="hidden" name="reference" value="{{.Reference}}"><button>Refund</button></form>

@@ -85,6 +85,18 @@ func TestAPageShowsALegAndEscapesIt(t *testing.T) {
 	}
 }
 
+func TestAPageSaysWhatIsToBeGivenBack(t *testing.T) {
+	t.Parallel()
+	o, h := newDesk()
+	for state, back := range map[paymentv1.LegState]bool{paymentv1.LegState_LEG_STATE_PENDING: false, paymentv1.LegState_LEG_STATE_RETURNING: true} {
+		o.leg.State = state
+		if body := ask(h, http.MethodGet, "/?reference="+reference, nil, nil).Body.String(); strings.Contains(body, "To be given back") != back ||
+			strings.Contains(body, "To be paid until") == back {
+			t.Errorf("%s: %s", state, body)
+		}
+	}
+}
+
 func TestAButtonTellsThePaymentServiceWhatTheLegSays(t *testing.T) {
 	t.Parallel()
 	for path, want := range map[string]paymentv1.ExternalLegStatus{

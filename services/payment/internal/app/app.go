@@ -59,8 +59,16 @@ type CashStore interface {
 	CashLegOf(ctx context.Context, subjectID ids.ID) (*domain.CashLeg, error)
 	// CashReturn by its reference; nil when there is none.
 	CashReturn(ctx context.Context, id ids.ID) (*domain.CashReturn, error)
-	// CashReturnOf a reversed payment; nil when it had no cash.
+	// CashReturnOf a reversed payment; nil when it had no cash left.
 	CashReturnOf(ctx context.Context, paymentID ids.ID) (*domain.CashReturn, error)
+	// CashReturnsOfLeg gives all returns of a leg, oldest first.
+	CashReturnsOfLeg(ctx context.Context, legID ids.ID) ([]domain.CashReturn, error)
+	// CashReturnsOfRefund gives the returns of a refund with their legs, oldest first.
+	CashReturnsOfRefund(ctx context.Context, refundID ids.ID) ([]CashBack, error)
+	// PaymentRefund by its id; nil when it took nothing out of a payment.
+	PaymentRefund(ctx context.Context, refundID ids.ID) (*domain.Refund, error)
+	// RefundsOfPayments gives what refunds took out of payments, oldest first.
+	RefundsOfPayments(ctx context.Context, paymentIDs []ids.ID) ([]domain.Refund, error)
 	// Portions of a commit that asked for a down payment, in order of their payments.
 	Portions(ctx context.Context, commitID ids.ID) ([]domain.Portion, error)
 	// LastPortion is the newest attempt to pay an order with a down payment, and its leg; nil when there was none.
@@ -113,12 +121,16 @@ type CashTx interface {
 	InsertCashLeg(l domain.CashLeg)
 	// InsertPortions stores what a commit does once its cash is there.
 	InsertPortions(commitID ids.ID, ps []domain.Portion)
-	// MoveCashLeg stores a leg's move and ends its timer. Mismatch: CONCURRENT_CHANGE.
+	// MoveCashLeg stores a leg's move and ends its timer, if no return was asked for meanwhile. Mismatch: CONCURRENT_CHANGE.
 	MoveCashLeg(m domain.CashLegMoved)
-	// InsertCashReturn stores a return within what is left of its leg.
+	// InsertRefund stores what a refund takes out of a payment that stands, within what is left of each part. Mismatch:
+	// CONCURRENT_CHANGE. A refund that is known violates a unique key.
+	InsertRefund(f domain.Refund)
+	// InsertCashReturn stores a return within what is left of its leg. Mismatch: CONCURRENT_CHANGE for a part of a repayment, INTERNAL
+	// for a part of a down payment, whose payments know what is left. A second one of a refund and leg violates a unique key.
 	InsertCashReturn(r domain.CashReturn)
-	// FinishCashReturn stores that a return was given back, also in its payment's leg. Mismatch: CONCURRENT_CHANGE.
-	FinishCashReturn(r domain.CashReturn)
+	// MoveCashReturn stores a return's move; of a cancelled order's share also in its payment's leg. Mismatch: CONCURRENT_CHANGE.
+	MoveCashReturn(m domain.CashReturnMoved)
 	// InsertNotice stores a notification as it came. A second one of the request violates a unique key.
 	InsertNotice(n HeardNotice)
 }

@@ -396,7 +396,14 @@ func TestTheCashOfACancelledOrderGoesBackOnceUnderItsOwnReference(t *testing.T) 
 	}
 	w.told(notice(leg, domain.CashRefunded), domain.LegSucceeded, domain.OutcomeContradiction) // Which of the two?
 	w.told(notice(returns[0], domain.CashPaid), domain.LegReturning, domain.OutcomeContradiction)
-	w.told(notice(returns[0], domain.CashFailed), domain.LegReturning, domain.OutcomeContradiction)
+	w.told(notice(returns[0], domain.CashFailed), domain.LegFailed, domain.OutcomeApplied)
+	if down, err := w.QueryDownPayResult(ctx, user, "", ids.Format(ids.Payment, paid.Payments[0].ID)); err != nil || down.Leg.State != domain.LegReturning {
+		t.Errorf("the payer is not owed any more what could not be given back: %+v, %v", down, err)
+	}
+	w.proveBooks()
+	if b, err := w.RetryCashReturn(ctx, ids.Format(ids.Leg, returns[0].ID)); err != nil || b.Return.State != domain.ReturnReturning {
+		t.Errorf("asked for again: %+v, %v", b, err)
+	}
 	wrong := notice(returns[0], domain.CashRefunded)
 	wrong.Minor++
 	w.told(wrong, domain.LegReturning, domain.OutcomeMismatch)
@@ -410,7 +417,8 @@ func TestTheCashOfACancelledOrderGoesBackOnceUnderItsOwnReference(t *testing.T) 
 	if err != nil || down.Leg.State != domain.LegReversed {
 		t.Errorf("down payment %+v, %v", down, err)
 	}
-	w.wantEvents("PENDING>SUCCEEDED 30 chk", "SUCCEEDED>RETURNING 10 chk", "SUCCEEDED>RETURNING 20 chk", "RETURNING>REVERSED 10 chk", "RETURNING>REVERSED 20 chk")
+	w.wantEvents("PENDING>SUCCEEDED 30 chk", "SUCCEEDED>RETURNING 10 chk", "SUCCEEDED>RETURNING 20 chk", "RETURNING>FAILED 10 chk",
+		"FAILED>RETURNING 10 chk", "RETURNING>REVERSED 10 chk", "RETURNING>REVERSED 20 chk")
 	if again, err := w.DoCommitPayment(ctx, user, who, "commit-1", pin, w.cashChoice("VA_BCA")); err != nil || !reflect.DeepEqual(again, paid) {
 		t.Errorf("the repeat differs: %+v, %v; commit %s", again, err, w.commitState(a.CommitID))
 	}

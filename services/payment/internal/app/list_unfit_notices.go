@@ -8,9 +8,9 @@ import (
 	"github.com/creditpay/creditpay/services/payment/internal/domain"
 )
 
-// UnfitFilter says which notifications are wanted; its zero value takes all that did not fit.
+// UnfitFilter says which notifications are wanted; its zero value takes all that did not fit, or gave money twice.
 type UnfitFilter struct {
-	// Outcome is OutcomeMismatch or OutcomeContradiction; empty for both.
+	// Outcome is OutcomeMismatch, OutcomeContradiction or OutcomeTwice; empty for all of them.
 	Outcome domain.Outcome
 	// Kind of the legs; zero for all.
 	Kind domain.CashKind
@@ -25,7 +25,7 @@ func (f UnfitFilter) Outcomes() []domain.Outcome {
 	if f.Outcome != "" {
 		return []domain.Outcome{f.Outcome}
 	}
-	return []domain.Outcome{domain.OutcomeMismatch, domain.OutcomeContradiction}
+	return []domain.Outcome{domain.OutcomeMismatch, domain.OutcomeContradiction, domain.OutcomeTwice}
 }
 
 // UnfitNotice is a notification that did not fit, beside the leg that it names.

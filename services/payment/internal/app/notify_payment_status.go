@@ -134,6 +134,9 @@ func (a *App) hearOfLeg(ctx context.Context, h HeardNotice, leg domain.CashLeg) 
 	if len(moves) > 0 {
 		h.Answer.State = moves[len(moves)-1].Leg.State
 	}
+	if len(moves) == 1 && moves[0].Bounces() {
+		return a.hearOfBounce(ctx, h, moves[0])
+	}
 	var end *commitEnd
 	if leg.Kind == domain.CashDownPayment && leg.State == domain.LegPending && len(moves) > 0 {
 		if end, err = a.endByCash(ctx, moves[0].Leg, h); err != nil {
@@ -211,29 +214,6 @@ func (a *App) finishAfter(ctx context.Context, c domain.Commit) {
 		a.Log.Info("a commit without its down payment could not be ended now; the recovery worker will",
 			zap.String("commit_id", ids.Format(ids.Commit, c.ID)), zap.Error(err))
 	}
-}
-
-func (a *App) hearOfReturn(ctx context.Context, h HeardNotice, leg domain.CashLeg, back domain.CashReturn) (NoticeAnswer, error) {
-	verdict := back.Hear(h.Notice)
-	h.Answer = NoticeAnswer{State: back.State, Outcome: verdict.Outcome}
-	given := back
-	if len(verdict.To) > 0 {
-		given.State, given.Version, given.FinishTime = domain.LegReversed, back.Version+1, h.Time
-		h.Answer.State = given.State
-	}
-	err := a.Store.Do(ctx, func(tx Tx) error {
-		tx.InsertNotice(h)
-		if given.State == back.State {
-			return nil
-		}
-		tx.FinishCashReturn(given)
-		m := domain.CashLegMoved{Leg: given.AsLeg(leg), From: back.State}
-		cause, lines := m.Journal()
-		tx.Post(legText(back.ID), cause, lines)
-		tx.Emit(m)
-		return nil
-	})
-	return h.Answer, err
 }
 
 func legText(id ids.ID) string { return ids.Format(ids.Leg, id) }

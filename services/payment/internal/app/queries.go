@@ -127,12 +127,14 @@ func (a *App) QueryPayment(ctx context.Context, userID, paymentText string) (Sta
 	return Status{State: p.State, Payments: []domain.Payment{*p}}, nil
 }
 
-// History is what the payment service knows of orders: payments, the commits that made or tried them, and the cash of the payments.
+// History is what the payment service knows of orders: payments, the commits that made or tried them, the cash of the payments, and
+// what refunds took out of them.
 type History struct {
 	Payments []domain.Payment
 	Commits  []domain.Commit
 	Legs     []domain.CashLeg
 	Returns  []domain.CashReturn
+	Refunds  []domain.Refund
 }
 
 // BatchGetPayments gives payments, commits and cash of up to 100 orders.
@@ -149,14 +151,22 @@ func (a *App) BatchGetPayments(ctx context.Context, orderTexts []string) (h Hist
 	if h.Commits, err = a.Store.CommitsOfOrders(ctx, orderIDs); err != nil {
 		return h, err
 	}
-	var withCash []ids.ID
+	var withCash, refunded []ids.ID
 	for _, p := range h.Payments {
 		if p.Cash() != nil {
 			withCash = append(withCash, p.ID)
 		}
+		if p.Refunded() {
+			refunded = append(refunded, p.ID)
+		}
 	}
 	if len(withCash) > 0 {
-		h.Legs, h.Returns, err = a.Store.CashOfPayments(ctx, withCash)
+		if h.Legs, h.Returns, err = a.Store.CashOfPayments(ctx, withCash); err != nil {
+			return h, err
+		}
+	}
+	if len(refunded) > 0 {
+		h.Refunds, err = a.Store.RefundsOfPayments(ctx, refunded)
 	}
 	return h, err
 }

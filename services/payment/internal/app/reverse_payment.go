@@ -27,7 +27,8 @@ func (a *App) BeginReversal(tx Tx, payments []domain.Payment) error {
 	return nil
 }
 
-// ReversePayment gives the hold of a cancelled order back, asks for its cash to be given back, and ends the payment. Safe to repeat.
+// ReversePayment gives the hold of a cancelled order back, asks for the cash that refunds left of it to be given back, and ends the
+// payment. Safe to repeat.
 func (a *App) ReversePayment(ctx context.Context, paymentText string) error {
 	id, err := parseID(ids.Payment, "payment_id", paymentText)
 	if err != nil {
@@ -48,17 +49,16 @@ func (a *App) ReversePayment(ctx context.Context, paymentText string) error {
 	}
 	next := *p
 	next.State, next.Version, next.ReverseTime = domain.PaymentReversed, p.Version+1, a.now()
-	back, leg, err := a.returnOf(ctx, next)
+	back, cash, err := a.returnOf(ctx, next)
 	if err != nil {
 		return err
 	}
 	err = a.Store.Do(ctx, func(tx Tx) error {
-		tx.MovePayment(next, domain.PaymentReversing, LegsTo{Credit: domain.LegReversed, Cash: domain.LegReturning})
+		tx.MovePayment(next, domain.PaymentReversing, LegsTo{Credit: domain.LegReversed, Cash: cash})
 		tx.Post(paymentText, "PAYMENT_REVERSED", p.ReversedLines())
 		tx.Emit(domain.PaymentTakenBack{PaymentID: p.ID, OrderID: p.OrderID, CheckoutID: p.CheckoutID, Version: next.Version})
 		if back != nil {
-			tx.InsertCashReturn(*back)
-			tx.Emit(domain.CashLegMoved{Leg: back.AsLeg(leg), From: domain.LegSucceeded})
+			askBack(tx, back)
 		}
 		return nil
 	})
@@ -68,16 +68,13 @@ func (a *App) ReversePayment(ctx context.Context, paymentText string) error {
 	return err
 }
 
-// returnOf is what goes back to the payer of a reversed payment, with the leg that it came by; nil when it had no cash.
-func (a *App) returnOf(ctx context.Context, p domain.Payment) (*domain.CashReturn, domain.CashLeg, error) {
+// returnOf is what goes back to the payer of a reversed payment, and the state of its cash leg: nil when it had no cash, or refunds
+// took all of it, whose returns go their own ways.
+func (a *App) returnOf(ctx context.Context, p domain.Payment) (*CashBack, domain.LegState, error) {
 	share := p.Cash()
-	if share == nil {
-		return nil, domain.CashLeg{}, nil
+	if share == nil || share.Left().IsZero() {
+		return nil, domain.LegReversed, nil
 	}
-	leg, err := a.Store.CashLegOf(ctx, p.CommitID)
-	if err == nil && leg == nil {
-		err = errs.Internal.New("a payment with cash has no leg that collected it")
-	}
-	return &domain.CashReturn{ID: a.IDs.New(), LegID: deref(leg).ID, PaymentID: p.ID, Amount: share.Amount, State: domain.LegReturning, Version: 1,
-		CreateTime: p.ReverseTime}, deref(leg), err
+	back, err := a.backOf(ctx, p, share.Left())
+	return back, domain.LegReturning, err
 }

@@ -69,6 +69,8 @@ type CashLeg struct {
 	CheckoutID ids.ID
 	Channel    string
 	Amount     money.Amount
+	// Returned is what returns were asked for of it, whatever became of them.
+	Returned   money.Amount
 	State      LegState
 	Version    int64
 	CreateTime time.Time
@@ -78,29 +80,6 @@ type CashLeg struct {
 	PayTime time.Time
 	// UpdateTime of the last move.
 	UpdateTime time.Time
-}
-
-// CashReturn is the part of a succeeded down payment that is given back because its order was taken back. It has a reference of
-// its own: parts of one leg may have equal amounts, and a notification must say which of them went back.
-type CashReturn struct {
-	// ID is the reference that notifications about it name.
-	ID ids.ID
-	// LegID is the down payment that it is a part of, PaymentID the payment that was reversed.
-	LegID, PaymentID ids.ID
-	Amount           money.Amount
-	// State is RETURNING or REVERSED.
-	State      LegState
-	Version    int64
-	CreateTime time.Time
-	// FinishTime is zero until it was given back.
-	FinishTime time.Time
-}
-
-// AsLeg is the return as callers see it: a leg with its own reference and amount.
-func (r CashReturn) AsLeg(of CashLeg) CashLeg {
-	of.ID, of.Amount, of.State, of.Version = r.ID, r.Amount, r.State, r.Version
-	of.CreateTime, of.UpdateTime = r.CreateTime, r.CreateTime
-	return of
 }
 
 // CashStatus is what a notification says of a leg; the numbers are the contract's ExternalLegStatus.
@@ -159,6 +138,8 @@ const (
 	OutcomeLate Outcome = "LATE"
 	// OutcomeContradiction cannot be true after what was heard before; nothing moved.
 	OutcomeContradiction Outcome = "CONTRADICTION"
+	// OutcomeTwice moved money that the payer had already; an operator must look after it.
+	OutcomeTwice Outcome = "TWICE"
 )
 
 // Verdict is what a notification means for a leg: its outcome, and the states that the leg goes through.
@@ -218,20 +199,6 @@ func (l CashLeg) hearRefunded() Verdict {
 	default:
 		// A down payment whose orders are paid: the marketplace gave back what the merchants are owed for.
 		return Verdict{Outcome: OutcomeContradiction}
-	}
-}
-
-// Hear judges a notification about the return.
-func (r CashReturn) Hear(n Notice) Verdict {
-	switch {
-	case n.Status != CashRefunded:
-		return Verdict{Outcome: OutcomeContradiction}
-	case !n.moves(r.Amount):
-		return Verdict{Outcome: OutcomeMismatch}
-	case r.State == LegReturning:
-		return Verdict{OutcomeApplied, []LegState{LegReversed}}
-	default:
-		return Verdict{Outcome: OutcomeRepeated}
 	}
 }
 
@@ -321,16 +288,26 @@ const (
 	AccountCashReturnable = "CASH_RETURNABLE"
 	// AccountRepaymentClearing is cash that arrived for repayments; the bill service's own books take it from there.
 	AccountRepaymentClearing = "REPAYMENT_CLEARING"
+	// AccountCashPaidOut is what payers got back another way by an operator's word, until it is settled with the marketplace.
+	AccountCashPaidOut = "CASH_PAID_OUT"
+	// AccountCashKept is what could not go back to payers and is kept for them.
+	AccountCashKept = "CASH_KEPT"
+	// AccountCashOverpaid is what payers got twice, until an operator recovers it or finds that it was once.
+	AccountCashOverpaid = "CASH_OVERPAID"
 )
 
-// Journal gives cause and lines of a leg's move; no lines when no money moved, or when the commit's payments book it.
+// Bounces tells whether a repayment that had arrived went back as a whole.
+func (m CashLegMoved) Bounces() bool { return m.From == LegSucceeded && m.Leg.State == LegReversed }
+
+// Journal gives cause and lines of a leg's move; no lines when no money moved, or when the commit's payments book it. Of a bounce
+// it gives the cause, the lines are BounceOf's.
 func (m CashLegMoved) Journal() (cause string, lines []ledger.Line) {
 	l := m.Leg
 	switch {
 	case l.State == LegSucceeded && l.Kind == CashRepayment:
 		return "REPAYMENT_ARRIVED", transfer(AccountCashClearing, AccountRepaymentClearing, l.UserID, l.Amount)
-	case l.State == LegReversed && m.From == LegSucceeded:
-		return "REPAYMENT_BOUNCED", transfer(AccountRepaymentClearing, AccountCashClearing, l.UserID, l.Amount)
+	case m.Bounces():
+		return "REPAYMENT_BOUNCED", nil
 	case l.State == LegReturning && m.From == LegFailed:
 		return "CASH_CAME_LATE", transfer(AccountCashClearing, AccountCashReturnable, l.UserID, l.Amount)
 	case l.State == LegReversed && m.From == LegReturning:

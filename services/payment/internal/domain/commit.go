@@ -230,9 +230,11 @@ const (
 
 // Leg is one part of a payment.
 type Leg struct {
-	Kind      LegKind
-	Channel   string
-	Amount    money.Amount
+	Kind    LegKind
+	Channel string
+	Amount  money.Amount
+	// Refunded is what refunds took out of it.
+	Refunded  money.Amount
 	State     LegState
 	Reference string
 }
@@ -259,7 +261,7 @@ func (p Payment) AsPaid() Payment {
 	p.State, p.Version, p.ReverseTime = PaymentSucceeded, 1, time.Time{}
 	legs := make([]Leg, len(p.Legs))
 	for i, l := range p.Legs {
-		l.State = LegSucceeded
+		l.State, l.Refunded = LegSucceeded, money.Zero(l.Amount.Currency())
 		legs[i] = l
 	}
 	p.Legs = legs
@@ -275,14 +277,7 @@ type Loan struct {
 }
 
 // Cash is the payment's cash leg; nil when it was paid by credit alone.
-func (p Payment) Cash() *Leg {
-	for _, l := range p.Legs {
-		if l.Kind == LegCash {
-			return &l
-		}
-	}
-	return nil
-}
+func (p Payment) Cash() *Leg { return p.Part(LegCash) }
 
 // Succeed gives the payments that a commit makes, one per order: a credit leg over what is financed, and a cash leg over the
 // order's share of the down payment. cash is the leg that collected the down payments; nil when none is asked for.
@@ -300,7 +295,8 @@ func (c Commit) Succeed(portions []Portion, cash *CashLeg, now time.Time) ([]Pay
 		out[i] = Payment{
 			ID: o.PaymentID, OrderID: o.OrderID, CheckoutID: c.CheckoutID, CommitID: c.ID, UserID: c.UserID, MerchantID: o.MerchantID,
 			Amount: o.Amount, State: PaymentSucceeded, Version: 1, PayTime: now,
-			Legs: []Leg{{Kind: LegCredit, Channel: ChannelCredit, Amount: financed, State: LegSucceeded, Reference: x.LoanID}},
+			Legs: []Leg{{Kind: LegCredit, Channel: ChannelCredit, Amount: financed, Refunded: money.Zero(financed.Currency()), State: LegSucceeded,
+				Reference: x.LoanID}},
 		}
 		if !x.DownPayment.IsPositive() {
 			continue
@@ -308,8 +304,8 @@ func (c Commit) Succeed(portions []Portion, cash *CashLeg, now time.Time) ([]Pay
 		if cash == nil {
 			return nil, errs.Internal.New("a down payment is asked for and no leg collected it")
 		}
-		out[i].Legs = append(out[i].Legs, Leg{Kind: LegCash, Channel: cash.Channel, Amount: x.DownPayment, State: LegSucceeded,
-			Reference: ids.Format(ids.Leg, cash.ID)})
+		out[i].Legs = append(out[i].Legs, Leg{Kind: LegCash, Channel: cash.Channel, Amount: x.DownPayment, Refunded: money.Zero(x.DownPayment.Currency()),
+			State: LegSucceeded, Reference: ids.Format(ids.Leg, cash.ID)})
 	}
 	return out, nil
 }
@@ -338,16 +334,4 @@ func (p Payment) PaidLines() []ledger.Line {
 		lines = append(lines, ledger.Line{Account: account, Party: p.UserID, Debit: l.Amount, Credit: none})
 	}
 	return append(lines, ledger.Line{Account: AccountMerchantPayable, Party: p.MerchantID, Debit: none, Credit: p.Amount})
-}
-
-// ReversedLines takes PaidLines back, except that the cash is there and is owed to the payer until it was given back.
-func (p Payment) ReversedLines() []ledger.Line {
-	lines := p.PaidLines()
-	for i := range lines {
-		lines[i].Debit, lines[i].Credit = lines[i].Credit, lines[i].Debit
-		if lines[i].Account == AccountCashClearing {
-			lines[i].Account = AccountCashReturnable
-		}
-	}
-	return lines
 }

@@ -17,6 +17,7 @@ func TestTheReadmeShowsTheStateTables(t *testing.T) {
 	statetable.SyncReadme(t, "../../README.md", "commit", domain.CommitStates.Mermaid())
 	statetable.SyncReadme(t, "../../README.md", "payment", domain.PaymentStates.Mermaid())
 	statetable.SyncReadme(t, "../../README.md", "cash_leg", domain.LegStates.Mermaid())
+	statetable.SyncReadme(t, "../../README.md", "cash_return", domain.ReturnStates.Mermaid())
 }
 
 func TestFiveWrongPinsLockAndTheLockRunsOut(t *testing.T) {

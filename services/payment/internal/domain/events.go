@@ -24,7 +24,7 @@ type PaymentTakenBack struct {
 	Version                        int64
 }
 
-// CashLegMoved says that a cash leg, or the return of a part of one, went into another state.
+// CashLegMoved says that a cash leg, or the return of a cancelled order's share of one, went into another state.
 type CashLegMoved struct {
 	// Leg in its new state.
 	Leg CashLeg

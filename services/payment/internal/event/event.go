@@ -45,15 +45,30 @@ func Encode(event any) (topic, key, objectID string, objectVersion int64, payloa
 		return TopicOut, key, objectID, e.Version, &paymentv1.PaymentReversed{PaymentId: objectID,
 			OrderId: ids.Format(ids.Order, e.OrderID), CheckoutId: key}, nil
 	case domain.CashLegMoved:
-		key := e.Leg.UserID
-		if e.Leg.Kind == domain.CashDownPayment {
-			key = ids.Format(ids.Checkout, e.Leg.CheckoutID)
+		return encodeLeg(e)
+	case domain.CashReturnMoved:
+		if e.Return.RefundID.IsZero() {
+			return encodeLeg(e.AsLegMoved())
 		}
-		return TopicOut, key, ids.Format(ids.Leg, e.Leg.ID), e.Leg.Version, &paymentv1.CashLegChanged{Leg: wire.CashLeg(e.Leg, ""),
-			FromState: paymentv1.LegState(e.From)}, nil
+		key := e.Leg.UserID
+		if !e.Return.OrderID.IsZero() {
+			key = ids.Format(ids.Order, e.Return.OrderID)
+		}
+		return TopicOut, key, ids.Format(ids.Leg, e.Return.ID), e.Return.Version, &paymentv1.CashReturnChanged{
+			CashReturn: wire.CashReturn(e.Return, e.Leg)}, nil
 	default:
 		return "", "", "", 0, nil, fmt.Errorf("no contract for event %T", event)
 	}
+}
+
+// encodeLeg is for legs and for the returns of cancelled orders' shares, which look like legs.
+func encodeLeg(e domain.CashLegMoved) (topic, key, objectID string, objectVersion int64, payload proto.Message, err error) {
+	key = e.Leg.UserID
+	if e.Leg.Kind == domain.CashDownPayment {
+		key = ids.Format(ids.Checkout, e.Leg.CheckoutID)
+	}
+	return TopicOut, key, ids.Format(ids.Leg, e.Leg.ID), e.Leg.Version, &paymentv1.CashLegChanged{Leg: wire.CashLeg(e.Leg, ""),
+		FromState: paymentv1.LegState(e.From)}, nil
 }
 
 // Store is what the listener needs of the store.

@@ -74,6 +74,8 @@ func misfitOf(o domain.Outcome) paymentv1.Misfit {
 		return paymentv1.Misfit_MISFIT_MISMATCH
 	case domain.OutcomeContradiction:
 		return paymentv1.Misfit_MISFIT_CONTRADICTION
+	case domain.OutcomeTwice:
+		return paymentv1.Misfit_MISFIT_PAID_TWICE
 	default:
 		return paymentv1.Misfit_MISFIT_UNSPECIFIED
 	}
@@ -85,6 +87,8 @@ func outcomeOf(m paymentv1.Misfit) domain.Outcome {
 		return domain.OutcomeMismatch
 	case paymentv1.Misfit_MISFIT_CONTRADICTION:
 		return domain.OutcomeContradiction
+	case paymentv1.Misfit_MISFIT_PAID_TWICE:
+		return domain.OutcomeTwice
 	default:
 		return ""
 	}

@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -97,16 +98,44 @@ func timeline(h app.History) []*commonv1.TimelineEntry {
 			lines = append(lines, line{p.ReverseTime, id, domain.PaymentReversing.String(), domain.PaymentReversed.String(), self, "order cancelled"})
 		}
 	}
+	for _, f := range h.Refunds {
+		stands := domain.PaymentSucceeded.String()
+		lines = append(lines, line{f.CreateTime, ids.Format(ids.Payment, f.PaymentID), stands, stands, self,
+			fmt.Sprintf("refund %s took %s of credit and %s of cash", ids.Format(ids.Refund, f.ID), f.Credit, f.Cash)})
+	}
 	for _, r := range h.Returns {
-		id := ids.Format(ids.Leg, r.ID)
-		lines = append(lines, line{r.CreateTime, id, "", domain.LegReturning.String(), self, "cash of a cancelled order goes back"})
-		if !r.FinishTime.IsZero() {
-			lines = append(lines, line{r.FinishTime, id, domain.LegReturning.String(), r.State.String(), "SPM", "cash given back"})
-		}
+		lines = append(lines, returnLines(r)...)
 	}
 	out := make([]*commonv1.TimelineEntry, len(lines))
 	for i, l := range lines {
 		out[i] = l.entry()
 	}
 	return out
+}
+
+// returnLines tell of a return. Tries that failed and were repeated left no time in the row; its notifications have them.
+func returnLines(r domain.CashReturn) []line {
+	id, why := ids.Format(ids.Leg, r.ID), "cash of a cancelled order goes back"
+	if !r.RefundID.IsZero() {
+		why = "cash goes back for " + ids.Format(ids.Refund, r.RefundID)
+	}
+	state := domain.ReturnReturning
+	lines := []line{{r.CreateTime, id, "", state.String(), self, why}}
+	move := func(at time.Time, to domain.ReturnState, by, why string) {
+		lines = append(lines, line{at, id, state.String(), to.String(), by, why})
+		state = to
+	}
+	switch r.Resolution {
+	case domain.ResolvedElsewhere:
+		move(r.ResolveTime, domain.ReturnReturned, r.Actor, "given back another way: "+r.Evidence)
+	case domain.ResolvedAbandoned:
+		move(r.ResolveTime, domain.ReturnAbandoned, r.Actor, "not given back: "+r.Evidence)
+	case domain.ResolvedByBounce:
+		move(r.ResolveTime, domain.ReturnReturned, "SPM", "its repayment bounced")
+	case domain.NotResolved: // The marketplace's word, below.
+	}
+	if !r.GivenTime.IsZero() {
+		move(r.GivenTime, domain.ReturnReturned, "SPM", "cash given back")
+	}
+	return lines
 }

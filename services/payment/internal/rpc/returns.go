@@ -5,32 +5,80 @@ import (
 
 	paymentv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/payment/v1"
 
-	"github.com/creditpay/creditpay/pkg/errs"
+	"github.com/creditpay/creditpay/services/payment/internal/app"
+	"github.com/creditpay/creditpay/services/payment/internal/domain"
+	"github.com/creditpay/creditpay/services/payment/internal/wire"
 )
 
-func noReturns() error { return errs.NotYetAvailable.New("payments cannot be refunded yet") }
-
-// RefundOrderPayment implements PaymentInternalService.
-func (s *Internal) RefundOrderPayment(context.Context, *paymentv1.RefundOrderPaymentRequest) (*paymentv1.RefundOrderPaymentResponse, error) {
-	return nil, noReturns()
+// cashReturn gives a return in the contract's form; nil for none.
+func cashReturn(b *app.CashBack) *paymentv1.CashReturn {
+	if b == nil {
+		return nil
+	}
+	return wire.CashReturn(b.Return, b.Leg)
 }
 
-// ReturnRepayment implements PaymentInternalService.
-func (s *Internal) ReturnRepayment(context.Context, *paymentv1.ReturnRepaymentRequest) (*paymentv1.ReturnRepaymentResponse, error) {
-	return nil, noReturns()
+// RefundOrderPayment takes a refund out of an order's payment.
+func (s *Internal) RefundOrderPayment(ctx context.Context, req *paymentv1.RefundOrderPaymentRequest) (*paymentv1.RefundOrderPaymentResponse, error) {
+	ask := app.RefundAsk{RefundID: req.GetRefundId(), OrderID: req.GetOrderId()}
+	var err error
+	if ask.Credit, err = wire.Amount(req.GetCreditAmount()); err != nil {
+		return nil, err
+	}
+	if ask.Cash, err = wire.Amount(req.GetCashAmount()); err != nil {
+		return nil, err
+	}
+	back, err := s.App.RefundOrderPayment(ctx, ask)
+	if err != nil {
+		return nil, err
+	}
+	return &paymentv1.RefundOrderPaymentResponse{CashReturn: cashReturn(back)}, nil
 }
 
-// GetCashReturns implements PaymentInternalService.
-func (s *Internal) GetCashReturns(context.Context, *paymentv1.GetCashReturnsRequest) (*paymentv1.GetCashReturnsResponse, error) {
-	return nil, noReturns()
+// ReturnRepayment gives a part of a repayment back.
+func (s *Internal) ReturnRepayment(ctx context.Context, req *paymentv1.ReturnRepaymentRequest) (*paymentv1.ReturnRepaymentResponse, error) {
+	amount, err := wire.Amount(req.GetAmount())
+	if err != nil {
+		return nil, err
+	}
+	back, err := s.App.ReturnRepayment(ctx, app.RepaymentReturn{RefundID: req.GetRefundId(), RepaymentID: req.GetRepaymentId(), Amount: amount})
+	if err != nil {
+		return nil, err
+	}
+	return &paymentv1.ReturnRepaymentResponse{CashReturn: cashReturn(back)}, nil
 }
 
-// RetryCashReturn implements PaymentInternalService.
-func (s *Internal) RetryCashReturn(context.Context, *paymentv1.RetryCashReturnRequest) (*paymentv1.RetryCashReturnResponse, error) {
-	return nil, noReturns()
+// GetCashReturns gives the returns of a refund.
+func (s *Internal) GetCashReturns(ctx context.Context, req *paymentv1.GetCashReturnsRequest) (*paymentv1.GetCashReturnsResponse, error) {
+	backs, err := s.App.CashReturns(ctx, req.GetRefundId())
+	if err != nil {
+		return nil, err
+	}
+	res := &paymentv1.GetCashReturnsResponse{}
+	for _, b := range backs {
+		res.CashReturns = append(res.CashReturns, cashReturn(&b))
+	}
+	return res, nil
 }
 
-// ResolveCashReturn implements PaymentInternalService.
-func (s *Internal) ResolveCashReturn(context.Context, *paymentv1.ResolveCashReturnRequest) (*paymentv1.ResolveCashReturnResponse, error) {
-	return nil, noReturns()
+// RetryCashReturn asks the marketplace once more.
+func (s *Internal) RetryCashReturn(ctx context.Context, req *paymentv1.RetryCashReturnRequest) (*paymentv1.RetryCashReturnResponse, error) {
+	b, err := s.App.RetryCashReturn(ctx, req.GetReference())
+	if err != nil {
+		return nil, err
+	}
+	return &paymentv1.RetryCashReturnResponse{CashReturn: cashReturn(&b)}, nil
+}
+
+// ResolveCashReturn ends a return that failed.
+func (s *Internal) ResolveCashReturn(ctx context.Context, req *paymentv1.ResolveCashReturnRequest) (*paymentv1.ResolveCashReturnResponse, error) {
+	by := domain.Ruling{Resolution: domain.ResolvedAbandoned, Actor: req.GetActor(), Evidence: req.GetEvidence()}
+	if req.GetGivenBack() {
+		by.Resolution = domain.ResolvedElsewhere
+	}
+	b, err := s.App.ResolveCashReturn(ctx, req.GetReference(), by)
+	if err != nil {
+		return nil, err
+	}
+	return &paymentv1.ResolveCashReturnResponse{CashReturn: cashReturn(&b)}, nil
 }

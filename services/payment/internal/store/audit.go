@@ -4,7 +4,7 @@ import "github.com/creditpay/creditpay/pkg/audit"
 
 // Audit gives the checks over the payment schema.
 func Audit() []audit.Check {
-	return append(cashAudit(), []audit.Check{
+	return append(append(cashAudit(), refundAudit()...), []audit.Check{
 		{Name: "legs_add_up", Rule: "the legs of a payment add up to its amount",
 			Query: `SELECT CONCAT('pay:', HEX(p.id)), CONCAT('amount ', p.amount_minor, ', legs ', COALESCE(SUM(l.amount_minor), 0))
 				FROM payments p LEFT JOIN payment_legs l ON l.payment_id = p.id GROUP BY p.id, p.amount_minor
@@ -26,9 +26,12 @@ func Audit() []audit.Check {
 			Query: `SELECT CONCAT('cmt:', HEX(id)), 'no timer' FROM commits WHERE state IN (1, 3, 5) AND recover_time IS NULL`},
 		{Name: "recovery_overdue", Rule: "a timer is at work within a minute", UsesNow: true,
 			Query: `SELECT CONCAT('cmt:', HEX(id)), CONCAT('due since ', recover_time) FROM commits WHERE recover_time < ? - INTERVAL 60 SECOND`},
-		{Name: "payment_journal", Rule: "what the journal says of merchants is the sum of the payments that stand",
+		{Name: "payment_journal", Rule: "what the journal says of merchants is the sum of the payments that stand, less refunds",
 			Query: `SELECT merchant_id, CONCAT('payments ', SUM(paid), ', journal ', SUM(booked), ' ', currency_code) FROM (
 				SELECT merchant_id, currency_code, amount_minor AS paid, 0 AS booked FROM payments WHERE state <> 6
+				UNION ALL
+				SELECT p.merchant_id, p.currency_code, -l.refunded_minor, 0 FROM payment_legs l JOIN payments p ON p.id = l.payment_id
+				WHERE l.refunded_minor > 0 AND p.state <> 6
 				UNION ALL
 				SELECT party, currency_code, 0, credit_minor - debit_minor FROM journal_lines WHERE account = 'MERCHANT_PAYABLE') t
 				GROUP BY merchant_id, currency_code HAVING SUM(paid) <> SUM(booked)`},

@@ -27,31 +27,55 @@ func cashAudit() []audit.Check {
 			Query: `SELECT CONCAT('leg:', HEX(id)), 'no timer' FROM cash_legs WHERE kind = 2 AND state = 1 AND due_time IS NULL`},
 		{Name: "leg_timer_overdue", Rule: "a timer is at work within a minute", UsesNow: true,
 			Query: `SELECT CONCAT('leg:', HEX(id)), CONCAT('due since ', due_time) FROM cash_legs WHERE due_time < ? - INTERVAL 60 SECOND`},
-		{Name: "reversed_cash_returns", Rule: "the cash of a reversed payment goes back once, and no other cash of payments does",
-			Query: `SELECT CONCAT('pay:', HEX(p.id)), CONCAT('state ', p.state, ', cash ', x.amount_minor, ' in state ', x.state, ', return ',
+		{Name: "reversed_cash_returns", Rule: "what refunds left of the cash of a reversed payment goes back once, and no other cash of payments does",
+			Query: `SELECT CONCAT('pay:', HEX(p.id)), CONCAT('state ', p.state, ', cash ', x.amount_minor - x.refunded_minor, ' in state ', x.state, ', return ',
 				COALESCE(r.amount_minor, 0), ' in state ', COALESCE(r.state, 0)) FROM payment_legs x JOIN payments p ON p.id = x.payment_id
-				LEFT JOIN cash_returns r ON r.payment_id = p.id
-				WHERE x.kind = 2 AND NOT IF(p.state = 6, r.amount_minor <=> x.amount_minor AND r.state <=> x.state, r.id IS NULL AND x.state = 2)`},
-		{Name: "returns_add_up", Rule: "what was returned of a down payment is the sum of its returns",
+				LEFT JOIN cash_returns r ON r.payment_id = p.id AND r.refund_id IS NULL
+				WHERE x.kind = 2 AND NOT CASE
+					WHEN p.state <> 6 THEN r.id IS NULL AND x.state = 2
+					WHEN x.amount_minor = x.refunded_minor THEN r.id IS NULL AND x.state = 4
+					ELSE r.amount_minor <=> x.amount_minor - x.refunded_minor AND x.state = CASE r.state WHEN 4 THEN 4 WHEN 6 THEN 3 ELSE 5 END END`},
+		{Name: "returns_add_up", Rule: "what was returned of a leg is the sum of its returns",
 			Query: `SELECT CONCAT('leg:', HEX(l.id)), CONCAT('returned ', l.returned_minor, ', returns ', COALESCE(SUM(r.amount_minor), 0)) FROM cash_legs l
 				LEFT JOIN cash_returns r ON r.leg_id = l.id GROUP BY l.id, l.returned_minor HAVING l.returned_minor <> COALESCE(SUM(r.amount_minor), 0)`},
-		{Name: "cash_journal", Rule: "the books of each payer's cash are what the legs and returns say",
-			Query: `SELECT CONCAT(user_id, ' ', account), CONCAT('legs ', SUM(held), ', journal ', SUM(booked), ' ', currency_code) FROM (
-				SELECT user_id, 'CASH_CLEARING' AS account, currency_code, amount_minor AS held, 0 AS booked FROM cash_legs WHERE state IN (2, 5)
-				UNION ALL
-				SELECT l.user_id, 'CASH_CLEARING', r.currency_code, -r.amount_minor, 0 FROM cash_returns r JOIN cash_legs l ON l.id = r.leg_id WHERE r.state = 4
-				UNION ALL
-				SELECT user_id, 'CASH_RETURNABLE', currency_code, -amount_minor, 0 FROM cash_legs WHERE state = 5
-				UNION ALL
-				SELECT l.user_id, 'CASH_RETURNABLE', r.currency_code, -r.amount_minor, 0 FROM cash_returns r JOIN cash_legs l ON l.id = r.leg_id WHERE r.state = 5
-				UNION ALL
-				SELECT user_id, 'REPAYMENT_CLEARING', currency_code, -amount_minor, 0 FROM cash_legs WHERE kind = 2 AND state = 2
-				UNION ALL
-				SELECT party, account, currency_code, 0, debit_minor - credit_minor FROM journal_lines
-				WHERE account IN ('CASH_CLEARING', 'CASH_RETURNABLE', 'REPAYMENT_CLEARING')) t
-				GROUP BY user_id, account, currency_code HAVING SUM(held) <> SUM(booked)`},
+		{Name: "cash_journal", Rule: "the books of each payer's cash are what the legs and returns say", Query: cashJournal},
 		{Name: "moved_leg_has_notification", Rule: "money moves by a notification that is kept",
 			Query: `SELECT CONCAT('leg:', HEX(l.id)), 'no notification moved it' FROM cash_legs l WHERE l.state IN (2, 4, 5)
 				AND NOT EXISTS (SELECT 1 FROM leg_notifications n WHERE n.reference_id = l.id AND n.outcome IN ('APPLIED', 'LATE'))`},
 	}
 }
+
+// cashJournal compares what legs and returns mean for each account with what is booked. A return begins as CASH_RETURNABLE; when the
+// marketplace gave it back (finish_time), it holds less; what an operator ended (resolution 1, 2) stands elsewhere; and what came to
+// the payer a second time, by the marketplace after all or by the bounce of the whole leg, is CASH_OVERPAID.
+const cashJournal = `SELECT CONCAT(user_id, ' ', account), CONCAT('legs ', SUM(held), ', journal ', SUM(booked), ' ', currency_code) FROM (
+	SELECT user_id, 'CASH_CLEARING' AS account, currency_code, amount_minor AS held, 0 AS booked FROM cash_legs WHERE state IN (2, 5)
+	UNION ALL
+	SELECT user_id, 'CASH_RETURNABLE', currency_code, -amount_minor, 0 FROM cash_legs WHERE state = 5
+	UNION ALL
+	SELECT user_id, 'REPAYMENT_CLEARING', currency_code, -amount_minor, 0 FROM cash_legs WHERE kind = 2 AND state = 2
+	UNION ALL
+	SELECT l.user_id, 'CASH_CLEARING', r.currency_code, -r.amount_minor, 0 FROM cash_returns r JOIN cash_legs l ON l.id = r.leg_id
+	WHERE r.finish_time IS NOT NULL
+	UNION ALL
+	SELECT l.user_id, 'CASH_RETURNABLE', r.currency_code, -r.amount_minor, 0 FROM cash_returns r JOIN cash_legs l ON l.id = r.leg_id
+	WHERE r.state IN (3, 5)
+	UNION ALL
+	SELECT l.user_id, 'REPAYMENT_CLEARING', r.currency_code, r.amount_minor, 0 FROM cash_returns r JOIN cash_legs l ON l.id = r.leg_id
+	WHERE l.kind = 2 AND l.state = 2 AND r.resolution <> 2
+	UNION ALL
+	SELECT l.user_id, 'CASH_PAID_OUT', r.currency_code, -r.amount_minor, 0 FROM cash_returns r JOIN cash_legs l ON l.id = r.leg_id
+	WHERE r.resolution = 1
+	UNION ALL
+	SELECT l.user_id, 'CASH_KEPT', r.currency_code, -r.amount_minor, 0 FROM cash_returns r JOIN cash_legs l ON l.id = r.leg_id
+	WHERE r.resolution = 2 AND l.kind = 1
+	UNION ALL
+	SELECT l.user_id, 'CASH_OVERPAID', r.currency_code, r.amount_minor, 0 FROM cash_returns r JOIN cash_legs l ON l.id = r.leg_id
+	WHERE r.finish_time IS NOT NULL AND r.resolution <> 0
+	UNION ALL
+	SELECT l.user_id, 'CASH_OVERPAID', r.currency_code, r.amount_minor, 0 FROM cash_returns r JOIN cash_legs l ON l.id = r.leg_id
+	WHERE l.kind = 2 AND l.state = 4 AND r.resolution IN (0, 1)
+	UNION ALL
+	SELECT party, account, currency_code, 0, debit_minor - credit_minor FROM journal_lines
+	WHERE account IN ('CASH_CLEARING', 'CASH_RETURNABLE', 'REPAYMENT_CLEARING', 'CASH_PAID_OUT', 'CASH_KEPT', 'CASH_OVERPAID')) t
+	GROUP BY user_id, account, currency_code HAVING SUM(held) <> SUM(booked)`

@@ -20,21 +20,21 @@ func LegColumn() jobs.Column {
 	return jobs.Column{Kind: app.JobExpireCashLeg, Table: "cash_legs", Key: "id", Due: "due_time", Prefix: ids.Leg}
 }
 
-const legColumns = `l.id, l.kind, l.subject_id, l.user_id, l.checkout_id, l.channel, l.amount_minor, l.currency_code, l.state, l.version,
+const legColumns = `l.id, l.kind, l.subject_id, l.user_id, l.checkout_id, l.channel, l.amount_minor, l.returned_minor, l.currency_code, l.state, l.version,
 	l.create_time, l.expire_time, l.pay_time, l.update_time`
 
 // legRow is a row of cash_legs while it is scanned.
 type legRow struct {
-	leg      domain.CashLeg
-	checkout ids.NullID
-	minor    int64
-	code     string
-	paid     sql.NullTime
+	leg             domain.CashLeg
+	checkout        ids.NullID
+	minor, returned int64
+	code            string
+	paid            sql.NullTime
 }
 
 func (r *legRow) into() []any {
 	l := &r.leg
-	return []any{&l.ID, &l.Kind, &l.SubjectID, &l.UserID, &r.checkout, &l.Channel, &r.minor, &r.code, &l.State, &l.Version,
+	return []any{&l.ID, &l.Kind, &l.SubjectID, &l.UserID, &r.checkout, &l.Channel, &r.minor, &r.returned, &r.code, &l.State, &l.Version,
 		&l.CreateTime, &l.ExpireTime, &r.paid, &l.UpdateTime}
 }
 
@@ -43,7 +43,7 @@ func (r *legRow) read() (*domain.CashLeg, error) {
 	if err != nil {
 		return nil, errs.Internal.Wrap(err, "a stored cash leg has an unknown currency")
 	}
-	r.leg.CheckoutID, r.leg.Amount, r.leg.PayTime = r.checkout.ID, money.New(r.minor, cur), r.paid.Time
+	r.leg.CheckoutID, r.leg.Amount, r.leg.Returned, r.leg.PayTime = r.checkout.ID, money.New(r.minor, cur), money.New(r.returned, cur), r.paid.Time
 	return &r.leg, nil
 }
 
@@ -69,31 +69,6 @@ func (s *Store) CashLegOf(ctx context.Context, subjectID ids.ID) (*domain.CashLe
 	return s.cashLeg(ctx, `l.subject_id = ?`, subjectID)
 }
 
-const returnColumns = `r.id, r.leg_id, r.payment_id, r.amount_minor, r.currency_code, r.state, r.version, r.create_time, r.finish_time`
-
-func scanReturn(row mysqlx.Row) (r domain.CashReturn, err error) {
-	var minor int64
-	var code string
-	var finish sql.NullTime
-	if err := row.Scan(&r.ID, &r.LegID, &r.PaymentID, &minor, &code, &r.State, &r.Version, &r.CreateTime, &finish); err != nil {
-		return r, err
-	}
-	cur, err := money.CurrencyOf(code)
-	if err != nil {
-		return r, errs.Internal.Wrap(err, "a stored return has an unknown currency")
-	}
-	r.Amount, r.FinishTime = money.New(minor, cur), finish.Time
-	return r, nil
-}
-
-func (s *Store) cashReturn(ctx context.Context, where string, id ids.ID) (*domain.CashReturn, error) {
-	r, err := scanReturn(s.kit.DB.QueryRowContext(ctx, `SELECT `+returnColumns+` FROM cash_returns r WHERE `+where, id))
-	if mysqlx.NoRows(err) {
-		return nil, nil
-	}
-	return &r, mysqlx.Fault(err, "read the return")
-}
-
 // CashOfPayments gives the down payments that paid these payments, and what of them goes back, both oldest first.
 func (s *Store) CashOfPayments(ctx context.Context, paymentIDs []ids.ID) (legs []domain.CashLeg, returns []domain.CashReturn, err error) {
 	rows, err := s.kit.DB.QueryContext(ctx, `SELECT `+legColumns+` FROM cash_legs l WHERE l.subject_id IN
@@ -116,30 +91,8 @@ func (s *Store) CashOfPayments(ctx context.Context, paymentIDs []ids.ID) (legs [
 	if err := rows.Err(); err != nil {
 		return nil, nil, mysqlx.Fault(err, "read cash legs")
 	}
-	back, err := s.kit.DB.QueryContext(ctx, `SELECT `+returnColumns+` FROM cash_returns r WHERE r.payment_id IN `+mysqlx.In(len(paymentIDs))+`
-		ORDER BY r.id LIMIT ?`, append(args(paymentIDs), portionsMax)...)
-	if err != nil {
-		return nil, nil, mysqlx.Fault(err, "read returns")
-	}
-	defer func() { _ = back.Close() }()
-	for back.Next() {
-		r, err := scanReturn(back)
-		if err != nil {
-			return nil, nil, mysqlx.Fault(err, "read returns")
-		}
-		returns = append(returns, r)
-	}
-	return legs, returns, mysqlx.Fault(back.Err(), "read returns")
-}
-
-// CashReturn by its reference; nil when there is none.
-func (s *Store) CashReturn(ctx context.Context, id ids.ID) (*domain.CashReturn, error) {
-	return s.cashReturn(ctx, `r.id = ?`, id)
-}
-
-// CashReturnOf a reversed payment; nil when it had no cash.
-func (s *Store) CashReturnOf(ctx context.Context, paymentID ids.ID) (*domain.CashReturn, error) {
-	return s.cashReturn(ctx, `r.payment_id = ?`, paymentID)
+	returns, err = s.cashReturns(ctx, `r.payment_id IN `+mysqlx.In(len(paymentIDs)), args(paymentIDs)...)
+	return legs, returns, err
 }
 
 const portionColumns = `o.order_id, o.payment_id, o.merchant_id, o.loan_id, o.amount_minor, o.down_payment_minor, o.currency_code`
@@ -253,7 +206,7 @@ func (t *Tx) InsertPortions(commitID ids.ID, ps []domain.Portion) {
 		VALUES `+mysqlx.Tuples(len(ps), 8), rows...)
 }
 
-// MoveCashLeg stores a leg's move. Its timer ends with the first.
+// MoveCashLeg stores a leg's move, if no return was asked for meanwhile. Its timer ends with the first.
 func (t *Tx) MoveCashLeg(m domain.CashLegMoved) {
 	l := m.Leg
 	if err := domain.LegStates.Check(m.From, l.State); err != nil {
@@ -261,24 +214,8 @@ func (t *Tx) MoveCashLeg(m domain.CashLegMoved) {
 		return
 	}
 	t.Tx.QueueExpect(1, changed("the cash leg"), `UPDATE cash_legs SET state = ?, pay_time = ?, update_time = ?, version = ?, due_time = NULL
-		WHERE id = ? AND state = ? AND version = ?`, l.State, nullTime(l.PayTime), l.UpdateTime, l.Version, l.ID, m.From, l.Version-1)
-}
-
-// InsertCashReturn stores a return within what is left of its leg.
-func (t *Tx) InsertCashReturn(r domain.CashReturn) {
-	t.Tx.QueueExpect(1, errs.Internal.New("more would be returned than the down payment had"),
-		`UPDATE cash_legs SET returned_minor = returned_minor + ? WHERE id = ? AND state = ? AND returned_minor + ? <= amount_minor`,
-		r.Amount.Minor(), r.LegID, domain.LegSucceeded, r.Amount.Minor())
-	t.Tx.Queue(`INSERT INTO cash_returns (id, leg_id, payment_id, amount_minor, currency_code, state, version, create_time) VALUES `+mysqlx.Tuples(1, 8),
-		r.ID, r.LegID, r.PaymentID, r.Amount.Minor(), r.Amount.Currency().Code(), r.State, r.Version, r.CreateTime)
-}
-
-// FinishCashReturn stores that a return was given back, also in its payment's leg.
-func (t *Tx) FinishCashReturn(r domain.CashReturn) {
-	t.Tx.QueueExpect(1, changed("the return"), `UPDATE cash_returns SET state = ?, finish_time = ?, version = ? WHERE id = ? AND state = ? AND version = ?`,
-		r.State, nullTime(r.FinishTime), r.Version, r.ID, domain.LegReturning, r.Version-1)
-	t.Tx.QueueExpect(1, changed("the payment"), `UPDATE payment_legs SET state = ? WHERE payment_id = ? AND kind = ? AND state = ?`,
-		r.State, r.PaymentID, domain.LegCash, domain.LegReturning)
+		WHERE id = ? AND state = ? AND version = ? AND returned_minor = ?`,
+		l.State, nullTime(l.PayTime), l.UpdateTime, l.Version, l.ID, m.From, l.Version-1, l.Returned.Minor())
 }
 
 // InsertNotice stores a notification as it came. A second one of the request violates a unique key.

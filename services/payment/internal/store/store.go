@@ -256,7 +256,7 @@ type queryFunc func(ctx context.Context, query string, args ...any) (*sql.Rows, 
 // payments reads payments with their legs in one round trip: one row a leg.
 func (s *Store) payments(ctx context.Context, query queryFunc, where string, args ...any) ([]domain.Payment, error) {
 	text := `SELECT p.id, p.order_id, p.checkout_id, p.commit_id, p.user_id, p.merchant_id, p.amount_minor, p.currency_code, p.state, p.version,
-		p.pay_time, p.reverse_time, l.kind, l.channel, l.amount_minor, l.state, l.reference
+		p.pay_time, p.reverse_time, l.kind, l.channel, l.amount_minor, l.refunded_minor, l.state, l.reference
 		FROM payments p JOIN payment_legs l ON l.payment_id = p.id WHERE ` + where + ` ORDER BY p.id, l.leg_no LIMIT 1000`
 	rows, err := query(ctx, text, args...)
 	if err != nil {
@@ -267,18 +267,18 @@ func (s *Store) payments(ctx context.Context, query queryFunc, where string, arg
 	for rows.Next() {
 		var p domain.Payment
 		var l domain.Leg
-		var minor, legMinor int64
+		var minor, legMinor, refunded int64
 		var code string
 		var reversed sql.NullTime
 		if err := rows.Scan(&p.ID, &p.OrderID, &p.CheckoutID, &p.CommitID, &p.UserID, &p.MerchantID, &minor, &code, &p.State, &p.Version,
-			&p.PayTime, &reversed, &l.Kind, &l.Channel, &legMinor, &l.State, &l.Reference); err != nil {
+			&p.PayTime, &reversed, &l.Kind, &l.Channel, &legMinor, &refunded, &l.State, &l.Reference); err != nil {
 			return nil, mysqlx.Fault(err, "read payments")
 		}
 		cur, err := money.CurrencyOf(code)
 		if err != nil {
 			return nil, errs.Internal.Wrap(err, "a stored payment has an unknown currency")
 		}
-		l.Amount = money.New(legMinor, cur)
+		l.Amount, l.Refunded = money.New(legMinor, cur), money.New(refunded, cur)
 		if n := len(out); n == 0 || out[n-1].ID != p.ID {
 			p.Amount, p.ReverseTime = money.New(minor, cur), reversed.Time
 			out = append(out, p)

@@ -19,7 +19,7 @@ const selectUnfit = `SELECT n.id, n.reference_id, n.caller, n.request_id, n.stat
 	WHERE n.outcome = ?`
 
 // unfitLegColumns are legColumns under names that do not meet those of the notification: a union's columns need names of their own.
-const unfitLegColumns = `l.id AS leg_id, l.kind, l.subject_id, l.user_id, l.checkout_id, l.channel, l.amount_minor AS leg_minor, l.currency_code AS leg_currency,
+const unfitLegColumns = `l.id AS leg_id, l.kind, l.subject_id, l.user_id, l.checkout_id, l.channel, l.amount_minor AS leg_minor, l.returned_minor, l.currency_code AS leg_currency,
 	l.state, l.version, l.create_time AS leg_create_time, l.expire_time, l.pay_time AS leg_pay_time, l.update_time`
 
 // UnfitNotices gives the notifications that did not fit, newest first. Each outcome is read along its own part of the index, so that
@@ -98,6 +98,6 @@ func (r nullReturn) over(l domain.CashLeg) domain.CashLeg {
 	if !r.id.Valid {
 		return l
 	}
-	return domain.CashReturn{ID: r.id.ID, Amount: money.New(r.minor.Int64, l.Amount.Currency()), State: domain.LegState(r.state.Int64),
+	return domain.CashReturn{ID: r.id.ID, Amount: money.New(r.minor.Int64, l.Amount.Currency()), State: domain.ReturnState(r.state.Int64),
 		Version: r.version.Int64, CreateTime: r.create.Time}.AsLeg(l)
 }

@@ -30,8 +30,44 @@ func Amount(m *commonv1.Money) (money.Amount, error) {
 
 // Leg gives a leg in the contract's form.
 func Leg(paymentID ids.ID, l domain.Leg) *paymentv1.Leg {
-	return &paymentv1.Leg{PaymentId: ids.Format(ids.Payment, paymentID), Kind: paymentv1.ChannelKind(l.Kind), Channel: l.Channel,
+	m := &paymentv1.Leg{PaymentId: ids.Format(ids.Payment, paymentID), Kind: paymentv1.ChannelKind(l.Kind), Channel: l.Channel,
 		Amount: Money(l.Amount), State: paymentv1.LegState(l.State), Reference: l.Reference}
+	if l.Refunded.IsPositive() {
+		m.RefundedAmount = Money(l.Refunded)
+	}
+	return m
+}
+
+// CashReturn gives a return in the contract's form; leg is what it is a part of.
+func CashReturn(r domain.CashReturn, leg domain.CashLeg) *paymentv1.CashReturn {
+	m := &paymentv1.CashReturn{Reference: ids.Format(ids.Leg, r.ID), SubjectId: ids.Format(leg.Kind.Subject(), leg.SubjectID),
+		Amount: Money(r.Amount), State: returnState(r.State), CreateTime: timestamppb.New(r.CreateTime)}
+	if !r.RefundID.IsZero() {
+		m.RefundId = ids.Format(ids.Refund, r.RefundID)
+	}
+	if !r.OrderID.IsZero() {
+		m.OrderId = ids.Format(ids.Order, r.OrderID)
+	}
+	if t := r.ReturnTime(); !t.IsZero() {
+		m.ReturnTime = timestamppb.New(t)
+	}
+	return m
+}
+
+// returnState gives a state its number in the contract, which is not the stored one.
+func returnState(s domain.ReturnState) paymentv1.CashReturnState {
+	switch s {
+	case domain.ReturnReturning:
+		return paymentv1.CashReturnState_CASH_RETURN_STATE_RETURNING
+	case domain.ReturnReturned:
+		return paymentv1.CashReturnState_CASH_RETURN_STATE_RETURNED
+	case domain.ReturnFailed:
+		return paymentv1.CashReturnState_CASH_RETURN_STATE_FAILED
+	case domain.ReturnAbandoned:
+		return paymentv1.CashReturnState_CASH_RETURN_STATE_ABANDONED
+	default:
+		return paymentv1.CashReturnState_CASH_RETURN_STATE_UNSPECIFIED
+	}
 }
 
 // CashLeg gives a cash leg in the contract's form. url is where the payer pays it; empty once it is not open.

@@ -169,8 +169,9 @@ func (x *PaymentFailed) GetReason() string {
 }
 
 // A cash leg changed: SUCCEEDED (the money arrived), FAILED (it will not), RETURNING (give it back to the payer: it came too late,
-// or its purchase was taken back), REVERSED (it was given back, or bounced). The key is the checkout id for a down payment, the user
-// id for a repayment.
+// or its purchase was taken back), REVERSED (it was given back, or bounced). The share of a cancelled order is told with a reference
+// of its own and the same subject: RETURNING (give it back, also once more), REVERSED (it was given back), FAILED (it could not be, or
+// an operator ended it). The key is the checkout id for a down payment, the user id for a repayment.
 type CashLegChanged struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The leg in its new state.
@@ -225,7 +226,8 @@ func (x *CashLegChanged) GetFromState() LegState {
 	return LegState_LEG_STATE_UNSPECIFIED
 }
 
-// The return of cash for a refund changed. The key is the order id for a part of a down payment, the user id for a part of a repayment.
+// The return of cash for a refund changed. RETURNING asks the marketplace to give it back, also once more under the same reference; it
+// answers by NotifyPaymentStatus. The key is the order id for a part of a down payment, the user id for a part of a repayment.
 type CashReturnChanged struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The return in its new state.

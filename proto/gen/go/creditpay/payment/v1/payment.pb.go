@@ -585,9 +585,11 @@ type Leg struct {
 	// State of the leg.
 	State LegState `protobuf:"varint,5,opt,name=state,proto3,enum=creditpay.payment.v1.LegState" json:"state,omitempty"`
 	// What is behind it: the loan's id for credit, the charge's for cash.
-	Reference     string `protobuf:"bytes,6,opt,name=reference,proto3" json:"reference,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Reference string `protobuf:"bytes,6,opt,name=reference,proto3" json:"reference,omitempty"`
+	// What refunds took out of it so far; not set when nothing.
+	RefundedAmount *v1.Money `protobuf:"bytes,7,opt,name=refunded_amount,json=refundedAmount,proto3" json:"refunded_amount,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Leg) Reset() {
@@ -660,6 +662,13 @@ func (x *Leg) GetReference() string {
 		return x.Reference
 	}
 	return ""
+}
+
+func (x *Leg) GetRefundedAmount() *v1.Money {
+	if x != nil {
+		return x.RefundedAmount
+	}
+	return nil
 }
 
 // The payment of one order.
@@ -1264,7 +1273,7 @@ const file_creditpay_payment_v1_payment_proto_rawDesc = "" +
 	"\vcreate_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12;\n" +
 	"\vreturn_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"returnTime\"\xfd\x01\n" +
+	"returnTime\"\xc2\x02\n" +
 	"\x03Leg\x12\x1d\n" +
 	"\n" +
 	"payment_id\x18\x01 \x01(\tR\tpaymentId\x125\n" +
@@ -1272,7 +1281,8 @@ const file_creditpay_payment_v1_payment_proto_rawDesc = "" +
 	"\achannel\x18\x03 \x01(\tR\achannel\x122\n" +
 	"\x06amount\x18\x04 \x01(\v2\x1a.creditpay.common.v1.MoneyR\x06amount\x124\n" +
 	"\x05state\x18\x05 \x01(\x0e2\x1e.creditpay.payment.v1.LegStateR\x05state\x12\x1c\n" +
-	"\treference\x18\x06 \x01(\tR\treference\"\xee\x02\n" +
+	"\treference\x18\x06 \x01(\tR\treference\x12C\n" +
+	"\x0frefunded_amount\x18\a \x01(\v2\x1a.creditpay.common.v1.MoneyR\x0erefundedAmount\"\xee\x02\n" +
 	"\aPayment\x12\x1d\n" +
 	"\n" +
 	"payment_id\x18\x01 \x01(\tR\tpaymentId\x12\x19\n" +
@@ -1398,25 +1408,26 @@ var file_creditpay_payment_v1_payment_proto_depIdxs = []int32{
 	0,  // 10: creditpay.payment.v1.Leg.kind:type_name -> creditpay.payment.v1.ChannelKind
 	15, // 11: creditpay.payment.v1.Leg.amount:type_name -> creditpay.common.v1.Money
 	2,  // 12: creditpay.payment.v1.Leg.state:type_name -> creditpay.payment.v1.LegState
-	1,  // 13: creditpay.payment.v1.Payment.state:type_name -> creditpay.payment.v1.PaymentState
-	15, // 14: creditpay.payment.v1.Payment.amount:type_name -> creditpay.common.v1.Money
-	7,  // 15: creditpay.payment.v1.Payment.legs:type_name -> creditpay.payment.v1.Leg
-	16, // 16: creditpay.payment.v1.Payment.pay_time:type_name -> google.protobuf.Timestamp
-	0,  // 17: creditpay.payment.v1.PayChannel.kind:type_name -> creditpay.payment.v1.ChannelKind
-	15, // 18: creditpay.payment.v1.PayChannel.min_amount:type_name -> creditpay.common.v1.Money
-	15, // 19: creditpay.payment.v1.PayChannel.max_amount:type_name -> creditpay.common.v1.Money
-	15, // 20: creditpay.payment.v1.PayChannel.fee:type_name -> creditpay.common.v1.Money
-	15, // 21: creditpay.payment.v1.Quote.amount:type_name -> creditpay.common.v1.Money
-	17, // 22: creditpay.payment.v1.Quote.plan:type_name -> creditpay.common.v1.Plan
-	16, // 23: creditpay.payment.v1.Quote.expire_time:type_name -> google.protobuf.Timestamp
-	12, // 24: creditpay.payment.v1.NextAction.redirect:type_name -> creditpay.payment.v1.RedirectAction
-	13, // 25: creditpay.payment.v1.NextAction.show_qr:type_name -> creditpay.payment.v1.ShowQrAction
-	14, // 26: creditpay.payment.v1.NextAction.wait:type_name -> creditpay.payment.v1.WaitAction
-	27, // [27:27] is the sub-list for method output_type
-	27, // [27:27] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	15, // 13: creditpay.payment.v1.Leg.refunded_amount:type_name -> creditpay.common.v1.Money
+	1,  // 14: creditpay.payment.v1.Payment.state:type_name -> creditpay.payment.v1.PaymentState
+	15, // 15: creditpay.payment.v1.Payment.amount:type_name -> creditpay.common.v1.Money
+	7,  // 16: creditpay.payment.v1.Payment.legs:type_name -> creditpay.payment.v1.Leg
+	16, // 17: creditpay.payment.v1.Payment.pay_time:type_name -> google.protobuf.Timestamp
+	0,  // 18: creditpay.payment.v1.PayChannel.kind:type_name -> creditpay.payment.v1.ChannelKind
+	15, // 19: creditpay.payment.v1.PayChannel.min_amount:type_name -> creditpay.common.v1.Money
+	15, // 20: creditpay.payment.v1.PayChannel.max_amount:type_name -> creditpay.common.v1.Money
+	15, // 21: creditpay.payment.v1.PayChannel.fee:type_name -> creditpay.common.v1.Money
+	15, // 22: creditpay.payment.v1.Quote.amount:type_name -> creditpay.common.v1.Money
+	17, // 23: creditpay.payment.v1.Quote.plan:type_name -> creditpay.common.v1.Plan
+	16, // 24: creditpay.payment.v1.Quote.expire_time:type_name -> google.protobuf.Timestamp
+	12, // 25: creditpay.payment.v1.NextAction.redirect:type_name -> creditpay.payment.v1.RedirectAction
+	13, // 26: creditpay.payment.v1.NextAction.show_qr:type_name -> creditpay.payment.v1.ShowQrAction
+	14, // 27: creditpay.payment.v1.NextAction.wait:type_name -> creditpay.payment.v1.WaitAction
+	28, // [28:28] is the sub-list for method output_type
+	28, // [28:28] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_creditpay_payment_v1_payment_proto_init() }

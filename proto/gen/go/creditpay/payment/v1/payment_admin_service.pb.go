@@ -35,6 +35,9 @@ const (
 	Misfit_MISFIT_MISMATCH Misfit = 1
 	// It cannot be true after what was told before, for example FAILED of money that had arrived.
 	Misfit_MISFIT_CONTRADICTION Misfit = 2
+	// It is believed and booked, and by it the payer has money twice: REFUNDED of a return that was ended another way before, or of a
+	// repayment of which a part was given back before.
+	Misfit_MISFIT_PAID_TWICE Misfit = 3
 )
 
 // Enum value maps for Misfit.
@@ -43,11 +46,13 @@ var (
 		0: "MISFIT_UNSPECIFIED",
 		1: "MISFIT_MISMATCH",
 		2: "MISFIT_CONTRADICTION",
+		3: "MISFIT_PAID_TWICE",
 	}
 	Misfit_value = map[string]int32{
 		"MISFIT_UNSPECIFIED":   0,
 		"MISFIT_MISMATCH":      1,
 		"MISFIT_CONTRADICTION": 2,
+		"MISFIT_PAID_TWICE":    3,
 	}
 )
 
@@ -93,8 +98,8 @@ type UnfitNotification struct {
 	PayTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=pay_time,json=payTime,proto3" json:"pay_time,omitempty"`
 	// State of the leg when it came; leg.state is that of now.
 	StateThen LegState `protobuf:"varint,6,opt,name=state_then,json=stateThen,proto3,enum=creditpay.payment.v1.LegState" json:"state_then,omitempty"`
-	// The leg as it is now. When the notification names the return of a cancelled order's share: the return's reference, amount and
-	// state, with all else of the leg that it is a part of.
+	// The leg as it is now. When the notification names a return: the return's reference, amount and state (RETURNING, REVERSED, or
+	// FAILED), with all else of the leg that it is a part of.
 	Leg *CashLeg `protobuf:"bytes,7,opt,name=leg,proto3" json:"leg,omitempty"`
 	// Who sent it, for example "SPM:marketplace".
 	Caller string `protobuf:"bytes,8,opt,name=caller,proto3" json:"caller,omitempty"`
@@ -382,11 +387,12 @@ const file_creditpay_payment_v1_payment_admin_service_proto_rawDesc = "" +
 	"page_token\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\tpageToken\"\x97\x01\n" +
 	"\x1eListUnfitNotificationsResponse\x12M\n" +
 	"\rnotifications\x18\x01 \x03(\v2'.creditpay.payment.v1.UnfitNotificationR\rnotifications\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*O\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*f\n" +
 	"\x06Misfit\x12\x16\n" +
 	"\x12MISFIT_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fMISFIT_MISMATCH\x10\x01\x12\x18\n" +
-	"\x14MISFIT_CONTRADICTION\x10\x022\xc9\x01\n" +
+	"\x14MISFIT_CONTRADICTION\x10\x02\x12\x15\n" +
+	"\x11MISFIT_PAID_TWICE\x10\x032\xc9\x01\n" +
 	"\x13PaymentAdminService\x12\xb1\x01\n" +
 	"\x16ListUnfitNotifications\x123.creditpay.payment.v1.ListUnfitNotificationsRequest\x1a4.creditpay.payment.v1.ListUnfitNotificationsResponse\",\x8a\xb5\x18\x03\n" +
 	"\x01\x03\x82\xd3\xe4\x93\x02\x1f\x12\x1d/admin/v1/unfit-notificationsBLZJgithub.com/creditpay/creditpay/proto/gen/go/creditpay/payment/v1;paymentv1b\x06proto3"

@@ -28,8 +28,9 @@ const (
 //
 // Payments for operators.
 type PaymentAdminServiceClient interface {
-	// Notifications of cash that did not fit their leg, newest first: they were kept as they came and moved nothing, so a person must
-	// find out with the marketplace what is true. Errors: PAGE_TOKEN_INVALID.
+	// Notifications of cash that a person must look after, newest first. Those that did not fit their leg were kept as they came and
+	// moved nothing: find out with the marketplace what is true. PAID_TWICE was applied: the payer has too much. Errors:
+	// PAGE_TOKEN_INVALID.
 	ListUnfitNotifications(ctx context.Context, in *ListUnfitNotificationsRequest, opts ...grpc.CallOption) (*ListUnfitNotificationsResponse, error)
 }
 
@@ -57,8 +58,9 @@ func (c *paymentAdminServiceClient) ListUnfitNotifications(ctx context.Context, 
 //
 // Payments for operators.
 type PaymentAdminServiceServer interface {
-	// Notifications of cash that did not fit their leg, newest first: they were kept as they came and moved nothing, so a person must
-	// find out with the marketplace what is true. Errors: PAGE_TOKEN_INVALID.
+	// Notifications of cash that a person must look after, newest first. Those that did not fit their leg were kept as they came and
+	// moved nothing: find out with the marketplace what is true. PAID_TWICE was applied: the payer has too much. Errors:
+	// PAGE_TOKEN_INVALID.
 	ListUnfitNotifications(context.Context, *ListUnfitNotificationsRequest) (*ListUnfitNotificationsResponse, error)
 	mustEmbedUnimplementedPaymentAdminServiceServer()
 }

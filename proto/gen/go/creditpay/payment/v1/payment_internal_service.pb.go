@@ -990,7 +990,7 @@ type ReturnRepaymentRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Typed id "rfd_…"; with the repayment also the idempotency key.
 	RefundId string `protobuf:"bytes,1,opt,name=refund_id,json=refundId,proto3" json:"refund_id,omitempty"`
-	// Typed id "rep_…".
+	// Typed id "rpy_…".
 	RepaymentId string `protobuf:"bytes,2,opt,name=repayment_id,json=repaymentId,proto3" json:"repayment_id,omitempty"`
 	// How much, above zero.
 	Amount        *v1.Money `protobuf:"bytes,3,opt,name=amount,proto3" json:"amount,omitempty"`

@@ -65,13 +65,14 @@ type PaymentInternalServiceClient interface {
 	// ORDER_STATE_INVALID (the leg's money did not arrive, or bounced), REFUND_EXCEEDS_BUDGET (more than the leg still has),
 	// REQUEST_ID_REUSED.
 	ReturnRepayment(ctx context.Context, in *ReturnRepaymentRequest, opts ...grpc.CallOption) (*ReturnRepaymentResponse, error)
-	// The returns of a refund, by reference: for a service that did not hear what became of them.
+	// The returns of a refund, oldest first; none for a refund that gave nothing back. For a service that did not hear what became of them.
 	GetCashReturns(ctx context.Context, in *GetCashReturnsRequest, opts ...grpc.CallOption) (*GetCashReturnsResponse, error)
-	// Asks the marketplace once more to give back what it could not, under the same reference. Errors: NOT_FOUND, ORDER_STATE_INVALID
-	// (it has not failed).
+	// Asks the marketplace once more to give back what it could not, under the same reference: by CashReturnChanged, or by CashLegChanged
+	// for a cancelled order's share. Errors: NOT_FOUND, ORDER_STATE_INVALID (it has not failed).
 	RetryCashReturn(ctx context.Context, in *RetryCashReturnRequest, opts ...grpc.CallOption) (*RetryCashReturnResponse, error)
 	// Ends a return that failed by what an operator says: it was given back another way, or it never will be (and the refund service
-	// keeps it for the user elsewhere). Repeating it is harmless. Errors: NOT_FOUND, ORDER_STATE_INVALID (it has not failed).
+	// keeps it for the user elsewhere). Repeating it is harmless; the first actor and evidence stay. Errors: NOT_FOUND,
+	// ORDER_STATE_INVALID (it has not failed, or was ended otherwise).
 	ResolveCashReturn(ctx context.Context, in *ResolveCashReturnRequest, opts ...grpc.CallOption) (*ResolveCashReturnResponse, error)
 	// The cash channels that can collect now.
 	ListCashChannels(ctx context.Context, in *ListCashChannelsRequest, opts ...grpc.CallOption) (*ListCashChannelsResponse, error)
@@ -248,13 +249,14 @@ type PaymentInternalServiceServer interface {
 	// ORDER_STATE_INVALID (the leg's money did not arrive, or bounced), REFUND_EXCEEDS_BUDGET (more than the leg still has),
 	// REQUEST_ID_REUSED.
 	ReturnRepayment(context.Context, *ReturnRepaymentRequest) (*ReturnRepaymentResponse, error)
-	// The returns of a refund, by reference: for a service that did not hear what became of them.
+	// The returns of a refund, oldest first; none for a refund that gave nothing back. For a service that did not hear what became of them.
 	GetCashReturns(context.Context, *GetCashReturnsRequest) (*GetCashReturnsResponse, error)
-	// Asks the marketplace once more to give back what it could not, under the same reference. Errors: NOT_FOUND, ORDER_STATE_INVALID
-	// (it has not failed).
+	// Asks the marketplace once more to give back what it could not, under the same reference: by CashReturnChanged, or by CashLegChanged
+	// for a cancelled order's share. Errors: NOT_FOUND, ORDER_STATE_INVALID (it has not failed).
 	RetryCashReturn(context.Context, *RetryCashReturnRequest) (*RetryCashReturnResponse, error)
 	// Ends a return that failed by what an operator says: it was given back another way, or it never will be (and the refund service
-	// keeps it for the user elsewhere). Repeating it is harmless. Errors: NOT_FOUND, ORDER_STATE_INVALID (it has not failed).
+	// keeps it for the user elsewhere). Repeating it is harmless; the first actor and evidence stay. Errors: NOT_FOUND,
+	// ORDER_STATE_INVALID (it has not failed, or was ended otherwise).
 	ResolveCashReturn(context.Context, *ResolveCashReturnRequest) (*ResolveCashReturnResponse, error)
 	// The cash channels that can collect now.
 	ListCashChannels(context.Context, *ListCashChannelsRequest) (*ListCashChannelsResponse, error)

@@ -894,7 +894,7 @@ type NotifyPaymentStatusRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The caller's id of this request.
 	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	// Our reference of the leg, as handed out with the next action.
+	// Our reference of the leg, as handed out with the next action, or of the return, as told by CashLegChanged or CashReturnChanged.
 	ExternalReference string `protobuf:"bytes,2,opt,name=external_reference,json=externalReference,proto3" json:"external_reference,omitempty"`
 	// Which leg.
 	Leg ExternalLegKind `protobuf:"varint,3,opt,name=leg,proto3,enum=creditpay.payment.v1.ExternalLegKind" json:"leg,omitempty"`
@@ -983,7 +983,8 @@ func (x *NotifyPaymentStatusRequest) GetPayTime() *timestamppb.Timestamp {
 // Output of NotifyPaymentStatus.
 type NotifyPaymentStatusResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// State of the leg after the notification.
+	// State of the leg after the notification. Of a return: RETURNING, REVERSED (given back) or FAILED (it could not be, or an operator
+	// ended it).
 	State         LegState `protobuf:"varint,1,opt,name=state,proto3,enum=creditpay.payment.v1.LegState" json:"state,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

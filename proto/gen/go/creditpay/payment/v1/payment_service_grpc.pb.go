@@ -47,7 +47,8 @@ type PaymentServiceClient interface {
 	DoCommitPayment(ctx context.Context, in *DoCommitPaymentRequest, opts ...grpc.CallOption) (*DoCommitPaymentResponse, error)
 	// State of the payment of a checkout or of one order, and what the payer still has to do for it.
 	QueryPaymentStatus(ctx context.Context, in *QueryPaymentStatusRequest, opts ...grpc.CallOption) (*QueryPaymentStatusResponse, error)
-	// The marketplace tells the state of a cash leg that it collected. May repeat, be late or out of order.
+	// The marketplace tells the state of a cash leg that it collected, or of a return that it was asked for: REFUNDED when it gave the
+	// money back, FAILED when it could not. May repeat, be late or out of order.
 	NotifyPaymentStatus(ctx context.Context, in *NotifyPaymentStatusRequest, opts ...grpc.CallOption) (*NotifyPaymentStatusResponse, error)
 	// State of the cash leg (the down payment).
 	QueryDownPayResult(ctx context.Context, in *QueryDownPayResultRequest, opts ...grpc.CallOption) (*QueryDownPayResultResponse, error)
@@ -161,7 +162,8 @@ type PaymentServiceServer interface {
 	DoCommitPayment(context.Context, *DoCommitPaymentRequest) (*DoCommitPaymentResponse, error)
 	// State of the payment of a checkout or of one order, and what the payer still has to do for it.
 	QueryPaymentStatus(context.Context, *QueryPaymentStatusRequest) (*QueryPaymentStatusResponse, error)
-	// The marketplace tells the state of a cash leg that it collected. May repeat, be late or out of order.
+	// The marketplace tells the state of a cash leg that it collected, or of a return that it was asked for: REFUNDED when it gave the
+	// money back, FAILED when it could not. May repeat, be late or out of order.
 	NotifyPaymentStatus(context.Context, *NotifyPaymentStatusRequest) (*NotifyPaymentStatusResponse, error)
 	// State of the cash leg (the down payment).
 	QueryDownPayResult(context.Context, *QueryDownPayResultRequest) (*QueryDownPayResultResponse, error)

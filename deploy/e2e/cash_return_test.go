@@ -1,0 +1,140 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	orderv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/order/v1"
+	paymentv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/payment/v1"
+
+	"github.com/creditpay/creditpay/pkg/clock"
+	"github.com/creditpay/creditpay/pkg/errs"
+	"github.com/creditpay/creditpay/pkg/ids"
+	"github.com/creditpay/creditpay/pkg/testkit"
+)
+
+func newRefund() string {
+	return ids.Format(ids.Refund, ids.NewGenerator(clock.System()).New())
+}
+
+// pressed presses a button of the cash desk and wants the leg or return in a state.
+func (s *stack) pressed(t testing.TB, button, reference string, want paymentv1.LegState) *paymentv1.CashLeg {
+	t.Helper()
+	code, leg, reason := s.press(t, button, url.Values{"reference": {reference}})
+	if code != http.StatusOK || leg.GetState() != want {
+		t.Fatalf("%s: HTTP %d %s, %v, want %s", button, code, reason, leg, want)
+	}
+	return leg
+}
+
+// wantReturn wants the one return of a refund in a state.
+func (s *stack) wantReturn(t testing.TB, refundID string, want paymentv1.CashReturnState) {
+	t.Helper()
+	res, err := paymentv1.NewPaymentInternalServiceClient(s.conn).GetCashReturns(s.asService(t), &paymentv1.GetCashReturnsRequest{RefundId: refundID})
+	if err != nil || len(res.GetCashReturns()) != 1 || res.GetCashReturns()[0].GetState() != want ||
+		(want == paymentv1.CashReturnState_CASH_RETURN_STATE_RETURNED) != (res.GetCashReturns()[0].GetReturnTime() != nil) {
+		t.Errorf("GetCashReturns: %v, %v, want %s", res, told(err), want)
+	}
+}
+
+// paymentTimeline is what the payment service tells of an order, a line an entry.
+func (s *stack) paymentTimeline(t testing.TB, orderID string) string {
+	t.Helper()
+	res, err := paymentv1.NewPaymentInternalServiceClient(s.conn).BatchGetPayments(s.asService(t), &paymentv1.BatchGetPaymentsRequest{OrderIds: []string{orderID}})
+	if err != nil {
+		t.Fatal(told(err))
+	}
+	var b strings.Builder
+	for _, e := range res.GetTimeline() {
+		fmt.Fprintf(&b, "%s %s>%s by %s: %s\n", e.GetObjectId(), e.GetFromState(), e.GetToState(), e.GetActor(), e.GetCause())
+	}
+	return b.String()
+}
+
+func TestTheCashOfARefundGoesBackAtTheCashDeskAndACancelTakesTheRest(t *testing.T) {
+	t.Parallel()
+	s := shared(t)
+	const amount, down, back = 1_000_000, 200_000, 50_000
+	p := s.payer(t, 10_000_000)
+	c, quoteID := p.furniture(t, s.sellFurniture(t), amount)
+	leg := p.commitAndGo(t, commitCall{checkoutID: c.GetCheckoutId(), quoteID: quoteID})
+	s.pressed(t, "pay", leg.GetReference(), paymentv1.LegState_LEG_STATE_SUCCEEDED)
+	orderID := c.GetOrders()[0].GetOrderId()
+	p.awaitOrder(t, orderID, orderv1.OrderState_ORDER_STATE_PAID)
+
+	payments := paymentv1.NewPaymentInternalServiceClient(s.conn)
+	req := &paymentv1.RefundOrderPaymentRequest{RefundId: newRefund(), OrderId: orderID, CreditAmount: idr(0), CashAmount: idr(back)}
+	res, err := payments.RefundOrderPayment(s.asService(t), req)
+	r := res.GetCashReturn()
+	if err != nil || r.GetOrderId() != orderID || r.GetSubjectId() != leg.GetSubjectId() || r.GetAmount().GetAmountMinor() != back {
+		t.Fatalf("RefundOrderPayment: %v, %v", res, told(err))
+	}
+	s.wantReturn(t, req.GetRefundId(), paymentv1.CashReturnState_CASH_RETURN_STATE_RETURNING)
+	s.pressed(t, "fail", r.GetReference(), paymentv1.LegState_LEG_STATE_FAILED)
+	s.wantReturn(t, req.GetRefundId(), paymentv1.CashReturnState_CASH_RETURN_STATE_FAILED)
+	if again, err := payments.RetryCashReturn(s.asService(t), &paymentv1.RetryCashReturnRequest{Reference: r.GetReference()}); err != nil ||
+		again.GetCashReturn().GetReference() != r.GetReference() {
+		t.Fatalf("RetryCashReturn: %v, %v", again, told(err))
+	}
+	if shown := s.pressed(t, "refund", r.GetReference(), paymentv1.LegState_LEG_STATE_REVERSED); shown.GetAmount().GetAmountMinor() != back {
+		t.Errorf("the desk shows %v", shown)
+	}
+	s.wantReturn(t, req.GetRefundId(), paymentv1.CashReturnState_CASH_RETURN_STATE_RETURNED)
+	req.CashAmount = idr(back + 1)
+	_, err = payments.RefundOrderPayment(s.asService(t), req)
+	wantReason(t, told(err), errs.RequestIDReused)
+
+	if _, err := orderv1.NewOrderServiceClient(s.conn).CancelPayments(s.spm(t), &orderv1.CancelPaymentsRequest{RequestId: unique("cancel"),
+		OrderIds: []string{orderID}, Reason: "changed their mind"}); err != nil {
+		t.Fatal(told(err))
+	}
+	p.awaitOrder(t, orderID, orderv1.OrderState_ORDER_STATE_CANCELLED)
+	downPayment := &paymentv1.QueryDownPayResultResponse{}
+	testkit.Eventually(t, 10*time.Second, func() error {
+		err := p.call(t.Context(), http.MethodGet, "/h5/v1/orders/"+orderID+"/down-payment", nil, downPayment)
+		if l := downPayment.GetLeg(); err != nil || l.GetState() != paymentv1.LegState_LEG_STATE_RETURNING || l.GetRefundedAmount().GetAmountMinor() != back {
+			return fmt.Errorf("QueryDownPayResult: %v, %w", downPayment, err)
+		}
+		return nil
+	})
+	if told := s.paymentTimeline(t, orderID); !strings.Contains(told, "refund "+req.GetRefundId()+" took ") ||
+		!strings.Contains(told, r.GetReference()+" RETURNING>RETURNED") {
+		t.Errorf("the timeline is:\n%s", told)
+	}
+	if shown := s.pressed(t, "refund", downPayment.GetLeg().GetReference(), paymentv1.LegState_LEG_STATE_REVERSED); shown.GetAmount().GetAmountMinor() != down-back {
+		t.Errorf("the desk shows %v", shown)
+	}
+	s.proveBooks(t)
+}
+
+func TestAPartOfARepaymentThatCannotGoBackIsEndedByAnOperator(t *testing.T) {
+	t.Parallel()
+	s := shared(t)
+	leg := s.repaymentLeg(t, 125_000)
+	s.pressed(t, "pay", leg.GetReference(), paymentv1.LegState_LEG_STATE_SUCCEEDED)
+	payments := paymentv1.NewPaymentInternalServiceClient(s.conn)
+	req := &paymentv1.ReturnRepaymentRequest{RefundId: newRefund(), RepaymentId: leg.GetSubjectId(), Amount: idr(25_000)}
+	res, err := payments.ReturnRepayment(s.asService(t), req)
+	if err != nil || res.GetCashReturn().GetRefundId() != req.GetRefundId() || res.GetCashReturn().GetOrderId() != "" {
+		t.Fatalf("ReturnRepayment: %v, %v", res, told(err))
+	}
+	reference := res.GetCashReturn().GetReference()
+	end := &paymentv1.ResolveCashReturnRequest{Reference: reference, Actor: "ADMIN:ann", Evidence: "the account is closed"}
+	_, err = payments.ResolveCashReturn(s.asService(t), end)
+	wantReason(t, told(err), errs.OrderStateInvalid)
+	s.pressed(t, "fail", reference, paymentv1.LegState_LEG_STATE_FAILED)
+	for range 2 {
+		if _, err := payments.ResolveCashReturn(s.asService(t), end); err != nil {
+			t.Fatal(told(err))
+		}
+	}
+	s.wantReturn(t, req.GetRefundId(), paymentv1.CashReturnState_CASH_RETURN_STATE_ABANDONED)
+	if got := s.cashLeg(t, leg.GetSubjectId()); got.GetState() != paymentv1.LegState_LEG_STATE_SUCCEEDED || got.GetAmount().GetAmountMinor() != 125_000 {
+		t.Errorf("the leg is %v", got)
+	}
+	s.proveBooks(t)
+}

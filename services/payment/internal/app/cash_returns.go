@@ -1,0 +1,106 @@
+package app
+
+import (
+	"context"
+
+	"github.com/creditpay/creditpay/pkg/errs"
+	"github.com/creditpay/creditpay/pkg/ids"
+	"github.com/creditpay/creditpay/services/payment/internal/domain"
+)
+
+// CashReturns gives the returns of a refund, oldest first; none for a refund that gave nothing back. Errors: INVALID_ARGUMENT.
+func (a *App) CashReturns(ctx context.Context, refundText string) ([]CashBack, error) {
+	refundID, err := parseID(ids.Refund, "refund_id", refundText)
+	if err != nil {
+		return nil, err
+	}
+	return a.Store.CashReturnsOfRefund(ctx, refundID)
+}
+
+// RetryCashReturn asks the marketplace once more for a return that failed, under the same reference.
+// Errors: INVALID_ARGUMENT, NOT_FOUND, ORDER_STATE_INVALID.
+func (a *App) RetryCashReturn(ctx context.Context, reference string) (CashBack, error) {
+	return a.changeReturn(ctx, reference, func(b CashBack) (*domain.CashReturnMoved, error) {
+		return b.Return.AskAgain(b.Leg, a.now())
+	})
+}
+
+// ResolveCashReturn ends a return that failed by an operator's word. Repeating it is harmless; the first actor and evidence stay.
+// Errors: INVALID_ARGUMENT, NOT_FOUND, ORDER_STATE_INVALID.
+func (a *App) ResolveCashReturn(ctx context.Context, reference string, by domain.Ruling) (CashBack, error) {
+	return a.changeReturn(ctx, reference, func(b CashBack) (*domain.CashReturnMoved, error) {
+		return b.Return.Resolve(by, b.Leg, a.now())
+	})
+}
+
+// changeReturn moves a return, and judges anew when it moved meanwhile. change gives nil when there is nothing to do.
+func (a *App) changeReturn(ctx context.Context, reference string, change func(CashBack) (*domain.CashReturnMoved, error)) (CashBack, error) {
+	id, err := parseID(ids.Leg, "reference", reference)
+	if err != nil {
+		return CashBack{}, err
+	}
+	return untilSettled(func() (CashBack, error) {
+		leg, back, err := a.legByReference(ctx, id)
+		if err == nil && back == nil {
+			err = errs.NotFound.New("no such return")
+		}
+		if err != nil {
+			return CashBack{}, err
+		}
+		b := CashBack{Return: *back, Leg: leg}
+		m, err := change(b)
+		if err != nil || m == nil {
+			return b, err
+		}
+		b.Return = m.Return
+		return b, a.Store.Do(ctx, func(tx Tx) error {
+			moveReturn(tx, *m)
+			return nil
+		})
+	})
+}
+
+// hearOfReturn judges a notification about a return.
+func (a *App) hearOfReturn(ctx context.Context, h HeardNotice, leg domain.CashLeg, back domain.CashReturn) (NoticeAnswer, error) {
+	outcome, move := back.Hear(h.Notice, leg, h.Time)
+	h.Answer = NoticeAnswer{State: back.State.AsLeg(), Outcome: outcome}
+	if move != nil {
+		h.Answer.State = move.Return.State.AsLeg()
+	}
+	err := a.Store.Do(ctx, func(tx Tx) error {
+		tx.InsertNotice(h)
+		if move != nil {
+			moveReturn(tx, *move)
+		}
+		return nil
+	})
+	return h.Answer, err
+}
+
+// hearOfBounce moves a repayment's leg whose money went back as a whole, with the returns that were under way of it.
+func (a *App) hearOfBounce(ctx context.Context, h HeardNotice, m domain.CashLegMoved) (NoticeAnswer, error) {
+	var returns []domain.CashReturn
+	if m.Leg.Returned.IsPositive() {
+		var err error
+		if returns, err = a.Store.CashReturnsOfLeg(ctx, m.Leg.ID); err != nil {
+			return NoticeAnswer{}, err
+		}
+	}
+	bounce, err := domain.BounceOf(m.Leg, returns, h.Time)
+	if err != nil {
+		return NoticeAnswer{}, err
+	}
+	if bounce.Twice {
+		h.Answer.Outcome = domain.OutcomeTwice
+	}
+	return h.Answer, a.Store.Do(ctx, func(tx Tx) error {
+		tx.InsertNotice(h)
+		moveLeg(tx, m)
+		cause, _ := m.Journal()
+		tx.Post(legText(m.Leg.ID), cause, bounce.Lines)
+		for _, end := range bounce.Ended {
+			moveReturn(tx, end)
+		}
+		return nil
+	})
+}
