@@ -47,6 +47,9 @@ func agreements() []agreement {
 		{"CONFIRMED", "SUCCEEDED", "SETTLED", true, false},
 		{"CONFIRMED", "SUCCEEDED", "WRITTEN_OFF", true, false},
 		{"CLOSED", "SUCCEEDED", "SETTLED", true, false},
+		// All of the price was refunded: interest and fees that were earned may still be owed.
+		{"CLOSED", "SUCCEEDED", "ACTIVE", true, true},
+		{"CLOSED", "SUCCEEDED", "OVERDUE", true, true},
 		{"CLOSED", "SUCCEEDED", "WRITTEN_OFF", true, true},
 		// Refunded before receipt: the draft was taken back; the order is closed once the payer has the down payment, too.
 		{"PAID", "SUCCEEDED", "VOID", true, true},

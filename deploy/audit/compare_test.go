@@ -39,6 +39,8 @@ func TestWhatRefundsTookDecidesWhetherALoanMayBeVoid(t *testing.T) {
 		"all refunded and closed":          {"CLOSED", "VOID", 5, true},
 		"more refunded than was paid":      {"CONFIRMED", "ACTIVE", 6, false},
 		"a part of a running loan":         {"CONFIRMED", "ACTIVE", 4, true},
+		"closed while it runs":             {"CLOSED", "ACTIVE", 0, false},
+		"all refunded but interest owed":   {"CLOSED", "OVERDUE", 5, true},
 		"closed without being refunded":    {"CLOSED", "VOID", 0, false},
 		"written off but closed":           {"CLOSED", "WRITTEN_OFF", 0, false},
 		"written off, refunded and closed": {"CLOSED", "WRITTEN_OFF", 5, true},

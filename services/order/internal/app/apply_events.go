@@ -207,7 +207,7 @@ func (b *batch) loanReopened(e LoanReopened) error {
 	if !ok {
 		return errs.NotFound.New("no order %s to open again", orderKey(e.OrderID))
 	}
-	if o.State == domain.OrderConfirmed {
+	if o.State == domain.OrderConfirmed || o.AllRefunded() { // Of what was refunded as a whole, only interest can be owed again.
 		return nil
 	}
 	m := domain.Mark{Time: e.Time, Actor: "event:LoanReopened", Cause: "a repayment bounced"}

@@ -263,6 +263,9 @@ func TestRefundsAddUpAndCloseAnOrderOfWhichNothingIsLeft(t *testing.T) {
 	if err := refund(60); err != nil {
 		t.Fatal(err)
 	}
+	if err := w.apply(app.LoanReopened{OrderID: c.Orders[0].ID, Time: w.clock.Now()}); err != nil {
+		t.Fatal(err)
+	}
 	if o := w.checkout(c.ID).Orders[0]; o.State != domain.OrderClosed || o.Refunded != idr(100) {
 		t.Errorf("%s, %s refunded", o.State, o.Refunded)
 	}
