@@ -161,7 +161,7 @@ func (s *site) proveBooks(t *testing.T) {
 		t.Errorf("audit: %s %s %s: %s", f.Service, f.Check, f.ID, f.Text)
 	}
 	testkit.Eventually(t, settleTime, func() error {
-		for _, name := range []string{"order", "payment", "bill"} {
+		for _, name := range []string{"order", "payment", "bill", "refund"} {
 			if n, err := s.count(t.Context(), `SELECT COUNT(*) FROM creditpay_`+name+`.outbox WHERE published = 0`); err != nil || n != 0 {
 				return fmt.Errorf("%d events wait at %s: %w", n, name, err)
 			}

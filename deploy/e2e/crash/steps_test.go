@@ -68,7 +68,7 @@ func eachStep[T any](t *testing.T, s *site, name string, prepare func(n int) T, 
 func (s *site) diesOrRests(t *testing.T, rest time.Duration) (died bool) {
 	t.Helper()
 	query := ``
-	for _, name := range []string{"order", "payment", "bill"} {
+	for _, name := range []string{"order", "payment", "bill", "refund"} {
 		if query != "" {
 			query += " + "
 		}
