@@ -30,7 +30,6 @@ type Sweep struct {
 	Batch int
 }
 
-
 const (
 	sweepBatch = 100
 	// sweepAhead is how many batches for each turn are looked up at once.

@@ -193,7 +193,7 @@ func (b *batch) loanSettled(e LoanSettled) error {
 		return nil
 	}
 	m := domain.Mark{Time: e.Time, Actor: "event:LoanSettled", Cause: "loan settled"}
-	after, err := moveOrders(b.tx, []domain.Order{o}, domain.OrderClosed, m, ids.ID{})
+	after, err := moveOrders(b.tx, []domain.Order{o}, domain.OrderClosed, m)
 	if err != nil {
 		return err
 	}
@@ -233,7 +233,7 @@ func (b *batch) refunded(e Refunded) error {
 	b.tx.NoteRefund(o, after)
 	if after.AllRefunded() && (after.State == domain.OrderPaid || after.State == domain.OrderConfirmed) {
 		m := domain.Mark{Time: e.Time, Actor: "event:RefundChanged", Cause: "all of it was refunded"}
-		moved, err := moveOrders(b.tx, []domain.Order{after}, domain.OrderClosed, m, ids.ID{})
+		moved, err := moveOrders(b.tx, []domain.Order{after}, domain.OrderClosed, m)
 		if err != nil {
 			return err
 		}

@@ -161,7 +161,7 @@ func (p *cancellation) write(a *App, tx Tx, m domain.Mark) error {
 		tx.MoveCheckout(c, next)
 		mv.write(tx)
 	}
-	_, err = moveOrders(tx, latest(p.paid, after), domain.OrderCancelling, m, ids.ID{})
+	_, err = moveOrders(tx, latest(p.paid, after), domain.OrderCancelling, m)
 	return err
 }
 

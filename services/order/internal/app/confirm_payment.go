@@ -68,7 +68,7 @@ func (a *App) confirm(ctx context.Context, orderIDs []ids.ID, m domain.Mark, rec
 		if err != nil {
 			return err
 		}
-		_, err = moveOrders(tx, latest(confirming, after), domain.OrderConfirmed, m, ids.ID{})
+		_, err = moveOrders(tx, latest(confirming, after), domain.OrderConfirmed, m)
 		return err
 	})
 }

@@ -41,8 +41,8 @@ func (mv movement) write(tx Tx) {
 }
 
 // moveOrders plans and writes.
-func moveOrders(tx Tx, orders []domain.Order, to domain.OrderState, m domain.Mark, commit ids.ID) ([]domain.Order, error) {
-	mv, err := planMove(orders, to, m, commit)
+func moveOrders(tx Tx, orders []domain.Order, to domain.OrderState, m domain.Mark) ([]domain.Order, error) {
+	mv, err := planMove(orders, to, m, ids.ID{})
 	if err != nil {
 		return nil, err
 	}

@@ -77,7 +77,6 @@ type world struct {
 	ids      *ids.Generator
 	orders   map[ids.ID]*paid
 	adjusted map[ids.ID]domain.Effect
-	payments map[ids.ID]bool
 	returns  map[string]*cash
 	kept     map[ids.ID]bool
 	// lose makes every other call do its work and lose its answer.

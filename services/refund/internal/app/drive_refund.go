@@ -18,8 +18,6 @@ const (
 	// askAfter is how long a refund waits before it asks for legs of which it heard nothing, longer each time, up to askMost.
 	askAfter = 30 * time.Second
 	askMost  = time.Hour
-	// answerPause is how long a step waits after an answer that it did not expect; an operator sees its attempts.
-	answerPause = time.Minute
 )
 
 // DriveRefund carries a refund out until it waits for somebody else. Every step is one call to another service and one unit of work that
@@ -75,7 +73,9 @@ func (a *App) adjust(ctx context.Context, r domain.Refund) error {
 	effect := domain.Effect{}
 	if r.Share.Credit.IsPositive() {
 		var err error
-		effect, err = peer(ctx, a, func(ctx context.Context) (domain.Effect, error) { return a.Bills.Adjust(ctx, r.ID, r.OrderID, r.Share.Credit) })
+		effect, err = peer(ctx, a, func(ctx context.Context) (domain.Effect, error) {
+			return a.Bills.Adjust(ctx, r.ID, r.OrderID, r.Share.Credit)
+		})
 		if refused(err) {
 			return a.fail(ctx, r, err)
 		}
@@ -197,7 +197,7 @@ func (a *App) hear(ctx context.Context, id ids.ID, list []Return, cause string) 
 		moved := false
 		for _, back := range list {
 			l, found := r.LegByReference(back.Reference)
-			if !found || l.State == back.State || domain.LegMoves.Check(l.State, back.State) != nil {
+			if !found || !l.State.MayBecome(back.State) {
 				continue
 			}
 			next, err := r.LegMoved(l.Number, back.State, "")

@@ -18,7 +18,7 @@ func (a *App) HearOfReturn(ctx context.Context, tx Tx, refundID ids.ID, back Ret
 		return err
 	}
 	l, found := r.LegByReference(back.Reference)
-	if !found || l.State == back.State || domain.LegMoves.Check(l.State, back.State) != nil {
+	if !found || !l.State.MayBecome(back.State) {
 		return nil
 	}
 	next, err := r.LegMoved(l.Number, back.State, "")
@@ -79,7 +79,9 @@ func (a *App) ResolveRefundLeg(ctx context.Context, actor string, id ids.ID, ref
 		return r, err
 	}
 	if !givenBack {
-		if _, err := peer(ctx, a, func(ctx context.Context) (struct{}, error) { return struct{}{}, a.Bills.KeepAsCredit(ctx, id, l.RepaymentID) }); err != nil {
+		if _, err := peer(ctx, a, func(ctx context.Context) (struct{}, error) {
+			return struct{}{}, a.Bills.KeepAsCredit(ctx, id, l.RepaymentID)
+		}); err != nil {
 			return r, err
 		}
 	}
@@ -90,7 +92,7 @@ func (a *App) ResolveRefundLeg(ctx context.Context, actor string, id ids.ID, ref
 func (a *App) endLeg(ctx context.Context, id ids.ID, reference string, m Mark, to domain.LegState, evidence string) (domain.Refund, error) {
 	return a.move(ctx, id, m, func(r domain.Refund) (domain.Refund, bool, error) {
 		l, found := r.LegByReference(reference)
-		if !found || l.State == to || domain.LegMoves.Check(l.State, to) != nil {
+		if !found || !l.State.MayBecome(to) {
 			return r, false, nil
 		}
 		next, err := r.LegMoved(l.Number, to, "")

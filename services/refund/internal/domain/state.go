@@ -122,3 +122,6 @@ var LegMoves = statetable.MustNew("refund leg",
 	statetable.Move[LegState]{From: LegFailed, To: LegReturned, Cause: "given back another way, or after all"},
 	statetable.Move[LegState]{From: LegFailed, To: LegKept, Cause: "became credit balance"},
 )
+
+// MayBecome reports whether a leg in this state may move to another one.
+func (s LegState) MayBecome(to LegState) bool { return LegMoves.Check(s, to) == nil }

@@ -272,10 +272,14 @@ func (t *Tx) change(id ids.ID, version int64, from domain.State, to domain.Refun
 }
 
 // SetDrive implements app.Tx.
-func (t *Tx) SetDrive(id ids.ID, at time.Time) { t.Schedule(app.JobDrive, ids.Format(ids.Refund, id), at) }
+func (t *Tx) SetDrive(id ids.ID, at time.Time) {
+	t.Schedule(app.JobDrive, ids.Format(ids.Refund, id), at)
+}
 
 // SetExpiry implements app.Tx.
-func (t *Tx) SetExpiry(id ids.ID, at time.Time) { t.Schedule(app.JobExpire, ids.Format(ids.Refund, id), at) }
+func (t *Tx) SetExpiry(id ids.ID, at time.Time) {
+	t.Schedule(app.JobExpire, ids.Format(ids.Refund, id), at)
+}
 
 // ClearExpiry implements app.Tx.
 func (t *Tx) ClearExpiry(id ids.ID) { t.Unschedule(app.JobExpire, ids.Format(ids.Refund, id)) }
