@@ -195,7 +195,7 @@ func All() []Reason {
 		EsignResendTooSoon,
 		RefundExceedsBudget,
 		ApproverIsRequester,
-		RefundStateInvalid,
+		RefundStateInvalid, AlreadyApproved, RefundChanged,
 		DevelopmentOnly,
 	}
 }
