@@ -126,6 +126,10 @@ var (
 	RefundStateInvalid = Reason{"REFUND_STATE_INVALID", KindFailedPrecondition}
 	// DevelopmentOnly: The call belongs to the development stack only.
 	DevelopmentOnly = Reason{"DEVELOPMENT_ONLY", KindFailedPrecondition}
+	// EndpointURLRefused: The endpoint's address is not one that is posted to: it must be https and lead to the public network.
+	EndpointURLRefused = Reason{"ENDPOINT_URL_REFUSED", KindInvalidArgument}
+	// EndpointDisabled: The endpoint is disabled. Enable it first.
+	EndpointDisabled = Reason{"ENDPOINT_DISABLED", KindFailedPrecondition}
 )
 
 // All gives every reason, in the enum's order.
@@ -193,6 +197,8 @@ func All() []Reason {
 		ApproverIsRequester,
 		RefundStateInvalid,
 		DevelopmentOnly,
+		EndpointURLRefused,
+		EndpointDisabled,
 	}
 }
 
