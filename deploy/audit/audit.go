@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"time"
 
@@ -15,14 +16,16 @@ import (
 	"github.com/creditpay/creditpay/pkg/mysqlx"
 
 	"github.com/creditpay/creditpay/services/bill"
+	"github.com/creditpay/creditpay/services/notification"
 	"github.com/creditpay/creditpay/services/order"
 	"github.com/creditpay/creditpay/services/payment"
 )
 
 // Config says what is audited.
 type Config struct {
-	// Order, Payment and Bill are the DSNs of the services' schemas; an account that may only read is enough.
-	Order, Payment, Bill string
+	// Order, Payment, Bill and Notification are the DSNs of the services' schemas; an account that may only read is enough. Notification
+	// is empty where nobody is notified.
+	Order, Payment, Bill, Notification string
 	// Now gives the business time; the system's time when nil.
 	Now func() time.Time
 	// Settle is how long findings may take to vanish: a running system has events on their way. 10 s by default; negative for none.
@@ -78,6 +81,7 @@ type schema struct {
 	name   string
 	db     *mysqlx.DB
 	checks []audit.Check
+	// stream is what the service says of orders; empty when it says nothing.
 	stream string
 }
 
@@ -91,7 +95,11 @@ func open(c Config) (*auditor, error) {
 		{order.Name, c.Order, order.Audit(), order.AuditStream()},
 		{payment.Name, c.Payment, payment.Audit(), payment.AuditStream()},
 		{bill.Name, c.Bill, bill.Audit(), bill.AuditStream()},
+		{notification.Name, c.Notification, notification.Audit(), ""},
 	} {
+		if s.dsn == "" && s.name == notification.Name {
+			continue
+		}
 		db, err := mysqlx.Open(s.dsn, mysqlx.Options{MaxConns: 2})
 		if err != nil {
 			a.close()
@@ -133,13 +141,14 @@ func (a *auditor) once(ctx context.Context) (Report, error) {
 
 // compare walks the three streams side by side, one order at a time.
 func (a *auditor) compare(ctx context.Context) (found []Finding, orders int, err error) {
-	streams := make([]*stream, len(a.schemas))
+	telling := slices.DeleteFunc(slices.Clone(a.schemas), func(s schema) bool { return s.stream == "" })
+	streams := make([]*stream, len(telling))
 	defer func() {
 		for _, s := range streams {
 			err = errors.Join(err, s.close())
 		}
 	}()
-	for i, s := range a.schemas {
+	for i, s := range telling {
 		if streams[i], err = openStream(ctx, s.db, s.stream); err != nil {
 			return nil, 0, fmt.Errorf("compare %s: %w", s.name, err)
 		}

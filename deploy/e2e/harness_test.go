@@ -204,7 +204,8 @@ func (s *stack) tryAdvance(ctx context.Context, d time.Duration) error {
 func (s *stack) auditConfig() (audit.Config, error) {
 	offset, err := devstack.ClockOffset(s.dir)
 	return audit.Config{Order: s.Info.Schemas["order"], Payment: s.Info.Schemas["payment"], Bill: s.Info.Schemas["bill"],
-		Now: func() time.Time { return time.Now().Add(offset) }, Settle: -1}, err
+		Notification: s.Info.Schemas["notification"],
+		Now:          func() time.Time { return time.Now().Add(offset) }, Settle: -1}, err
 }
 
 // findings are what the audit finds now.

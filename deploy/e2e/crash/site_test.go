@@ -153,7 +153,8 @@ func (s *site) mustReach(t *testing.T, day civil.Date) {
 func (s *site) proveBooks(t *testing.T) {
 	t.Helper()
 	r, err := audit.Run(t.Context(), audit.Config{Order: s.info.Schemas["order"], Payment: s.info.Schemas["payment"], Bill: s.info.Schemas["bill"],
-		Now: func() time.Time { return s.now(t) }, Settle: settleTime})
+		Notification: s.info.Schemas["notification"],
+		Now:          func() time.Time { return s.now(t) }, Settle: settleTime})
 	if err != nil || r.Checks == 0 {
 		t.Fatalf("audit of %d checks: %v", r.Checks, err)
 	}
