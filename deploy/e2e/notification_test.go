@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/types/known/durationpb"
+
 	notificationv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/notification/v1"
 	orderv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/order/v1"
 
@@ -134,7 +136,7 @@ func TestAPurchaseIsToldSignedToTheMerchantAndTheMarketplace(t *testing.T) {
 	draft := p.draft(100_000)
 	merchant := draft.GetOrders()[0].GetMerchantId()
 	mine, market, other := newShop(t, 200), newShop(t, 204), newShop(t, 200)
-	_, key := s.subscribe(t, merchant, mine.URL+"/hooks")
+	endpoint, key := s.subscribe(t, merchant, mine.URL+"/hooks")
 	_, marketKey := s.subscribe(t, "", market.URL, "order.paid")
 	s.subscribe(t, unique("other-shop"), other.URL)
 	c := s.generate(t, draft)
@@ -150,6 +152,20 @@ func TestAPurchaseIsToldSignedToTheMerchantAndTheMarketplace(t *testing.T) {
 	}
 	if h := market.about(t, "order.paid", orderID)[0]; !h.signedBy(marketKey) || h.signedBy(key) || h.id != one.id {
 		t.Errorf("%+v", h)
+	}
+	client := notificationv1.NewNotificationAdminServiceClient(s.conn)
+	rotated, err := client.RotateEndpointSecret(s.admin(t), &notificationv1.RotateEndpointSecretRequest{RequestId: unique("rotate"), EndpointId: endpoint, Overlap: durationpb.New(time.Minute)})
+	if err != nil || rotated.GetSecret() == "" || len(rotated.GetEndpoint().GetSecrets()) != 2 {
+		t.Errorf("%d secrets, %v", len(rotated.GetEndpoint().GetSecrets()), err)
+	}
+	for _, overlap := range []time.Duration{-time.Second, 8 * 24 * time.Hour} {
+		_, err := client.RotateEndpointSecret(s.admin(t), &notificationv1.RotateEndpointSecretRequest{RequestId: unique("rotate"), EndpointId: endpoint, Overlap: durationpb.New(overlap)})
+		_ = refusedFor(t, told(err), errs.InvalidArgument)
+	}
+	s.confirm(t, orderID)
+	testkit.Eventually(t, 20*time.Second, func() bool { return len(mine.about(t, "order.confirmed", orderID)) > 0 })
+	if h := mine.about(t, "order.confirmed", orderID)[0]; !h.signedBy(key) || !h.signedBy(rotated.GetSecret()) {
+		t.Errorf("while both keys are good: %+v", h)
 	}
 	if n := len(other.about(t, "order.paid", orderID)); n != 0 {
 		t.Errorf("another merchant heard of it %d times", n)
@@ -171,7 +187,14 @@ func TestAReceiverThatWasAwayIsToldAgainAndReadsTheFeed(t *testing.T) {
 	s.awaitOrder(t, orderID, orderv1.OrderState_ORDER_STATE_PAID)
 	pending := s.deliveriesOf(t, endpoint, notificationv1.DeliveryState_DELIVERY_STATE_PENDING, 1)[0]
 	for rung := 1; rung <= 16; rung++ { // Each look at the ladder is six hours later than the one before: every rung is due.
-		testkit.Eventually(t, 20*time.Second, func() bool { return len(down.about(t, "order.paid", orderID)) >= rung })
+		// An attempt must be written down before the clock moves: its pause counts from its end.
+		testkit.Eventually(t, 20*time.Second, func() error {
+			res, err := notificationv1.NewNotificationAdminServiceClient(s.conn).GetDelivery(s.admin(t), &notificationv1.GetDeliveryRequest{DeliveryId: pending.GetDeliveryId()})
+			if err == nil && int(res.GetDelivery().GetAttempts()) != rung {
+				err = fmt.Errorf("%v, want %d attempts", res.GetDelivery(), rung)
+			}
+			return err
+		})
 		s.advance(t, 6*time.Hour)
 	}
 	gaveUp := s.deliveriesOf(t, endpoint, notificationv1.DeliveryState_DELIVERY_STATE_GAVE_UP, 1)[0]

@@ -3,9 +3,11 @@ package app_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -354,6 +356,69 @@ func TestEndpointsThatHangDoNotDelayOthers(t *testing.T) {
 		}
 	}
 	testkit.Eventually(t, within, func() bool { return d.deliveries(alive)[9].State == domain.Delivered })
+}
+
+// However many endpoints hang at once, they do not take every place.
+func TestManyEndpointsThatHangLeavePlacesForOthers(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, 20*time.Second)
+	ended := make(chan struct{})
+	hanging := newReceiver(t, func(_ http.ResponseWriter, req *http.Request) { wait(req, ended) })
+	var dead []app.RegisteredEndpoint
+	for i := range 30 { // With four places each they would take 120 of the 64.
+		dead = append(dead, d.endpoint("shop-1", fmt.Sprintf("%s/%d", hanging.URL, i), domain.Standard))
+	}
+	quick := newReceiver(t, status(200))
+	d.endpoint("shop-2", quick.URL, domain.Standard)
+	for range 4 {
+		d.tell("order.paid", "shop-1", d.gen.New())
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	stopped := make(chan error, 1)
+	go func() { stopped <- d.RunSender(ctx) }()
+	t.Cleanup(func() {
+		close(ended)
+		cancel()
+		if err := <-stopped; err != nil {
+			t.Error(err)
+		}
+	})
+	testkit.Eventually(t, within, func() bool { return d.leased(dead[0]) > 0 && d.leased(dead[29]) > 0 })
+	d.tell("order.paid", "shop-2", d.gen.New())
+	testkit.Eventually(t, 5*time.Second, func() bool { return len(quick.requests()) == 1 })
+}
+
+func TestTwoProcessesSendEachDeliveryOnce(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, 5*time.Second)
+	r := newReceiver(t, status(200))
+	e := d.endpoint("shop-1", r.URL, domain.Standard)
+	const many = 60
+	for range many {
+		d.tell("order.paid", "shop-1", d.gen.New())
+	}
+	both := []*app.App{d.App, d.process(5 * time.Second)}
+	testkit.Eventually(t, within, func() error {
+		var g sync.WaitGroup
+		for _, process := range both {
+			g.Go(func() {
+				if err := process.Dispatch(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		g.Wait()
+		for _, one := range d.deliveries(e) {
+			if one.State != domain.Delivered {
+				return errs.Internal.New("%+v", one)
+			}
+		}
+		return nil
+	})
+	if n := len(r.requests()); n != many {
+		t.Errorf("%d requests for %d deliveries", n, many)
+	}
+	d.proveBooks()
 }
 
 // leased is how many deliveries of an endpoint are being sent.

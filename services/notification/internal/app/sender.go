@@ -61,12 +61,22 @@ func (s *sender) board(d Due, now time.Time) (until time.Time, ok bool) {
 		l = &lane{}
 		s.lanes[d.EndpointID] = l
 	}
-	if l.flying >= l.breaker.Places(now, s.settings.PerEndpoint) {
+	if l.flying >= s.places(l, now) {
 		return l.breaker.Open(now), false
 	}
 	l.flying++
 	s.aboard[d.ID] = true
 	return time.Time{}, true
+}
+
+// places is how many places an endpoint has now: one where fewer than half of all are free, so that many slow endpoints at once do not
+// take them all. The caller holds the lock.
+func (s *sender) places(l *lane, now time.Time) int {
+	all := s.settings.PerEndpoint
+	if 2*len(s.aboard) >= s.settings.InFlight {
+		all = 1
+	}
+	return l.breaker.Places(now, all)
 }
 
 // leave gives the place back.
@@ -106,7 +116,7 @@ func (s *sender) busy(now time.Time) (full []ids.ID, free int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for id, l := range s.lanes {
-		if l.flying > 0 && l.flying >= l.breaker.Places(now, s.settings.PerEndpoint) {
+		if l.flying > 0 && l.flying >= s.places(l, now) {
 			full = append(full, id)
 		}
 	}
