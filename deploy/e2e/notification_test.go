@@ -17,12 +17,14 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	notificationv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/notification/v1"
 	orderv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/order/v1"
 
 	"github.com/creditpay/creditpay/pkg/caller"
 	"github.com/creditpay/creditpay/pkg/errs"
+	"github.com/creditpay/creditpay/pkg/ids"
 	"github.com/creditpay/creditpay/pkg/testkit"
 )
 
@@ -229,5 +231,44 @@ func TestAReceiverThatWasAwayIsToldAgainAndReadsTheFeed(t *testing.T) {
 			t.Errorf("%+v", h)
 		}
 	}
+	client := notificationv1.NewNotificationAdminServiceClient(s.conn)
+	span := &notificationv1.ResendDeliveriesRequest{RequestId: unique("range"), EndpointId: endpoint, FromTime: pending.GetCreateTime(),
+		ToTime: timestamppb.New(pending.GetCreateTime().AsTime().Add(time.Minute)), IncludeDelivered: true}
+	for range 2 { // The second is a repeat.
+		if res, err := client.ResendDeliveries(s.admin(t), span); err != nil || res.GetResent() != 1 || res.GetMore() {
+			t.Errorf("%v, %v", res, err)
+		}
+	}
+	s.deliveriesOf(t, endpoint, notificationv1.DeliveryState_DELIVERY_STATE_DELIVERED, 1)
 	s.proveBooks(t)
+}
+
+func TestEndpointsAreChangedAndListed(t *testing.T) {
+	t.Parallel()
+	s := shared(t)
+	client, merchant := notificationv1.NewNotificationAdminServiceClient(s.conn), unique("shop")
+	first, _ := s.subscribe(t, merchant, "https://shop.example/1")
+	second, _ := s.subscribe(t, merchant, "https://shop.example/2")
+	change := &notificationv1.UpdateEndpointRequest{RequestId: unique("update"), EndpointId: first, Url: "https://shop.example/new", EventTypes: []string{"order.paid"}}
+	if res, err := client.UpdateEndpoint(s.admin(t), change); err != nil || res.GetEndpoint().GetUrl() != change.GetUrl() || len(res.GetEndpoint().GetEventTypes()) != 1 {
+		t.Errorf("%v, %v", res, err)
+	}
+	for url, types := range map[string][]string{"http://shop.example/": nil, "https://192.168.0.1/": nil, "https://shop.example/": {"loan.activated"}} {
+		_, err := client.UpdateEndpoint(s.admin(t), &notificationv1.UpdateEndpointRequest{RequestId: unique("update"), EndpointId: first, Url: url, EventTypes: types})
+		want := errs.EndpointURLRefused
+		if types != nil {
+			want = errs.InvalidArgument
+		}
+		_ = refusedFor(t, told(err), want)
+	}
+	page, err := client.ListEndpoints(s.admin(t), &notificationv1.ListEndpointsRequest{MerchantId: merchant, PageSize: 1})
+	if err != nil || len(page.GetEndpoints()) != 1 || page.GetEndpoints()[0].GetEndpointId() != second || page.GetNextPageToken() == "" {
+		t.Fatalf("%v, %v", page, err)
+	}
+	page, err = client.ListEndpoints(s.admin(t), &notificationv1.ListEndpointsRequest{MerchantId: merchant, PageSize: 1, PageToken: page.GetNextPageToken()})
+	if err != nil || len(page.GetEndpoints()) != 1 || page.GetEndpoints()[0].GetEndpointId() != first || page.GetNextPageToken() != "" {
+		t.Errorf("%v, %v", page, err)
+	}
+	_, err = client.ResendDelivery(s.admin(t), &notificationv1.ResendDeliveryRequest{RequestId: unique("resend"), DeliveryId: unknownID(ids.Delivery)})
+	_ = refusedFor(t, told(err), errs.NotFound)
 }

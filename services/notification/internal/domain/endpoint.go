@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"bytes"
 	"slices"
 	"time"
 
@@ -68,7 +69,7 @@ const secretsLive = 2
 // LiveSecrets are those that are good now, the newest first.
 func LiveSecrets(all []EndpointSecret, now time.Time) []EndpointSecret {
 	live := slices.DeleteFunc(slices.Clone(all), func(s EndpointSecret) bool { return !s.ExpireTime.IsZero() && !now.Before(s.ExpireTime) })
-	slices.SortFunc(live, func(a, b EndpointSecret) int { return b.CreateTime.Compare(a.CreateTime) })
+	slices.SortFunc(live, func(a, b EndpointSecret) int { return bytes.Compare(b.ID[:], a.ID[:]) }) // Ids go by time.
 	return live[:min(len(live), secretsLive)]
 }
 
