@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoregistry"
 
 	_ "github.com/creditpay/creditpay/proto/gen/go/creditpay/bill/v1"
+	_ "github.com/creditpay/creditpay/proto/gen/go/creditpay/notification/v1"
 	_ "github.com/creditpay/creditpay/proto/gen/go/creditpay/order/v1"
 	_ "github.com/creditpay/creditpay/proto/gen/go/creditpay/payment/v1"
 	_ "github.com/creditpay/creditpay/proto/gen/go/creditpay/refund/v1"

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/creditpay/creditpay/pkg/mysqlx"
 
 	"github.com/creditpay/creditpay/services/bill"
+	"github.com/creditpay/creditpay/services/notification"
 	"github.com/creditpay/creditpay/services/order"
 	"github.com/creditpay/creditpay/services/payment"
 	"github.com/creditpay/creditpay/services/refund"
@@ -22,8 +24,9 @@ import (
 
 // Config says what is audited.
 type Config struct {
-	// Order, Payment, Bill and Refund are the DSNs of the services' schemas; an account that may only read is enough.
-	Order, Payment, Bill, Refund string
+	// Order, Payment, Bill, Refund and Notification are the DSNs of the services' schemas; an account that may only read is enough.
+	// Notification is empty where nobody is notified.
+	Order, Payment, Bill, Refund, Notification string
 	// Now gives the business time; the system's time when nil.
 	Now func() time.Time
 	// Settle is how long findings may take to vanish: a running system has events on their way. 10 s by default; negative for none.
@@ -79,6 +82,7 @@ type schema struct {
 	name   string
 	db     *mysqlx.DB
 	checks []audit.Check
+	// stream is what the service says of orders; empty when it says nothing.
 	stream string
 }
 
@@ -93,7 +97,11 @@ func open(c Config) (*auditor, error) {
 		{payment.Name, c.Payment, payment.Audit(), payment.AuditStream()},
 		{bill.Name, c.Bill, bill.Audit(), bill.AuditStream()},
 		{refund.Name, c.Refund, refund.Audit(), refund.AuditStream()},
+		{notification.Name, c.Notification, notification.Audit(), ""},
 	} {
+		if s.dsn == "" && s.name == notification.Name {
+			continue
+		}
 		db, err := mysqlx.Open(s.dsn, mysqlx.Options{MaxConns: 2})
 		if err != nil {
 			a.close()
@@ -135,13 +143,14 @@ func (a *auditor) once(ctx context.Context) (Report, error) {
 
 // compare walks the three streams side by side, one order at a time.
 func (a *auditor) compare(ctx context.Context) (found []Finding, orders int, err error) {
-	streams := make([]*stream, len(a.schemas))
+	telling := slices.DeleteFunc(slices.Clone(a.schemas), func(s schema) bool { return s.stream == "" })
+	streams := make([]*stream, len(telling))
 	defer func() {
 		for _, s := range streams {
 			err = errors.Join(err, s.close())
 		}
 	}()
-	for i, s := range a.schemas {
+	for i, s := range telling {
 		if streams[i], err = openStream(ctx, s.db, s.stream); err != nil {
 			return nil, 0, fmt.Errorf("compare %s: %w", s.name, err)
 		}

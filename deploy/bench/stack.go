@@ -260,6 +260,8 @@ func (s *stack) environment(name string) map[string]string {
 		"CREDITPAY_PAYMENT_ADDR":           s.grpcAddr[paymentProcess],
 		"CREDITPAY_BILL_ADDR":              s.grpcAddr[billProcess],
 		"CREDITPAY_REFUND_ADDR":            s.grpcAddr[refundProcess],
+		// Notification takes no part in a purchase and does not run here; its routes are called by nobody.
+		"CREDITPAY_NOTIFICATION_ADDR": s.grpcAddr[refundProcess],
 		// The load is of payers who signed long ago, and its million orders are copies of one purchase: nobody signs here.
 		"CREDITPAY_ESIGN_REQUIRED": "false",
 		"CREDITPAY_CASHIER_URL":    "http://" + s.httpAddr[gatewayProcess] + "/pay",

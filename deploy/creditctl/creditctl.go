@@ -1,5 +1,5 @@
 // Package creditctl owns the operator's command line: proof of the books, an order's story, the outbox, dead letters,
-// notifications of cash that did not fit, and the development clock.
+// notifications of cash that did not fit, deliveries to receivers, and the development clock.
 //
 // It must not change a row itself: it reads schemas for the audit, and asks services for everything else.
 package creditctl
@@ -54,11 +54,11 @@ func New(out io.Writer) *cobra.Command {
 	f.StringVar(&t.grpcAddr, "grpc", env("CTL_GRPC_ADDR", ""), "gRPC address (CREDITPAY_CTL_GRPC_ADDR)")
 	f.StringVar(&t.tokenFile, "token-file", env("CTL_TOKEN_FILE", ""), "file with an operator's token (CREDITPAY_CTL_TOKEN_FILE)")
 	f.DurationVar(&t.timeout, "timeout", 30*time.Second, "time for one command")
-	for _, name := range []string{"order", "payment", "bill", "refund"} {
+	for _, name := range []string{"order", "payment", "bill", "refund", "notification"} {
 		t.dsns[name] = f.String(name+"-dsn", env("CTL_"+strings.ToUpper(name)+"_DSN", ""), "DSN of the "+name+" schema, for the audit")
 	}
 	root.AddCommand(t.credentialCommand(), t.auditCommand(), t.orderCommand(), t.clockCommand(), t.outboxCommand(), t.deadLetterCommand(), t.notificationCommand(),
-		t.esignCommand())
+		t.deliveryCommand(), t.esignCommand())
 	return root
 }
 
@@ -149,7 +149,8 @@ func (t *target) auditCommand() *cobra.Command {
 }
 
 func (t *target) auditConfig() (audit.Config, error) {
-	c := audit.Config{Order: *t.dsns["order"], Payment: *t.dsns["payment"], Bill: *t.dsns["bill"], Refund: *t.dsns["refund"]}
+	c := audit.Config{Order: *t.dsns["order"], Payment: *t.dsns["payment"], Bill: *t.dsns["bill"], Refund: *t.dsns["refund"],
+		Notification: *t.dsns["notification"]}
 	if c.Order != "" && c.Payment != "" && c.Bill != "" && c.Refund != "" {
 		return c, nil
 	}
@@ -158,6 +159,7 @@ func (t *target) auditConfig() (audit.Config, error) {
 		return c, fmt.Errorf("%w; for another suite give --order-dsn, --payment-dsn, --bill-dsn and --refund-dsn", err)
 	}
 	c.Order, c.Payment, c.Bill, c.Refund = info.Schemas["order"], info.Schemas["payment"], info.Schemas["bill"], info.Schemas["refund"]
+	c.Notification = info.Schemas["notification"]
 	offset, err := devstack.ClockOffset(t.stateDir)
 	c.Now = func() time.Time { return time.Now().Add(offset) }
 	return c, err

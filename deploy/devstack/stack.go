@@ -32,6 +32,7 @@ import (
 
 	"github.com/creditpay/creditpay/services/bill"
 	"github.com/creditpay/creditpay/services/gateway"
+	"github.com/creditpay/creditpay/services/notification"
 	"github.com/creditpay/creditpay/services/order"
 	"github.com/creditpay/creditpay/services/payment"
 	"github.com/creditpay/creditpay/services/refund"
@@ -60,7 +61,9 @@ type Stack struct {
 }
 
 // servicesWithSchema are those that own tables.
-func servicesWithSchema() []string { return []string{order.Name, payment.Name, bill.Name, refund.Name} }
+func servicesWithSchema() []string {
+	return []string{order.Name, payment.Name, bill.Name, refund.Name, notification.Name}
+}
 
 // New starts the database and the broker, brings the schemas up to date and makes all services. Nothing is served before Run.
 // What people should read goes to out.
@@ -151,7 +154,7 @@ func (s *Stack) makeHost(ctx context.Context, brokers []string) error {
 			}
 		}
 	}()
-	edge, err := gateway.New(gateway.Config{OrderAddr: self, PaymentAddr: self, BillAddr: self, RefundAddr: self,
+	edge, err := gateway.New(gateway.Config{OrderAddr: self, PaymentAddr: self, BillAddr: self, RefundAddr: self, NotificationAddr: self,
 		CallerRate: s.config.CallerRate, CallerBurst: 2 * s.config.CallerRate, AddressRate: 10 * s.config.CallerRate, AddressBurst: 20 * s.config.CallerRate,
 		LimitEntries: 10_000, Peer: rpckit.ClientConfig{Transport: rpckit.Plaintext}},
 		gateway.Deps{Log: log, Verifier: verifier, Registry: registry, Clock: clock.System(), Tokens: source})
@@ -217,7 +220,22 @@ func (s *Stack) makeServices(ctx context.Context, log *zap.Logger, brokers []str
 	if err != nil {
 		return nil, nil, errors.Join(err, orders.Close(), payments.Close(), bills.Close())
 	}
-	return []service.Part{orders, payments, bills, refunds}, []*spine.Spine{orders.Spine, payments.Spine, bills.Spine, refunds.Spine}, nil
+	notifications, err := s.makeNotifications(ctx, shared, brokers)
+	if err != nil {
+		return nil, nil, errors.Join(err, orders.Close(), payments.Close(), bills.Close(), refunds.Close())
+	}
+	return []service.Part{orders, payments, bills, refunds, notifications},
+		[]*spine.Spine{orders.Spine, payments.Spine, bills.Spine, refunds.Spine, notifications.Spine}, nil
+}
+
+// makeNotifications makes the notification service; receivers may run on this machine. Its transactions are not counted: crash tests step
+// through those of a purchase.
+func (s *Stack) makeNotifications(ctx context.Context, shared spine.Deps, brokers []string) (*notification.Service, error) {
+	config := defaults[notification.Config]()
+	config.Config = s.spineConfig(notification.Name, brokers)
+	config.AllowLoopback = true
+	shared.TxObserver = nil
+	return notification.New(ctx, config, notification.Deps{Spine: shared, Keys: s.state.keys})
 }
 
 func (s *Stack) spineConfig(name string, brokers []string) spine.Config {

@@ -85,9 +85,14 @@ func (b *books) look(t *testing.T) map[string]string {
 	return seen
 }
 
-// readers names, for each type of event that a service listens to, the service that keeps it in its inbox.
-func readers() map[string]string {
-	return map[string]string{"OrderConfirmed": "bill", "OrderCancelRequested": "payment", "PaymentSucceeded": "order", "PaymentReversed": "order", "LoanSettled": "order"}
+// readers names, for each type of event that services listen to, those that keep it in their inbox.
+func readers() map[string][]string {
+	out := map[string][]string{"OrderConfirmed": {"bill"}, "OrderCancelRequested": {"payment"}, "PaymentSucceeded": {"order"}, "PaymentReversed": {"order"}, "LoanSettled": {"order"}}
+	for _, told := range []string{"OrderPaid", "OrderConfirmed", "OrderCancelRequested", "OrderCancelled", "OrderExpired", "OrderClosed", "PaymentSucceeded", "PaymentFailed",
+		"PaymentReversed", "CashLegChanged", "CashReturnChanged", "LoanActivated", "LoanVoided", "LoanSettled", "LoanReopened", "LoanOverdueChanged", "BillChanged", "RepaymentChanged"} {
+		out[told] = append(out[told], "notification")
+	}
+	return out
 }
 
 // rest waits until nothing is on its way any more: all events were sent, those of the last hour have been read by all who read
@@ -135,7 +140,7 @@ func (b *books) arrived(t *testing.T, from string, now time.Time) error {
 		if err := proto.Unmarshal(payload, &envelope); err != nil {
 			return err
 		}
-		if reader := readers()[string(envelope.GetPayload().MessageName().Name())]; reader != "" {
+		for _, reader := range readers()[string(envelope.GetPayload().MessageName().Name())] {
 			if b.text(t, reader, "SELECT COUNT(*) FROM inbox WHERE event_id = UNHEX(?)", event) == "0" {
 				return fmt.Errorf("event %s of %s was not read by %s", event, from, reader)
 			}

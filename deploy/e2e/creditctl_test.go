@@ -246,7 +246,7 @@ func outboxReplays(t *testing.T, s *stack, p *payer, b *books) {
 		t.Error("the purchase in between changed nothing, so the comparison is worth nothing")
 	}
 	const openLetters = "SELECT COUNT(*) FROM dead_letters WHERE replay_time IS NULL"
-	for schema, query := range map[string]string{"order": openLetters, "payment": openLetters, "bill": openLetters} {
+	for schema, query := range map[string]string{"order": openLetters, "payment": openLetters, "bill": openLetters, "notification": openLetters} {
 		if n := b.text(t, schema, query); n != "0" {
 			t.Errorf("%s has %s dead letters", schema, n)
 		}
@@ -330,20 +330,20 @@ func deadLetterHeals(t *testing.T, s *stack) {
 	s.does(t, "audit")
 }
 
-// poisonIsPutAside writes what is no event at all where payment and bill listen.
+// poisonIsPutAside writes what is no event at all where payment, bill and notification listen.
 func poisonIsPutAside(t *testing.T, s *stack, b *books) {
 	p := s.payer(t, 1_000_000)
 	c := p.checkout(t, 100_000)
 	p.pay(t, c.GetCheckoutId())
 	s.inject(t, "creditpay.order.events.v1", c.GetCheckoutId(), []byte("\x07 this is no event"))
-	list, found := s.deadLetters(t, 2)
-	for _, service := range []string{"payment", "bill"} {
+	list, found := s.deadLetters(t, 3)
+	for _, service := range []string{"payment", "bill", "notification"} {
 		if !strings.Contains(list, " "+service) {
 			t.Errorf("%s did not put it aside:\n%s", service, list)
 		}
 	}
 	out, err := s.creditctl(t, append([]string{"deadletter", "replay"}, found...)...)
-	if err == nil || !strings.Contains(err.Error(), "2 of 2") || strings.Contains(out, "done") {
+	if err == nil || !strings.Contains(err.Error(), "3 of 3") || strings.Contains(out, "done") {
 		t.Errorf("replaying poison: %v\n%s", err, out)
 	}
 	// The events behind it on the same partition still arrive.
@@ -353,7 +353,7 @@ func poisonIsPutAside(t *testing.T, s *stack, b *books) {
 		t.Error("an unknown dead letter was replayed")
 	}
 	// Nothing can digest it, so the test throws it away: the books of this stack must be clean at the end.
-	for _, schema := range []string{"payment", "bill"} {
+	for _, schema := range []string{"payment", "bill", "notification"} {
 		b.change(t, schema, "DELETE FROM dead_letters WHERE replay_time IS NULL")
 	}
 	s.does(t, "audit")
@@ -363,7 +363,8 @@ func badFlags(t *testing.T, s *stack) {
 	for _, args := range [][]string{{"nonsense"}, {"clock", "advance", "-1h"}, {"clock", "advance", "401d"}, {"clock", "advance"}, {"outbox", "replay"},
 		{"outbox", "replay", "--service", "nothing"}, {"outbox", "replay", "--service", "order", "--from", "yesterday"}, {"deadletter", "replay"},
 		{"deadletter", "replay", "dlq_x"},
-		{"notification", "list", "--misfit", "unspecified"}, {"notification", "list", "--to", "tomorrow"}, {"order", "show"}, {"order", "show", "ord_x"}, {"audit", "extra"}, {"--state", "/nowhere", "audit"}} {
+		{"notification", "list", "--misfit", "unspecified"}, {"notification", "list", "--to", "tomorrow"}, {"order", "show"}, {"order", "show", "ord_x"}, {"delivery", "show"}, {"delivery", "show", "dlv_x"}, {"delivery", "resend"},
+		{"delivery", "list", "--delivery-state", "lost"}, {"delivery", "list", "--from", "yesterday"}, {"audit", "extra"}, {"--state", "/nowhere", "audit"}} {
 		if out, err := s.creditctl(t, args...); err == nil {
 			t.Errorf("creditctl %v succeeds: %s", args, out)
 		}

@@ -203,7 +203,8 @@ func (s *stack) tryAdvance(ctx context.Context, d time.Duration) error {
 
 func (s *stack) auditConfig() (audit.Config, error) {
 	offset, err := devstack.ClockOffset(s.dir)
-	return audit.Config{Order: s.Info.Schemas["order"], Payment: s.Info.Schemas["payment"], Bill: s.Info.Schemas["bill"], Refund: s.Info.Schemas["refund"],
+	return audit.Config{Order: s.Info.Schemas["order"], Payment: s.Info.Schemas["payment"], Bill: s.Info.Schemas["bill"],
+		Refund: s.Info.Schemas["refund"], Notification: s.Info.Schemas["notification"],
 		Now: func() time.Time { return time.Now().Add(offset) }, Settle: -1}, err
 }
 

@@ -15,6 +15,7 @@ import (
 
 	// Every service of the suite must be linked in, so that none escapes the walk.
 	_ "github.com/creditpay/creditpay/proto/gen/go/creditpay/bill/v1"
+	_ "github.com/creditpay/creditpay/proto/gen/go/creditpay/notification/v1"
 	_ "github.com/creditpay/creditpay/proto/gen/go/creditpay/refund/v1"
 
 	"github.com/creditpay/creditpay/pkg/caller"
@@ -175,6 +176,9 @@ func TestEveryRESTRouteRefusesEveryCallerThatItsRuleDoesNotName(t *testing.T) {
 		front := caller.H5
 		if strings.HasPrefix(r.path, "/admin/") {
 			front = caller.Admin
+		}
+		if strings.HasPrefix(r.path, "/merchant/") {
+			front = caller.Merchant
 		}
 		if !rules[r.method].Allows(front) {
 			t.Errorf("%s %s leads to %s, which nobody can reach there", r.verb, r.path, r.method)

@@ -130,6 +130,10 @@ var (
 	RefundChanged = Reason{"REFUND_CHANGED", KindFailedPrecondition}
 	// DevelopmentOnly: The call belongs to the development stack only.
 	DevelopmentOnly = Reason{"DEVELOPMENT_ONLY", KindFailedPrecondition}
+	// EndpointURLRefused: The endpoint's address is not one that is posted to: it must be https and lead to the public network.
+	EndpointURLRefused = Reason{"ENDPOINT_URL_REFUSED", KindInvalidArgument}
+	// EndpointDisabled: The endpoint is disabled. Enable it first.
+	EndpointDisabled = Reason{"ENDPOINT_DISABLED", KindFailedPrecondition}
 )
 
 // All gives every reason, in the enum's order.
@@ -197,6 +201,8 @@ func All() []Reason {
 		ApproverIsRequester,
 		RefundStateInvalid, AlreadyApproved, RefundChanged,
 		DevelopmentOnly,
+		EndpointURLRefused,
+		EndpointDisabled,
 	}
 }
 

@@ -55,6 +55,10 @@ const (
 	Challenge  Prefix = "chl"
 	// Notification is what the marketplace told of a cash leg.
 	Notification Prefix = "ntf"
+	// Endpoint is a subscriber's address, Delivery an event on its way to one, Notice an event's place in the feed.
+	Endpoint Prefix = "edp"
+	Delivery Prefix = "dlv"
+	Notice   Prefix = "ntc"
 )
 
 // Valid reports whether p is a prefix that TypeID v0.3 allows. The empty prefix

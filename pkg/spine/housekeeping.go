@@ -18,6 +18,16 @@ const (
 	keepOutbox   = 30 * 24 * time.Hour
 )
 
+// Purge is what a service removes besides: rows that are older than Keep. Query holds two placeholders, the time before which rows are
+// old and how many go at once.
+type Purge struct {
+	Query string
+	Keep  time.Duration
+}
+
+// OnHouse adds what housekeeping removes. Before Run.
+func (s *Spine) OnHouse(purges ...Purge) { s.purges = append(s.purges, purges...) }
+
 // keepHouse removes what nobody will ask for again, in small batches.
 func (s *Spine) keepHouse(ctx context.Context) error {
 	t := time.NewTicker(houseInterval)
@@ -33,6 +43,9 @@ func (s *Spine) keepHouse(ctx context.Context) error {
 		s.purge(ctx, `DELETE FROM idempotency WHERE create_time < ? AND answer IS NOT NULL ORDER BY create_time LIMIT ?`, now.Add(-keepRequests))
 		s.purge(ctx, `DELETE FROM inbox WHERE create_time < ? ORDER BY create_time LIMIT ?`, now.Add(-keepInbox))
 		s.purge(ctx, `DELETE FROM outbox WHERE published = 1 AND create_time < ? ORDER BY id LIMIT ?`, now.Add(-keepOutbox))
+		for _, p := range s.purges {
+			s.purge(ctx, p.Query, now.Add(-p.Keep))
+		}
 	}
 }
 

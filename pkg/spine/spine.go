@@ -85,6 +85,7 @@ type Spine struct {
 	handlers  map[string]jobs.Handler
 	columns   []jobs.Column
 	sweeps    []jobs.Sweep
+	purges    []Purge
 	consumes  []string
 	apply     inbox.Apply
 	consumer  *inbox.Consumer

@@ -19,6 +19,8 @@ type Config struct {
 	BillAddr string `env:"BILL_ADDR" envDefault:"localhost:9090"`
 	// RefundAddr is the gRPC address of the refund service.
 	RefundAddr string `env:"REFUND_ADDR" envDefault:"localhost:9090"`
+	// NotificationAddr is the gRPC address of the notification service.
+	NotificationAddr string `env:"NOTIFICATION_ADDR" envDefault:"localhost:9090"`
 
 	// CallerRate is how many requests a second one caller may send on average.
 	CallerRate int `env:"GATEWAY_CALLER_RATE" envDefault:"50"`
@@ -53,7 +55,8 @@ func LoadConfig() (Config, error) {
 // Validate names everything that is wrong with c.
 func (c Config) Validate() error {
 	var wrong []error
-	for name, addr := range map[string]string{"ORDER_ADDR": c.OrderAddr, "PAYMENT_ADDR": c.PaymentAddr, "BILL_ADDR": c.BillAddr, "REFUND_ADDR": c.RefundAddr} {
+	for name, addr := range map[string]string{"ORDER_ADDR": c.OrderAddr, "PAYMENT_ADDR": c.PaymentAddr, "BILL_ADDR": c.BillAddr, "REFUND_ADDR": c.RefundAddr,
+		"NOTIFICATION_ADDR": c.NotificationAddr} {
 		if addr == "" {
 			wrong = append(wrong, fmt.Errorf("%s is empty", name))
 		}

@@ -1,4 +1,4 @@
-// Package gateway is the door of the REST edge: it turns /h5/v1 and /admin/v1 into gRPC calls of the services, checks tokens and
+// Package gateway is the door of the REST edge: it turns /h5/v1, /merchant/v1 and /admin/v1 into gRPC calls of the services, checks tokens and
 // limits before they cost a service anything, and serves the documentation.
 //
 // It owns no business rule and no data: whether this payer may see that order is the services' decision.
@@ -11,6 +11,7 @@ import (
 	"net/http"
 
 	billv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/bill/v1"
+	notificationv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/notification/v1"
 	orderv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/order/v1"
 	paymentv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/payment/v1"
 	refundv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/refund/v1"
@@ -77,6 +78,7 @@ func New(config Config, deps Deps) (*Gateway, error) {
 	mux.Handle("/docs/", pages)
 	mux.Handle(rest.ContractPattern, guard.Link(rest.Contract(billv1.NewBillInternalServiceClient(g.conns[config.BillAddr]), deps.Tokens)))
 	mux.Handle("/h5/", guard.API(api))
+	mux.Handle("/merchant/", guard.API(api))
 	mux.Handle("/admin/", guard.API(api))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { rest.WriteNotFound(w, r) })
 	g.handler = guard.All(mux)
@@ -101,6 +103,7 @@ func (g *Gateway) routes(config Config) (*runtime.ServeMux, error) {
 		return made
 	}
 	order, payment, bill, refund := conn(config.OrderAddr), conn(config.PaymentAddr), conn(config.BillAddr), conn(config.RefundAddr)
+	notification := conn(config.NotificationAddr)
 	if failed != nil {
 		return nil, failed
 	}
@@ -112,6 +115,8 @@ func (g *Gateway) routes(config Config) (*runtime.ServeMux, error) {
 		billv1.RegisterEsignServiceHandlerClient(ctx, mux, billv1.NewEsignServiceClient(bill)),
 		billv1.RegisterBillAdminServiceHandlerClient(ctx, mux, billv1.NewBillAdminServiceClient(bill)),
 		refundv1.RegisterRefundServiceHandlerClient(ctx, mux, refundv1.NewRefundServiceClient(refund)),
+		notificationv1.RegisterNotificationServiceHandlerClient(ctx, mux, notificationv1.NewNotificationServiceClient(notification)),
+		notificationv1.RegisterNotificationAdminServiceHandlerClient(ctx, mux, notificationv1.NewNotificationAdminServiceClient(notification)),
 	)
 }
 

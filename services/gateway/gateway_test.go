@@ -12,6 +12,7 @@ import (
 	"time"
 
 	billv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/bill/v1"
+	notificationv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/notification/v1"
 	orderv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/order/v1"
 	paymentv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/payment/v1"
 	refundv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/refund/v1"
@@ -83,6 +84,14 @@ func (fakeRefunds) GetRefund(context.Context, *refundv1.GetRefundRequest) (*refu
 	return &refundv1.GetRefundResponse{}, nil
 }
 
+type fakeNotifications struct {
+	notificationv1.UnimplementedNotificationServiceServer
+}
+
+func (fakeNotifications) ListEvents(_ context.Context, req *notificationv1.ListEventsRequest) (*notificationv1.ListEventsResponse, error) {
+	return &notificationv1.ListEventsResponse{NextAfter: req.GetAfter()}, nil
+}
+
 // backends serves the fakes on real loopback and gives their address.
 func backends(t *testing.T) string {
 	t.Helper()
@@ -95,6 +104,7 @@ func backends(t *testing.T) string {
 	orderv1.RegisterOrderServiceServer(registrar, fakeOrders{})
 	paymentv1.RegisterPaymentServiceServer(registrar, fakePayments{})
 	refundv1.RegisterRefundServiceServer(registrar, fakeRefunds{})
+	notificationv1.RegisterNotificationServiceServer(registrar, fakeNotifications{})
 	billv1.RegisterBillServiceServer(registrar, billv1.UnimplementedBillServiceServer{})
 	billv1.RegisterBillInternalServiceServer(registrar, fakeContracts{})
 	healthv1.RegisterHealthServer(server, health.NewServer())
@@ -115,7 +125,7 @@ func backends(t *testing.T) string {
 
 func config(addr string) gateway.Config {
 	return gateway.Config{
-		OrderAddr: addr, PaymentAddr: addr, BillAddr: addr, RefundAddr: addr,
+		OrderAddr: addr, PaymentAddr: addr, BillAddr: addr, RefundAddr: addr, NotificationAddr: addr,
 		CallerRate: 1000, CallerBurst: 1000, AddressRate: 1000, AddressBurst: 1000, LimitEntries: 100,
 		Peer: rpckit.ClientConfig{Transport: rpckit.Plaintext},
 	}
@@ -195,6 +205,10 @@ func TestRequestsReachTheirServiceAndOnlyWithTheRightKindOfToken(t *testing.T) {
 		"h5 by token":        {"GET", "/h5/v1/checkout-tokens/abc", "H5.u", "", 200, ""},
 		"h5 with a body":     {"POST", "/h5/v1/checkouts/chk_1/quote", "H5.u", quote, 200, ""},
 		"admin":              {"GET", "/admin/v1/refunds/rfd_1", "ADMIN", "", 200, ""},
+		"merchant":           {"GET", "/merchant/v1/events?after=ntc_1", "MERCHANT", "", 200, ""},
+		"payer at merchant":  {"GET", "/merchant/v1/events", "H5.u", "", 403, "CALLER_NOT_ALLOWED"},
+		"operator at it":     {"GET", "/merchant/v1/events", "ADMIN", "", 403, "CALLER_NOT_ALLOWED"},
+		"merchant at admin":  {"GET", "/admin/v1/deliveries", "MERCHANT", "", 403, "CALLER_NOT_ALLOWED"},
 		"no token":           {"GET", "/h5/v1/checkouts/chk_1", "", "", 401, "TOKEN_MISSING"},
 		"bad token":          {"GET", "/h5/v1/checkouts/chk_1", "ROOT", "", 401, "TOKEN_INVALID"},
 		"operator at h5":     {"GET", "/h5/v1/checkouts/chk_1", "ADMIN", "", 403, "CALLER_NOT_ALLOWED"},

@@ -152,7 +152,8 @@ func (s *site) mustReach(t *testing.T, day civil.Date) {
 // proveBooks waits until the audit finds nothing, and no event waits.
 func (s *site) proveBooks(t *testing.T) {
 	t.Helper()
-	r, err := audit.Run(t.Context(), audit.Config{Order: s.info.Schemas["order"], Payment: s.info.Schemas["payment"], Bill: s.info.Schemas["bill"], Refund: s.info.Schemas["refund"],
+	r, err := audit.Run(t.Context(), audit.Config{Order: s.info.Schemas["order"], Payment: s.info.Schemas["payment"], Bill: s.info.Schemas["bill"],
+		Refund: s.info.Schemas["refund"], Notification: s.info.Schemas["notification"],
 		Now: func() time.Time { return s.now(t) }, Settle: settleTime})
 	if err != nil || r.Checks == 0 {
 		t.Fatalf("audit of %d checks: %v", r.Checks, err)

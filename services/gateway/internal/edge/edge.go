@@ -172,7 +172,7 @@ func (e *Edge) origin(w http.ResponseWriter, r *http.Request) bool {
 	return false
 }
 
-// API is what a request of /h5/ or /admin/ goes through besides: rate by address, token and its kind, rate by caller, body,
+// API is what a request of /h5/, /merchant/ or /admin/ goes through besides: rate by address, token and its kind, rate by caller, body,
 // deadline.
 func (e *Edge) API(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -188,8 +188,11 @@ func (e *Edge) API(next http.Handler) http.Handler {
 			rec.caller = c
 		}
 		wanted := caller.H5
-		if rest.Path(r) == "admin" {
+		switch rest.Path(r) {
+		case "admin":
 			wanted = caller.Admin
+		case "merchant":
+			wanted = caller.Merchant
 		}
 		if c.Kind != wanted {
 			rest.Write(w, errs.CallerNotAllowed.New("this address wants a token of kind %s, not %s", wanted, c.Kind))

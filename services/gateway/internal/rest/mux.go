@@ -65,11 +65,13 @@ func passOn(header string) (string, bool) {
 // keepInside lets no gRPC metadata out: nobody promised it to REST callers.
 func keepInside(string) (string, bool) { return "", false }
 
-// Path reports the first segment of the path: "h5", "admin", or "other" for everything else. It is a metric's label.
+// Path reports the first segment of the path: "h5", "merchant", "admin", or "other" for everything else. It is a metric's label.
 func Path(r *http.Request) string {
 	switch {
 	case strings.HasPrefix(r.URL.Path, "/h5/"):
 		return "h5"
+	case strings.HasPrefix(r.URL.Path, "/merchant/"):
+		return "merchant"
 	case strings.HasPrefix(r.URL.Path, "/admin/"):
 		return "admin"
 	default:

@@ -156,6 +156,10 @@ const (
 	ErrorReason_ERROR_REASON_REFUND_CHANGED ErrorReason = 404
 	// [FAILED_PRECONDITION] The call belongs to the development stack only.
 	ErrorReason_ERROR_REASON_DEVELOPMENT_ONLY ErrorReason = 500
+	// [INVALID_ARGUMENT] The endpoint's address is not one that is posted to: it must be https and lead to the public network.
+	ErrorReason_ERROR_REASON_ENDPOINT_URL_REFUSED ErrorReason = 700
+	// [FAILED_PRECONDITION] The endpoint is disabled. Enable it first.
+	ErrorReason_ERROR_REASON_ENDPOINT_DISABLED ErrorReason = 701
 )
 
 // Enum value maps for ErrorReason.
@@ -226,6 +230,8 @@ var (
 		403: "ERROR_REASON_ALREADY_APPROVED",
 		404: "ERROR_REASON_REFUND_CHANGED",
 		500: "ERROR_REASON_DEVELOPMENT_ONLY",
+		700: "ERROR_REASON_ENDPOINT_URL_REFUSED",
+		701: "ERROR_REASON_ENDPOINT_DISABLED",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":             0,
@@ -293,6 +299,8 @@ var (
 		"ERROR_REASON_ALREADY_APPROVED":        403,
 		"ERROR_REASON_REFUND_CHANGED":          404,
 		"ERROR_REASON_DEVELOPMENT_ONLY":        500,
+		"ERROR_REASON_ENDPOINT_URL_REFUSED":    700,
+		"ERROR_REASON_ENDPOINT_DISABLED":       701,
 	}
 )
 
@@ -327,7 +335,7 @@ var File_creditpay_common_v1_error_proto protoreflect.FileDescriptor
 
 const file_creditpay_common_v1_error_proto_rawDesc = "" +
 	"\n" +
-	"\x1fcreditpay/common/v1/error.proto\x12\x13creditpay.common.v1*\xab\x12\n" +
+	"\x1fcreditpay/common/v1/error.proto\x12\x13creditpay.common.v1*\xf8\x12\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12!\n" +
 	"\x1dERROR_REASON_INVALID_ARGUMENT\x10\x01\x12\x1e\n" +
@@ -394,7 +402,9 @@ const file_creditpay_common_v1_error_proto_rawDesc = "" +
 	"!ERROR_REASON_REFUND_STATE_INVALID\x10\x92\x03\x12\"\n" +
 	"\x1dERROR_REASON_ALREADY_APPROVED\x10\x93\x03\x12 \n" +
 	"\x1bERROR_REASON_REFUND_CHANGED\x10\x94\x03\x12\"\n" +
-	"\x1dERROR_REASON_DEVELOPMENT_ONLY\x10\xf4\x03BJZHgithub.com/creditpay/creditpay/proto/gen/go/creditpay/common/v1;commonv1b\x06proto3"
+	"\x1dERROR_REASON_DEVELOPMENT_ONLY\x10\xf4\x03\x12&\n" +
+	"!ERROR_REASON_ENDPOINT_URL_REFUSED\x10\xbc\x05\x12#\n" +
+	"\x1eERROR_REASON_ENDPOINT_DISABLED\x10\xbd\x05BJZHgithub.com/creditpay/creditpay/proto/gen/go/creditpay/common/v1;commonv1b\x06proto3"
 
 var (
 	file_creditpay_common_v1_error_proto_rawDescOnce sync.Once

@@ -1,0 +1,181 @@
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"time"
+
+	"github.com/creditpay/creditpay/pkg/errs"
+	"github.com/creditpay/creditpay/pkg/idempotency"
+	"github.com/creditpay/creditpay/pkg/ids"
+	"github.com/creditpay/creditpay/pkg/secret"
+	"github.com/creditpay/creditpay/services/notification/internal/domain"
+)
+
+// Request is who asks, and the caller's id of the request.
+type Request struct{ Caller, RequestID string }
+
+func (r Request) key(verb string) idempotency.Key {
+	return idempotency.Key{Verb: verb, Caller: r.Caller, RequestID: r.RequestID}
+}
+
+// RegisteredEndpoint is an endpoint with its secrets.
+type RegisteredEndpoint struct {
+	domain.Endpoint
+	// Secrets that are good now, newest first; their text stays sealed.
+	Secrets []domain.EndpointSecret
+	// Text is the text of a secret that was made in this call; empty otherwise.
+	Text secret.Masked
+}
+
+// EndpointFilter says which endpoints are listed.
+type EndpointFilter struct {
+	// Owner is a merchant; empty for all.
+	Owner string
+	// Below is the last endpoint of the page before; zero for the first page.
+	Below ids.ID
+}
+
+// reference is what is recorded of a request: what it was about. The answer is read anew, so that no record holds a secret.
+type reference struct {
+	ID ids.ID `json:"id"`
+}
+
+// CreateEndpoint registers an endpoint and makes its secret, whose text is given once. It fails with INVALID_ARGUMENT,
+// ENDPOINT_URL_REFUSED, and as idempotency.Do does.
+func (a *App) CreateEndpoint(ctx context.Context, r Request, e domain.Endpoint) (RegisteredEndpoint, error) {
+	now := a.now()
+	if err := e.Check(a.Settings.Reach); err != nil {
+		return RegisteredEndpoint{}, err
+	}
+	fp, err := idempotency.FingerprintOf(struct {
+		Owner, URL, KeyName string
+		Types               []string
+		Profile             domain.Profile
+	}{e.Owner, e.URL, e.KeyName, e.Types, e.Profile})
+	if err != nil {
+		return RegisteredEndpoint{}, errs.Internal.Wrap(err, "digest the request")
+	}
+	e.ID, e.State, e.Version, e.CreateTime = a.IDs.New(), domain.EndpointEnabled, 1, now
+	key := r.key("CreateEndpoint")
+	var shown secret.Masked
+	made, err := idempotency.Do(ctx, a.Store.Requests(), key, fp, func() (reference, error) {
+		text, sealed, err := a.newSecret(e, now)
+		if err != nil {
+			return reference{}, err
+		}
+		err = a.Store.Do(ctx, func(tx Tx) error {
+			tx.Remember(key, fp, reference{e.ID})
+			tx.InsertEndpoint(e)
+			tx.InsertSecret(sealed)
+			return nil
+		})
+		if err == nil {
+			shown = text
+		}
+		return reference{e.ID}, err
+	})
+	if err != nil {
+		return RegisteredEndpoint{}, err
+	}
+	return a.registered(ctx, made.ID, shown)
+}
+
+// registered is an endpoint as it is now.
+func (a *App) registered(ctx context.Context, id ids.ID, text secret.Masked) (RegisteredEndpoint, error) {
+	e, secrets, err := a.Store.Endpoint(ctx, id)
+	return RegisteredEndpoint{Endpoint: e, Secrets: domain.LiveSecrets(secrets, a.now()), Text: text}, err
+}
+
+// newSecret makes a secret of an endpoint, as text and sealed.
+func (a *App) newSecret(e domain.Endpoint, now time.Time) (secret.Masked, domain.EndpointSecret, error) {
+	random := make([]byte, domain.SecretSize)
+	_, _ = rand.Read(random) // crypto/rand.Read never fails: it ends the program instead (Go 1.24).
+	text := e.Profile.NewSecret(random)
+	s := domain.EndpointSecret{ID: a.IDs.New(), EndpointID: e.ID, CreateTime: now}
+	var err error
+	if s.Sealed, err = a.Keys.Seal([]byte(text.Reveal()), sealedFor(s.ID)); err != nil {
+		return "", s, errs.Internal.Wrap(err, "seal a secret")
+	}
+	return text, s, nil
+}
+
+// sealedFor binds an envelope to its row.
+func sealedFor(id ids.ID) []byte { return []byte("endpoint_secrets.sealed:" + id.String()) }
+
+// openSecrets gives the texts of secrets.
+func (a *App) openSecrets(all []domain.EndpointSecret) ([]secret.Masked, error) {
+	out := make([]secret.Masked, 0, len(all))
+	for _, s := range all {
+		text, err := a.Keys.Open(s.Sealed, sealedFor(s.ID))
+		if err != nil {
+			return nil, errs.Internal.Wrap(err, "open a secret of endpoint %s", ids.Format(ids.Endpoint, s.EndpointID))
+		}
+		out = append(out, secret.Masked(text))
+	}
+	return out, nil
+}
+
+// EndpointChange is what UpdateEndpoint gives an endpoint.
+type EndpointChange struct {
+	URL   string
+	Types []string
+}
+
+// UpdateEndpoint gives an endpoint another address and other types. It fails with NOT_FOUND, INVALID_ARGUMENT, ENDPOINT_URL_REFUSED,
+// CONCURRENT_CHANGE, and as idempotency.Do does.
+func (a *App) UpdateEndpoint(ctx context.Context, r Request, id ids.ID, c EndpointChange) (RegisteredEndpoint, error) {
+	return a.changeEndpoint(ctx, r, "UpdateEndpoint", id, c, func(e domain.Endpoint) (domain.Endpoint, error) {
+		e.URL, e.Types = c.URL, c.Types
+		return e, e.Check(a.Settings.Reach)
+	})
+}
+
+// SetEndpointState disables an endpoint or enables it again. Deliveries on their way to a disabled one are stopped by the sender, each
+// when it is due. It fails with NOT_FOUND, CONCURRENT_CHANGE, and as idempotency.Do does.
+func (a *App) SetEndpointState(ctx context.Context, r Request, id ids.ID, state domain.EndpointState) (RegisteredEndpoint, error) {
+	return a.changeEndpoint(ctx, r, "SetEndpointState", id, state, func(e domain.Endpoint) (domain.Endpoint, error) {
+		e.State = state
+		return e, nil
+	})
+}
+
+func (a *App) changeEndpoint(ctx context.Context, r Request, verb string, id ids.ID, content any, rule func(domain.Endpoint) (domain.Endpoint, error)) (RegisteredEndpoint, error) {
+	fp, err := idempotency.FingerprintOf(struct {
+		ID      ids.ID
+		Content any
+	}{id, content})
+	if err != nil {
+		return RegisteredEndpoint{}, errs.Internal.Wrap(err, "digest the request")
+	}
+	key := r.key(verb)
+	_, err = idempotency.Do(ctx, a.Store.Requests(), key, fp, func() (reference, error) {
+		before, _, err := a.Store.Endpoint(ctx, id)
+		if err != nil {
+			return reference{}, err
+		}
+		after, err := rule(before)
+		if err != nil {
+			return reference{}, err
+		}
+		after.Version++
+		return reference{id}, a.Store.Do(ctx, func(tx Tx) error {
+			tx.Remember(key, fp, reference{id})
+			tx.UpdateEndpoint(after)
+			return nil
+		})
+	})
+	if err != nil {
+		return RegisteredEndpoint{}, err
+	}
+	return a.registered(ctx, id, "")
+}
+
+// ListEndpoints gives endpoints, newest first; more tells that there are others behind.
+func (a *App) ListEndpoints(ctx context.Context, f EndpointFilter, size int) (page []RegisteredEndpoint, more bool, err error) {
+	page, err = a.Store.Endpoints(ctx, f, size+1)
+	for i := range page {
+		page[i].Secrets = domain.LiveSecrets(page[i].Secrets, a.now())
+	}
+	return page[:min(len(page), size)], len(page) > size, err
+}

@@ -1,0 +1,111 @@
+package domain
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// Profile is how a receiver is spoken to: its ladder, its signature, the form of its body, and what acknowledges. The numbers are
+// stored and those of the contract's DeliveryProfile.
+type Profile int8
+
+// The profiles.
+const (
+	// Standard is Standard Webhooks.
+	Standard Profile = 1
+	// PayProtocol signs with X-PAY-SIGN and wants the text "success".
+	PayProtocol Profile = 2
+	// CashierDesk signs in the body and wants {"code": 1000}.
+	CashierDesk Profile = 3
+)
+
+// Profiles gives every profile.
+func Profiles() []Profile { return []Profile{Standard, PayProtocol, CashierDesk} }
+
+// String is the profile's name.
+func (p Profile) String() string {
+	switch p {
+	case Standard:
+		return "STANDARD"
+	case PayProtocol:
+		return "PAY_PROTOCOL"
+	case CashierDesk:
+		return "CASHIER_DESK"
+	default:
+		return fmt.Sprintf("PROFILE_%d", int8(p))
+	}
+}
+
+// Ladder is the pauses between attempts, each counted from the end of the one before.
+func (p Profile) Ladder() []time.Duration {
+	if p == PayProtocol {
+		return ladderPayProtocol()
+	}
+	return ladder24h4m()
+}
+
+// InOrder tells whether the notices of an order are sent one after the other: a later one waits until the one before was acknowledged
+// or given up. Receivers of Standard Webhooks tell them apart by id and time; the others keep what came last.
+func (p Profile) InOrder() bool { return p == PayProtocol || p == CashierDesk }
+
+// NamesKey tells whether the receiver must be told by name which key signed.
+func (p Profile) NamesKey() bool { return p == PayProtocol || p == CashierDesk }
+
+// AnswerMax is how much of an answer is read, in bytes. An acknowledgement is shorter; of what is longer, the rest is not read.
+const AnswerMax = 16 << 10
+
+// Answer is what a receiver answered.
+type Answer struct {
+	// Status of HTTP.
+	Status int
+	// Body, AnswerMax bytes at most.
+	Body []byte
+	// Cut tells that there was more.
+	Cut bool
+}
+
+// Acknowledged says why an answer is no acknowledgement; empty when it is one.
+func (p Profile) Acknowledged(a Answer) (why string) {
+	switch p {
+	case Standard:
+		if a.Status < 200 || a.Status > 299 {
+			return fmt.Sprintf("answered HTTP %d, not 2xx", a.Status)
+		}
+		return ""
+	case PayProtocol:
+		return acknowledgedByText(a)
+	case CashierDesk:
+		return acknowledgedByCode(a)
+	default:
+		return "the profile is not known"
+	}
+}
+
+func acknowledgedByText(a Answer) string {
+	switch {
+	case a.Status != 200:
+		return fmt.Sprintf("answered HTTP %d, not 200", a.Status)
+	case a.Cut || string(bytes.TrimSpace(a.Body)) != "success":
+		return `did not answer the text "success"`
+	default:
+		return ""
+	}
+}
+
+// codeDone is the code of a cashier desk's acknowledgement.
+const codeDone = "1000"
+
+func acknowledgedByCode(a Answer) string {
+	if a.Status != 200 {
+		return fmt.Sprintf("answered HTTP %d, not 200", a.Status)
+	}
+	var said struct {
+		Code json.RawMessage `json:"code"`
+	}
+	if a.Cut || json.Unmarshal(a.Body, &said) != nil || string(said.Code) != codeDone {
+		return `did not answer JSON with "code": 1000`
+	}
+	return ""
+}
