@@ -69,7 +69,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 		Settings: app.Settings{PerEndpoint: cfg.PerEndpoint, InFlight: cfg.InFlight, AttemptTimeout: cfg.AttemptTimeout, Reach: reach},
 	})
 	listener := &event.Listener{App: verbs, Store: rows}
-	backbone.OnEvents(listener.Apply, event.Wanted(), event.OrderTopic, event.PaymentTopic, event.BillTopic)
+	backbone.OnEvents(listener.Apply, event.Wanted(), event.OrderTopic, event.PaymentTopic, event.BillTopic, event.RefundTopic)
 	backbone.OnHouse(store.Purges()...)
 	return &Service{Spine: backbone, app: verbs, poster: poster}, nil
 }

@@ -15,7 +15,7 @@ const Marketplace = ""
 
 // orderTypes are the types that concern a merchant too: they are about one order of that merchant.
 func orderTypes() []string {
-	return []string{"order.paid", "order.confirmed", "order.cancel_requested", "order.cancelled", "order.expired", "order.closed"}
+	return []string{"order.paid", "order.confirmed", "order.cancel_requested", "order.cancelled", "order.expired", "order.closed", "refund.changed"}
 }
 
 // marketplaceTypes are the types that concern the marketplace only: the payer's payments, credit and cash are none of a merchant's

@@ -16,6 +16,7 @@ import (
 	billv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/bill/v1"
 	orderv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/order/v1"
 	paymentv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/payment/v1"
+	refundv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/refund/v1"
 
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/ids"
@@ -30,6 +31,7 @@ const (
 	OrderTopic   = "creditpay.order.events.v1"
 	PaymentTopic = "creditpay.payment.events.v1"
 	BillTopic    = "creditpay.bill.events.v1"
+	RefundTopic  = "creditpay.refund.events.v1"
 )
 
 // told is an event that is told outside.
@@ -50,6 +52,7 @@ func catalogue() []told {
 		{&billv1.LoanActivated{}, "loan.activated"}, {&billv1.LoanVoided{}, "loan.voided"}, {&billv1.LoanSettled{}, "loan.settled"},
 		{&billv1.LoanReopened{}, "loan.reopened"}, {&billv1.LoanOverdueChanged{}, "loan.overdue_changed"},
 		{&billv1.BillChanged{}, "bill.changed"}, {&billv1.RepaymentChanged{}, "repayment.changed"},
+		{&refundv1.RefundChanged{}, "refund.changed"},
 	}
 }
 
@@ -102,7 +105,7 @@ func Read(e inbox.Event) (domain.Notice, bool, error) {
 	if n.Type == "" {
 		return n, false, nil
 	}
-	orderID := ""
+	orderID, told := "", e.Payload
 	switch m := e.Payload.(type) {
 	case interface{ GetOrder() *orderv1.OrderRef }:
 		orderID, n.MerchantID, n.OutOrderNo = m.GetOrder().GetOrderId(), m.GetOrder().GetMerchantId(), m.GetOrder().GetOutOrderNo()
@@ -110,6 +113,9 @@ func Read(e inbox.Event) (domain.Notice, bool, error) {
 		orderID = m.GetLoan().GetOrderId()
 	case *paymentv1.PaymentReversed:
 		orderID = m.GetOrderId()
+	case *refundv1.RefundChanged:
+		orderID, n.MerchantID = m.GetRefund().GetOrderId(), m.GetRefund().GetMerchantId()
+		told = withoutEffect(m)
 	}
 	var err error
 	if orderID != "" {
@@ -117,10 +123,19 @@ func Read(e inbox.Event) (domain.Notice, bool, error) {
 			return n, false, errs.InvalidArgument.Wrap(err, "the event names no order")
 		}
 	}
-	if n.Payload, err = payload(e.Payload); err != nil {
+	if n.Payload, err = payload(told); err != nil {
 		return n, false, errs.InvalidArgument.Wrap(err, "the event cannot be written as JSON")
 	}
 	return n, true, nil
+}
+
+// withoutEffect is a refund without what it does to the payer's plan, which is none of a merchant's business.
+func withoutEffect(m *refundv1.RefundChanged) proto.Message {
+	m = proto.CloneOf(m)
+	if m.GetRefund() != nil {
+		m.Refund.Effect = nil
+	}
+	return m
 }
 
 // payload is a message as protobuf's JSON, without the spaces that the library puts in at random.

@@ -10,8 +10,10 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	billv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/bill/v1"
+	commonv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/common/v1"
 	orderv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/order/v1"
 	paymentv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/payment/v1"
+	refundv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/refund/v1"
 
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/ids"
@@ -67,5 +69,18 @@ func TestWhatIsNotToldAndWhatCannotBeRead(t *testing.T) {
 	l := event.Listener{}
 	if err := l.Apply(t.Context(), nil, []inbox.Event{{Payload: &orderv1.CheckoutCreated{}}}); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestARefundIsToldToItsMerchantWithoutThePayersPlan(t *testing.T) {
+	t.Parallel()
+	refund := &refundv1.Refund{RefundId: "rfd_1", OrderId: ids.Format(ids.Order, ids.ID{1}), MerchantId: "shop-1",
+		Effect: &refundv1.RefundEffect{PlanAfter: &commonv1.Plan{ProductCode: "SPL_ID"}}}
+	n, ok, err := event.Read(inbox.Event{ID: ids.ID{1}, Time: time.Now(), Payload: &refundv1.RefundChanged{Refund: refund}})
+	if err != nil || !ok || !slices.Equal(n.Owners(), []string{domain.Marketplace, "shop-1"}) || n.OrderID != (ids.ID{1}) {
+		t.Errorf("%+v, %v, %v", n, ok, err)
+	}
+	if text := string(n.Payload); strings.Contains(text, "SPL_ID") || !strings.Contains(text, "rfd_1") || refund.GetEffect() == nil {
+		t.Errorf("payload %s, the event's own effect %v", text, refund.GetEffect())
 	}
 }

@@ -142,7 +142,15 @@ func (s *Refund) GetRefund(ctx context.Context, req *refundv1.GetRefundRequest) 
 	if err != nil {
 		return nil, err
 	}
-	return &refundv1.GetRefundResponse{Refund: withTimeline(r, changes)}, nil
+	return &refundv1.GetRefundResponse{Refund: forCaller(ctx, withTimeline(r, changes))}, nil
+}
+
+// forCaller leaves out what is none of a merchant's business: what a refund does to the payer's plan.
+func forCaller(ctx context.Context, m *refundv1.Refund) *refundv1.Refund {
+	if merchantOf(ctx) != "" {
+		m.Effect = nil
+	}
+	return m
 }
 
 // withTimeline writes a refund with what happened to it.
@@ -193,7 +201,7 @@ func (s *Refund) ListRefunds(ctx context.Context, req *refundv1.ListRefundsReque
 		res.NextPageToken = ids.Format(ids.Refund, list[len(list)-1].ID)
 	}
 	for _, r := range list {
-		res.Refunds = append(res.Refunds, wire.Refund(r))
+		res.Refunds = append(res.Refunds, forCaller(ctx, wire.Refund(r)))
 	}
 	return res, nil
 }
