@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"testing"
 	"time"
 
@@ -160,6 +161,28 @@ func (p *payer) isLate(t *testing.T, bill *billv1.Bill, due civil.Date) {
 		}
 		return nil
 	})
+	p.mayNotBuy(t, errs.AccountOverdue)
+}
+
+// mayNotBuy wants the dry run and the commit of a plan that the page shows refused for the same reason.
+func (p *payer) mayNotBuy(t *testing.T, want errs.Reason) {
+	t.Helper()
+	c := p.checkout(t, 50_000)
+	var info orderv1.QueryCheckoutInfoResponse
+	if err := p.call(t.Context(), http.MethodGet, "/h5/v1/checkouts/"+c.GetCheckoutId(), nil, &info); err != nil || len(info.GetPlans()) == 0 {
+		t.Fatalf("plans %v, %v", info.GetPlans(), err)
+	}
+	plan := info.GetPlans()[0]
+	query := url.Values{"choice.channel": {"CREDIT"}, "choice.productCode": {plan.GetProductCode()}, "choice.productVersion": {fmt.Sprint(plan.GetProductVersion())},
+		"choice.tenorMonths": {fmt.Sprint(plan.GetTenorMonths())}, "choice.agreedTotal.amountMinor": {fmt.Sprint(plan.GetTotal().GetAmountMinor())},
+		"choice.agreedTotal.currencyCode": {"IDR"}}
+	res := &paymentv1.CheckCommitPaymentResponse{}
+	if err := p.call(t.Context(), http.MethodGet, "/h5/v1/checkouts/"+c.GetCheckoutId()+"/commit-check?"+query.Encode(), nil, res); err != nil ||
+		res.GetReady() || !slices.Equal(reasonsOf(res), []string{want.Name()}) {
+		t.Errorf("CheckCommitPayment: %v, %v; want %s", res, err, want.Name())
+	}
+	_, err := p.tryCommit(t.Context(), chosen(c, plan, ""))
+	wantReason(t, err, want)
 }
 
 func TestALoanIsSettledEarlyAndARepaymentThatBouncesWasNeverPaid(t *testing.T) {
