@@ -2,6 +2,9 @@ package app
 
 import (
 	"context"
+	"errors"
+	"slices"
+	"strings"
 
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/idempotency"
@@ -41,7 +44,7 @@ func (a *App) RejectRefund(ctx context.Context, d Decision) ([]Decided, error) {
 }
 
 // decide runs a decision for each refund, each in its own unit of work, and records the answer at the end. A request that was cut off is
-// repeated refund by refund: a decision that was made already is told as made.
+// repeated refund by refund: a decision that it made already is told as made.
 func (a *App) decide(ctx context.Context, verb string, d Decision, one func(ctx context.Context, id ids.ID, d Decision) (domain.Refund, error)) ([]Decided, error) {
 	key := idempotency.Key{Verb: verb, Caller: d.Approver, RequestID: d.RequestID}
 	fp, err := idempotency.FingerprintOf(struct {
@@ -85,8 +88,12 @@ func (a *App) approve(ctx context.Context, id ids.ID, d Decision) (domain.Refund
 	if err != nil {
 		return r, err
 	}
+	if r.ApprovedBy(d.Approver, d.RequestID) {
+		return r, nil
+	}
 	m := Mark{Actor: d.Approver, Cause: "approved: " + d.Comment, Time: a.now()}
-	if _, err := r.Approved(domain.Approval{Approver: d.Approver, Comment: d.Comment, Time: m.Time}); err != nil {
+	word := domain.Approval{Approver: d.Approver, RequestID: d.RequestID, Comment: d.Comment, Time: m.Time}
+	if _, err := r.Approved(word); err != nil {
 		return r, err // Before others are asked what it would do.
 	}
 	order, err := peer(ctx, a, func(ctx context.Context) (Order, error) { return a.Orders.Order(ctx, r.OrderID) })
@@ -110,7 +117,7 @@ func (a *App) approve(ctx context.Context, id ids.ID, d Decision) (domain.Refund
 		if now.Version != r.Version {
 			return now, false, errs.ConcurrentChange.New("somebody else decided at the same time; repeat the call")
 		}
-		next, err := now.Approved(domain.Approval{Approver: d.Approver, Comment: d.Comment, Time: m.Time})
+		next, err := now.Approved(word)
 		return next, err == nil, err
 	}, func(tx Tx, _, to domain.Refund) error {
 		if to.State == domain.StateApproved {
@@ -122,7 +129,11 @@ func (a *App) approve(ctx context.Context, id ids.ID, d Decision) (domain.Refund
 }
 
 func (a *App) reject(ctx context.Context, id ids.ID, d Decision) (domain.Refund, error) {
-	m := Mark{Actor: d.Approver, Cause: "rejected: " + d.Comment, Time: a.now()}
+	m := Mark{Actor: d.Approver, Cause: rejectedBy + d.RequestID + ": " + d.Comment, Time: a.now()}
+	if done, err := a.rejected(ctx, id, d); done || err != nil {
+		r, readErr := a.refund(ctx, id)
+		return r, errors.Join(err, readErr)
+	}
 	return a.move(ctx, id, m, func(r domain.Refund) (domain.Refund, bool, error) {
 		next, err := r.Rejected(domain.Approval{Approver: d.Approver, Comment: d.Comment, Time: m.Time})
 		return next, err == nil, err
@@ -130,6 +141,17 @@ func (a *App) reject(ctx context.Context, id ids.ID, d Decision) (domain.Refund,
 		tx.ClearExpiry(id)
 		return nil
 	})
+}
+
+// rejectedBy begins the cause of a rejection in a timeline; the request's id follows.
+const rejectedBy = "rejected by request "
+
+// rejected reports whether a request rejected a refund before.
+func (a *App) rejected(ctx context.Context, id ids.ID, d Decision) (bool, error) {
+	changes, err := a.Store.Changes(ctx, id)
+	return slices.ContainsFunc(changes, func(c Change) bool {
+		return c.To == domain.StateRejected && c.Actor == d.Approver && strings.HasPrefix(c.Cause, rejectedBy+d.RequestID+": ")
+	}), err
 }
 
 // ExpireRefund ends a refund that nobody approved in time.

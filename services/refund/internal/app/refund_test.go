@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"sync"
@@ -146,11 +147,34 @@ func TestPeopleWhoMustApprove(t *testing.T) {
 	b.prove(t)
 }
 
+// A crash may come between a decision and the record of its request: the record is taken away here.
+func TestADecisionThatWasCutOffIsToldAsMadeWhenItIsRepeated(t *testing.T) {
+	t.Parallel()
+	b := newBed(t)
+	order := b.order(20_000_000, 0, 0, "CONFIRMED")
+	approved, rejected := b.mustAsk(t, order, 5_000_000, ""), b.mustAsk(t, order, 5_000_000, "")
+	for range 2 {
+		for id, verb := range map[ids.ID]func(context.Context, app.Decision) ([]app.Decided, error){approved.ID: b.ApproveRefund, rejected.ID: b.RejectRefund} {
+			d, err := verb(t.Context(), app.Decision{Approver: "ADMIN:bob", RequestID: "decision-" + id.String(), RefundIDs: []ids.ID{id}, Comment: "so be it"})
+			if err != nil || d[0].Reason != "" {
+				t.Errorf("%+v, %v", d, err)
+			}
+		}
+		if _, err := b.db.ExecContext(t.Context(), `DELETE FROM idempotency WHERE scope LIKE 'ApproveRefund|%' OR scope LIKE 'RejectRefund|%'`); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r := b.get(t, approved.ID); len(r.Approvals) != 1 || r.State != domain.StatePendingApproval {
+		t.Errorf("%s with %d approvals", r.State, len(r.Approvals))
+	}
+	b.prove(t)
+}
+
 func TestTheDatabaseRefusesWhoApprovesTheirOwn(t *testing.T) {
 	t.Parallel()
 	b := newBed(t)
 	r := b.mustAsk(t, b.order(1_000_000, 0, 0, "CONFIRMED"), 1_000_000, "")
-	insert := `INSERT INTO approvals (refund_id, snapshot, approver, requester, comment, create_time) VALUES (?, 1, ?, 'ADMIN:alice', '', NOW())`
+	insert := `INSERT INTO approvals (refund_id, snapshot, approver, requester, request_id, comment, create_time) VALUES (?, 1, ?, 'ADMIN:alice', '', '', NOW())`
 	if _, err := b.db.ExecContext(t.Context(), insert, r.ID, "ADMIN:alice"); err == nil {
 		t.Error("the requester approved")
 	}

@@ -49,6 +49,11 @@ func (r Refund) Approved(a Approval) (Refund, error) {
 	return r.Moved(StateApproved, a.Time)
 }
 
+// ApprovedBy reports whether a request approved what is frozen now.
+func (r Refund) ApprovedBy(approver, requestID string) bool {
+	return slices.ContainsFunc(r.Approvals, func(a Approval) bool { return a.Approver == approver && a.RequestID == requestID })
+}
+
 // Rejected gives the refund refused by somebody, which may be who asked. Errors: errs.RefundStateInvalid.
 func (r Refund) Rejected(a Approval) (Refund, error) {
 	if err := r.mayDecide(a.Time); err != nil {

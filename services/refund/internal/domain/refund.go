@@ -48,8 +48,9 @@ type Refund struct {
 
 // Approval is one person's word.
 type Approval struct {
-	Approver, Comment string
-	Time              time.Time
+	// Approver is who, RequestID that person's id of the request.
+	Approver, RequestID, Comment string
+	Time                         time.Time
 }
 
 // Leg is cash on one way back.

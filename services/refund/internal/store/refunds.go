@@ -25,7 +25,7 @@ const (
 	selectRefunds   = `SELECT ` + refundColumns + ` FROM refunds r WHERE `
 	selectLegs      = `SELECT refund_id, number, kind, repayment_id, amount_minor, state, reference, evidence, actor FROM refund_legs WHERE refund_id IN `
 	orderOfLegs     = ` ORDER BY refund_id, number`
-	selectApprovals = `SELECT a.refund_id, a.approver, a.comment, a.create_time FROM approvals a JOIN refunds r ON r.id = a.refund_id AND r.snapshot = a.snapshot
+	selectApprovals = `SELECT a.refund_id, a.approver, a.request_id, a.comment, a.create_time FROM approvals a JOIN refunds r ON r.id = a.refund_id AND r.snapshot = a.snapshot
 		WHERE a.refund_id IN `
 	orderOfApprovals = ` ORDER BY a.refund_id, a.create_time, a.approver`
 	selectByLeg      = `SELECT refund_id FROM refund_legs WHERE reference = ?`
@@ -179,7 +179,7 @@ func addApprovals(ctx context.Context, query queryFunc, list []domain.Refund) (e
 	for rows.Next() {
 		var refund ids.ID
 		var a domain.Approval
-		if err := rows.Scan(&refund, &a.Approver, &a.Comment, &a.Time); err != nil {
+		if err := rows.Scan(&refund, &a.Approver, &a.RequestID, &a.Comment, &a.Time); err != nil {
 			return err
 		}
 		r := &list[at[refund]]
@@ -212,7 +212,7 @@ const (
 	updateRefund = `UPDATE refunds SET state = ?, step = ?, snapshot = ?, order_state = ?, effect = ?, failure = ?, attempts = ?, finish_time = ?, version = version + 1
 		WHERE id = ? AND version = ?`
 	insertChange   = `INSERT INTO refund_changes (refund_id, version, from_state, to_state, step, actor, cause, create_time) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`
-	insertApproval = `INSERT INTO approvals (refund_id, snapshot, approver, requester, comment, create_time) VALUES (?, ?, ?, ?, ?, ?)`
+	insertApproval = `INSERT INTO approvals (refund_id, snapshot, approver, requester, request_id, comment, create_time) VALUES (?, ?, ?, ?, ?, ?, ?)`
 	putLeg         = `INSERT INTO refund_legs (refund_id, number, kind, repayment_id, amount_minor, state, reference, evidence, actor) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON DUPLICATE KEY UPDATE state = VALUES(state), reference = VALUES(reference), evidence = VALUES(evidence), actor = VALUES(actor)`
 )
@@ -247,7 +247,7 @@ func (t *Tx) MoveRefund(from, to domain.Refund, m app.Mark) {
 	t.change(to.ID, from.Version+1, from.State, to, m)
 	for _, a := range to.Approvals {
 		if !contains(from, a) || from.Snapshot != to.Snapshot {
-			t.Tx.Queue(insertApproval, to.ID, to.Snapshot, a.Approver, to.Requester, clip(a.Comment, reasonMax), a.Time)
+			t.Tx.Queue(insertApproval, to.ID, to.Snapshot, a.Approver, to.Requester, a.RequestID, clip(a.Comment, reasonMax), a.Time)
 		}
 	}
 	for i, l := range to.Legs {

@@ -56,6 +56,7 @@ CREATE TABLE approvals (
   snapshot     INT            NOT NULL,
   approver     VARBINARY(96)  NOT NULL,
   requester    VARBINARY(96)  NOT NULL,
+  request_id   VARBINARY(64)  NOT NULL COMMENT 'of the approver''s request: repeating it is no second approval',
   comment      VARCHAR(200)   NOT NULL,
   create_time  DATETIME(6)    NOT NULL,
   PRIMARY KEY (refund_id, snapshot, approver),
