@@ -32,6 +32,16 @@ func (s *stack) tryRefund(t testing.TB, orderID string, amount int64) (*refundv1
 	return res.GetRefund(), told(err)
 }
 
+// buys pays a checkout of one order and gives it once it is PAID.
+func (p *payer) buys(t testing.TB, amount int64) (orderID string) {
+	t.Helper()
+	c := p.checkout(t, amount)
+	p.pay(t, c.GetCheckoutId())
+	orderID = c.GetOrders()[0].GetOrderId()
+	p.awaitOrder(t, orderID, orderv1.OrderState_ORDER_STATE_PAID)
+	return orderID
+}
+
 // refund asks for a refund of the marketplace, after a look at what it would do.
 func (s *stack) refund(t testing.TB, orderID string, amount int64) (r *refundv1.Refund, preview *refundv1.RefundEffect) {
 	t.Helper()
@@ -102,10 +112,7 @@ func TestARefundBeforeReceiptShrinksTheHold(t *testing.T) {
 	s := shared(t)
 	const limit, amount = 10_000_000, 600_000
 	p := s.payer(t, limit)
-	c := p.checkout(t, amount)
-	p.pay(t, c.GetCheckoutId())
-	orderID := c.GetOrders()[0].GetOrderId()
-	p.awaitOrder(t, orderID, orderv1.OrderState_ORDER_STATE_PAID)
+	orderID := p.buys(t, amount)
 	r, preview := s.refund(t, orderID, 200_000)
 	r = s.awaitRefund(t, r.GetRefundId(), refundSucceeded)
 	foretold(t, preview, r.GetEffect())
@@ -126,10 +133,7 @@ func TestARefundOfEverythingBeforeReceiptClosesTheOrder(t *testing.T) {
 	s := shared(t)
 	const limit, amount = 10_000_000, 600_000
 	p := s.payer(t, limit)
-	c := p.checkout(t, amount)
-	p.pay(t, c.GetCheckoutId())
-	orderID := c.GetOrders()[0].GetOrderId()
-	p.awaitOrder(t, orderID, orderv1.OrderState_ORDER_STATE_PAID)
+	orderID := p.buys(t, amount)
 	for range 3 {
 		r, _ := s.refund(t, orderID, amount/3)
 		s.awaitRefund(t, r.GetRefundId(), refundSucceeded)
@@ -149,18 +153,15 @@ func TestWhatWasRepaidGoesBackByItsRepayment(t *testing.T) {
 	s := alone(t)
 	const limit, amount = 10_000_000, 600_000
 	p := s.payer(t, limit)
-	c := p.checkout(t, amount)
-	p.pay(t, c.GetCheckoutId())
-	orderID := c.GetOrders()[0].GetOrderId()
-	p.awaitOrder(t, orderID, orderv1.OrderState_ORDER_STATE_PAID)
+	orderID := p.buys(t, amount)
 	s.confirm(t, orderID)
 	p.awaitLoan(t, orderID, "ACTIVE")
 	s.advance(t, 40*24*time.Hour)
-	var bill = p.bills(t).GetBills()
-	if len(bill) == 0 {
+	bills := p.bills(t).GetBills()
+	if len(bills) == 0 {
 		t.Fatal("no bill")
 	}
-	p.payBill(t, bill[len(bill)-1])
+	p.payBill(t, bills[len(bills)-1])
 	r, preview := s.refund(t, orderID, amount)
 	r = s.awaitRefund(t, r.GetRefundId(), waitsForLegs)
 	foretold(t, preview, r.GetEffect())
@@ -207,10 +208,7 @@ func TestFiftyRefundsAtOnceAreOne(t *testing.T) {
 	t.Parallel()
 	s := shared(t)
 	p := s.payer(t, 10_000_000)
-	c := p.checkout(t, 100_000)
-	p.pay(t, c.GetCheckoutId())
-	orderID := c.GetOrders()[0].GetOrderId()
-	p.awaitOrder(t, orderID, orderv1.OrderState_ORDER_STATE_PAID)
+	orderID := p.buys(t, 100_000)
 	var group sync.WaitGroup
 	var done, refused atomic.Int32
 	for range 50 {
@@ -238,10 +236,7 @@ func TestAnOperatorsRefundNeedsAnotherPerson(t *testing.T) {
 	s := shared(t)
 	const limit, amount = 10_000_000, 600_000
 	p := s.payer(t, limit)
-	c := p.checkout(t, amount)
-	p.pay(t, c.GetCheckoutId())
-	orderID := c.GetOrders()[0].GetOrderId()
-	p.awaitOrder(t, orderID, orderv1.OrderState_ORDER_STATE_PAID)
+	orderID := p.buys(t, amount)
 	var asked refundv1.AdminRefundPaymentResponse
 	body := map[string]any{"requestId": unique("admin"), "orderId": orderID, "amount": map[string]any{"amountMinor": amount, "currencyCode": "IDR"},
 		"reason": "the shop closed", "reasonCode": "REFUND_REASON_CODE_OUT_OF_STOCK"}
