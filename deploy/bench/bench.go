@@ -46,6 +46,7 @@ type Result struct {
 	Eager    *Round
 	Fill     Fill
 	BillDay  *BillDay
+	Webhooks *Webhooks
 	Memory   map[string]float64 // resident MB by process, after the load
 	Health   map[string]time.Duration
 	Devstack *Devstack
@@ -108,7 +109,7 @@ func Run(ctx context.Context, o Options, out io.Writer) (result Result, err erro
 			return b.result, err
 		}
 	}
-	if !o.BillDayOnly {
+	if !o.BillDayOnly && !o.WebhooksOnly {
 		if err := b.run(ctx, dir); err != nil {
 			return b.result, err
 		}
@@ -116,8 +117,13 @@ func Run(ctx context.Context, o Options, out io.Writer) (result Result, err erro
 			return b.result, err
 		}
 	}
-	if o.BillDayLoans > 0 && !o.YardsticksOnly {
-		b.result.BillDay, err = b.measureBillDay(ctx, filepath.Join(dir, "billday"))
+	if o.BillDayLoans > 0 && !o.YardsticksOnly && !o.WebhooksOnly {
+		if b.result.BillDay, err = b.measureBillDay(ctx, filepath.Join(dir, "billday")); err != nil {
+			return b.result, err
+		}
+	}
+	if o.Endpoints > 0 && !o.YardsticksOnly && !o.BillDayOnly {
+		b.result.Webhooks, err = b.measureWebhooks(ctx, filepath.Join(dir, "webhooks"))
 	}
 	return b.result, err
 }

@@ -22,6 +22,10 @@ type Options struct {
 	FillOrders int
 	// BillDayLoans is how many running loans are billed in one night, on a database of their own; 0 for none.
 	BillDayLoans int
+	// Endpoints is how many webhook endpoints hear of events beside bad ones; 0 for none.
+	Endpoints int
+	// WebhooksOnly leaves everything else out.
+	WebhooksOnly bool
 	// BillDayOnly leaves everything else out.
 	BillDayOnly bool
 	// Devstack adds the start and the memory of the development stack.
@@ -60,6 +64,9 @@ func (o Options) Validate() error {
 	}
 	if o.BillDayLoans < 0 || o.BillDayLoans > 10_000_000 || (o.BillDayLoans > 0 && o.BillDayLoans < 400) {
 		wrong = errors.Join(wrong, errors.New("the loans to bill must be none, or 400 to 10 million"))
+	}
+	if o.Endpoints < 0 || o.Endpoints > 10_000 || (o.Endpoints > 0 && o.Endpoints < 10) {
+		wrong = errors.Join(wrong, errors.New("the endpoints must be none, or 10 to 10,000"))
 	}
 	if o.BufferPoolMB < 64 {
 		wrong = errors.Join(wrong, errors.New("the buffer pool must be 64 MiB or more"))

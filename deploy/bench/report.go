@@ -20,6 +20,7 @@ const (
 	wantBillShare    = 0.3
 	wantBillDelay    = 2.0
 	wantQuoteRatio   = 5.0
+	wantWebhookDelay = 3.0
 )
 
 // Check is one figure that must hold.
@@ -103,6 +104,11 @@ func (r Result) CommitTail() Spread {
 func (r Result) Checks() []Check {
 	checks := []Check{{Name: "no errors", Holds: r.Errors() == 0, Figure: fmt.Sprintf("%d errors", r.Errors()), Correctness: true}}
 	checks = append(checks, r.BillDay.checks()...)
+	if w := r.Webhooks; w != nil {
+		checks = append(checks,
+			Check{Name: "each delivery arrives", Holds: w.Missing == 0, Correctness: true, Figure: fmt.Sprintf("%d of %d are missing", w.Missing, 3*w.Events*w.Good)},
+			Check{Name: "deliveries beside bad endpoints", Holds: w.Delay() <= wantWebhookDelay, Figure: fmt.Sprintf("p99 %.2f × that without, at most %.0f ×", w.Delay(), wantWebhookDelay)})
+	}
 	if len(r.Stack) == 0 {
 		return checks
 	}
@@ -162,6 +168,7 @@ func (r Result) Write(to io.Writer) error {
 		r.writeThroughput(w)
 	}
 	r.writeBillDay(w)
+	r.writeWebhooks(w)
 	if len(r.Stack) > 0 {
 		r.writeSteps(w)
 		r.writeCost(w)
@@ -276,6 +283,16 @@ func (r Result) writeBillDay(w *printer) {
 	for _, f := range d.Audit.Findings[:min(len(d.Audit.Findings), errorsShown)] {
 		w.line("  %s.%s %s: %s", f.Service, f.Check, f.ID, f.Text)
 	}
+}
+
+func (r Result) writeWebhooks(w *printer) {
+	h := r.Webhooks
+	if h == nil {
+		return
+	}
+	w.block(fmt.Sprintf("webhooks: %d events to %d endpoints each, from the event to the receipt at %d good ones, ms\np50\tp99\tmax\tdeliveries\t\t", h.Events, h.Endpoints, h.Good))
+	w.line("%s\t%s\t%s\t%d\tall endpoints are good\t", bare(h.Alone.P50), bare(h.Alone.P99), bare(h.Alone.Max), h.Alone.Count)
+	w.line("%s\t%s\t%s\t%d\ta tenth hangs for %s, a tenth answers 500\t", bare(h.Beside.P50), bare(h.Beside.P99), bare(h.Beside.Max), h.Beside.Count, hangTime)
 }
 
 // middle is the round of the median throughput.

@@ -29,9 +29,11 @@ const (
 	paymentProcess = "payment"
 	billProcess    = "bill"
 	refundProcess  = "refund"
-	gatewayProcess = "gateway"
-	brokerProcess  = "broker"
-	limitProcess   = "limit"
+	// notificationProcess runs in the measurement of webhooks only.
+	notificationProcess = "notification"
+	gatewayProcess      = "gateway"
+	brokerProcess       = "broker"
+	limitProcess        = "limit"
 )
 
 func servicesWithSchema() []string {
@@ -68,7 +70,7 @@ func buildServices(ctx context.Context, bin string) error {
 		return fmt.Errorf("build the services: %w", err)
 	}
 	args := []string{"build", "-o", bin + string(filepath.Separator)}
-	for _, name := range suite() {
+	for _, name := range append(suite(), notificationProcess) {
 		args = append(args, servicesModule+"/"+name+"/cmd/"+name)
 	}
 	if out, err := exec.CommandContext(ctx, "go", args...).CombinedOutput(); err != nil {
@@ -108,7 +110,7 @@ func openStack(ctx context.Context, dir, bin string, bufferPoolMB int) (s *stack
 
 // prepareSchemas gives every service its own schema and its own user, as in production.
 func (s *stack) prepareSchemas(ctx context.Context) error {
-	for _, name := range servicesWithSchema() {
+	for _, name := range append(servicesWithSchema(), notificationProcess) {
 		schema, password := schemaOf(name), fmt.Sprintf("bench-%d-%s", os.Getpid(), name)
 		for _, q := range []string{
 			"CREATE DATABASE " + schema + " CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",

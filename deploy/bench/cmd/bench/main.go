@@ -66,6 +66,8 @@ func parse(args []string) (bench.Options, error) {
 	flags.IntVar(&o.Rounds, "rounds", 3, "rounds of floor, limit and stack")
 	flags.IntVar(&o.FillOrders, "orders", 1_000_000, "orders to fill the database with")
 	flags.IntVar(&o.BillDayLoans, "loans", 200_000, "running loans that are billed in one night, on a database of their own; 0 for none")
+	flags.IntVar(&o.Endpoints, "endpoints", 1000, "webhook endpoints that hear of events, a tenth of which hangs and a tenth fails; 0 for none")
+	flags.BoolVar(&o.WebhooksOnly, "webhooks", false, "measure -endpoints only")
 	flags.BoolVar(&o.BillDayOnly, "billday", false, "measure the billing of -loans only")
 	flags.BoolVar(&o.REST, "rest", true, "also measure with the payer's calls through the gateway")
 	flags.BoolVar(&o.Devstack, "devstack", true, "also start and weigh the development stack")
@@ -99,8 +101,11 @@ func parse(args []string) (bench.Options, error) {
 	return o, nil
 }
 
-// quickLoans is how many loans a quick run bills.
-const quickLoans = 2000
+// quickLoans is how many loans a quick run bills, quickEndpoints how many endpoints hear of its events.
+const (
+	quickLoans     = 2000
+	quickEndpoints = 50
+)
 
 // shorten is -quick: what was not set on the command line is made short.
 func shorten(o *bench.Options, seconds *float64, sweep *string, million *bool, set map[string]bool) {
@@ -115,6 +120,9 @@ func shorten(o *bench.Options, seconds *float64, sweep *string, million *bool, s
 	}
 	if !set["million"] && !set["orders"] {
 		*million = false
+	}
+	if !set["endpoints"] {
+		o.Endpoints = quickEndpoints
 	}
 	if !set["loans"] {
 		o.BillDayLoans = quickLoans
