@@ -72,8 +72,8 @@ type receivers struct {
 	took []time.Duration
 }
 
-func listen(count int) (*receivers, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+func listen(ctx context.Context, count int) (*receivers, error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
@@ -153,7 +153,7 @@ func (b *bench) measureWebhooks(ctx context.Context, dir string) (_ *Webhooks, e
 	if err := b.stack.startNotification(ctx, b.free); err != nil {
 		return nil, err
 	}
-	r, err := listen(w.Endpoints)
+	r, err := listen(ctx, w.Endpoints)
 	if err != nil {
 		return nil, err
 	}
