@@ -84,6 +84,8 @@ type world struct {
 	calls int
 	// payment is what RefundOrder answers instead; nil for its own answer.
 	payment error
+	// repayment is what ReturnRepayment answers instead; nil for its own answer.
+	repayment error
 }
 
 func (w *world) lost() error {
@@ -182,6 +184,9 @@ func (w *world) RefundOrder(_ context.Context, r domain.Refund) (app.Return, boo
 func (w *world) ReturnRepayment(_ context.Context, refund, repayment ids.ID, amount money.Amount) (app.Return, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.repayment != nil {
+		return app.Return{}, w.repayment
+	}
 	return w.open("rep-"+refund.String()+repayment.String(), refund, amount.Minor()), w.lost()
 }
 

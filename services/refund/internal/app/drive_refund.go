@@ -146,7 +146,7 @@ func (a *App) askForReturns(ctx context.Context, r domain.Refund) error {
 			return a.Payments.ReturnRepayment(ctx, r.ID, l.RepaymentID, l.Amount)
 		})
 		cause := "repayment on its way back"
-		if refused(err) {
+		if cannotReturn(err) {
 			cause, back = "kept as credit balance: "+err.Error(), Return{State: domain.LegKept}
 			_, err = peer(ctx, a, func(ctx context.Context) (struct{}, error) {
 				return struct{}{}, a.Bills.KeepAsCredit(ctx, r.ID, l.RepaymentID)
@@ -161,6 +161,12 @@ func (a *App) askForReturns(ctx context.Context, r domain.Refund) error {
 		r.Step, r.Attempts = domain.StepWait, 0
 		return r, nil
 	})
+}
+
+// cannotReturn reports whether a repayment certainly gave nothing back and never will: it does not exist, bounced, or has nothing left.
+// Another refusal may mean that cash is on its way, and stays for an operator.
+func cannotReturn(err error) bool {
+	return errs.Is(err, errs.NotFound) || errs.Is(err, errs.OrderStateInvalid) || errs.Is(err, errs.RefundExceedsBudget)
 }
 
 // waitForLegs ends a refund whose legs have all ended; else it asks what became of them, and waits. A leg that failed waits for an

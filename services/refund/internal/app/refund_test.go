@@ -284,6 +284,22 @@ func TestARefundOfAnOrderThatWasCancelledMeanwhileFails(t *testing.T) {
 	b.prove(t)
 }
 
+func TestWhatABouncedRepaymentCannotGiveBackIsKeptAsCredit(t *testing.T) {
+	t.Parallel()
+	b := newBed(t)
+	r := b.mustAsk(t, b.order(100_000, 0, 100_000, "CLOSED"), 100_000, "r-1")
+	// Cash may be on its way here: nothing is kept on top of it.
+	b.world.repayment = errs.RequestIDReused.New("this refund was another one")
+	if _, err := b.DriveRefund(t.Context(), r.ID); !errs.Is(err, errs.RequestIDReused) || b.world.kept[r.ID] {
+		t.Fatalf("kept: %v, %v", b.world.kept[r.ID], err)
+	}
+	b.world.repayment = errs.OrderStateInvalid.New("the repayment bounced")
+	if r = b.drive(t, r.ID); r.State != domain.StateSucceeded || !slices.Equal(states(r.Legs), []string{"2:KEPT:100000"}) || !b.world.kept[r.ID] {
+		t.Errorf("%s %v, kept: %v", r.State, states(r.Legs), b.world.kept[r.ID])
+	}
+	b.prove(t)
+}
+
 func TestManyRefundsGiveTheWholeDownPaymentBack(t *testing.T) {
 	t.Parallel()
 	b := newBed(t)
