@@ -78,13 +78,7 @@ func readStraight(ctx context.Context, adminDSN, from string, tables []writtenTa
 }
 
 func (s *straight) read(ctx context.Context, db *sql.DB, from string, t writtenTable) (err error) {
-	var columns []string
-	if columns, err = column(ctx, db, `SELECT column_name FROM information_schema.columns
-		WHERE table_schema = ? AND table_name = ? AND extra NOT LIKE '%GENERATED%' ORDER BY ordinal_position`, from, t.name); err != nil {
-		return err
-	}
-	types, err := column(ctx, db, `SELECT column_type FROM information_schema.columns
-		WHERE table_schema = ? AND table_name = ? AND extra NOT LIKE '%GENERATED%' ORDER BY ordinal_position`, from, t.name)
+	columns, types, err := columnsOf(ctx, db, from, t.name)
 	if err != nil {
 		return err
 	}

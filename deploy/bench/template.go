@@ -193,17 +193,12 @@ func readSchema(ctx context.Context, db *sql.DB, schema string) ([]rawTable, err
 			continue
 		}
 		table := rawTable{schema: schema, name: name}
-		if table.columns, err = column(ctx, db, `SELECT column_name FROM information_schema.columns
-			WHERE table_schema = ? AND table_name = ? AND extra NOT LIKE '%GENERATED%' ORDER BY ordinal_position`, schema, name); err != nil {
+		var types []string
+		if table.columns, types, err = columnsOf(ctx, db, schema, name); err != nil {
 			return nil, err
 		}
 		if table.key, err = column(ctx, db, `SELECT column_name FROM information_schema.statistics
 			WHERE table_schema = ? AND table_name = ? AND index_name = 'PRIMARY' ORDER BY seq_in_index`, schema, name); err != nil {
-			return nil, err
-		}
-		types, err := column(ctx, db, `SELECT column_type FROM information_schema.columns
-			WHERE table_schema = ? AND table_name = ? AND extra NOT LIKE '%GENERATED%' ORDER BY ordinal_position`, schema, name)
-		if err != nil {
 			return nil, err
 		}
 		if table.rows, err = readRows(ctx, db, table, types); err != nil {
@@ -214,6 +209,16 @@ func readSchema(ctx context.Context, db *sql.DB, schema string) ([]rawTable, err
 		}
 	}
 	return out, nil
+}
+
+// columnsOf gives the columns of a table that are stored, with their types.
+func columnsOf(ctx context.Context, db *sql.DB, schema, table string) (names, types []string, err error) {
+	const stored = ` FROM information_schema.columns WHERE table_schema = ? AND table_name = ? AND extra NOT LIKE '%GENERATED%' ORDER BY ordinal_position`
+	if names, err = column(ctx, db, `SELECT column_name`+stored, schema, table); err != nil {
+		return nil, nil, err
+	}
+	types, err = column(ctx, db, `SELECT column_type`+stored, schema, table)
+	return names, types, err
 }
 
 func column(ctx context.Context, db *sql.DB, query string, args ...any) (out []string, err error) {

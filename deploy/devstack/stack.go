@@ -306,7 +306,7 @@ func (s *Stack) welcome(ctx context.Context) error {
 		}
 	}
 	s.say("\nCredit Pay is running. Ctrl-C stops it; all data stays in %s.\n", s.config.StateDir)
-	s.say("  REST          %s/h5/v1 and /admin/v1", s.Info.HTTP)
+	s.say("  REST          %s/h5/v1, /merchant/v1 and /admin/v1", s.Info.HTTP)
 	s.say("  API pages     %s/docs", s.Info.HTTP)
 	s.say("  health        %s/healthz  /readyz  /metrics", s.Info.HTTP)
 	s.say("  gRPC          %s (reflection is on)", s.Info.GRPC)

@@ -86,6 +86,21 @@ func TypedID(s string) string {
 	return ids.Format(ids.Prefix(prefix), id)
 }
 
+// TypedIDExpr is an SQL expression for the typed id of a BINARY(16) column, as package ids writes it: 26 characters of Crockford base 32
+// after the prefix. The 128 bits are cut where both bases meet: 8, 60 and 60 bits are 2, 12 and 12 characters. CONV writes 0-9A-V;
+// its capitals are replaced by Crockford's small letters, which no later replacement finds again.
+func TypedIDExpr(p ids.Prefix, column string) string {
+	part := func(from, length, width int) string {
+		return fmt.Sprintf("LPAD(CONV(SUBSTR(HEX(%s), %d, %d), 16, 32), %d, '0')", column, from, length, width)
+	}
+	digits := "CONCAT(" + strings.Join([]string{part(1, 2, 2), part(3, 15, 12), part(18, 15, 12)}, ", ") + ")"
+	const crockford = "abcdefghjkmnpqrstvwxyz" // the digits from 10 on
+	for i := range len(crockford) {
+		digits = fmt.Sprintf("REPLACE(%s, '%c', '%c')", digits, 'A'+i, crockford[i])
+	}
+	return fmt.Sprintf("CONCAT('%s_', %s)", p, digits)
+}
+
 // Mechanism gives the checks over the mechanism tables, the same in every service.
 func Mechanism() []Check {
 	return []Check{

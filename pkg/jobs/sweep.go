@@ -68,7 +68,7 @@ func (s *Sweeper) Run(ctx context.Context) error {
 	return nil
 }
 
-// Once does rows that are due now, a number of batches for each worker, and tells how many rows.
+// Once does rows that are due now, a number of batches for each turn, and tells how many rows were due.
 func (s *Sweeper) Once(ctx context.Context) (int, error) {
 	batch := s.Sweep.Batch
 	if batch <= 0 {

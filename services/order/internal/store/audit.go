@@ -1,33 +1,15 @@
 package store
 
 import (
-	"fmt"
-	"strings"
-
 	"github.com/creditpay/creditpay/pkg/audit"
 	"github.com/creditpay/creditpay/pkg/ids"
 )
-
-// typedID is an SQL expression for the typed id of a BINARY(16) column, as package ids writes it: 26 characters of Crockford base 32
-// after the prefix. The 128 bits are cut where both bases meet: 8, 60 and 60 bits are 2, 12 and 12 characters. CONV writes 0-9A-V;
-// its capitals are replaced by Crockford's small letters, which no later replacement finds again.
-func typedID(p ids.Prefix, column string) string {
-	part := func(from, length, width int) string {
-		return fmt.Sprintf("LPAD(CONV(SUBSTR(HEX(%s), %d, %d), 16, 32), %d, '0')", column, from, length, width)
-	}
-	digits := "CONCAT(" + strings.Join([]string{part(1, 2, 2), part(3, 15, 12), part(18, 15, 12)}, ", ") + ")"
-	const crockford = "abcdefghjkmnpqrstvwxyz" // the digits from 10 on
-	for i := range len(crockford) {
-		digits = fmt.Sprintf("REPLACE(%s, '%c', '%c')", digits, 'A'+i, crockford[i])
-	}
-	return fmt.Sprintf("CONCAT('%s_', %s)", p, digits)
-}
 
 // eventMissing selects orders of a condition for which the outbox holds no event of a type. An envelope names its object before its
 // payload, so that the first "ord_" is the order's. The outbox is kept for 30 days; older orders are left out.
 func eventMissing(condition, timeColumn, eventType string) string {
 	return `SELECT CONCAT('ord:', HEX(o.id)), 'no ` + eventType + ` event' FROM orders o WHERE ` + condition +
-		` AND o.` + timeColumn + ` > ? - INTERVAL 29 DAY AND ` + typedID(ids.Order, "o.id") + ` NOT IN (SELECT CAST(SUBSTRING(payload, LOCATE('ord_', payload), 30) AS CHAR(30))
+		` AND o.` + timeColumn + ` > ? - INTERVAL 29 DAY AND ` + audit.TypedIDExpr(ids.Order, "o.id") + ` NOT IN (SELECT CAST(SUBSTRING(payload, LOCATE('ord_', payload), 30) AS CHAR(30))
 		FROM outbox WHERE LOCATE('creditpay.order.v1.` + eventType + `', payload) > 0)`
 }
 

@@ -9,11 +9,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/creditpay/creditpay/pkg/audit"
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/ids"
 
 	"github.com/creditpay/creditpay/services/refund/internal/app"
 	"github.com/creditpay/creditpay/services/refund/internal/domain"
+	"github.com/creditpay/creditpay/services/refund/internal/store"
 )
 
 func TestARefundGoesBackByTheWaysItCame(t *testing.T) {
@@ -298,6 +300,21 @@ func TestWhatABouncedRepaymentCannotGiveBackIsKeptAsCredit(t *testing.T) {
 		t.Errorf("%s %v, kept: %v", r.State, states(r.Legs), b.world.kept[r.ID])
 	}
 	b.prove(t)
+}
+
+func TestTheAuditNamesARefundThatLostItsTimer(t *testing.T) {
+	t.Parallel()
+	b := newBed(t)
+	order := b.order(10_000_000, 0, 0, "CONFIRMED")
+	lost, kept := b.mustAsk(t, order, 1_000_000, ""), b.mustAsk(t, order, 1_000_000, "")
+	b.prove(t)
+	if _, err := b.db.ExecContext(t.Context(), `DELETE FROM jobs WHERE job_key = ?`, ids.Format(ids.Refund, lost.ID)); err != nil {
+		t.Fatal(err)
+	}
+	found, err := audit.Run(t.Context(), b.db, "refund", b.clock.Now(), store.Audit())
+	if err != nil || len(found) != 1 || found[0].Check != "refund_without_timer" || found[0].ID != ids.Format(ids.Refund, lost.ID) {
+		t.Errorf("%v, %v; %s has its timer", found, err, kept.ID)
+	}
 }
 
 func TestManyRefundsGiveTheWholeDownPaymentBack(t *testing.T) {

@@ -137,10 +137,8 @@ func (a *App) refundable(ctx context.Context, orderID ids.ID) (Order, domain.Bud
 	if err != nil {
 		return order, domain.Budget{}, err
 	}
-	switch order.State {
-	case "PAID", "CONFIRMED", "CLOSED":
-	default:
-		return order, domain.Budget{}, errs.OrderStateInvalid.New("the order is %s and cannot be refunded", order.State).With("state", order.State)
+	if err := domain.MayRefund(order.State); err != nil {
+		return order, domain.Budget{}, err
 	}
 	b, found, err := a.Store.Budget(ctx, orderID)
 	if err != nil || found {

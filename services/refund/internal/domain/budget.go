@@ -21,6 +21,17 @@ type Budget struct {
 // Share is a refund's part of what was paid: by credit and in cash. They add up to its amount.
 type Share struct{ Credit, Cash money.Amount }
 
+// MayRefund returns nil for the state of an order that was paid and is not being taken back as a whole, named as the order service does.
+// Errors: errs.OrderStateInvalid.
+func MayRefund(orderState string) error {
+	switch orderState {
+	case "PAID", "CONFIRMED", "CLOSED":
+		return nil
+	default:
+		return errs.OrderStateInvalid.New("the order is %s and cannot be refunded", orderState).With("state", orderState)
+	}
+}
+
 // Left is what may still be refunded.
 func (b Budget) Left() (money.Amount, error) { return b.Price.Sub(b.Reserved) }
 

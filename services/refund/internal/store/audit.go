@@ -1,6 +1,9 @@
 package store
 
-import "github.com/creditpay/creditpay/pkg/audit"
+import (
+	"github.com/creditpay/creditpay/pkg/audit"
+	"github.com/creditpay/creditpay/pkg/ids"
+)
 
 // Audit gives the checks over refunds.
 func Audit() []audit.Check {
@@ -26,10 +29,9 @@ func Audit() []audit.Check {
 		{Name: "timeline_ends_in_state", Rule: "the last change of a refund leads to its state",
 			Query: `SELECT CONCAT('rfd:', HEX(r.id)), CONCAT('state ', r.state, ', last change ', COALESCE(c.to_state, 0)) FROM refunds r
 				LEFT JOIN refund_changes c ON c.refund_id = r.id AND c.version = r.version WHERE c.to_state IS NULL OR c.to_state <> r.state`},
-		{Name: "refund_without_timer", Rule: "a refund that is not ended has its timer", UsesNow: false,
-			Query: `SELECT CONCAT('rfd:', HEX(r.id)), CONCAT('state ', r.state) FROM refunds r WHERE r.state IN (1, 2, 3, 6)
-				AND (SELECT COUNT(*) FROM jobs j WHERE j.kind IN ('drive_refund', 'expire_refund')) <
-				(SELECT COUNT(*) FROM refunds o WHERE o.state IN (1, 2, 3, 6))`},
+		{Name: "refund_without_timer", Rule: "a refund that is not ended has its timer",
+			Query: `SELECT CONCAT('rfd:', HEX(r.id)), CONCAT('state ', r.state) FROM refunds r WHERE r.state IN (1, 2, 3, 6) AND NOT EXISTS
+				(SELECT 1 FROM jobs j WHERE j.kind = IF(r.state = 2, 'expire_refund', 'drive_refund') AND j.job_key = ` + audit.TypedIDExpr(ids.Refund, "r.id") + `)`},
 	}
 }
 
