@@ -268,3 +268,48 @@ func TestAnOperatorsRefundNeedsAnotherPerson(t *testing.T) {
 	p.wantCredit(t, limit, 0, 0)
 	s.proveBooks(t)
 }
+
+// A refund and a cancellation of the same order meet, before receipt: whatever wins, the payer's limit is whole or holds what is left.
+func TestARefundAndACancellationAtOnceGiveEverythingBackOnce(t *testing.T) {
+	t.Parallel()
+	s := shared(t)
+	const limit, amount = 10_000_000, 300_000
+	p := s.payer(t, limit)
+	for round := range 6 {
+		orderID := p.buys(t, amount)
+		part := int64(amount)
+		if round%2 == 0 {
+			part = amount / 3
+		}
+		var group sync.WaitGroup
+		var r *refundv1.Refund
+		group.Go(func() {
+			var err error
+			if r, err = s.tryRefund(t, orderID, part); err != nil && reasonOf(t, err) != errs.OrderStateInvalid.Name() {
+				t.Error(err)
+			}
+		})
+		group.Go(func() {
+			time.Sleep(time.Duration(round) * 4 * time.Millisecond)
+			_, err := orderv1.NewOrderServiceClient(s.conn).CancelPayments(s.spm(t), &orderv1.CancelPaymentsRequest{RequestId: unique("cancel"), OrderIds: []string{orderID}, Reason: "changed my mind"})
+			if err != nil {
+				t.Error(told(err))
+			}
+		})
+		group.Wait()
+		if r != nil {
+			s.awaitRefund(t, r.GetRefundId(), func(r *refundv1.Refund) bool {
+				return refundSucceeded(r) || r.GetState() == refundv1.RefundState_REFUND_STATE_FAILED
+			})
+		}
+		testkit.Eventually(t, 20*time.Second, func() error {
+			state := p.detail(t, orderID).GetOrder().GetState()
+			if state != orderv1.OrderState_ORDER_STATE_CANCELLED && state != orderv1.OrderState_ORDER_STATE_CLOSED {
+				return fmt.Errorf("round %d: the order is %s", round, state)
+			}
+			return nil
+		})
+		p.wantCredit(t, limit, 0, 0)
+	}
+	s.proveBooks(t)
+}
