@@ -290,8 +290,13 @@ func TestARefundAndACancellationAtOnceGiveEverythingBackOnce(t *testing.T) {
 			}
 		})
 		group.Go(func() {
-			time.Sleep(time.Duration(round) * 4 * time.Millisecond)
-			_, err := orderv1.NewOrderServiceClient(s.conn).CancelPayments(s.spm(t), &orderv1.CancelPaymentsRequest{RequestId: unique("cancel"), OrderIds: []string{orderID}, Reason: "changed my mind"})
+			orders := orderv1.NewOrderServiceClient(s.conn)
+			for range 2 * round { // Each round a few calls later.
+				if _, err := orders.GetOrderInfo(s.spm(t), &orderv1.GetOrderInfoRequest{OrderId: orderID}); err != nil {
+					t.Error(told(err))
+				}
+			}
+			_, err := orders.CancelPayments(s.spm(t), &orderv1.CancelPaymentsRequest{RequestId: unique("cancel"), OrderIds: []string{orderID}, Reason: "changed my mind"})
 			if err != nil {
 				t.Error(told(err))
 			}
