@@ -100,7 +100,12 @@ func run(t *testing.T, c service.Config, d service.Deps, parts ...service.Part) 
 	select {
 	case <-host.Started():
 	case err := <-result:
-		t.Fatalf("it did not start: %v", err)
+		select {
+		case <-host.Started(): // it started and has ended already: that is for who reads done
+			result <- err
+		default:
+			t.Fatalf("it did not start: %v", err)
+		}
 	}
 	return host, cancel, result
 }
