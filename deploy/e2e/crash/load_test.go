@@ -103,7 +103,7 @@ func TestKilledAtAnyTimeUnderLoad(t *testing.T) {
 	for range 5 {
 		c.goesOn(t, 5)
 		pause(t.Context(), anyTime())
-		s.process.kill()
+		s.process.Kill()
 		s.start(t, 0)
 		s.skipLeases(t)
 	}
@@ -132,7 +132,7 @@ func TestDatabaseAndBrokerKilledUnderLoad(t *testing.T) {
 	t.Parallel()
 	broker := &outsideBroker{dir: filepath.Join(shortDir(t), "kafka")}
 	broker.start(t)
-	t.Cleanup(func() { broker.process.kill() })
+	t.Cleanup(func() { broker.process.Kill() })
 	port, err := os.ReadFile(filepath.Join(broker.dir, "port"))
 	if err != nil {
 		t.Fatal(err)
@@ -150,13 +150,13 @@ func TestDatabaseAndBrokerKilledUnderLoad(t *testing.T) {
 		}
 		c.goesOn(t, 10)
 		pause(t.Context(), anyTime())
-		broker.process.kill()
+		broker.process.Kill()
 		pause(t.Context(), anyTime())
 		broker.start(t)
 	}
 	c.goesOn(t, 16)
-	if s.process.dead() {
-		t.Fatalf("the stack did not survive:\n%s", &s.process.out)
+	if s.process.Dead() {
+		t.Fatalf("the stack did not survive:\n%s", &s.process.Out)
 	}
 	c.home(t, s)
 }

@@ -231,7 +231,7 @@ func (b *buyer) cutOff(t *testing.T, no string) *repayment {
 	if r.ask(t.Context()) == nil {
 		t.Fatal("the crash does not work")
 	}
-	<-s.process.done
+	<-s.process.Done
 	s.start(t, 1)
 	return r
 }

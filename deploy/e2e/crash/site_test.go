@@ -32,6 +32,7 @@ import (
 
 	"github.com/creditpay/creditpay/deploy/audit"
 	"github.com/creditpay/creditpay/deploy/devstack"
+	"github.com/creditpay/creditpay/deploy/devstack/program"
 	"github.com/creditpay/creditpay/deploy/signing"
 )
 
@@ -73,7 +74,7 @@ func newSite(t *testing.T, env ...string) *site {
 	t.Cleanup(func() {
 		_ = s.conn.Close()
 		if s.process != nil {
-			s.process.kill()
+			s.process.Kill()
 		}
 	})
 	return s
@@ -82,7 +83,7 @@ func newSite(t *testing.T, env ...string) *site {
 // start starts the stack; crashAfter is the transaction, counted from arm on, after which it kills itself, 0 for none.
 func (s *site) start(t *testing.T, crashAfter int) {
 	t.Helper()
-	file, err := program()
+	file, err := program.Devstack()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -42,7 +42,7 @@ func eachStep[T any](t *testing.T, s *site, name string, prepare func(n int) T, 
 		}
 		died, next := s.diesOrRests(t, rest), n+1
 		if !died {
-			s.process.kill()
+			s.process.Kill()
 			next = 1
 		}
 		s.start(t, next) // Not armed: the next step's plan.
@@ -78,7 +78,7 @@ func (s *site) diesOrRests(t *testing.T, rest time.Duration) (died bool) {
 	begin := time.Now()
 	last, since := int64(-1), begin
 	for time.Since(since) < rest {
-		if s.process.dead() {
+		if s.process.Dead() {
 			return true
 		}
 		now := s.now(t)
@@ -93,7 +93,7 @@ func (s *site) diesOrRests(t *testing.T, rest time.Duration) (died bool) {
 			return false
 		}
 	}
-	return s.process.dead()
+	return s.process.Dead()
 }
 
 func must(t *testing.T, err error) {
@@ -215,12 +215,12 @@ func TestKilledBetweenAnyTwoStepsOfACancelOfACommittingOrder(t *testing.T) {
 		func(n int) *purchase {
 			for try := range 5 {
 				// A commit that dies after its second transaction leaves the order COMMITTING until the recovery worker comes.
-				s.process.kill()
+				s.process.Kill()
 				s.start(t, 2)
 				p := b.mustOpen(t, fmt.Sprintf("withdraw-%03d-%d", n, try))
 				s.process.arm(t)
 				_, _ = p.commit(t.Context())
-				<-s.process.done
+				<-s.process.Done
 				s.start(t, n)
 				if got, err := p.state(t.Context()); err == nil && got == committing {
 					met++

@@ -1,8 +1,8 @@
-package crash
+package program
 
 import "syscall"
 
-// childAttributes has the kernel end a child when the test dies.
+// childAttributes has the kernel end a child when its parent dies.
 func childAttributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }
