@@ -53,6 +53,7 @@ func agreements() []agreement {
 		{"CLOSED", "SUCCEEDED", "WRITTEN_OFF", true, true},
 		// Refunded before receipt: the draft was taken back; the order is closed once the payer has the down payment, too.
 		{"PAID", "SUCCEEDED", "VOID", true, true},
+		{"CONFIRMED", "SUCCEEDED", "VOID", true, true}, // The down payment took so long that the order was confirmed meanwhile.
 		{"CLOSED", "SUCCEEDED", "VOID", true, true},
 		// Taken back.
 		{"CANCELLED", "REVERSED", "VOID", true, false},

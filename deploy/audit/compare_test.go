@@ -37,6 +37,8 @@ func TestWhatRefundsTookDecidesWhetherALoanMayBeVoid(t *testing.T) {
 		"a part refunded":                  {"PAID", "VOID", 4, false},
 		"all refunded":                     {"PAID", "VOID", 5, true},
 		"all refunded and closed":          {"CLOSED", "VOID", 5, true},
+		"all refunded, then confirmed":     {"CONFIRMED", "VOID", 5, true},
+		"confirmed, a part refunded":       {"CONFIRMED", "VOID", 4, false},
 		"more refunded than was paid":      {"CONFIRMED", "ACTIVE", 6, false},
 		"a part of a running loan":         {"CONFIRMED", "ACTIVE", 4, true},
 		"closed while it runs":             {"CLOSED", "ACTIVE", 0, false},
