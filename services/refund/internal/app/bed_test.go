@@ -86,6 +86,8 @@ type world struct {
 	payment error
 	// repayment is what ReturnRepayment answers instead; nil for its own answer.
 	repayment error
+	// preview is what Preview answers instead; nil for its own answer.
+	preview error
 }
 
 func (w *world) lost() error {
@@ -131,6 +133,9 @@ func (o *paid) effect(credit int64) domain.Effect {
 func (w *world) Preview(_ context.Context, id ids.ID, credit money.Amount) (domain.Effect, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.preview != nil {
+		return domain.Effect{}, w.preview
+	}
 	return w.orders[id].effect(credit.Minor()), nil
 }
 

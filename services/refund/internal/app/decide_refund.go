@@ -100,6 +100,9 @@ func (a *App) approve(ctx context.Context, id ids.ID, d Decision) (domain.Refund
 	if err != nil {
 		return r, err
 	}
+	if err := domain.MayRefund(order.State); err != nil {
+		return r, err // It was taken back as a whole meanwhile. Nobody can approve this any more: it is rejected, or expires.
+	}
 	effect, err := a.previewCredit(ctx, r.OrderID, r.Share)
 	if err != nil {
 		return r, err

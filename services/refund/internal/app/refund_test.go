@@ -211,6 +211,50 @@ func TestWhatChangedSinceItWasAskedForMustBeApprovedAnew(t *testing.T) {
 	b.prove(t)
 }
 
+func TestNobodyApprovesARefundOfAnOrderThatWasTakenBackMeanwhile(t *testing.T) {
+	t.Parallel()
+	b := newBed(t)
+	order := b.order(600_000, 0, 0, "PAID")
+	r := b.mustAsk(t, order, 600_000, "")
+	approve := func(want string) {
+		t.Helper()
+		if got := b.decide(t, b.ApproveRefund, "ADMIN:bob", r.ID); !slices.Equal(got, []string{want}) {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	// The loan was taken back a moment after the order's state was read.
+	b.world.preview = errs.NotFound.New("no loan of the order counts")
+	approve("PENDING_APPROVAL ORDER_STATE_INVALID")
+	if _, err := b.PreviewRefund(t.Context(), b.order(10, 0, 0, "PAID"), rp(10)); !errs.Is(err, errs.OrderStateInvalid) {
+		t.Errorf("preview: %v", err)
+	}
+	b.world.preview = nil
+	b.world.orders[order].State = "CANCELLED"
+	approve("PENDING_APPROVAL ORDER_STATE_INVALID")
+	if got := b.decide(t, b.RejectRefund, "ADMIN:bob", r.ID); !slices.Equal(got, []string{"REJECTED "}) {
+		t.Errorf("%q", got)
+	}
+	b.prove(t)
+}
+
+// What an earlier request with the number did is told, whatever became of the order since.
+func TestANumberFindsItsRefundAlsoWhenTheOrderWasTakenBackSince(t *testing.T) {
+	t.Parallel()
+	b := newBed(t)
+	order := b.order(100, 0, 0, "PAID")
+	first := b.mustAsk(t, order, 60, "r-1")
+	b.world.orders[order].State = "CANCELLED"
+	if again, err := b.ask(t, order, 60, "r-1"); err != nil || again.ID != first.ID {
+		t.Errorf("%s, %v", again.ID, err)
+	}
+	if _, err := b.ask(t, order, 61, "r-1"); !errs.Is(err, errs.RequestIDReused) {
+		t.Errorf("with other content: %v", err)
+	}
+	if _, err := b.ask(t, order, 60, "r-2"); !errs.Is(err, errs.OrderStateInvalid) {
+		t.Errorf("another number: %v", err)
+	}
+}
+
 func TestARefundThatIsRefusedOrForgottenGivesItsBudgetBack(t *testing.T) {
 	t.Parallel()
 	b := newBed(t)

@@ -48,8 +48,8 @@ func (a *App) RefundPayment(ctx context.Context, in Request) (domain.Refund, err
 	answer, err := idempotency.Do(ctx, a.Store.Requests(), key, fp, func() (requested, error) {
 		return again(ctx, func() (requested, error) { return a.request(ctx, in, key, fp) })
 	})
-	if errors.Is(err, ErrNumberTaken) || errs.Is(err, errs.RefundExceedsBudget) {
-		// The number may have come before under another request id: then it is that refund, whatever is left by now.
+	if errors.Is(err, ErrNumberTaken) || errs.Is(err, errs.RefundExceedsBudget) || errs.Is(err, errs.OrderStateInvalid) {
+		// The number may have come before under another request id: then it is that refund, whatever is left or became of the order by now.
 		if r, found, findErr := a.sameNumber(ctx, in); found || findErr != nil {
 			return r, findErr
 		}
@@ -153,12 +153,17 @@ func (a *App) refundable(ctx context.Context, orderID ids.ID) (Order, domain.Bud
 	return order, b, b.Check()
 }
 
-// previewCredit is what the financed part of a refund would do now; nothing when nothing was financed.
+// previewCredit is what the financed part of a refund would do now; nothing when nothing was financed. Errors: errs.OrderStateInvalid.
 func (a *App) previewCredit(ctx context.Context, orderID ids.ID, s domain.Share) (domain.Effect, error) {
 	if !s.Credit.IsPositive() {
 		return domain.Effect{}, nil
 	}
-	return peer(ctx, a, func(ctx context.Context) (domain.Effect, error) { return a.Bills.Preview(ctx, orderID, s.Credit) })
+	effect, err := peer(ctx, a, func(ctx context.Context) (domain.Effect, error) { return a.Bills.Preview(ctx, orderID, s.Credit) })
+	if errs.Is(err, errs.NotFound) {
+		// The order was paid with a loan, and it counts no more: since the order's state was read, it was taken back as a whole.
+		return effect, errs.OrderStateInvalid.Wrap(err, "the order was taken back and cannot be refunded")
+	}
+	return effect, err
 }
 
 // refund reads a refund. Errors: errs.NotFound.

@@ -47,7 +47,8 @@ type RefundServiceClient interface {
 	AdminRefundPayment(ctx context.Context, in *AdminRefundPaymentRequest, opts ...grpc.CallOption) (*AdminRefundPaymentResponse, error)
 	// Approves refunds that somebody else asked for; each has its own result. Where what it would do is not any more what was asked for,
 	// the approval fails and what it would do now is what is to be approved, by everybody anew. Reasons of results:
-	// APPROVER_IS_REQUESTER, ALREADY_APPROVED, REFUND_CHANGED, REFUND_STATE_INVALID, NOT_FOUND.
+	// APPROVER_IS_REQUESTER, ALREADY_APPROVED, REFUND_CHANGED, REFUND_STATE_INVALID, ORDER_STATE_INVALID (the order was taken back as a
+	// whole meanwhile), NOT_FOUND.
 	ApproveRefund(ctx context.Context, in *ApproveRefundRequest, opts ...grpc.CallOption) (*ApproveRefundResponse, error)
 	// Rejects refunds; each has its own result.
 	RejectRefund(ctx context.Context, in *RejectRefundRequest, opts ...grpc.CallOption) (*RejectRefundResponse, error)
@@ -175,7 +176,8 @@ type RefundServiceServer interface {
 	AdminRefundPayment(context.Context, *AdminRefundPaymentRequest) (*AdminRefundPaymentResponse, error)
 	// Approves refunds that somebody else asked for; each has its own result. Where what it would do is not any more what was asked for,
 	// the approval fails and what it would do now is what is to be approved, by everybody anew. Reasons of results:
-	// APPROVER_IS_REQUESTER, ALREADY_APPROVED, REFUND_CHANGED, REFUND_STATE_INVALID, NOT_FOUND.
+	// APPROVER_IS_REQUESTER, ALREADY_APPROVED, REFUND_CHANGED, REFUND_STATE_INVALID, ORDER_STATE_INVALID (the order was taken back as a
+	// whole meanwhile), NOT_FOUND.
 	ApproveRefund(context.Context, *ApproveRefundRequest) (*ApproveRefundResponse, error)
 	// Rejects refunds; each has its own result.
 	RejectRefund(context.Context, *RejectRefundRequest) (*RejectRefundResponse, error)
