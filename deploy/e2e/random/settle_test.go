@@ -1,0 +1,299 @@
+package random
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	billv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/bill/v1"
+	orderv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/order/v1"
+	paymentv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/payment/v1"
+	refundv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/refund/v1"
+
+	"github.com/creditpay/creditpay/pkg/errs"
+)
+
+const (
+	// settleTime bounds how long what was done may take to have all its consequences, the stack's timers after a jump of the clock included.
+	settleTime = 60 * time.Second
+	// autoConfirm is when goods that nobody confirms count as received.
+	autoConfirm = 15 * 24 * time.Hour
+)
+
+const (
+	refundRequested = refundv1.RefundState_REFUND_STATE_REQUESTED
+	refundPending   = refundv1.RefundState_REFUND_STATE_PENDING_APPROVAL
+	refundApproved  = refundv1.RefundState_REFUND_STATE_APPROVED
+	refundRejected  = refundv1.RefundState_REFUND_STATE_REJECTED
+	refundExpired   = refundv1.RefundState_REFUND_STATE_EXPIRED
+	refundExecuting = refundv1.RefundState_REFUND_STATE_EXECUTING
+	refundSucceeded = refundv1.RefundState_REFUND_STATE_SUCCEEDED
+	refundFailed    = refundv1.RefundState_REFUND_STATE_FAILED
+
+	legPending   = refundv1.RefundLegState_REFUND_LEG_STATE_PENDING
+	legReturning = refundv1.RefundLegState_REFUND_LEG_STATE_RETURNING
+	legReturned  = refundv1.RefundLegState_REFUND_LEG_STATE_RETURNED
+	legFailed    = refundv1.RefundLegState_REFUND_LEG_STATE_FAILED
+	legKept      = refundv1.RefundLegState_REFUND_LEG_STATE_KEPT
+)
+
+// view is a run as it is when everything that was done has had its consequences.
+type view struct {
+	details map[*order]*orderv1.OrderDetail
+	// refunds of each order, oldest first.
+	refunds    map[*order][]*refundv1.Refund
+	repayments map[*repayment]*billv1.Repayment
+}
+
+func (v *view) state(o *order) orderv1.OrderState { return v.details[o].GetOrder().GetState() }
+
+// has reports whether an order of a checkout is in a state.
+func (v *view) has(c *checkout, s orderv1.OrderState) bool {
+	for _, o := range c.orders {
+		if v.state(o) == s {
+			return true
+		}
+	}
+	return false
+}
+
+func (v *view) states(c *checkout) string {
+	var out []string
+	for _, o := range c.orders {
+		out = append(out, o.name+" "+stateName(v.state(o)))
+	}
+	return strings.Join(out, ", ")
+}
+
+// refund finds a refund; nil when the stack does not know it.
+func (v *view) refund(x *refund) *refundv1.Refund {
+	for _, r := range v.refunds[x.order] {
+		if r.GetRefundId() == x.id {
+			return r
+		}
+	}
+	return nil
+}
+
+// gaveUp reports whether a refund ended without an effect.
+func gaveUp(r *refundv1.Refund) bool {
+	s := r.GetState()
+	return s == refundRejected || s == refundExpired || s == refundFailed
+}
+
+func refundEnded(r *refundv1.Refund) bool { return gaveUp(r) || r.GetState() == refundSucceeded }
+
+// left is what may still be refunded of an order.
+func (v *view) left(o *order) int64 {
+	left := v.details[o].GetOrder().GetPaidAmount().GetAmountMinor()
+	for _, r := range v.refunds[o] {
+		if !gaveUp(r) {
+			left -= r.GetAmount().GetAmountMinor()
+		}
+	}
+	return left
+}
+
+// settle waits until everything that was done has had its consequences; nil when that does not happen, which is a problem.
+func (r *run) settle(ctx context.Context) *view {
+	deadline := time.Now().Add(settleTime)
+	for wait := 10 * time.Millisecond; ; wait = min(2*wait, 250*time.Millisecond) {
+		v, why := r.look(ctx)
+		if r.failed() {
+			return nil
+		}
+		if why == "" {
+			r.mu.Lock()
+			r.moved = false
+			r.mu.Unlock()
+			r.judgeView(v)
+			return v
+		}
+		if time.Now().After(deadline) {
+			r.problem("it does not come to rest: %s", why)
+			return nil
+		}
+		if !pause(ctx, wait) {
+			return nil
+		}
+	}
+}
+
+// look reads everything, and tells why it is not at rest; empty when it is.
+func (r *run) look(ctx context.Context) (*view, string) {
+	v := &view{details: map[*order]*orderv1.OrderDetail{}, refunds: map[*order][]*refundv1.Refund{}, repayments: map[*repayment]*billv1.Repayment{}}
+	for _, c := range r.checkouts {
+		for _, o := range c.orders {
+			if why := r.lookAtOrder(ctx, v, o); why != "" {
+				return v, o.name + ": " + why
+			}
+		}
+	}
+	r.mu.Lock()
+	repayments := r.repayments
+	r.mu.Unlock()
+	for _, p := range repayments {
+		res, _ := call(ctx, r, "QueryRepayment", func(ctx context.Context) (*billv1.QueryRepaymentResponse, error) {
+			return r.site.bills.QueryRepayment(r.h5(ctx), &billv1.QueryRepaymentRequest{RepaymentId: p.id})
+		})
+		v.repayments[p] = res.GetRepayment()
+		if why := r.restless(ctx, p, res.GetRepayment()); why != "" {
+			return v, p.name + ": " + why
+		}
+	}
+	return v, ""
+}
+
+func (r *run) lookAtOrder(ctx context.Context, v *view, o *order) string {
+	res, _ := call(ctx, r, "GetOrderDetail", func(ctx context.Context) (*orderv1.GetOrderDetailResponse, error) {
+		return r.site.orders.GetOrderDetail(as(ctx, r.site.spm), &orderv1.GetOrderDetailRequest{OrderId: o.id})
+	})
+	d := res.GetDetail()
+	v.details[o] = d
+	if len(d.GetUnavailableParts()) > 0 {
+		return fmt.Sprintf("%v cannot be asked", d.GetUnavailableParts())
+	}
+	v.refunds[o] = r.refundsOf(ctx, o)
+	var succeeded int64
+	for _, x := range v.refunds[o] {
+		if why := r.moving(ctx, x); why != "" {
+			return x.GetRefundId() + " " + why
+		}
+		if x.GetState() == refundSucceeded {
+			succeeded += x.GetAmount().GetAmountMinor()
+		}
+	}
+	if got := d.GetOrder().GetRefundedAmount().GetAmountMinor(); got != succeeded {
+		return fmt.Sprintf("%d were refunded, the order says %d", succeeded, got)
+	}
+	if len(d.GetRefundIds()) != len(v.refunds[o]) {
+		return fmt.Sprintf("the detail names the refunds %v", d.GetRefundIds())
+	}
+	return r.orderMoves(ctx, o, d)
+}
+
+// refundsOf are the refunds of an order, oldest first.
+func (r *run) refundsOf(ctx context.Context, o *order) []*refundv1.Refund {
+	res, _ := call(ctx, r, "ListRefunds", func(ctx context.Context) (*refundv1.ListRefundsResponse, error) {
+		return r.site.refunds.ListRefunds(as(ctx, r.site.spm), &refundv1.ListRefundsRequest{OrderId: o.id, PageSize: 100})
+	})
+	list := res.GetRefunds()
+	out := make([]*refundv1.Refund, len(list))
+	for i, x := range list {
+		out[len(list)-1-i] = x
+	}
+	return out
+}
+
+// orderMoves tells why an order is going to move by itself; empty when it is not.
+func (r *run) orderMoves(ctx context.Context, o *order, d *orderv1.OrderDetail) string {
+	b, loan, now := d.GetOrder(), d.GetLoanState(), r.site.now()
+	everything := b.GetPaidAmount().GetAmountMinor() > 0 && b.GetPaidAmount().GetAmountMinor() == b.GetRefundedAmount().GetAmountMinor()
+	switch b.GetState() {
+	case created:
+		if !now.Before(b.GetExpireTime().AsTime()) {
+			return "its time is over"
+		}
+	case committing:
+		res, _ := call(ctx, r, "QueryPaymentStatus", func(ctx context.Context) (*paymentv1.QueryPaymentStatusResponse, error) {
+			return r.site.payments.QueryPaymentStatus(r.h5(ctx), &paymentv1.QueryPaymentStatusRequest{CheckoutId: o.checkout.id})
+		})
+		if res.GetNextAction().GetRedirect() == nil {
+			return "a commit is under way"
+		}
+	case paid:
+		if everything || !now.Before(b.GetPayTime().AsTime().Add(autoConfirm)) || (loan != "DRAFT" && loan != "VOID") {
+			return fmt.Sprintf("it is PAID since %s, its loan %s", b.GetPayTime().AsTime(), loan)
+		}
+	case confirmed:
+		if everything || loan == "DRAFT" || loan == "SETTLED" {
+			return "it is CONFIRMED, its loan " + loan
+		}
+	case closed:
+		if !everything && loan != "SETTLED" {
+			return "it is CLOSED, its loan " + loan
+		}
+	case cancelling:
+		return "it is CANCELLING"
+	case cancelled:
+		if loan != "" && loan != "VOID" {
+			return "it is CANCELLED, its loan " + loan
+		}
+	}
+	return ""
+}
+
+// moving tells why a refund is going to move by itself; empty when it is not.
+func (r *run) moving(ctx context.Context, x *refundv1.Refund) string {
+	switch x.GetState() {
+	case refundRequested, refundApproved:
+		return stateName(x.GetState())
+	case refundPending:
+		if !r.site.now().Before(x.GetExpireTime().AsTime()) {
+			return "was not approved in time"
+		}
+		return ""
+	case refundExecuting:
+		return r.legsMove(ctx, x)
+	default:
+		return ""
+	}
+}
+
+// legsMove compares the legs of a refund with what the payment service knows of them: what that knows, the refund is going to learn.
+func (r *run) legsMove(ctx context.Context, x *refundv1.Refund) string {
+	open := 0
+	for _, l := range x.GetEffect().GetLegs() {
+		switch l.GetState() {
+		case legReturning, legFailed:
+			open++
+		case legReturned, legKept:
+		default:
+			return "is carried out: " + stateName(l.GetState())
+		}
+	}
+	if open == 0 {
+		return "is carried out"
+	}
+	res, _ := call(ctx, r, "GetCashReturns", func(ctx context.Context) (*paymentv1.GetCashReturnsResponse, error) {
+		return r.site.cash.GetCashReturns(as(ctx, r.site.service), &paymentv1.GetCashReturnsRequest{RefundId: x.GetRefundId()})
+	})
+	known := map[string]paymentv1.CashReturnState{}
+	for _, back := range res.GetCashReturns() {
+		known[back.GetReference()] = back.GetState()
+	}
+	for _, l := range x.GetEffect().GetLegs() {
+		is := known[l.GetReference()]
+		if l.GetState() == legReturning && is != paymentv1.CashReturnState_CASH_RETURN_STATE_RETURNING ||
+			l.GetState() == legFailed && is != paymentv1.CashReturnState_CASH_RETURN_STATE_FAILED {
+			return fmt.Sprintf("has a leg that is %s and %s", stateName(l.GetState()), is)
+		}
+	}
+	return ""
+}
+
+// restless tells why a repayment is going to move by itself; empty when it is not.
+func (r *run) restless(ctx context.Context, p *repayment, got *billv1.Repayment) string {
+	l := r.cashLeg(ctx, p.id)
+	state := l.GetState()
+	switch got.GetState() {
+	case billv1.RepaymentState_REPAYMENT_STATE_PENDING:
+		if state != paymentv1.LegState_LEG_STATE_PENDING || !r.site.now().Before(l.GetExpireTime().AsTime()) {
+			return "it is PENDING, its leg " + stateName(state)
+		}
+	case billv1.RepaymentState_REPAYMENT_STATE_SUCCEEDED:
+		if state != paymentv1.LegState_LEG_STATE_SUCCEEDED {
+			return "it is SUCCEEDED, its leg " + stateName(state)
+		}
+	}
+	return ""
+}
+
+// cashLeg is a leg by its subject or reference; a return by its reference looks like one. nil when there is none.
+func (r *run) cashLeg(ctx context.Context, name string) *paymentv1.CashLeg {
+	res, _ := call(ctx, r, "GetCashLeg", func(ctx context.Context) (*paymentv1.GetCashLegResponse, error) {
+		return r.site.cash.GetCashLeg(as(ctx, r.site.service), &paymentv1.GetCashLegRequest{SubjectId: name})
+	}, errs.NotFound)
+	return res.GetLeg()
+}
