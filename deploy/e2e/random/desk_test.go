@@ -66,7 +66,7 @@ func (w word) String() string {
 func (r *run) speaks(first, second paymentv1.ExternalLegStatus) word {
 	w := word{request: r.id("notice"), status: first}
 	switch r.dice.IntN(20) {
-	case 0, 1, 2:
+	case 0, 1, 2, 9, 10:
 		w.status = second
 	case 3:
 		w.status = pick(r.dice, []paymentv1.ExternalLegStatus{tellPaid, tellFailed, tellRefunded})

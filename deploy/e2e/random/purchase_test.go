@@ -95,6 +95,16 @@ func (r *run) opensAnother() *step {
 	return r.opens()
 }
 
+// someCheckout draws a checkout, most of the time one that has an order in one of these states.
+func (r *run) someCheckout(states ...orderv1.OrderState) (*checkout, bool) {
+	return someThat(r, r.checkouts, func(c *checkout) bool {
+		return r.last == nil || slices.ContainsFunc(c.orders, func(o *order) bool {
+			s := r.last.state(o)
+			return s == 0 || slices.Contains(states, s)
+		})
+	})
+}
+
 // unbuyable are the reasons why a checkout cannot be paid, now or ever.
 func unbuyable() []errs.Reason {
 	return []errs.Reason{errs.CheckoutExpired, errs.CheckoutCancelled, errs.CheckoutAlreadyPaid, errs.CheckoutCommitting, errs.AccountOverdue, errs.LimitInsufficient}
@@ -102,7 +112,10 @@ func unbuyable() []errs.Reason {
 
 // quotes locks a plan; now and then one that is not offered.
 func (r *run) quotes() *step {
-	c := pick(r.dice, r.checkouts)
+	c, found := r.someCheckout(created)
+	if !found {
+		return nil
+	}
 	req := &paymentv1.ConfirmPayChannelRequest{RequestId: r.id("quote"), CheckoutId: c.id, Channel: "CREDIT", TenorMonths: pick(r.dice, c.offer.tenors), ProductCode: c.offer.product}
 	legal := unbuyable()
 	if c.offer.down != (r.dice.IntN(10) == 0) {
@@ -132,7 +145,10 @@ func (r *run) quotes() *step {
 
 // commits pays a checkout, by its quote or by a plan that the page shows; now and then with a wrong PIN or an old total.
 func (r *run) commits() *step {
-	c := pick(r.dice, r.checkouts)
+	c, found := r.someCheckout(created)
+	if !found {
+		return nil
+	}
 	req := &paymentv1.DoCommitPaymentRequest{RequestId: r.id("commit"), CheckoutId: c.id, Pin: rightPin}
 	byChoice, dearer, tenor := r.dice.IntN(2) == 0, r.dice.IntN(12) == 0, pick(r.dice, c.offer.tenors)
 	r.mu.Lock()
@@ -236,7 +252,12 @@ func (r *run) choice(ctx context.Context, c *checkout, tenor int32) *paymentv1.P
 }
 
 // confirms says that the goods of some orders of a checkout were received.
-func (r *run) confirms() *step { return r.confirmsOf(pick(r.dice, r.checkouts)) }
+func (r *run) confirms() *step {
+	if c, found := r.someCheckout(paid); found {
+		return r.confirmsOf(c)
+	}
+	return nil
+}
 
 func (r *run) confirmsOf(c *checkout) *step {
 	orders := r.someOf(c.orders)
@@ -269,7 +290,12 @@ func (r *run) confirmsOf(c *checkout) *step {
 }
 
 // cancels takes a checkout back, or some orders of it.
-func (r *run) cancels() *step { return r.cancelsOf(pick(r.dice, r.checkouts)) }
+func (r *run) cancels() *step {
+	if c, found := r.someCheckout(created, committing, paid); found {
+		return r.cancelsOf(c)
+	}
+	return nil
+}
 
 func (r *run) cancelsOf(c *checkout) *step {
 	req := &orderv1.CancelPaymentsRequest{RequestId: r.id("cancel"), Reason: "changed my mind"}

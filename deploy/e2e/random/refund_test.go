@@ -17,22 +17,27 @@ import (
 // downPaymentsKept says whether an operator may let a down payment that cannot go back become credit balance.
 const downPaymentsKept = false
 
-// someOrder draws an order, most of the time one of which something was paid.
-func (r *run) someOrder(v *view) *order {
-	all := r.ordersOf()
-	if v != nil && r.dice.IntN(8) > 0 {
-		if payable := slices.DeleteFunc(slices.Clone(all), func(o *order) bool { return v.left(o) <= 0 }); len(payable) > 0 {
-			return pick(r.dice, payable)
-		}
+// someThat draws one of a list, most of the time one that fits; the second result is false when none fits, most of the time.
+func someThat[T any](r *run, list []T, fits func(T) bool) (one T, found bool) {
+	if r.dice.IntN(10) > 0 {
+		list = slices.DeleteFunc(slices.Clone(list), func(x T) bool { return !fits(x) })
 	}
-	return pick(r.dice, all)
+	if len(list) == 0 {
+		return one, false
+	}
+	return pick(r.dice, list), true
+}
+
+// someOrder draws an order, most of the time one of which something may be refunded.
+func (r *run) someOrder() (*order, bool) {
+	return someThat(r, r.ordersOf(), func(o *order) bool { return r.last == nil || (refundable(r.last.state(o)) && r.last.left(o) > 0) })
 }
 
 // part draws what is refunded: a part, everything, or more than there is.
-func (r *run) part(o *order, v *view) int64 {
+func (r *run) part(o *order) int64 {
 	left := o.amount
-	if v != nil && v.left(o) > 0 {
-		left = v.left(o)
+	if r.last.left(o) > 0 {
+		left = r.last.left(o)
 	}
 	switch r.dice.IntN(8) {
 	case 0:
@@ -58,13 +63,16 @@ func (v *view) refusal(o *order, amount int64) string {
 	return ""
 }
 
-// refundsOne is a refund of the marketplace, or of an operator.
-func (r *run) refundsOne(v *view) *step {
-	o := r.someOrder(v)
-	return r.refundsOf1(o, r.part(o, v))
+// refundsSome is a refund of the marketplace, or of an operator.
+func (r *run) refundsSome() *step {
+	o, found := r.someOrder()
+	if !found {
+		return nil
+	}
+	return r.refundsPart(o, r.part(o))
 }
 
-func (r *run) refundsOf1(o *order, amount int64) *step {
+func (r *run) refundsPart(o *order, amount int64) *step {
 	x := &refund{order: o, amount: amount}
 	if r.dice.IntN(3) == 0 {
 		x.requester = pick(r.dice, operators())
@@ -137,15 +145,20 @@ func (r *run) keep(x *refund, id, request string) {
 }
 
 // looksAhead is a refund of the marketplace behind a look at what it would do: it must do exactly that.
-func (r *run) looksAhead(v *view) *step {
-	if v == nil {
+func (r *run) looksAhead() *step {
+	o, found := r.someOrder()
+	if !found {
 		return nil
 	}
-	o := r.someOrder(v)
-	amount := r.part(o, v)
+	amount := r.part(o)
 	x := &refund{order: o, amount: amount, number: r.id("back")}
 	request := r.id("refund")
 	return &step{kind: "preview and refund", what: fmt.Sprintf("the marketplace looks what a refund of %d of %s does, and refunds it", amount, o.name), do: func(ctx context.Context, v *view) string {
+		if v == nil {
+			if v = r.settle(ctx); v == nil {
+				return "?"
+			}
+		}
 		seen, reason := call(ctx, r, "PreviewRefund", func(ctx context.Context) (*refundv1.PreviewRefundResponse, error) {
 			return r.site.refunds.PreviewRefund(as(ctx, r.site.spm), &refundv1.PreviewRefundRequest{OrderId: o.id, Amount: idr(amount)})
 		}, errs.OrderStateInvalid, errs.RefundExceedsBudget)
@@ -208,28 +221,23 @@ func (r *run) available(ctx context.Context) int64 {
 	return res.GetAccount().GetSummary().GetAvailable().GetAmountMinor()
 }
 
-// someRefund draws a refund; most of the time one that fits, if it is known which do.
-func (r *run) someRefund(v *view, fits func(*refundv1.Refund) bool) *refund {
+// someRefund draws a refund, most of the time one that fits.
+func (r *run) someRefund(fits func(*refundv1.Refund) bool) (*refund, bool) {
 	r.mu.Lock()
 	all := slices.Clone(r.refunds)
 	r.mu.Unlock()
-	if len(all) == 0 {
-		return nil
-	}
-	if v != nil && r.dice.IntN(8) > 0 {
-		if list := slices.DeleteFunc(slices.Clone(all), func(x *refund) bool { return !fits(v.refund(x)) }); len(list) > 0 {
-			return pick(r.dice, list)
-		}
-	}
-	return pick(r.dice, all)
+	return someThat(r, all, func(x *refund) bool {
+		known := r.last.refund(x)
+		return known == nil || fits(known)
+	})
 }
 
 func waitsForApproval(x *refundv1.Refund) bool { return x.GetState() == refundPending }
 
 // decides approves a refund, or rejects it: by who asked, by another person, by the same one twice, too late.
-func (r *run) decides(v *view) *step {
-	x := r.someRefund(v, waitsForApproval)
-	if x == nil {
+func (r *run) decides() *step {
+	x, found := r.someRefund(waitsForApproval)
+	if !found {
 		return nil
 	}
 	return r.decidesOf(x, pick(r.dice, operators()), r.dice.IntN(5) == 0)
@@ -315,9 +323,9 @@ func hasFailedLeg(x *refundv1.Refund) bool {
 }
 
 // looksAfterLeg is an operator who asks for a leg once more, or ends it: the payer has the money, or keeps it as credit balance.
-func (r *run) looksAfterLeg(v *view) *step {
-	x := r.someRefund(v, hasFailedLeg)
-	if x == nil {
+func (r *run) looksAfterLeg() *step {
+	x, found := r.someRefund(hasFailedLeg)
+	if !found {
 		return nil
 	}
 	way, which := r.dice.IntN(3), r.dice.IntN(100)

@@ -3,7 +3,6 @@ package random
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	billv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/bill/v1"
 
@@ -12,21 +11,20 @@ import (
 
 // owes reports whether an order has a loan that runs.
 func (v *view) owes(o *order) bool {
+	if v == nil {
+		return false
+	}
 	s := v.details[o].GetLoanState()
 	return s == "ACTIVE" || s == "OVERDUE"
 }
 
 // repays begins a repayment: of bills, of a loan, of an amount that may be more than what is owed, or an early settlement. Most of the time
 // the money is there at once.
-func (r *run) repays(v *view) *step {
-	all := r.ordersOf()
-	if v != nil {
-		all = slices.DeleteFunc(all, func(o *order) bool { return !v.owes(o) })
-	}
-	if len(all) == 0 {
+func (r *run) repays() *step {
+	o, found := someThat(r, r.ordersOf(), func(o *order) bool { return r.last.owes(o) })
+	if !found {
 		return nil
 	}
-	o := pick(r.dice, all)
 	way := pick(r.dice, []string{"the bills", "a loan", "an amount", "an amount", "early"})
 	amount := 1 + r.dice.Int64N(o.amount*3/2)
 	return r.repaysOf(o, way, amount, r.dice.IntN(3) > 0)

@@ -92,6 +92,10 @@ type run struct {
 	token string
 
 	checkouts []*checkout
+	// last is the run as it was when it was seen at rest last, over orders that will not change any more; both help to draw steps that do
+	// something, and to ask less.
+	last *view
+	over map[*order]bool
 
 	// mu guards what follows: two steps may be at work at once.
 	mu         sync.Mutex
@@ -101,14 +105,12 @@ type run struct {
 	earlier    []earlier
 	told       []string
 	problems   []string
-	// moved says that something was done since the run was last seen at rest.
-	moved bool
-	ids   int
+	ids        int
 }
 
 // newRun draws a run's shape. acts is how many acts its wave has.
 func newRun(s *site, tally *tally, seed uint64, number, acts int) *run {
-	r := &run{site: s, tally: tally, number: number, dice: rand.New(rand.NewPCG(seed, uint64(number))), user: fmt.Sprintf("user-%d-%d", seed, number), moved: true}
+	r := &run{site: s, tally: tally, number: number, dice: rand.New(rand.NewPCG(seed, uint64(number))), user: fmt.Sprintf("user-%d-%d", seed, number), over: map[*order]bool{}}
 	steps := 5 + r.dice.IntN(16)
 	r.steps = make([]int, acts)
 	for range steps {
@@ -172,7 +174,7 @@ func (r *run) act(ctx context.Context, act int) {
 				return
 			}
 		}
-		r.take(ctx, r.next(v), v)
+		r.take(ctx, r.next(), v)
 	}
 }
 
@@ -194,19 +196,11 @@ func (r *run) take(ctx context.Context, s *step, v *view) {
 		rest = ""
 	}
 	r.say("%d. %s%s", n, rest, s.what)
-	r.begun()
 	outcome := s.do(ctx, v)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.told[n] += " → " + outcome
 	r.tally.count(s.kind, outcome)
-}
-
-// begun notes that something moves.
-func (r *run) begun() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.moved = true
 }
 
 func (r *run) say(format string, args ...any) {

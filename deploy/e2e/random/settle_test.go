@@ -3,6 +3,7 @@ package random
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -46,7 +47,13 @@ type view struct {
 	repayments map[*repayment]*billv1.Repayment
 }
 
-func (v *view) state(o *order) orderv1.OrderState { return v.details[o].GetOrder().GetState() }
+// state is an order's; nothing is known of one that was opened since.
+func (v *view) state(o *order) orderv1.OrderState {
+	if v == nil {
+		return orderv1.OrderState_ORDER_STATE_UNSPECIFIED
+	}
+	return v.details[o].GetOrder().GetState()
+}
 
 // has reports whether an order of a checkout is in a state.
 func (v *view) has(c *checkout, s orderv1.OrderState) bool {
@@ -68,6 +75,9 @@ func (v *view) states(c *checkout) string {
 
 // refund finds a refund; nil when the stack does not know it.
 func (v *view) refund(x *refund) *refundv1.Refund {
+	if v == nil {
+		return nil
+	}
 	for _, r := range v.refunds[x.order] {
 		if r.GetRefundId() == x.id {
 			return r
@@ -86,6 +96,9 @@ func refundEnded(r *refundv1.Refund) bool { return gaveUp(r) || r.GetState() == 
 
 // left is what may still be refunded of an order.
 func (v *view) left(o *order) int64 {
+	if v == nil {
+		return 0
+	}
 	left := v.details[o].GetOrder().GetPaidAmount().GetAmountMinor()
 	for _, r := range v.refunds[o] {
 		if !gaveUp(r) {
@@ -104,10 +117,8 @@ func (r *run) settle(ctx context.Context) *view {
 			return nil
 		}
 		if why == "" {
-			r.mu.Lock()
-			r.moved = false
-			r.mu.Unlock()
 			r.judgeView(v)
+			r.note(v)
 			return v
 		}
 		if time.Now().After(deadline) {
@@ -120,14 +131,25 @@ func (r *run) settle(ctx context.Context) *view {
 	}
 }
 
+// note keeps a view, and which orders will not change any more: those that ended unpaid or taken back, and whose refunds have ended.
+func (r *run) note(v *view) {
+	r.last = v
+	for _, o := range r.ordersOf() {
+		s := v.state(o)
+		r.over[o] = (s == expired || s == cancelled) && !slices.ContainsFunc(v.refunds[o], func(x *refundv1.Refund) bool { return !refundEnded(x) })
+	}
+}
+
 // look reads everything, and tells why it is not at rest; empty when it is.
 func (r *run) look(ctx context.Context) (*view, string) {
 	v := &view{details: map[*order]*orderv1.OrderDetail{}, refunds: map[*order][]*refundv1.Refund{}, repayments: map[*repayment]*billv1.Repayment{}}
-	for _, c := range r.checkouts {
-		for _, o := range c.orders {
-			if why := r.lookAtOrder(ctx, v, o); why != "" {
-				return v, o.name + ": " + why
-			}
+	for _, o := range r.ordersOf() {
+		if r.over[o] {
+			v.details[o], v.refunds[o] = r.last.details[o], r.last.refunds[o]
+			continue
+		}
+		if why := r.lookAtOrder(ctx, v, o); why != "" {
+			return v, o.name + ": " + why
 		}
 	}
 	r.mu.Lock()

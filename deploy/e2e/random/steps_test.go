@@ -11,7 +11,7 @@ import (
 )
 
 // next draws the next step. What is drawn may find nothing to do; then another is drawn.
-func (r *run) next(v *view) *step {
+func (r *run) next() *step {
 	kinds := []struct {
 		weight int
 		draw   func() *step
@@ -21,17 +21,17 @@ func (r *run) next(v *view) *step {
 		{14, r.commits},
 		{8, r.confirms},
 		{4, r.cancels},
-		{16, func() *step { return r.refundsOne(v) }},
-		{12, func() *step { return r.looksAhead(v) }},
-		{10, func() *step { return r.decides(v) }},
-		{10, func() *step { return r.looksAfterLeg(v) }},
-		{12, func() *step { return r.repays(v) }},
+		{16, r.refundsSome},
+		{12, r.looksAhead},
+		{10, r.decides},
+		{10, r.looksAfterLeg},
+		{12, r.repays},
 		{16, r.paysAtDesk},
 		{4, r.speaksOfAnyLeg},
 		{4, r.bounces},
 		{14, r.returns},
 		{6, r.repeats},
-		{16, func() *step { return r.together(v) }},
+		{16, r.together},
 	}
 	sum := 0
 	for _, k := range kinds {
@@ -78,10 +78,13 @@ func (r *run) repeats() *step {
 }
 
 // together is two things of one order, or of one refund, at the same moment.
-func (r *run) together(v *view) *step {
-	o := r.someOrder(v)
-	refundSome := func() *step { return r.refundsOf1(o, 1+r.dice.Int64N(o.amount)) }
-	refundAll := func() *step { return r.refundsOf1(o, o.amount) }
+func (r *run) together() *step {
+	o, found := r.someOrder()
+	if !found {
+		return nil
+	}
+	refundSome := func() *step { return r.refundsPart(o, 1+r.dice.Int64N(o.amount)) }
+	refundAll := func() *step { return r.refundsPart(o, o.amount) }
 	cancel := func() *step { return r.cancelsOf(o.checkout) }
 	confirm := func() *step { return r.confirmsOf(o.checkout) }
 	repay := func() *step {
@@ -90,9 +93,9 @@ func (r *run) together(v *view) *step {
 	pairs := [][2]func() *step{
 		{refundSome, refundSome}, {refundAll, refundSome}, {refundSome, cancel}, {refundAll, cancel}, {refundSome, repay}, {refundAll, repay}, {refundSome, confirm},
 		{refundAll, confirm}, {cancel, confirm}, {r.commits, cancel}, {r.commits, r.commits}, {r.paysAtDesk, cancel}, {r.bounces, refundSome}, {r.bounces, repay},
-		{r.returns, r.returns}, {func() *step { return r.looksAfterLeg(v) }, r.returns}, {r.paysAtDesk, r.paysAtDesk}, {repay, repay},
-		{func() *step { return r.decides(v) }, func() *step { return r.decides(v) }}, {func() *step { return r.decides(v) }, repay},
-		{func() *step { return r.decides(v) }, refundSome}, {r.bounces, r.returns},
+		{r.returns, r.returns}, {r.looksAfterLeg, r.returns}, {r.paysAtDesk, r.paysAtDesk}, {repay, repay},
+		{r.decides, r.decides}, {r.decides, repay},
+		{r.decides, refundSome}, {r.bounces, r.returns},
 	}
 	pair := pick(r.dice, pairs)
 	first, second := pair[0](), pair[1]()
