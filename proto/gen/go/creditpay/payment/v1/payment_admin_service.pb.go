@@ -392,10 +392,10 @@ const file_creditpay_payment_v1_payment_admin_service_proto_rawDesc = "" +
 	"\x12MISFIT_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fMISFIT_MISMATCH\x10\x01\x12\x18\n" +
 	"\x14MISFIT_CONTRADICTION\x10\x02\x12\x15\n" +
-	"\x11MISFIT_PAID_TWICE\x10\x032\xc9\x01\n" +
-	"\x13PaymentAdminService\x12\xb1\x01\n" +
-	"\x16ListUnfitNotifications\x123.creditpay.payment.v1.ListUnfitNotificationsRequest\x1a4.creditpay.payment.v1.ListUnfitNotificationsResponse\",\x8a\xb5\x18\x03\n" +
-	"\x01\x03\x82\xd3\xe4\x93\x02\x1f\x12\x1d/admin/v1/unfit-notificationsBLZJgithub.com/creditpay/creditpay/proto/gen/go/creditpay/payment/v1;paymentv1b\x06proto3"
+	"\x11MISFIT_PAID_TWICE\x10\x032\xcc\x01\n" +
+	"\x13PaymentAdminService\x12\xb4\x01\n" +
+	"\x16ListUnfitNotifications\x123.creditpay.payment.v1.ListUnfitNotificationsRequest\x1a4.creditpay.payment.v1.ListUnfitNotificationsResponse\"/\x8a\xb5\x18\x06\n" +
+	"\x01\x03\x12\x01\x01\x82\xd3\xe4\x93\x02\x1f\x12\x1d/admin/v1/unfit-notificationsBLZJgithub.com/creditpay/creditpay/proto/gen/go/creditpay/payment/v1;paymentv1b\x06proto3"
 
 var (
 	file_creditpay_payment_v1_payment_admin_service_proto_rawDescOnce sync.Once

@@ -2034,27 +2034,27 @@ const file_creditpay_refund_v1_refund_service_proto_rawDesc = "" +
 	"\x14REFUND_STATE_EXPIRED\x10\x05\x12\x1a\n" +
 	"\x16REFUND_STATE_EXECUTING\x10\x06\x12\x1a\n" +
 	"\x16REFUND_STATE_SUCCEEDED\x10\a\x12\x17\n" +
-	"\x13REFUND_STATE_FAILED\x10\b2\xd6\n" +
+	"\x13REFUND_STATE_FAILED\x10\b2\xee\n" +
 	"\n" +
-	"\rRefundService\x12\xa2\x01\n" +
-	"\rPreviewRefund\x12).creditpay.refund.v1.PreviewRefundRequest\x1a*.creditpay.refund.v1.PreviewRefundResponse\":\x8a\xb5\x18\x04\n" +
-	"\x02\x01\x03\x82\xd3\xe4\x93\x02,\x12*/admin/v1/orders/{order_id}/refund-preview\x12o\n" +
+	"\rRefundService\x12\xa5\x01\n" +
+	"\rPreviewRefund\x12).creditpay.refund.v1.PreviewRefundRequest\x1a*.creditpay.refund.v1.PreviewRefundResponse\"=\x8a\xb5\x18\a\n" +
+	"\x02\x01\x03\x12\x01\x01\x82\xd3\xe4\x93\x02,\x12*/admin/v1/orders/{order_id}/refund-preview\x12o\n" +
 	"\rRefundPayment\x12).creditpay.refund.v1.RefundPaymentRequest\x1a*.creditpay.refund.v1.RefundPaymentResponse\"\a\x8a\xb5\x18\x03\n" +
-	"\x01\x01\x12\x9a\x01\n" +
-	"\x12AdminRefundPayment\x12..creditpay.refund.v1.AdminRefundPaymentRequest\x1a/.creditpay.refund.v1.AdminRefundPaymentResponse\"#\x8a\xb5\x18\x03\n" +
-	"\x01\x03\x82\xd3\xe4\x93\x02\x16:\x01*\"\x11/admin/v1/refunds\x12\x93\x01\n" +
-	"\rApproveRefund\x12).creditpay.refund.v1.ApproveRefundRequest\x1a*.creditpay.refund.v1.ApproveRefundResponse\"+\x8a\xb5\x18\x03\n" +
-	"\x01\x03\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/admin/v1/refunds:approve\x12\x8f\x01\n" +
-	"\fRejectRefund\x12(.creditpay.refund.v1.RejectRefundRequest\x1a).creditpay.refund.v1.RejectRefundResponse\"*\x8a\xb5\x18\x03\n" +
-	"\x01\x03\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/admin/v1/refunds:reject\x12\x8a\x01\n" +
-	"\tGetRefund\x12%.creditpay.refund.v1.GetRefundRequest\x1a&.creditpay.refund.v1.GetRefundResponse\".\x8a\xb5\x18\x05\n" +
-	"\x03\x01\x03\x04\x82\xd3\xe4\x93\x02\x1f\x12\x1d/admin/v1/refunds/{refund_id}\x12\xa5\x01\n" +
-	"\x0eRetryRefundLeg\x12*.creditpay.refund.v1.RetryRefundLegRequest\x1a+.creditpay.refund.v1.RetryRefundLegResponse\":\x8a\xb5\x18\x03\n" +
-	"\x01\x03\x82\xd3\xe4\x93\x02-:\x01*\"(/admin/v1/refunds/{refund_id}/legs:retry\x12\xad\x01\n" +
-	"\x10ResolveRefundLeg\x12,.creditpay.refund.v1.ResolveRefundLegRequest\x1a-.creditpay.refund.v1.ResolveRefundLegResponse\"<\x8a\xb5\x18\x03\n" +
-	"\x01\x03\x82\xd3\xe4\x93\x02/:\x01*\"*/admin/v1/refunds/{refund_id}/legs:resolve\x12\x84\x01\n" +
-	"\vListRefunds\x12'.creditpay.refund.v1.ListRefundsRequest\x1a(.creditpay.refund.v1.ListRefundsResponse\"\"\x8a\xb5\x18\x05\n" +
-	"\x03\x01\x03\x04\x82\xd3\xe4\x93\x02\x13\x12\x11/admin/v1/refundsBJZHgithub.com/creditpay/creditpay/proto/gen/go/creditpay/refund/v1;refundv1b\x06proto3"
+	"\x01\x01\x12\x9d\x01\n" +
+	"\x12AdminRefundPayment\x12..creditpay.refund.v1.AdminRefundPaymentRequest\x1a/.creditpay.refund.v1.AdminRefundPaymentResponse\"&\x8a\xb5\x18\x06\n" +
+	"\x01\x03\x12\x01\x04\x82\xd3\xe4\x93\x02\x16:\x01*\"\x11/admin/v1/refunds\x12\x96\x01\n" +
+	"\rApproveRefund\x12).creditpay.refund.v1.ApproveRefundRequest\x1a*.creditpay.refund.v1.ApproveRefundResponse\".\x8a\xb5\x18\x06\n" +
+	"\x01\x03\x12\x01\x05\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/admin/v1/refunds:approve\x12\x92\x01\n" +
+	"\fRejectRefund\x12(.creditpay.refund.v1.RejectRefundRequest\x1a).creditpay.refund.v1.RejectRefundResponse\"-\x8a\xb5\x18\x06\n" +
+	"\x01\x03\x12\x01\x05\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/admin/v1/refunds:reject\x12\x8d\x01\n" +
+	"\tGetRefund\x12%.creditpay.refund.v1.GetRefundRequest\x1a&.creditpay.refund.v1.GetRefundResponse\"1\x8a\xb5\x18\b\n" +
+	"\x03\x01\x03\x04\x12\x01\x01\x82\xd3\xe4\x93\x02\x1f\x12\x1d/admin/v1/refunds/{refund_id}\x12\xa8\x01\n" +
+	"\x0eRetryRefundLeg\x12*.creditpay.refund.v1.RetryRefundLegRequest\x1a+.creditpay.refund.v1.RetryRefundLegResponse\"=\x8a\xb5\x18\x06\n" +
+	"\x01\x03\x12\x01\x03\x82\xd3\xe4\x93\x02-:\x01*\"(/admin/v1/refunds/{refund_id}/legs:retry\x12\xb0\x01\n" +
+	"\x10ResolveRefundLeg\x12,.creditpay.refund.v1.ResolveRefundLegRequest\x1a-.creditpay.refund.v1.ResolveRefundLegResponse\"?\x8a\xb5\x18\x06\n" +
+	"\x01\x03\x12\x01\x03\x82\xd3\xe4\x93\x02/:\x01*\"*/admin/v1/refunds/{refund_id}/legs:resolve\x12\x87\x01\n" +
+	"\vListRefunds\x12'.creditpay.refund.v1.ListRefundsRequest\x1a(.creditpay.refund.v1.ListRefundsResponse\"%\x8a\xb5\x18\b\n" +
+	"\x03\x01\x03\x04\x12\x01\x01\x82\xd3\xe4\x93\x02\x13\x12\x11/admin/v1/refundsBJZHgithub.com/creditpay/creditpay/proto/gen/go/creditpay/refund/v1;refundv1b\x06proto3"
 
 var (
 	file_creditpay_refund_v1_refund_service_proto_rawDescOnce sync.Once
