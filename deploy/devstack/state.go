@@ -31,10 +31,10 @@ const (
 
 // Credentials open the development stack. They are made at the first start and stay.
 type Credentials struct {
-	SPMToken   string `json:"spm_token"`
-	H5Token    string `json:"h5_token"`
-	H5UserID   string `json:"h5_user_id"`
-	H5Pin      string `json:"h5_pin"`
+	SPMToken string `json:"spm_token"`
+	H5Token  string `json:"h5_token"`
+	H5UserID string `json:"h5_user_id"`
+	H5Pin    string `json:"h5_pin"`
 	// AdminToken is an operator's with every role. What that operator asks for is approved by the others, who may do nothing else.
 	AdminToken          string `json:"admin_token"`
 	ApproverToken       string `json:"approver_token"`

@@ -56,7 +56,7 @@ type RefundServiceClient interface {
 	// Asks once more for a leg that failed, under the same reference. Errors: NOT_FOUND, REFUND_STATE_INVALID (no leg failed).
 	RetryRefundLeg(ctx context.Context, in *RetryRefundLegRequest, opts ...grpc.CallOption) (*RetryRefundLegResponse, error)
 	// Ends a leg that failed: the payer got the money another way, as the evidence shows, or keeps it as credit balance. Errors:
-	// NOT_FOUND, REFUND_STATE_INVALID (no leg failed, or a down payment is to become credit balance).
+	// NOT_FOUND, REFUND_STATE_INVALID (no leg failed).
 	ResolveRefundLeg(ctx context.Context, in *ResolveRefundLegRequest, opts ...grpc.CallOption) (*ResolveRefundLegResponse, error)
 	// Refunds, newest first.
 	ListRefunds(ctx context.Context, in *ListRefundsRequest, opts ...grpc.CallOption) (*ListRefundsResponse, error)
@@ -184,7 +184,7 @@ type RefundServiceServer interface {
 	// Asks once more for a leg that failed, under the same reference. Errors: NOT_FOUND, REFUND_STATE_INVALID (no leg failed).
 	RetryRefundLeg(context.Context, *RetryRefundLegRequest) (*RetryRefundLegResponse, error)
 	// Ends a leg that failed: the payer got the money another way, as the evidence shows, or keeps it as credit balance. Errors:
-	// NOT_FOUND, REFUND_STATE_INVALID (no leg failed, or a down payment is to become credit balance).
+	// NOT_FOUND, REFUND_STATE_INVALID (no leg failed).
 	ResolveRefundLeg(context.Context, *ResolveRefundLegRequest) (*ResolveRefundLegResponse, error)
 	// Refunds, newest first.
 	ListRefunds(context.Context, *ListRefundsRequest) (*ListRefundsResponse, error)
