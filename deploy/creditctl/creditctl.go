@@ -1,5 +1,5 @@
 // Package creditctl owns the operator's command line: proof of the books, an order's story, the outbox, dead letters,
-// notifications of cash that did not fit, refunds, deliveries to receivers, and the development clock.
+// notifications of cash that did not fit, refunds, deliveries to receivers, tokens, and the development clock.
 //
 // It must not change a row itself: it reads schemas for the audit, and asks services for everything else.
 package creditctl
@@ -61,7 +61,7 @@ func New(out io.Writer) *cobra.Command {
 		t.dsns[name] = f.String(name+"-dsn", env("CTL_"+strings.ToUpper(name)+"_DSN", ""), "DSN of the "+name+" schema, for the audit")
 	}
 	root.AddCommand(t.credentialCommand(), t.auditCommand(), t.orderCommand(), t.clockCommand(), t.outboxCommand(), t.deadLetterCommand(), t.notificationCommand(),
-		t.refundCommand(), t.deliveryCommand(), t.esignCommand())
+		t.refundCommand(), t.deliveryCommand(), t.esignCommand(), keyPairCommand(), tokenCommand())
 	return root
 }
 
@@ -88,8 +88,12 @@ func (t *target) find() error {
 	if err != nil {
 		return err
 	}
-	t.grpcAddr = info.GRPC
-	t.token, err = credential(creds, t.as)
+	if t.grpcAddr == "" {
+		t.grpcAddr = info.GRPC
+	}
+	if t.token == "" {
+		t.token, err = credential(creds, t.as)
+	}
 	return err
 }
 

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -21,6 +23,7 @@ import (
 	paymentv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/payment/v1"
 	refundv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/refund/v1"
 
+	"github.com/creditpay/creditpay/pkg/auth"
 	"github.com/creditpay/creditpay/pkg/clock"
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/ids"
@@ -71,6 +74,7 @@ func TestTheOperatorsCommandLine(t *testing.T) {
 		{"a poison event is put aside by each that reads it and stops nobody", func(t *testing.T) { poisonIsPutAside(t, s, b) }},
 		{"notifications that did not fit are listed", func(t *testing.T) { unfitAreListed(t, s) }},
 		{"a refund is approved by another person", func(t *testing.T) { refundIsApproved(t, s, p) }},
+		{"a token of an operator may do what its roles say", func(t *testing.T) { tokenIsMade(t, s) }},
 		{"bad flags are refused", func(t *testing.T) { badFlags(t, s) }},
 	} {
 		if !t.Run(step.name, step.run) {
@@ -103,6 +107,28 @@ func refundIsApproved(t *testing.T, s *stack, p *payer) {
 	s.awaitRefund(t, id, refundSucceeded)
 	if out := s.does(t, "refund", "show", id); !strings.Contains(out, "ADMIN:dev-approver") || !strings.Contains(out, "SUCCEEDED") || !strings.Contains(out, "the payer has everything") {
 		t.Errorf("refund show prints %q", out)
+	}
+}
+
+func tokenIsMade(t *testing.T, s *stack) {
+	key := filepath.Join(s.dir, auth.SigningKeyFile)
+	token := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(token, []byte(s.does(t, "token", "--key", key, "--name", "ann", "--role", "VIEW")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.does(t, "--token-file", token, "refund", "list")
+	if _, err := s.creditctl(t, "--token-file", token, "clock", "advance", "1h"); err == nil || !strings.Contains(err.Error(), "OPERATE") {
+		t.Errorf("a viewer moves the clock: %v", err)
+	}
+	for _, wrong := range [][]string{{"--role", "ROOT"}, {}, {"--kind", "SPM", "--role", "VIEW"}, {"--kind", "KING"}, {"--kind", "H5"}} {
+		if out, err := s.creditctl(t, append([]string{"token", "--key", key, "--name", "ann"}, wrong...)...); err == nil {
+			t.Errorf("token %v prints %q", wrong, out)
+		}
+	}
+	keys := t.TempDir()
+	s.does(t, "keypair", keys)
+	if out := s.does(t, "token", "--key", filepath.Join(keys, auth.SigningKeyFile), "--kind", "spm", "--name", "marketplace"); strings.Count(out, ".") != 2 {
+		t.Errorf("token prints %q", out)
 	}
 }
 
