@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sort"
 	"time"
 
@@ -128,12 +127,16 @@ func (a *auditor) once(ctx context.Context) (Report, error) {
 		r.Findings = append(r.Findings, found...)
 		r.Checks += len(s.checks)
 	}
-	found, orders, err := a.compare(ctx)
+	found, orders, err := a.compareOrders(ctx)
 	if err != nil {
 		return r, err
 	}
-	r.Findings, r.Orders = append(r.Findings, found...), orders
-	r.Checks++
+	kept, err := a.compareKept(ctx)
+	if err != nil {
+		return r, err
+	}
+	r.Findings, r.Orders = append(append(r.Findings, found...), kept...), orders
+	r.Checks += 2
 	sort.Slice(r.Findings, func(i, j int) bool {
 		x, y := r.Findings[i], r.Findings[j]
 		return x.Service+x.Check+x.ID < y.Service+y.Check+y.ID
@@ -141,38 +144,77 @@ func (a *auditor) once(ctx context.Context) (Report, error) {
 	return r, nil
 }
 
-// compare walks the three streams side by side, one order at a time.
-func (a *auditor) compare(ctx context.Context) (found []Finding, orders int, err error) {
-	telling := slices.DeleteFunc(slices.Clone(a.schemas), func(s schema) bool { return s.stream == "" })
-	streams := make([]*stream, len(telling))
+// compareOrders compares what the services say of each order, and counts the orders.
+func (a *auditor) compareOrders(ctx context.Context) (found []Finding, orders int, err error) {
+	var told []source
+	for _, s := range a.schemas {
+		if s.stream != "" {
+			told = append(told, source{s, s.stream})
+		}
+	}
+	err = walk(ctx, told, func(id string, seen []fact) {
+		orders++
+		if text := disagreement(seen[0], seen[1], seen[2], seen[3]); text != "" && len(found) < audit.MaxFindings {
+			found = append(found, Finding{Service: "suite", Check: "services_agree", ID: audit.TypedID("ord:" + id), Text: text})
+		}
+	})
+	return found, orders, err
+}
+
+// compareKept compares the cash that the payment service gave up with what the bill service has as credit balance for it.
+func (a *auditor) compareKept(ctx context.Context) (found []Finding, err error) {
+	var told []source
+	for _, s := range a.schemas {
+		switch s.name {
+		case payment.Name:
+			told = append(told, source{s, payment.AuditKept()})
+		case bill.Name:
+			told = append(told, source{s, bill.AuditKept()})
+		}
+	}
+	err = walk(ctx, told, func(id string, seen []fact) {
+		if seen[0] != seen[1] && len(found) < audit.MaxFindings {
+			found = append(found, Finding{Service: "suite", Check: "kept_cash_agrees", ID: audit.TypedID("leg:" + id),
+				Text: fmt.Sprintf("payment says %s, bill says %s", seen[0], seen[1])})
+		}
+	})
+	return found, err
+}
+
+// source is a query of a schema that gives sorted facts.
+type source struct {
+	schema
+	query string
+}
+
+// walk goes through sorted streams side by side and visits each key with what every stream says of it.
+func walk(ctx context.Context, sources []source, visit func(key string, seen []fact)) (err error) {
+	streams := make([]*stream, len(sources))
 	defer func() {
 		for _, s := range streams {
 			err = errors.Join(err, s.close())
 		}
 	}()
-	for i, s := range telling {
-		if streams[i], err = openStream(ctx, s.db, s.stream); err != nil {
-			return nil, 0, fmt.Errorf("compare %s: %w", s.name, err)
+	for i, s := range sources {
+		if streams[i], err = openStream(ctx, s.db, s.query); err != nil {
+			return fmt.Errorf("compare %s: %w", s.name, err)
 		}
 	}
 	for {
-		id := smallest(streams)
-		if id == "" {
-			return found, orders, nil
+		key := smallest(streams)
+		if key == "" {
+			return nil
 		}
-		orders++
 		seen := make([]fact, len(streams))
 		for i, s := range streams {
-			if s.ok && s.key == id {
+			if s.ok && s.key == key {
 				seen[i] = s.fact
 				if err := s.next(); err != nil {
-					return found, orders, err
+					return err
 				}
 			}
 		}
-		if text := disagreement(seen[0], seen[1], seen[2], seen[3]); text != "" && len(found) < audit.MaxFindings {
-			found = append(found, Finding{Service: "suite", Check: "services_agree", ID: audit.TypedID("ord:" + id), Text: text})
-		}
+		visit(key, seen)
 	}
 }
 

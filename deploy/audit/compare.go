@@ -77,7 +77,7 @@ func disagreement(order, payment, loan, refund fact) string {
 	return fmt.Sprintf("order says %s, payment says %s, bill says %s, refund says %s", order, payment, loan, refund)
 }
 
-// stream is a sorted list of (order id, fact), read row by row.
+// stream is a sorted list of (id, fact), read row by row.
 type stream struct {
 	rows *sql.Rows
 	ok   bool
@@ -103,7 +103,7 @@ func (s *stream) next() error {
 		return err
 	}
 	if s.key <= before && before != "" {
-		return errors.New("a service's audit stream is not sorted by order id, or names an order twice")
+		return errors.New("a service's audit stream is not sorted by id, or names one twice")
 	}
 	return nil
 }

@@ -1,5 +1,5 @@
 // Package creditctl owns the operator's command line: proof of the books, an order's story, the outbox, dead letters,
-// notifications of cash that did not fit, deliveries to receivers, and the development clock.
+// notifications of cash that did not fit, refunds, deliveries to receivers, tokens, and the development clock.
 //
 // It must not change a row itself: it reads schemas for the audit, and asks services for everything else.
 package creditctl
@@ -38,8 +38,10 @@ var ErrFindings = errors.New("the books are not proven")
 // target is where the commands look and whom they ask.
 type target struct {
 	stateDir, grpcAddr, token, tokenFile string
-	dsns                                 map[string]*string
-	timeout                              time.Duration
+	// as names which of the development stack's operators calls.
+	as      string
+	dsns    map[string]*string
+	timeout time.Duration
 }
 
 // New makes the command.
@@ -53,12 +55,13 @@ func New(out io.Writer) *cobra.Command {
 	f.StringVar(&t.stateDir, "state", env("STATE_DIR", ".local"), "state directory of the development stack (CREDITPAY_STATE_DIR)")
 	f.StringVar(&t.grpcAddr, "grpc", env("CTL_GRPC_ADDR", ""), "gRPC address (CREDITPAY_CTL_GRPC_ADDR)")
 	f.StringVar(&t.tokenFile, "token-file", env("CTL_TOKEN_FILE", ""), "file with an operator's token (CREDITPAY_CTL_TOKEN_FILE)")
+	f.StringVar(&t.as, "as", "admin_token", "who calls the development stack: admin_token, approver_token or second_approver_token")
 	f.DurationVar(&t.timeout, "timeout", 30*time.Second, "time for one command")
 	for _, name := range []string{"order", "payment", "bill", "refund", "notification"} {
 		t.dsns[name] = f.String(name+"-dsn", env("CTL_"+strings.ToUpper(name)+"_DSN", ""), "DSN of the "+name+" schema, for the audit")
 	}
 	root.AddCommand(t.credentialCommand(), t.auditCommand(), t.orderCommand(), t.clockCommand(), t.outboxCommand(), t.deadLetterCommand(), t.notificationCommand(),
-		t.deliveryCommand(), t.esignCommand())
+		t.refundCommand(), t.deliveryCommand(), t.esignCommand(), keyPairCommand(), tokenCommand())
 	return root
 }
 
@@ -85,8 +88,30 @@ func (t *target) find() error {
 	if err != nil {
 		return err
 	}
-	t.grpcAddr, t.token = info.GRPC, creds.AdminToken
-	return nil
+	if t.grpcAddr == "" {
+		t.grpcAddr = info.GRPC
+	}
+	if t.token == "" {
+		t.token, err = credential(creds, t.as)
+	}
+	return err
+}
+
+// credential finds one of the development stack's credentials by the name that it has in the file.
+func credential(creds devstack.Credentials, name string) (string, error) {
+	text, err := json.Marshal(creds)
+	if err != nil {
+		return "", err
+	}
+	var byName map[string]string
+	if err := json.Unmarshal(text, &byName); err != nil {
+		return "", err
+	}
+	value, ok := byName[name]
+	if !ok {
+		return "", fmt.Errorf("no credential %q; there are %s", name, strings.Join(slices.Sorted(maps.Keys(byName)), ", "))
+	}
+	return value, nil
 }
 
 func (t *target) connect(ctx context.Context) (context.Context, *grpc.ClientConn, error) {
@@ -104,17 +129,9 @@ func (t *target) credentialCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			text, err := json.Marshal(creds)
+			value, err := credential(creds, args[0])
 			if err != nil {
 				return err
-			}
-			var byName map[string]string
-			if err := json.Unmarshal(text, &byName); err != nil {
-				return err
-			}
-			value, ok := byName[args[0]]
-			if !ok {
-				return fmt.Errorf("no credential %q; there are %s", args[0], strings.Join(slices.Sorted(maps.Keys(byName)), ", "))
 			}
 			_, err = fmt.Fprintln(cmd.OutOrStdout(), value)
 			return err

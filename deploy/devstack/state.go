@@ -31,11 +31,14 @@ const (
 
 // Credentials open the development stack. They are made at the first start and stay.
 type Credentials struct {
-	SPMToken   string `json:"spm_token"`
-	H5Token    string `json:"h5_token"`
-	H5UserID   string `json:"h5_user_id"`
-	H5Pin      string `json:"h5_pin"`
-	AdminToken string `json:"admin_token"`
+	SPMToken string `json:"spm_token"`
+	H5Token  string `json:"h5_token"`
+	H5UserID string `json:"h5_user_id"`
+	H5Pin    string `json:"h5_pin"`
+	// AdminToken is an operator's with every role. What that operator asks for is approved by the others, who may do nothing else.
+	AdminToken          string `json:"admin_token"`
+	ApproverToken       string `json:"approver_token"`
+	SecondApproverToken string `json:"second_approver_token"`
 }
 
 // Info is what tools need to find a running stack.
@@ -193,7 +196,7 @@ func (s *state) credentials(verifier *auth.Verifier) (Credentials, error) {
 	}
 	now := time.Now()
 	good := err == nil
-	for _, t := range []string{c.SPMToken, c.H5Token, c.AdminToken} {
+	for _, t := range []string{c.SPMToken, c.H5Token, c.AdminToken, c.ApproverToken, c.SecondApproverToken} {
 		if _, err := verifier.Verify(t, now.Add(tokenRenew)); err != nil {
 			good = false
 		}
@@ -202,13 +205,16 @@ func (s *state) credentials(verifier *auth.Verifier) (Credentials, error) {
 		return c, nil
 	}
 	c = Credentials{H5UserID: DemoUser, H5Pin: DemoPin}
+	approver := caller.RolesOf(caller.View, caller.RefundApprove)
 	for _, x := range []struct {
 		into *string
 		who  caller.Caller
 	}{
 		{&c.SPMToken, caller.Caller{Kind: caller.SPM, Name: "marketplace"}},
 		{&c.H5Token, caller.Caller{Kind: caller.H5, Name: "h5", UserID: DemoUser}},
-		{&c.AdminToken, caller.Caller{Kind: caller.Admin, Name: "dev-operator"}},
+		{&c.AdminToken, caller.Caller{Kind: caller.Admin, Name: "dev-operator", Roles: caller.EveryRole()}},
+		{&c.ApproverToken, caller.Caller{Kind: caller.Admin, Name: "dev-approver", Roles: approver}},
+		{&c.SecondApproverToken, caller.Caller{Kind: caller.Admin, Name: "dev-approver-2", Roles: approver}},
 	} {
 		if *x.into, err = s.signer.Mint(x.who, tokenLife, now); err != nil {
 			return c, fmt.Errorf("make credentials: %w", err)

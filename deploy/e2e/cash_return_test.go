@@ -8,8 +8,10 @@ import (
 	"testing"
 	"time"
 
+	billv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/bill/v1"
 	orderv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/order/v1"
 	paymentv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/payment/v1"
+	refundv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/refund/v1"
 
 	"github.com/creditpay/creditpay/pkg/clock"
 	"github.com/creditpay/creditpay/pkg/errs"
@@ -136,5 +138,68 @@ func TestAPartOfARepaymentThatCannotGoBackIsEndedByAnOperator(t *testing.T) {
 	if got := s.cashLeg(t, leg.GetSubjectId()); got.GetState() != paymentv1.LegState_LEG_STATE_SUCCEEDED || got.GetAmount().GetAmountMinor() != 125_000 {
 		t.Errorf("the leg is %v", got)
 	}
+	s.proveBooks(t)
+}
+
+// Down payments that the cash desk cannot give back, of a refund and of a cancelled order, become credit balance by an operator's word.
+func TestADownPaymentThatCannotGoBackBecomesCreditBalance(t *testing.T) {
+	t.Parallel()
+	s := shared(t)
+	const amount, down = 1_000_000, 200_000
+	p := s.payer(t, 20_000_000)
+	buy := func() string {
+		c, quoteID := p.furniture(t, s.sellFurniture(t), amount)
+		leg := p.commitAndGo(t, commitCall{checkoutID: c.GetCheckoutId(), quoteID: quoteID})
+		s.pressed(t, "pay", leg.GetReference(), paymentv1.LegState_LEG_STATE_SUCCEEDED)
+		p.awaitOrder(t, c.GetOrders()[0].GetOrderId(), orderv1.OrderState_ORDER_STATE_PAID)
+		return c.GetOrders()[0].GetOrderId()
+	}
+	refunded, cancelled := buy(), buy()
+	r, _ := s.refund(t, refunded, amount)
+	r = s.awaitRefund(t, r.GetRefundId(), waitsForLegs)
+	s.giveBack(t, r, "fail")
+	s.awaitRefund(t, r.GetRefundId(), func(r *refundv1.Refund) bool {
+		return r.GetEffect().GetLegs()[0].GetState() == refundv1.RefundLegState_REFUND_LEG_STATE_FAILED
+	})
+	if err := s.rest(t.Context(), http.MethodPost, "/admin/v1/refunds/"+r.GetRefundId()+"/legs:resolve", s.Credentials.AdminToken,
+		map[string]any{"evidence": "the account is closed", "reference": r.GetEffect().GetLegs()[0].GetReference()}, &refundv1.ResolveRefundLegResponse{}); err != nil {
+		t.Fatal(err)
+	}
+	s.awaitRefund(t, r.GetRefundId(), refundSucceeded)
+
+	if _, err := orderv1.NewOrderServiceClient(s.conn).CancelPayments(s.spm(t), &orderv1.CancelPaymentsRequest{RequestId: unique("cancel"),
+		OrderIds: []string{cancelled}, Reason: "changed their mind"}); err != nil {
+		t.Fatal(told(err))
+	}
+	p.awaitOrder(t, cancelled, orderv1.OrderState_ORDER_STATE_CANCELLED)
+	list := &paymentv1.ListCashReturnsResponse{}
+	testkit.Eventually(t, 10*time.Second, func() error {
+		err := s.rest(t.Context(), http.MethodGet, "/admin/v1/cash-returns?orderId="+cancelled, s.Credentials.AdminToken, nil, list)
+		if err == nil && (len(list.GetReturns()) != 1 || list.GetReturns()[0].GetNextAskTime() == nil) {
+			err = fmt.Errorf("the returns are %v", list)
+		}
+		return err
+	})
+	share := list.GetReturns()[0].GetCashReturn()
+	const path = "/admin/v1/cash-returns"
+	resolved := &paymentv1.ResolveCancelReturnResponse{}
+	evidence := map[string]any{"evidence": "the account is closed", "reference": share.GetReference()}
+	wantReason(t, s.rest(t.Context(), http.MethodPost, path+":resolve", s.Credentials.AdminToken, evidence, resolved), errs.OrderStateInvalid)
+	s.pressed(t, "fail", share.GetReference(), paymentv1.LegState_LEG_STATE_FAILED)
+	if err := s.rest(t.Context(), http.MethodPost, path+":retry", s.Credentials.AdminToken, map[string]any{"reference": share.GetReference()}, &paymentv1.RetryCancelReturnResponse{}); err != nil {
+		t.Fatal(err)
+	}
+	s.pressed(t, "fail", share.GetReference(), paymentv1.LegState_LEG_STATE_FAILED)
+	if err := s.rest(t.Context(), http.MethodPost, path+":resolve", s.Credentials.AdminToken, evidence, resolved); err != nil {
+		t.Fatal(err)
+	}
+	bills := &billv1.QueryBillsResponse{}
+	testkit.Eventually(t, 10*time.Second, func() error {
+		err := p.call(t.Context(), http.MethodGet, "/h5/v1/bills", nil, bills)
+		if got := bills.GetCreditBalance().GetAmountMinor(); err != nil || got != 2*down {
+			return fmt.Errorf("the credit balance is %d, %w", got, err)
+		}
+		return nil
+	})
 	s.proveBooks(t)
 }

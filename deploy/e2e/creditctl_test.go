@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -19,7 +21,9 @@ import (
 	commonv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/common/v1"
 	orderv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/order/v1"
 	paymentv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/payment/v1"
+	refundv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/refund/v1"
 
+	"github.com/creditpay/creditpay/pkg/auth"
 	"github.com/creditpay/creditpay/pkg/clock"
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/ids"
@@ -69,6 +73,8 @@ func TestTheOperatorsCommandLine(t *testing.T) {
 		{"a dead letter is replayed once its time has come", func(t *testing.T) { deadLetterHeals(t, s) }},
 		{"a poison event is put aside by each that reads it and stops nobody", func(t *testing.T) { poisonIsPutAside(t, s, b) }},
 		{"notifications that did not fit are listed", func(t *testing.T) { unfitAreListed(t, s) }},
+		{"a refund is approved by another person", func(t *testing.T) { refundIsApproved(t, s, p) }},
+		{"a token of an operator may do what its roles say", func(t *testing.T) { tokenIsMade(t, s) }},
 		{"bad flags are refused", func(t *testing.T) { badFlags(t, s) }},
 	} {
 		if !t.Run(step.name, step.run) {
@@ -76,6 +82,54 @@ func TestTheOperatorsCommandLine(t *testing.T) {
 		}
 	}
 	s.proveBooks(t)
+}
+
+func refundIsApproved(t *testing.T, s *stack, p *payer) {
+	orderID := p.buys(t, 300_000)
+	var asked refundv1.AdminRefundPaymentResponse
+	if err := s.rest(t.Context(), http.MethodPost, "/admin/v1/refunds", s.Credentials.AdminToken, map[string]any{"requestId": unique("admin"), "orderId": orderID,
+		"amount": map[string]any{"amountMinor": 300_000, "currencyCode": "IDR"}, "reason": "the shop closed", "reasonCode": "REFUND_REASON_CODE_OUT_OF_STOCK"}, &asked); err != nil {
+		t.Fatal(err)
+	}
+	id := asked.GetRefund().GetRefundId()
+	if out := s.does(t, "refund", "list", "--order", orderID, "--refund-state", "pending_approval"); !strings.Contains(out, id) || !strings.Contains(out, "approved by 0 of 1") {
+		t.Errorf("refund list prints %q", out)
+	}
+	if out, err := s.creditctl(t, "refund", "approve", id); err == nil || !strings.Contains(out, "APPROVER_IS_REQUESTER") {
+		t.Errorf("who asked approved: %q, %v", out, err)
+	}
+	if _, err := s.creditctl(t, "--as", "approver_token", "refund", "retry", id, "leg_x"); err == nil || !strings.Contains(err.Error(), "CASH") {
+		t.Errorf("an approver asks for cash: %v", err)
+	}
+	if out := s.does(t, "--as", "approver_token", "refund", "approve", id, "--comment", "seen"); !strings.Contains(out, id) {
+		t.Errorf("refund approve prints %q", out)
+	}
+	s.awaitRefund(t, id, refundSucceeded)
+	if out := s.does(t, "refund", "show", id); !strings.Contains(out, "ADMIN:dev-approver") || !strings.Contains(out, "SUCCEEDED") || !strings.Contains(out, "the payer has everything") {
+		t.Errorf("refund show prints %q", out)
+	}
+}
+
+func tokenIsMade(t *testing.T, s *stack) {
+	key := filepath.Join(s.dir, auth.SigningKeyFile)
+	token := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(token, []byte(s.does(t, "token", "--key", key, "--name", "ann", "--role", "VIEW")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.does(t, "--token-file", token, "refund", "list")
+	if _, err := s.creditctl(t, "--token-file", token, "clock", "advance", "1h"); err == nil || !strings.Contains(err.Error(), "OPERATE") {
+		t.Errorf("a viewer moves the clock: %v", err)
+	}
+	for _, wrong := range [][]string{{"--role", "ROOT"}, {}, {"--kind", "SPM", "--role", "VIEW"}, {"--kind", "KING"}, {"--kind", "H5"}} {
+		if out, err := s.creditctl(t, append([]string{"token", "--key", key, "--name", "ann"}, wrong...)...); err == nil {
+			t.Errorf("token %v prints %q", wrong, out)
+		}
+	}
+	keys := t.TempDir()
+	s.does(t, "keypair", keys)
+	if out := s.does(t, "token", "--key", filepath.Join(keys, auth.SigningKeyFile), "--kind", "spm", "--name", "marketplace"); strings.Count(out, ".") != 2 {
+		t.Errorf("token prints %q", out)
+	}
 }
 
 func auditIsClean(t *testing.T, s *stack) {
@@ -113,6 +167,8 @@ func auditNamesTampering(t *testing.T, s *stack, p *payer, d *orderv1.OrderDetai
 		"a journal line is one too large": {"payment",
 			"UPDATE journal_lines SET debit_minor = debit_minor + 1 WHERE debit_minor > 0 AND object_id = ?",
 			"UPDATE journal_lines SET debit_minor = debit_minor - 1 WHERE debit_minor > 0 AND object_id = ?", d.GetOrder().GetPaymentId(), []string{"journal_balances"}},
+		"credit balance out of nowhere": {"bill", "INSERT INTO kept_cash VALUES (UNHEX(?), 'nobody', 'IDR', 1, NOW(6))", "DELETE FROM kept_cash WHERE reference = UNHEX(?)",
+			orderHex, []string{typed(t, ids.Leg, orderHex), "kept_cash_agrees"}},
 	} {
 		b.change(t, c.schema, c.change, c.arg)
 		out, err := s.creditctl(t, "audit", "--settle", "300ms")

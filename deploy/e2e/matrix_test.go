@@ -42,19 +42,37 @@ func methods() map[string]protoreflect.MethodDescriptor {
 	return found
 }
 
-// tokens gives a good token of every kind of caller.
-func (s *stack) tokens(t *testing.T) map[caller.Kind]string {
+// walker is a caller with a good token.
+type walker struct {
+	caller.Caller
+	token string
+}
+
+func (w walker) String() string {
+	return strings.Join(append([]string{w.Kind.String()}, w.Roles.Names()...), " ")
+}
+
+// walkers gives one of every kind of caller; of operators one of every role.
+func (s *stack) walkers(t *testing.T) []walker {
 	t.Helper()
-	out := map[caller.Kind]string{}
+	var out []walker
+	add := func(c caller.Caller) {
+		c.Name = "walker"
+		out = append(out, walker{c, s.mint(t, c)})
+	}
 	for _, k := range caller.Kinds() {
-		c := caller.Caller{Kind: k, Name: "walker"}
-		if k == caller.H5 {
-			c.UserID = "nobody-walks"
+		switch k {
+		case caller.H5:
+			add(caller.Caller{Kind: k, UserID: "nobody-walks"})
+		case caller.Merchant:
+			add(caller.Caller{Kind: k, MerchantID: "no-shop"})
+		case caller.Admin:
+			for _, role := range caller.AllRoles() {
+				add(caller.Caller{Kind: k, Roles: caller.RolesOf(role)})
+			}
+		default:
+			add(caller.Caller{Kind: k})
 		}
-		if k == caller.Merchant {
-			c.MerchantID = "no-shop"
-		}
-		out[k] = s.mint(t, c)
 	}
 	return out
 }
@@ -100,7 +118,7 @@ func TestEveryMethodHasARuleAndIsOpenToThoseItNames(t *testing.T) {
 func TestEveryMethodRefusesEveryCallerThatItsRuleDoesNotName(t *testing.T) {
 	t.Parallel()
 	s := shared(t)
-	rules, tokens, bad := rpckit.AccessRules(), s.tokens(t), s.badTokens(t)
+	rules, walkers, bad := rpckit.AccessRules(), s.walkers(t), s.badTokens(t)
 	// An empty message: it breaks the rules of nearly every request, so what is let in has no effect.
 	call := func(method, token string) error {
 		var out []byte
@@ -108,19 +126,19 @@ func TestEveryMethodRefusesEveryCallerThatItsRuleDoesNotName(t *testing.T) {
 	}
 	allowed, denied := 0, 0
 	for method := range methods() {
-		for kind, token := range tokens {
-			reason := reasonOf(t, call(method, token))
-			if rules[method].Allows(kind) {
+		for _, w := range walkers {
+			reason := reasonOf(t, call(method, w.token))
+			if rules[method].Allows(w.Caller) {
 				allowed++
 				switch reason {
 				case errs.CallerNotAllowed.Name(), errs.TokenMissing.Name(), errs.TokenInvalid.Name(), errs.TokenExpired.Name(), errs.Internal.Name():
-					t.Errorf("%s by %s, which its rule names, is refused: %s", method, kind, reason)
+					t.Errorf("%s by %s, which its rule names, is refused: %s", method, w, reason)
 				}
 				continue
 			}
 			denied++
 			if reason != errs.CallerNotAllowed.Name() {
-				t.Errorf("%s by %s, which its rule does not name: %q", method, kind, reason)
+				t.Errorf("%s by %s, which its rule does not name: %q", method, w, reason)
 			}
 		}
 		for name, b := range bad {
@@ -163,7 +181,7 @@ func routes(t *testing.T) []route {
 func TestEveryRESTRouteRefusesEveryCallerThatItsRuleDoesNotName(t *testing.T) {
 	t.Parallel()
 	s := shared(t)
-	rules, tokens, bad := rpckit.AccessRules(), s.tokens(t), s.badTokens(t)
+	rules, walkers, bad := rpckit.AccessRules(), s.walkers(t), s.badTokens(t)
 	all := routes(t)
 	if len(all) < 40 {
 		t.Fatalf("only %d routes were found", len(all))
@@ -180,17 +198,19 @@ func TestEveryRESTRouteRefusesEveryCallerThatItsRuleDoesNotName(t *testing.T) {
 		if strings.HasPrefix(r.path, "/merchant/") {
 			front = caller.Merchant
 		}
-		if !rules[r.method].Allows(front) {
+		rule := rules[r.method]
+		if !rule.AllowsKind(front) {
 			t.Errorf("%s %s leads to %s, which nobody can reach there", r.verb, r.path, r.method)
 		}
-		for kind, token := range tokens {
-			_, err := s.send(t.Context(), r.verb, r.path, token, body)
+		for _, w := range walkers {
+			_, err := s.send(t.Context(), r.verb, r.path, w.token, body)
 			reason := reasonOf(t, err)
+			allowed := w.Kind == front && rule.Allows(w.Caller)
 			switch {
-			case kind == front && (reason == errs.CallerNotAllowed.Name() || reason == errs.Internal.Name() || strings.HasPrefix(reason, "TOKEN_")):
-				t.Errorf("%s %s by %s: %v", r.verb, r.path, kind, err)
-			case kind != front && reason != errs.CallerNotAllowed.Name():
-				t.Errorf("%s %s by %s: %v, want CALLER_NOT_ALLOWED", r.verb, r.path, kind, err)
+			case allowed && (reason == errs.CallerNotAllowed.Name() || reason == errs.Internal.Name() || strings.HasPrefix(reason, "TOKEN_")):
+				t.Errorf("%s %s by %s: %v", r.verb, r.path, w, err)
+			case !allowed && reason != errs.CallerNotAllowed.Name():
+				t.Errorf("%s %s by %s: %v, want CALLER_NOT_ALLOWED", r.verb, r.path, w, err)
 			}
 		}
 		for name, b := range bad {

@@ -259,7 +259,7 @@ func TestAnOperatorsRefundNeedsAnotherPerson(t *testing.T) {
 	if got := approve(s.Credentials.AdminToken); got.GetReason() != errs.ApproverIsRequester.Name() {
 		t.Errorf("who asked approved: %v", got)
 	}
-	other := s.mint(t, caller.Caller{Kind: caller.Admin, Name: "second-pair-of-eyes"})
+	other := s.mint(t, caller.Caller{Kind: caller.Admin, Name: "second-pair-of-eyes", Roles: caller.RolesOf(caller.RefundApprove)})
 	if got := approve(other); got.GetReason() != "" {
 		t.Fatalf("another person: %v", got)
 	}

@@ -6,6 +6,7 @@ package auth
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -32,19 +33,23 @@ const nameLength = 64
 // claims is the body of a token.
 type claims struct {
 	jwt.RegisteredClaims
-	Kind       string `json:"kind"`
-	UserID     string `json:"user_id,omitempty"`
-	MerchantID string `json:"merchant_id,omitempty"`
+	Kind       string   `json:"kind"`
+	UserID     string   `json:"user_id,omitempty"`
+	MerchantID string   `json:"merchant_id,omitempty"`
+	Roles      []string `json:"roles,omitempty"`
 }
 
 // checkCaller holds c against what a token may say: a known kind; a name; a user for H5 and only there; a merchant for MERCHANT
-// and only there. The same rule stands when a token is made and when it is read.
+// and only there; roles for ADMIN and only there. The same rule stands when a token is made and when it is read.
 func checkCaller(c caller.Caller) error {
 	if c.Kind.Proto() == 0 {
 		return fmt.Errorf("kind %d is not a kind of caller", c.Kind)
 	}
 	if !identifier(c.Name) {
 		return fmt.Errorf("sub must be 1 to %d characters of A-Z, a-z, 0-9, _ . @ and -", nameLength)
+	}
+	if (c.Kind == caller.Admin) != (c.Roles != 0) {
+		return fmt.Errorf("roles belong to %s, who needs one at least; roles are %s", caller.Admin, strings.Join(caller.EveryRole().Names(), ", "))
 	}
 	if err := checkScope("user_id", c.UserID, c.Kind == caller.H5); err != nil {
 		return err

@@ -84,6 +84,9 @@ func TestEveryKindOfCallerComesBackFromItsToken(t *testing.T) {
 		if k == caller.Merchant {
 			want.MerchantID = "shop-1"
 		}
+		if k == caller.Admin {
+			want.Roles = caller.RolesOf(caller.View, caller.RefundApprove)
+		}
 		token := mint(t, signer, want, time.Hour, start)
 		for range 2 { // verified, then remembered
 			if got, err := verifier.Verify(token, start); err != nil || got != want {
@@ -104,7 +107,9 @@ func TestATokenNeedsWhatItsKindNeedsAndNothingElse(t *testing.T) {
 		"H5 without user":        {Kind: caller.H5, Name: "web"},
 		"H5 with merchant":       {Kind: caller.H5, Name: "web", UserID: "u", MerchantID: "m"},
 		"MERCHANT without id":    {Kind: caller.Merchant, Name: "till"},
-		"ADMIN with a user":      {Kind: caller.Admin, Name: "alice", UserID: "u"},
+		"ADMIN with a user":      {Kind: caller.Admin, Name: "alice", UserID: "u", Roles: caller.EveryRole()},
+		"ADMIN without a role":   {Kind: caller.Admin, Name: "alice"},
+		"SPM with a role":        {Kind: caller.SPM, Name: "x", Roles: caller.RolesOf(caller.View)},
 		"unknown kind of caller": {Kind: 77, Name: "x"},
 	} {
 		if token, err := signer.Mint(c, time.Hour, start); err == nil {

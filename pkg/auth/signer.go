@@ -38,7 +38,7 @@ func (s *Signer) KeyID() string { return s.keyID }
 func (s *Signer) Public() ed25519.PublicKey { return s.key.Public().(ed25519.PublicKey) }
 
 // Mint makes a token for c that is valid from now for lifetime (whole seconds, 1 s to LongestLifetime; the verifiers' own maximum
-// may be shorter). It fails when c lacks what its kind needs: a user for H5, a merchant for MERCHANT.
+// may be shorter). It fails when c lacks what its kind needs: a user for H5, a merchant for MERCHANT, a role for ADMIN.
 func (s *Signer) Mint(c caller.Caller, lifetime time.Duration, now time.Time) (string, error) {
 	if err := checkCaller(c); err != nil {
 		return "", fmt.Errorf("mint token: %w", err)
@@ -58,6 +58,7 @@ func (s *Signer) Mint(c caller.Caller, lifetime time.Duration, now time.Time) (s
 		Kind:       c.Kind.String(),
 		UserID:     c.UserID,
 		MerchantID: c.MerchantID,
+		Roles:      c.Roles.Names(),
 	})
 	token.Header["kid"] = s.keyID
 	signed, err := token.SignedString(s.key)

@@ -129,7 +129,11 @@ func (v *Verifier) verify(token string, now time.Time) (verdict, error) {
 	if !ok {
 		return verdict{}, errs.TokenInvalid.New("the token names no known kind of caller")
 	}
-	found.caller = caller.Caller{Kind: kind, Name: body.Subject, UserID: body.UserID, MerchantID: body.MerchantID}
+	roles, err := caller.ParseRoles(body.Roles)
+	if err != nil {
+		return verdict{}, errs.TokenInvalid.New("the token is not usable: %v", err)
+	}
+	found.caller = caller.Caller{Kind: kind, Name: body.Subject, UserID: body.UserID, MerchantID: body.MerchantID, Roles: roles}
 	if err := checkCaller(found.caller); err != nil {
 		return verdict{}, errs.TokenInvalid.New("the token is not usable: %v", err)
 	}

@@ -87,6 +87,8 @@ type Caller struct {
 	UserID string
 	// MerchantID is the one merchant whose orders a MERCHANT caller sees; empty for the other kinds.
 	MerchantID string
+	// Roles are what an ADMIN caller may do; none for the other kinds.
+	Roles Roles
 }
 
 // String is the kind and whom the caller speaks for: "SPM:marketplace", "H5:user-1", "MERCHANT:shop-1". Two callers with the

@@ -14,17 +14,26 @@ import (
 	"github.com/creditpay/creditpay/pkg/errs"
 )
 
-// Rule is the set of caller kinds that may call a method. The zero Rule allows nobody.
-type Rule uint16
+// Rule is who may call a method. The zero Rule allows nobody.
+type Rule struct {
+	kinds uint16
+	// Roles are those of which an ADMIN caller must have one.
+	Roles caller.Roles
+}
 
-// Allows reports whether callers of that kind may call.
-func (r Rule) Allows(k caller.Kind) bool { return k != 0 && r&(1<<k) != 0 }
+// Allows reports whether that caller may call: its kind is named, and an operator has a role that is named.
+func (r Rule) Allows(c caller.Caller) bool {
+	return r.AllowsKind(c.Kind) && (c.Kind != caller.Admin || r.Roles.Meets(c.Roles))
+}
+
+// AllowsKind reports whether callers of that kind may call, operators with the right role.
+func (r Rule) AllowsKind(k caller.Kind) bool { return k != 0 && r.kinds&(1<<k) != 0 }
 
 // Kinds gives the kinds that may call, in the order of their numbers.
 func (r Rule) Kinds() []caller.Kind {
 	var kinds []caller.Kind
 	for _, k := range caller.Kinds() {
-		if r.Allows(k) {
+		if r.AllowsKind(k) {
 			kinds = append(kinds, k)
 		}
 	}
@@ -44,7 +53,12 @@ func AccessRules() map[string]Rule {
 		var rule Rule
 		for _, k := range option.GetCallers() {
 			if kind := caller.KindOf(k); kind != 0 {
-				rule |= 1 << kind
+				rule.kinds |= 1 << kind
+			}
+		}
+		for _, r := range option.GetRoles() {
+			if role, ok := caller.RoleOf(r); ok {
+				rule.Roles |= caller.RolesOf(role)
 			}
 		}
 		rules[fullName(m)] = rule
@@ -79,11 +93,24 @@ func fullName(m protoreflect.MethodDescriptor) string {
 func access(rules map[string]Rule) grpc.UnaryServerInterceptor {
 	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 		if !IsPublic(info.FullMethod) {
-			if c := caller.FromContext(ctx); !rules[info.FullMethod].Allows(c.Kind) {
-				return nil, errs.CallerNotAllowed.New("a caller of kind %s may not call this method", c.Kind)
+			if err := refuse(rules[info.FullMethod], caller.FromContext(ctx)); err != nil {
+				return nil, err
 			}
 		}
 		return handler(ctx, req)
+	}
+}
+
+// refuse tells a caller whom the rule does not allow why.
+func refuse(rule Rule, c caller.Caller) error {
+	switch {
+	case rule.Allows(c):
+		return nil
+	case rule.AllowsKind(c.Kind):
+		needed := strings.Join(rule.Roles.Names(), " or ")
+		return errs.CallerNotAllowed.New("an operator needs the role %s to call this method", needed).With("needs_role", needed)
+	default:
+		return errs.CallerNotAllowed.New("a caller of kind %s may not call this method", c.Kind)
 	}
 }
 

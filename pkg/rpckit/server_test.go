@@ -57,7 +57,11 @@ func (tokenIsKind) Verify(token string, _ time.Time) (caller.Caller, error) {
 	if !ok {
 		return caller.Caller{}, errs.TokenInvalid.New("no such kind")
 	}
-	return caller.Caller{Kind: kind, Name: "tester"}, nil
+	c := caller.Caller{Kind: kind, Name: "tester"}
+	if kind == caller.Admin {
+		c.Roles = caller.EveryRole()
+	}
+	return c, nil
 }
 
 // fixedToken is a TokenSource.
@@ -178,15 +182,27 @@ func TestEveryMethodOfTheSuiteHasARuleForSomebody(t *testing.T) {
 		if !strings.HasPrefix(method, "/creditpay.") || len(rule.Kinds()) == 0 {
 			t.Errorf("%s allows %v", method, rule.Kinds())
 		}
-		if rule.Allows(0) {
+		if rule.Allows(caller.Caller{}) {
 			t.Errorf("%s allows nobody in particular", method)
+		}
+		if rule.AllowsKind(caller.Admin) != (rule.Roles != 0) {
+			t.Errorf("%s names %v and the roles %v: operators need a role, others have none", method, rule.Kinds(), rule.Roles.Names())
 		}
 	}
 	if diff := cmp.Diff([]caller.Kind{caller.SPM, caller.H5, caller.Admin, caller.Merchant}, rules["/creditpay.order.v1.OrderService/GetOrderInfo"].Kinds()); diff != "" {
 		t.Error(diff)
 	}
-	if (rpckit.Rule(0)).Allows(caller.Admin) {
+	if (rpckit.Rule{}).Allows(caller.Caller{Kind: caller.Admin, Roles: caller.EveryRole()}) {
 		t.Error("no rule allows an operator")
+	}
+	approve := rules["/creditpay.refund.v1.RefundService/ApproveRefund"]
+	for _, role := range caller.AllRoles() {
+		if approve.Allows(caller.Caller{Kind: caller.Admin, Roles: caller.RolesOf(role)}) != (role == caller.RefundApprove) {
+			t.Errorf("approving is open to %s", role)
+		}
+	}
+	if approve.Allows(caller.Caller{Kind: caller.SPM, Roles: caller.EveryRole()}) {
+		t.Error("roles open what the kind does not")
 	}
 }
 

@@ -112,3 +112,6 @@ func Audit() []audit.Check { return store.Audit() }
 // that was to be financed: (hex of the order id, state of the loan by name, price in
 // minor units), by order id. An order has one row: the loan that counts, or the last void one.
 func AuditStream() string { return store.AuditStream() }
+
+// AuditKept selects (return id in hex, 'KEPT', amount) of all cash of down payments that became credit balance, by id.
+func AuditKept() string { return store.AuditKept }

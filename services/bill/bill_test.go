@@ -42,7 +42,11 @@ func (kindIsToken) Verify(token string, _ time.Time) (caller.Caller, error) {
 	if !ok {
 		return caller.Caller{}, errs.TokenInvalid.New("no such kind")
 	}
-	return caller.Caller{Kind: kind, Name: "test"}, nil
+	c := caller.Caller{Kind: kind, Name: "test"}
+	if kind == caller.Admin {
+		c.Roles = caller.EveryRole()
+	}
+	return c, nil
 }
 
 // tokenOf is always the same token.

@@ -70,7 +70,13 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 		return lookAgain(verbs.RecoverCommit(ctx, j.Key))
 	})
 	sp.OnDue(store.LegColumn(), func(ctx context.Context, j jobs.Job) (jobs.Outcome, error) {
-		return lookAgain(verbs.ExpireCashLeg(ctx, j.Key))
+		return lookAgain(verbs.TickCashLeg(ctx, j.Key))
+	})
+	sp.OnDue(store.ReturnColumn(), func(ctx context.Context, j jobs.Job) (jobs.Outcome, error) {
+		return lookAgain(verbs.TickCashReturn(ctx, j.Key))
+	})
+	sp.OnJob(app.JobKeepCash, func(ctx context.Context, j jobs.Job) (jobs.Outcome, error) {
+		return jobs.Done(), verbs.KeepCash(ctx, j.Key)
 	})
 	sp.OnJob(app.JobReversePayment, func(ctx context.Context, j jobs.Job) (jobs.Outcome, error) {
 		return jobs.Done(), verbs.ReversePayment(ctx, j.Key)
@@ -98,3 +104,6 @@ func Audit() []audit.Check { return store.Audit() }
 
 // AuditStream selects (order id in hex, state, amount) of every payment by order id.
 func AuditStream() string { return store.AuditStream }
+
+// AuditKept selects (return id in hex, 'KEPT', amount) of every return that became credit balance in the bill service, by id.
+func AuditKept() string { return store.AuditKept }

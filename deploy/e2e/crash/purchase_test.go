@@ -19,9 +19,11 @@ import (
 
 // purchase is one checkout, of one order but for a basket.
 type purchase struct {
-	b                      *buyer
-	no                     string
-	months                 int32
+	b      *buyer
+	no     string
+	months int32
+	// desk is the channel of its down payment; empty when its plan asks for none.
+	desk                   string
 	checkout, order, quote string
 	// orders are all of the checkout; order is the first.
 	orders []string
@@ -36,9 +38,14 @@ func (b *buyer) open(ctx context.Context, no string) (*purchase, error) {
 
 // openBasket is open with that many orders, each of which becomes a loan of that many months.
 func (b *buyer) openBasket(ctx context.Context, no string, orders int, months int32) (*purchase, error) {
-	p := &purchase{b: b, no: no, months: months}
+	return b.openAt(ctx, "marketplace", &purchase{b: b, no: no, months: months}, orders)
+}
+
+// openAt opens the checkout of p, of that many orders, for a business, and chooses a plan.
+func (b *buyer) openAt(ctx context.Context, business string, p *purchase, orders int) (*purchase, error) {
+	no := p.no
 	amount := &commonv1.Money{AmountMinor: price, CurrencyCode: "IDR"}
-	req := &orderv1.GeneratePaymentsRequest{RequestId: "generate-" + no, UserId: b.user, Business: "marketplace", CurrencyCode: "IDR",
+	req := &orderv1.GeneratePaymentsRequest{RequestId: "generate-" + no, UserId: b.user, Business: business, CurrencyCode: "IDR",
 		RedirectUrl: "https://shop.example/thanks"}
 	for i := range orders {
 		outOrderNo := no
@@ -71,7 +78,7 @@ func (p *purchase) choose(ctx context.Context) error {
 	p.commits++
 	err := keep(ctx, func(ctx context.Context) error {
 		res, err := p.b.site.payments().ConfirmPayChannel(as(ctx, p.b.token), &paymentv1.ConfirmPayChannelRequest{
-			RequestId: fmt.Sprintf("quote-%s-%d", p.no, p.commits), CheckoutId: p.checkout, Channel: "CREDIT", TenorMonths: p.months})
+			RequestId: fmt.Sprintf("quote-%s-%d", p.no, p.commits), CheckoutId: p.checkout, Channel: "CREDIT", TenorMonths: p.months, DownPaymentChannel: p.desk})
 		if err == nil {
 			p.quote = res.GetQuote().GetQuoteId()
 		}

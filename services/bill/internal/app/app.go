@@ -86,6 +86,8 @@ type Store interface {
 	RepaymentOfRequest(ctx context.Context, caller, requestID string) (Repayment, bool, error)
 	// RepaymentsOfUser gives the repayments of a user that arrived, by id.
 	RepaymentsOfUser(ctx context.Context, userID string) ([]Repayment, error)
+	// KeptCash finds cash that was kept by its reference; false when it was not.
+	KeptCash(ctx context.Context, reference ids.ID) (KeptCash, bool, error)
 	// LastVersion is the newest version of a product; 0 when there is none.
 	LastVersion(ctx context.Context, code string) (int, error)
 	// DoLocking is Do for a unit that reads and locks first.
@@ -159,6 +161,8 @@ type Tx interface {
 	InsertLoanRefund(r LoanRefund)
 	// KeepSource marks a source of a refund as kept; one that is kept already fails the unit.
 	KeepSource(refundID, repaymentID ids.ID, actor string, at time.Time)
+	// InsertKeptCash adds the record of kept cash; a second one of its reference violates a unique key.
+	InsertKeptCash(k KeptCash)
 	// InsertProduct adds a version of a product; one that is there already fails the unit with a duplicate key.
 	InsertProduct(p domain.Product, at time.Time)
 

@@ -27,6 +27,8 @@ const (
 	causeReduced  = "CREDIT_REDUCED"
 	causeRefunded = "REFUNDED"
 	causeKept     = "REFUND_KEPT"
+	// causeCashKept is a part of a down payment that became credit balance.
+	causeCashKept = "CASH_KEPT"
 )
 
 // post writes a journal of a loan.

@@ -68,6 +68,22 @@ func (s *InternalServer) KeepRefundAsCredit(ctx context.Context, req *billv1.Kee
 	return &billv1.KeepRefundAsCreditResponse{}, nil
 }
 
+// KeepCashAsCredit implements BillInternalService.
+func (s *InternalServer) KeepCashAsCredit(ctx context.Context, req *billv1.KeepCashAsCreditRequest) (*billv1.KeepCashAsCreditResponse, error) {
+	reference, err := parseID("reference", ids.Leg, req.GetReference())
+	if err != nil {
+		return nil, err
+	}
+	amount, err := parseAmount("amount", req.GetAmount())
+	if err != nil {
+		return nil, err
+	}
+	if err := s.App.KeepCashAsCredit(ctx, app.KeptCash{Reference: reference, UserID: req.GetUserId(), Amount: amount}); err != nil {
+		return nil, err
+	}
+	return &billv1.KeepCashAsCreditResponse{}, nil
+}
+
 // adjustmentOf is the message of an adjustment. A loan of which nothing is left has no plan.
 func adjustmentOf(a domain.RefundAdjustment) *billv1.RefundAdjustment {
 	out := &billv1.RefundAdjustment{

@@ -130,15 +130,16 @@ func journalChecks() []audit.Check {
 				FROM credit_accounts a LEFT JOIN (SELECT party, SUM(credit_minor - debit_minor) AS balance FROM journal_lines
 					WHERE account = 'CREDIT_BALANCE' GROUP BY party) j ON j.party = a.user_id
 				WHERE a.credit_minor <> COALESCE(j.balance, 0)`},
-		{Name: "journal_repayments", Rule: "the balance of REPAYMENT_CLEARING of a user is the money that arrived: repayments that stand, and recoveries",
-			Query: `SELECT CONCAT('acc:', HEX(a.id)), CONCAT('arrived ', COALESCE(r.amount, 0) + COALESCE(f.amount, 0), ', journal ', COALESCE(j.balance, 0))
+		{Name: "journal_repayments", Rule: "the balance of REPAYMENT_CLEARING of a user is the money that arrived: repayments that stand, recoveries, and cash that was kept",
+			Query: `SELECT CONCAT('acc:', HEX(a.id)), CONCAT('arrived ', COALESCE(r.amount, 0) + COALESCE(f.amount, 0) + COALESCE(k.amount, 0), ', journal ', COALESCE(j.balance, 0))
 				FROM credit_accounts a
 				LEFT JOIN (SELECT user_id, SUM(amount_minor) AS amount FROM repayments WHERE state = 2 GROUP BY user_id) r ON r.user_id = a.user_id
 				LEFT JOIN (SELECT l.user_id, SUM(f.amount_minor) AS amount FROM loan_facts f JOIN loans l ON l.id = f.loan_id
 					WHERE f.kind = 6 AND f.void_time IS NULL GROUP BY l.user_id) f ON f.user_id = a.user_id
 				LEFT JOIN (SELECT party, SUM(debit_minor - credit_minor) AS balance FROM journal_lines
 					WHERE account = 'REPAYMENT_CLEARING' GROUP BY party) j ON j.party = a.user_id
-				WHERE COALESCE(r.amount, 0) + COALESCE(f.amount, 0) <> COALESCE(j.balance, 0)`},
+				LEFT JOIN (SELECT user_id, SUM(amount_minor) AS amount FROM kept_cash GROUP BY user_id) k ON k.user_id = a.user_id
+				WHERE COALESCE(r.amount, 0) + COALESCE(f.amount, 0) + COALESCE(k.amount, 0) <> COALESCE(j.balance, 0)`},
 		income("income_interest", "INTEREST_INCOME", "interest of billed instalments that was not taken back", "SUM(n.billed * (n.interest_minor - n.cancelled_interest_minor))"),
 		income("income_fee", "FEE_INCOME", "fees of billed instalments that were not taken back", "SUM(n.billed * (n.fee_minor - n.cancelled_fee_minor))"),
 		income("income_late_fee", "LATE_FEE_INCOME", "late fees that were not forgiven", "SUM(n.late_minor - n.cancelled_late_minor)"),

@@ -222,3 +222,30 @@ func (t *Tx) RefundSource(ctx context.Context, refundID, repaymentID ids.ID) (sr
 func (t *Tx) KeepSource(refundID, repaymentID ids.ID, actor string, at time.Time) {
 	t.Tx.QueueExpect(1, changed(), keepSource, at, actor, refundID, repaymentID)
 }
+
+// KeptCash implements app.Store.
+func (s *Store) KeptCash(ctx context.Context, reference ids.ID) (app.KeptCash, bool, error) {
+	k := app.KeptCash{Reference: reference}
+	var code string
+	var minor int64
+	err := s.kit.DB.QueryRowContext(ctx, `SELECT user_id, currency_code, amount_minor, create_time FROM kept_cash WHERE reference = ?`, reference).
+		Scan(&k.UserID, &code, &minor, &k.CreateTime)
+	if mysqlx.NoRows(err) {
+		return k, false, nil
+	}
+	if err != nil {
+		return k, false, mysqlx.Fault(err, "read kept cash")
+	}
+	currency, err := money.CurrencyOf(code)
+	if err != nil {
+		return k, false, errs.Internal.Wrap(err, "stored cash has an unknown currency")
+	}
+	k.Amount = money.New(minor, currency)
+	return k, true, nil
+}
+
+// InsertKeptCash implements app.Tx.
+func (t *Tx) InsertKeptCash(k app.KeptCash) {
+	t.Tx.Queue(`INSERT INTO kept_cash (reference, user_id, currency_code, amount_minor, create_time) VALUES (?, ?, ?, ?, ?)`,
+		k.Reference, k.UserID, k.Amount.Currency().Code(), k.Amount.Minor(), k.CreateTime)
+}

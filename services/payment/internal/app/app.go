@@ -65,6 +65,8 @@ type CashStore interface {
 	CashReturnsOfLeg(ctx context.Context, legID ids.ID) ([]domain.CashReturn, error)
 	// CashReturnsOfRefund gives the returns of a refund with their legs, oldest first.
 	CashReturnsOfRefund(ctx context.Context, refundID ids.ID) ([]CashBack, error)
+	// CashReturns gives at most limit returns with their legs, newest first.
+	CashReturns(ctx context.Context, f ReturnFilter, limit int) ([]CashBack, error)
 	// PaymentRefund by its id; nil when it took nothing out of a payment.
 	PaymentRefund(ctx context.Context, refundID ids.ID) (*domain.Refund, error)
 	// RefundsOfPayments gives what refunds took out of payments, oldest first.
@@ -121,7 +123,7 @@ type CashTx interface {
 	InsertCashLeg(l domain.CashLeg)
 	// InsertPortions stores what a commit does once its cash is there.
 	InsertPortions(commitID ids.ID, ps []domain.Portion)
-	// MoveCashLeg stores a leg's move and ends its timer, if no return was asked for meanwhile. Mismatch: CONCURRENT_CHANGE.
+	// MoveCashLeg stores a leg's move and sets its timer, if no return was asked for meanwhile. Mismatch: CONCURRENT_CHANGE.
 	MoveCashLeg(m domain.CashLegMoved)
 	// InsertRefund stores what a refund takes out of a payment that stands, within what is left of each part. Mismatch:
 	// CONCURRENT_CHANGE. A refund that is known violates a unique key.
@@ -131,6 +133,8 @@ type CashTx interface {
 	InsertCashReturn(r domain.CashReturn)
 	// MoveCashReturn stores a return's move; of a cancelled order's share also in its payment's leg. Mismatch: CONCURRENT_CHANGE.
 	MoveCashReturn(m domain.CashReturnMoved)
+	// KeepCashReturn notes when an abandoned return became credit balance.
+	KeepCashReturn(id ids.ID, at time.Time)
 	// InsertNotice stores a notification as it came. A second one of the request violates a unique key.
 	InsertNotice(n HeardNotice)
 }
@@ -216,6 +220,8 @@ type Bill interface {
 	Reserve(ctx context.Context, c domain.Commit, pays Begun) ([]domain.Loan, error)
 	// Release gives holds back: all of the commit, or those of the orders. Idempotent.
 	Release(ctx context.Context, commitID ids.ID, orderIDs []ids.ID, reason string) error
+	// KeepCash turns cash of a user that could not go back into credit balance. Idempotent by the reference.
+	KeepCash(ctx context.Context, reference ids.ID, userID string, amount money.Amount) error
 }
 
 // Limits are the service's time limits.
@@ -263,9 +269,13 @@ const (
 	JobRecoverCommit = "recover_commit"
 	// JobReversePayment takes a payment back; the key is the payment id.
 	JobReversePayment = "reverse_payment"
-	// JobExpireCashLeg fails the leg of a repayment whose time is over; the key is the leg id. It stands in the leg's row. A down
-	// payment goes by its commit's timer, because the two move together.
-	JobExpireCashLeg = "expire_cash_leg"
+	// JobTickCashLeg fails the leg of a repayment whose time is over, and asks once more for money on its way back; the key is the leg
+	// id. It stands in the leg's row. A pending down payment goes by its commit's timer, because the two move together.
+	JobTickCashLeg = "tick_cash_leg"
+	// JobTickCashReturn asks once more for a return of which nothing was heard; the key is the return's id. It stands in its row.
+	JobTickCashReturn = "tick_cash_return"
+	// JobKeepCash makes an abandoned part of a down payment credit balance; the key is the return's id.
+	JobKeepCash = "keep_cash"
 )
 
 func (a *App) now() time.Time { return a.Clock.Now().UTC().Truncate(time.Microsecond) }

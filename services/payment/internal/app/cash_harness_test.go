@@ -171,13 +171,24 @@ func (w *world) nothingHeld() {
 	}
 }
 
-// expireLegs drives the timers of repayments, as the runner would.
-func (w *world) expireLegs() {
+// tick drives the timers of cash, as the runner would.
+func (w *world) tick() {
 	w.t.Helper()
-	for _, text := range w.texts(`SELECT id FROM cash_legs WHERE due_time <= ?`, w.clock.Now()) {
-		again, err := w.ExpireCashLeg(context.Background(), ids.Format(ids.Leg, ids.ID([]byte(text))))
-		if err != nil || !again.IsZero() {
-			w.t.Fatalf("expiry: again at %s, %v", again, err)
+	ctx := context.Background()
+	for table, verb := range map[string]func(context.Context, string) (time.Time, error){"cash_legs": w.TickCashLeg, "cash_returns": w.TickCashReturn} {
+		for _, text := range w.texts(`SELECT id FROM `+table+` WHERE due_time <= ?`, w.clock.Now()) {
+			again, err := verb(ctx, ids.Format(ids.Leg, ids.ID([]byte(text))))
+			if err != nil || (!again.IsZero() && !again.After(w.clock.Now())) {
+				w.t.Fatalf("%s: again at %s, %v", table, again, err)
+			}
+		}
+	}
+	for _, reference := range w.texts(`SELECT job_key FROM jobs WHERE kind = ?`, app.JobKeepCash) {
+		if err := w.KeepCash(ctx, reference); err != nil {
+			continue // It stays, as the runner leaves it.
+		}
+		if _, err := w.db.ExecContext(ctx, `DELETE FROM jobs WHERE kind = ? AND job_key = ?`, app.JobKeepCash, reference); err != nil {
+			w.t.Fatal(err)
 		}
 	}
 }

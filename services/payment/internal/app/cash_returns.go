@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"time"
 
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/ids"
@@ -33,6 +34,83 @@ func (a *App) ResolveCashReturn(ctx context.Context, reference string, by domain
 	})
 }
 
+// ReturnFilter says which returns are wanted, newest first; its zero value takes all.
+type ReturnFilter struct {
+	// State; zero for all.
+	State domain.ReturnState
+	// OrderID of the order whose cash goes back; zero for all.
+	OrderID ids.ID
+	// Below is where the page begins: returns older than this one; zero for the newest.
+	Below ids.ID
+}
+
+// ListCashReturns gives returns, newest first, at most limit, and whether there are more.
+func (a *App) ListCashReturns(ctx context.Context, f ReturnFilter, limit int) (page []CashBack, more bool, err error) {
+	page, err = a.Store.CashReturns(ctx, f, limit+1)
+	if err != nil || len(page) <= limit {
+		return page, false, err
+	}
+	return page[:limit], true, nil
+}
+
+// ofCancel lets an operator change only what no refund follows: the refund service does that for its own.
+func ofCancel(b CashBack) error {
+	if b.Return.RefundID.IsZero() {
+		return nil
+	}
+	return errs.OrderStateInvalid.New("the return belongs to refund %s; retry or resolve that refund's leg", ids.Format(ids.Refund, b.Return.RefundID))
+}
+
+// RetryCancelReturn asks the marketplace once more for the share of a cancelled order that failed.
+// Errors: INVALID_ARGUMENT, NOT_FOUND, ORDER_STATE_INVALID.
+func (a *App) RetryCancelReturn(ctx context.Context, reference string) (CashBack, error) {
+	return a.changeReturn(ctx, reference, func(b CashBack) (*domain.CashReturnMoved, error) {
+		if err := ofCancel(b); err != nil {
+			return nil, err
+		}
+		return b.Return.AskAgain(b.Leg, a.now())
+	})
+}
+
+// ResolveCancelReturn ends the return of a cancelled order's share that failed by an operator's word. Repeating it is harmless.
+// Errors: INVALID_ARGUMENT, NOT_FOUND, ORDER_STATE_INVALID.
+func (a *App) ResolveCancelReturn(ctx context.Context, reference string, by domain.Ruling) (CashBack, error) {
+	return a.changeReturn(ctx, reference, func(b CashBack) (*domain.CashReturnMoved, error) {
+		if err := ofCancel(b); err != nil {
+			return nil, err
+		}
+		return b.Return.Resolve(by, b.Leg, a.now())
+	})
+}
+
+// TickCashReturn asks the marketplace once more for a return of which nothing was heard. It answers when to look again; the zero time
+// when there is nothing left to do. An error keeps its timer.
+func (a *App) TickCashReturn(ctx context.Context, reference string) (time.Time, error) {
+	b, err := a.changeReturn(ctx, reference, func(b CashBack) (*domain.CashReturnMoved, error) {
+		return b.Return.Tick(b.Leg, a.now()), nil
+	})
+	return b.Return.DueTime(), err
+}
+
+// KeepCash makes an abandoned part of a down payment credit balance. Safe to repeat.
+func (a *App) KeepCash(ctx context.Context, reference string) error {
+	id, err := parseID(ids.Leg, "reference", reference)
+	if err != nil {
+		return err
+	}
+	leg, back, err := a.legByReference(ctx, id)
+	if err != nil || back == nil || !back.Kept(leg) || !back.KeepTime.IsZero() {
+		return err
+	}
+	if err := a.Bill.KeepCash(ctx, back.ID, leg.UserID, back.Amount); err != nil {
+		return err
+	}
+	return a.Store.Do(ctx, func(tx Tx) error {
+		tx.KeepCashReturn(back.ID, a.now())
+		return nil
+	})
+}
+
 // changeReturn moves a return, and judges anew when it moved meanwhile. change gives nil when there is nothing to do.
 func (a *App) changeReturn(ctx context.Context, reference string, change func(CashBack) (*domain.CashReturnMoved, error)) (CashBack, error) {
 	id, err := parseID(ids.Leg, "reference", reference)
@@ -55,6 +133,9 @@ func (a *App) changeReturn(ctx context.Context, reference string, change func(Ca
 		b.Return = m.Return
 		return b, a.Store.Do(ctx, func(tx Tx) error {
 			moveReturn(tx, *m)
+			if m.From == domain.ReturnFailed && m.Return.Kept(leg) {
+				tx.Schedule(JobKeepCash, legText(m.Return.ID), m.Return.ResolveTime)
+			}
 			return nil
 		})
 	})

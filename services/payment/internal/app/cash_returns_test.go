@@ -156,20 +156,129 @@ func TestADownPaymentThatCannotGoBackIsKeptForThePayer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, r := range []domain.CashReturn{w.refunded(w.refundOf(ps[0], 0, 4)), *share} {
+	for i, r := range []domain.CashReturn{w.refunded(w.refundOf(ps[0], 0, 4)), *share} {
+		w.bill.away = true
 		w.told(ofReturn(r, leg, domain.CashFailed), domain.LegFailed, domain.OutcomeApplied)
 		if _, err := w.ResolveCashReturn(ctx, ids.Format(ids.Leg, r.ID), abandoned); err != nil {
 			t.Fatal(err)
 		}
+		w.proveBooks() // A job is at it.
+		if len(w.texts(`SELECT job_key FROM jobs WHERE kind = ?`, app.JobKeepCash)) != 1 {
+			t.Error("nobody sees to it that it is kept")
+		}
+		w.bill.away = false
+		w.tick()
+		if err := w.KeepCash(ctx, ids.Format(ids.Leg, r.ID)); err != nil || w.bill.kept[r.ID] != r.Amount || len(w.bill.kept) != i+1 {
+			t.Errorf("kept %v, %v", w.bill.kept, err)
+		}
 		w.proveBooks()
 	}
-	w.wantBalances("kept", map[string]int{"CASH_KEPT": -24, "CASH_RETURNABLE": 0, "CASH_CLEARING": 30})
+	w.wantBalances("kept", map[string]int{"REPAYMENT_CLEARING": -24, "CASH_RETURNABLE": 0, "CASH_CLEARING": 30})
 	if down, err := w.QueryDownPayResult(ctx, user, ids.Format(ids.Order, ps[1].OrderID), ""); err != nil || down.Leg.State != domain.LegFailed {
 		t.Errorf("%+v, %v", down, err)
 	}
 	w.told(ofReturn(*share, leg, domain.CashRefunded), domain.LegReversed, domain.OutcomeTwice)
 	if down, err := w.QueryDownPayResult(ctx, user, ids.Format(ids.Order, ps[1].OrderID), ""); err != nil || down.Leg.State != domain.LegReversed {
 		t.Errorf("%+v, %v", down, err)
+	}
+	w.proveBooks()
+}
+
+// asks gives how often the marketplace was asked or told of cash so far.
+func (w *world) asks() int {
+	w.t.Helper()
+	w.tick()
+	return len(w.legEvents()) + len(w.returnEvents())
+}
+
+func TestCashOfWhichNothingIsHeardIsAskedForAgainUntilItIsKnown(t *testing.T) {
+	t.Parallel()
+	w := cashWorld(t)
+	ps, leg := w.paidByCash()
+	r := w.refunded(w.refundOf(ps[0], 0, 4))
+	told := w.asks()
+	// After an hour, then after as long as nothing was heard, once a day at most.
+	for i, pause := range []time.Duration{time.Hour, time.Hour, 2 * time.Hour, 4 * time.Hour, 8 * time.Hour, 16 * time.Hour, 24 * time.Hour, 24 * time.Hour} {
+		w.clock.Advance(pause - time.Second)
+		if got := w.asks(); got != told+i {
+			t.Fatalf("asked %d times before pause %d is over", got-told, i+1)
+		}
+		w.clock.Advance(time.Second)
+		if got := w.asks(); got != told+i+1 {
+			t.Fatalf("asked %d times after pause %d", got-told, i+1)
+		}
+		w.proveBooks()
+	}
+	w.told(ofReturn(r, leg, domain.CashRefunded), domain.LegReversed, domain.OutcomeApplied)
+	told = w.asks()
+	w.clock.Advance(100 * 24 * time.Hour)
+	if got := w.asks(); got != told {
+		t.Errorf("asked %d times more for what was given back", got-told)
+	}
+	w.proveBooks()
+}
+
+func TestMoneyThatCameTooLateIsAskedForAgainToo(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	leg := w.repayment()
+	w.clock.Advance(30 * 24 * time.Hour)
+	w.told(notice(leg, domain.CashPaid), domain.LegReturning, domain.OutcomeLate)
+	told := w.asks()
+	for i := range 3 {
+		w.clock.Advance(24 * time.Hour)
+		if got := w.asks(); got != told+i+1 {
+			t.Fatalf("asked %d times after %d days", got-told, i+1)
+		}
+		w.proveBooks()
+	}
+}
+
+func TestAnOperatorEndsTheReturnOfACancelledOrderAndNotThatOfARefund(t *testing.T) {
+	t.Parallel()
+	w := cashWorld(t)
+	ctx := context.Background()
+	ps, leg := w.paidByCash()
+	w.cancelled(ps[1])
+	share, err := w.store.CashReturnOf(ctx, ps[1].ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	refund := w.refunded(w.refundOf(ps[0], 0, 4))
+	for _, r := range []domain.CashReturn{*share, refund} {
+		w.told(ofReturn(r, leg, domain.CashFailed), domain.LegFailed, domain.OutcomeApplied)
+	}
+	reference := ids.Format(ids.Leg, share.ID)
+	page, more, err := w.ListCashReturns(ctx, app.ReturnFilter{State: domain.ReturnFailed}, 1)
+	if err != nil || !more || len(page) != 1 || page[0].Return.ID != refund.ID {
+		t.Errorf("%+v, %t, %v", page, more, err)
+	}
+	page, more, err = w.ListCashReturns(ctx, app.ReturnFilter{State: domain.ReturnFailed, OrderID: ps[1].OrderID, Below: refund.ID}, 5)
+	if err != nil || more || len(page) != 1 || page[0].Return.ID != share.ID || page[0].Leg.ID != leg.ID {
+		t.Errorf("%+v, %t, %v", page, more, err)
+	}
+	for _, change := range []func(string) (app.CashBack, error){
+		func(reference string) (app.CashBack, error) { return w.RetryCancelReturn(ctx, reference) },
+		func(reference string) (app.CashBack, error) { return w.ResolveCancelReturn(ctx, reference, abandoned) },
+	} {
+		if _, err := change(ids.Format(ids.Leg, refund.ID)); !errs.Is(err, errs.OrderStateInvalid) {
+			t.Errorf("of a refund: %v", err)
+		}
+		if _, err := change(ids.Format(ids.Leg, leg.ID)); !errs.Is(err, errs.NotFound) {
+			t.Errorf("of a leg: %v", err)
+		}
+	}
+	if b, err := w.RetryCancelReturn(ctx, reference); err != nil || b.Return.State != domain.ReturnReturning {
+		t.Errorf("%+v, %v", b, err)
+	}
+	w.told(ofReturn(*share, leg, domain.CashFailed), domain.LegFailed, domain.OutcomeApplied)
+	for range 2 {
+		if b, err := w.ResolveCancelReturn(ctx, reference, elsewhere); err != nil || b.Return.State != domain.ReturnReturned {
+			t.Errorf("%+v, %v", b, err)
+		}
+	}
+	if _, err := w.ResolveCancelReturn(ctx, reference, abandoned); !errs.Is(err, errs.OrderStateInvalid) {
+		t.Errorf("ended twice in two ways: %v", err)
 	}
 	w.proveBooks()
 }

@@ -111,6 +111,8 @@ type billService struct {
 	before func(c domain.Commit)
 	// down is what the plan asks for at once of each order, in thousandths; what an order's share is, is rounded up.
 	down int64
+	// kept is what became credit balance, by its reference.
+	kept map[ids.ID]money.Amount
 }
 
 // share is the down payment of an amount.
@@ -175,6 +177,23 @@ func (b *billService) Release(_ context.Context, commitID ids.ID, orderIDs []ids
 	for _, id := range orderIDs {
 		delete(b.held[commitID], id)
 	}
+	return nil
+}
+
+// KeepCash notes what became credit balance, as the bill service does: once a reference.
+func (b *billService) KeepCash(_ context.Context, reference ids.ID, userID string, amount money.Amount) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.away {
+		return errs.DependencyUnavailable.New("bill is away")
+	}
+	if b.kept == nil {
+		b.kept = map[ids.ID]money.Amount{}
+	}
+	if before, known := b.kept[reference]; known && before != amount {
+		return errs.RequestIDReused.New("another amount of %s", userID)
+	}
+	b.kept[reference] = amount
 	return nil
 }
 
@@ -290,9 +309,10 @@ func (w *world) count(query string, args ...any) int {
 	return n
 }
 
-// proveBooks runs every check of the service on what the test left.
+// proveBooks runs every check of the service on what the test left, once the timers did their work.
 func (w *world) proveBooks() {
 	w.t.Helper()
+	w.tick()
 	found, err := audit.Run(context.Background(), w.db, "payment", w.clock.Now(), append(store.Audit(), audit.Mechanism()...))
 	if err != nil {
 		w.t.Fatal(err)

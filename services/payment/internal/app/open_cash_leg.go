@@ -93,9 +93,9 @@ func (a *App) CashLeg(ctx context.Context, subjectText string) (domain.CashLeg, 
 	return leg, err
 }
 
-// ExpireCashLeg fails a repayment's leg whose time is over. It answers when to look again; the zero time when there is nothing
-// left to do. An error keeps its timer.
-func (a *App) ExpireCashLeg(ctx context.Context, legText string) (time.Time, error) {
+// TickCashLeg does what time does to a leg: a repayment whose time is over fails, and money on its way back of which nothing was heard is
+// asked for once more. It answers when to look again; the zero time when there is nothing left to do. An error keeps its timer.
+func (a *App) TickCashLeg(ctx context.Context, legText string) (time.Time, error) {
 	id, err := parseID(ids.Leg, "leg_id", legText)
 	if err != nil {
 		return time.Time{}, err
@@ -106,19 +106,13 @@ func (a *App) ExpireCashLeg(ctx context.Context, legText string) (time.Time, err
 		return time.Time{}, err
 	case leg == nil:
 		return time.Time{}, errs.NotFound.New("no such cash leg")
-	case leg.State != domain.LegPending || leg.Kind != domain.CashRepayment:
-		return time.Time{}, nil
 	}
-	now := a.now()
-	if now.Before(leg.ExpireTime) {
-		return leg.ExpireTime, nil
+	move, err := leg.Tick(a.now())
+	if err != nil || move == nil {
+		return leg.DueTime(), err
 	}
-	moves, err := leg.Walk([]domain.LegState{domain.LegFailed}, time.Time{}, now)
-	if err != nil {
-		return time.Time{}, err
-	}
-	return time.Time{}, a.Store.Do(ctx, func(tx Tx) error {
-		moveLeg(tx, moves[0])
+	return move.Leg.DueTime(), a.Store.Do(ctx, func(tx Tx) error {
+		moveLeg(tx, *move)
 		return nil
 	})
 }

@@ -157,7 +157,7 @@ func askBack(tx Tx, b *CashBack) {
 
 // moveReturn writes a return's move: the row, what the books say of it, and its event.
 func moveReturn(tx Tx, m domain.CashReturnMoved) {
-	if m.From != m.Return.State {
+	if m.From != m.Return.State || m.Return.State == domain.ReturnReturning {
 		if id := tx.Emit(m); m.Return.State == domain.ReturnReturning {
 			m.Return.EventID = id
 		}

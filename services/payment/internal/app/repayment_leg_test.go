@@ -72,7 +72,7 @@ func TestARepaymentArrivesBouncesAndIsToldToTheBillService(t *testing.T) {
 	}
 	w.proveBooks()
 	w.clock.Advance(72 * time.Hour)
-	w.expireLegs() // Its timer has ended with it.
+	w.tick() // Its timer has ended with it.
 	w.told(notice(leg, domain.CashRefunded), domain.LegReversed, domain.OutcomeApplied)
 	w.told(notice(leg, domain.CashPaid), domain.LegReversed, domain.OutcomeRepeated)
 	if c := w.balance("REPAYMENT_CLEARING"); c != 0 || w.balance("CASH_CLEARING") != 0 {
@@ -90,11 +90,11 @@ func TestARepaymentThatNobodyPaysExpiresAndWhatComesLaterGoesBack(t *testing.T) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	if again, err := w.ExpireCashLeg(context.Background(), ids.Format(ids.Leg, leg.ID)); err != nil || again != leg.ExpireTime {
+	if again, err := w.TickCashLeg(context.Background(), ids.Format(ids.Leg, leg.ID)); err != nil || again != leg.ExpireTime {
 		t.Fatalf("before the time: again at %s, %v", again, err)
 	}
 	w.clock.Advance(24 * time.Hour)
-	w.expireLegs()
+	w.tick()
 	if got, err := w.OpenCashLeg(context.Background(), ask); err != nil || got.State != domain.LegFailed || w.Cashier.Link(got) != "" {
 		t.Errorf("the repeat gives %+v, %v", got, err)
 	}
@@ -138,7 +138,7 @@ func TestExpiryAndPaymentOfARepaymentLeaveOneWinner(t *testing.T) {
 		w.clock.Advance(24 * time.Hour)
 		race(t, round, []func() error{
 			func() error { _, err := w.notify(n); return err },
-			func() error { _, err := w.ExpireCashLeg(context.Background(), n.Reference); return err },
+			func() error { _, err := w.TickCashLeg(context.Background(), n.Reference); return err },
 		})
 		if s := w.legOf(n.Reference).State; s != domain.LegSucceeded && s != domain.LegReturning {
 			t.Fatalf("round %d: leg %s", round, s)

@@ -38,6 +38,7 @@ var LegStates = statetable.MustNew("cash_leg",
 	statetable.Move[LegState]{From: LegFailed, To: LegReversed, Cause: "given back before it was reported as paid"},
 	statetable.Move[LegState]{From: LegSucceeded, To: LegReversed, Cause: "repayment bounced"},
 	statetable.Move[LegState]{From: LegReturning, To: LegReversed, Cause: "given back"},
+	statetable.Move[LegState]{From: LegReturning, To: LegReturning, Cause: "asked once more"},
 )
 
 // String is the state's name.
@@ -56,6 +57,18 @@ func (s LegState) String() string {
 	default:
 		return "UNKNOWN"
 	}
+}
+
+// The pauses after which the marketplace is asked once more for money of which it said nothing: as long as it has been silent, an hour
+// at least and a day at most.
+const (
+	askPauseMin = time.Hour
+	askPauseMax = 24 * time.Hour
+)
+
+// askAgainTime is when money is asked for once more that was asked for first and last at these times.
+func askAgainTime(first, last time.Time) time.Time {
+	return last.Add(min(max(last.Sub(first), askPauseMin), askPauseMax))
 }
 
 // CashLeg is money that the marketplace collects from a payer for us. Its id is the reference that notifications name.
@@ -80,6 +93,36 @@ type CashLeg struct {
 	PayTime time.Time
 	// UpdateTime of the last move.
 	UpdateTime time.Time
+}
+
+// DueTime is when a timer must look at the leg: when a pending repayment is over, or when money on its way back is asked for once more.
+// A down payment's time is its commit's.
+func (l CashLeg) DueTime() time.Time {
+	switch {
+	case l.State == LegReturning:
+		return askAgainTime(l.PayTime, l.UpdateTime)
+	case l.State == LegPending && l.Kind == CashRepayment:
+		return l.ExpireTime
+	default:
+		return time.Time{}
+	}
+}
+
+// Tick is the leg's move by time alone; nil when there is none now.
+func (l CashLeg) Tick(now time.Time) (*CashLegMoved, error) {
+	due := l.DueTime()
+	if due.IsZero() || now.Before(due) {
+		return nil, nil
+	}
+	to := LegFailed
+	if l.State == LegReturning {
+		to = LegReturning
+	}
+	moves, err := l.Walk([]LegState{to}, l.PayTime, now)
+	if err != nil {
+		return nil, err
+	}
+	return &moves[0], nil
 }
 
 // CashStatus is what a notification says of a leg; the numbers are the contract's ExternalLegStatus.
@@ -286,12 +329,11 @@ const (
 	AccountCashClearing = "CASH_CLEARING"
 	// AccountCashReturnable is what payers get back through the marketplace.
 	AccountCashReturnable = "CASH_RETURNABLE"
-	// AccountRepaymentClearing is cash that arrived for repayments; the bill service's own books take it from there.
+	// AccountRepaymentClearing is cash that arrived for repayments, or that could not go back to a payer; the bill service's own books
+	// take it from there, as what loans were repaid or as credit balance.
 	AccountRepaymentClearing = "REPAYMENT_CLEARING"
 	// AccountCashPaidOut is what payers got back another way by an operator's word, until it is settled with the marketplace.
 	AccountCashPaidOut = "CASH_PAID_OUT"
-	// AccountCashKept is what could not go back to payers and is kept for them.
-	AccountCashKept = "CASH_KEPT"
 	// AccountCashOverpaid is what payers got twice, until an operator recovers it or finds that it was once.
 	AccountCashOverpaid = "CASH_OVERPAID"
 )

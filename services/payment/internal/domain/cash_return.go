@@ -46,6 +46,7 @@ func (s ReturnState) String() string {
 var ReturnStates = statetable.MustNew("cash_return",
 	statetable.Move[ReturnState]{From: ReturnReturning, To: ReturnReturned, Cause: "given back or its repayment bounced"},
 	statetable.Move[ReturnState]{From: ReturnReturning, To: ReturnFailed, Cause: "could not be given back"},
+	statetable.Move[ReturnState]{From: ReturnReturning, To: ReturnReturning, Cause: "asked once more"},
 	statetable.Move[ReturnState]{From: ReturnFailed, To: ReturnReturning, Cause: "asked for again"},
 	statetable.Move[ReturnState]{From: ReturnFailed, To: ReturnReturned, Cause: "given back after all or another way"},
 	statetable.Move[ReturnState]{From: ReturnFailed, To: ReturnAbandoned, Cause: "ended by an operator"},
@@ -86,7 +87,7 @@ const (
 	NotResolved Resolution = 0
 	// ResolvedElsewhere is an operator's word that the payer got it another way.
 	ResolvedElsewhere Resolution = 1
-	// ResolvedAbandoned is an operator's word that the payer does not get it; it is kept for the payer elsewhere.
+	// ResolvedAbandoned is an operator's word that the payer does not get it this way; it becomes credit balance in the bill service.
 	ResolvedAbandoned Resolution = 2
 	// ResolvedByBounce is a part of a repayment that went back as a whole.
 	ResolvedByBounce Resolution = 3
@@ -116,6 +117,14 @@ type CashReturn struct {
 	Resolution      Resolution
 	Actor, Evidence string
 	ResolveTime     time.Time
+	// KeepTime is when an abandoned part of a down payment became credit balance; zero before.
+	KeepTime time.Time
+}
+
+// Kept tells whether the payment service itself sees to it that an abandoned return becomes credit balance: of a down payment. A
+// repayment's part belongs to its refund, which the bill service knows.
+func (r CashReturn) Kept(leg CashLeg) bool {
+	return r.Resolution == ResolvedAbandoned && leg.Kind == CashDownPayment
 }
 
 // Open tells whether the payer is owed it.
@@ -204,7 +213,26 @@ func (r CashReturn) hearFailed(leg CashLeg) (Outcome, *CashReturnMoved) {
 	}
 }
 
-// AskAgain asks the marketplace once more. Errors: ORDER_STATE_INVALID.
+// DueTime is when the marketplace is asked once more because it said nothing; the zero time when it need not be.
+func (r CashReturn) DueTime() time.Time {
+	if r.State != ReturnReturning {
+		return time.Time{}
+	}
+	return askAgainTime(r.CreateTime, r.AskTime)
+}
+
+// Tick asks the marketplace once more, under the same reference, when it said nothing for long enough; nil otherwise.
+func (r CashReturn) Tick(leg CashLeg, now time.Time) *CashReturnMoved {
+	due := r.DueTime()
+	if due.IsZero() || now.Before(due) {
+		return nil
+	}
+	m := r.moved(leg, ReturnReturning, "", "", "")
+	m.Return.AskTime = now
+	return &m
+}
+
+// AskAgain asks the marketplace once more for what failed. Errors: ORDER_STATE_INVALID.
 func (r CashReturn) AskAgain(leg CashLeg, now time.Time) (*CashReturnMoved, error) {
 	if r.State != ReturnFailed {
 		return nil, errs.OrderStateInvalid.New("the return is %s; only one that failed can be asked for again", r.State)
@@ -231,18 +259,10 @@ func (r CashReturn) Resolve(by Ruling, leg CashLeg, now time.Time) (*CashReturnM
 	}
 	m := r.moved(leg, ReturnReturned, "CASH_PAID_OUT", AccountCashReturnable, AccountCashPaidOut)
 	if by.Resolution == ResolvedAbandoned {
-		m = r.moved(leg, ReturnAbandoned, "CASH_KEPT", AccountCashReturnable, leg.Kind.keeps())
+		m = r.moved(leg, ReturnAbandoned, "CASH_KEPT", AccountCashReturnable, AccountRepaymentClearing)
 	}
 	m.Return.Resolution, m.Return.Actor, m.Return.Evidence, m.Return.ResolveTime = by.Resolution, by.Actor, by.Evidence, now
 	return &m, nil
-}
-
-// keeps is the account of what was to go back and does not: the bill service makes credit balance of a repayment.
-func (k CashKind) keeps() string {
-	if k == CashRepayment {
-		return AccountRepaymentClearing
-	}
-	return AccountCashKept
 }
 
 // Bounce is what a repayment's bounce does besides moving the leg.

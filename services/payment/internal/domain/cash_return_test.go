@@ -74,8 +74,50 @@ func TestOnlyAFailedReturnIsAskedForAgainOrResolved(t *testing.T) {
 		if ok := state == domain.ReturnFailed; ok != (retryErr == nil && resolveErr == nil) || ok != (retried != nil && resolved != nil) {
 			t.Errorf("%s: %v, %v", state, retryErr, resolveErr)
 		}
-		if resolved != nil && (resolved.Return.State != domain.ReturnAbandoned || resolved.Lines[1].Account != domain.AccountCashKept) {
+		if resolved != nil && (resolved.Return.State != domain.ReturnAbandoned || resolved.Lines[1].Account != domain.AccountRepaymentClearing) {
 			t.Errorf("%s: %+v", state, resolved)
 		}
 	}
+}
+
+func TestCashOnItsWayIsAskedForAgainAfterAnHourToADay(t *testing.T) {
+	t.Parallel()
+	leg := domain.CashLeg{Kind: down, State: domain.LegReturning, UserID: "u", Amount: money.New(100, money.IDR()), PayTime: noon, UpdateTime: noon}
+	r := domain.CashReturn{State: domain.ReturnReturning, Amount: money.New(30, money.IDR()), CreateTime: noon, AskTime: noon}
+	for waited, pause := range map[time.Duration]time.Duration{0: time.Hour, time.Minute: time.Hour, 3 * time.Hour: 3 * time.Hour, 100 * time.Hour: 24 * time.Hour} {
+		r.AskTime, leg.UpdateTime = noon.Add(waited), noon.Add(waited)
+		due := noon.Add(waited + pause)
+		if r.DueTime() != due || leg.DueTime() != due {
+			t.Errorf("after %s: %s and %s, want %s", waited, r.DueTime(), leg.DueTime(), due)
+		}
+		if r.Tick(leg, due.Add(-1)) != nil {
+			t.Errorf("after %s it is asked too early", waited)
+		}
+		m, move := r.Tick(leg, due), must(leg.Tick(due))
+		if m == nil || m.Return.AskTime != due || m.Return.Version != r.Version+1 || len(m.Lines) != 0 || m.Return.State != domain.ReturnReturning {
+			t.Errorf("after %s: %+v", waited, m)
+		}
+		if move == nil || move.Leg.UpdateTime != due || move.Leg.PayTime != noon || move.Leg.State != domain.LegReturning {
+			t.Errorf("after %s: %+v", waited, move)
+		}
+		if cause, lines := move.Journal(); cause != "" || lines != nil {
+			t.Errorf("asking again is booked: %s", cause)
+		}
+	}
+	for _, state := range []domain.ReturnState{domain.ReturnFailed, domain.ReturnReturned, domain.ReturnAbandoned} {
+		if r.State = state; !r.DueTime().IsZero() || r.Tick(leg, noon.Add(1000*time.Hour)) != nil {
+			t.Errorf("%s is asked for again", state)
+		}
+	}
+	leg.State, leg.ExpireTime = domain.LegPending, noon
+	if !leg.DueTime().IsZero() || must(leg.Tick(noon)) != nil {
+		t.Error("a down payment has a timer of its own")
+	}
+}
+
+func must(m *domain.CashLegMoved, err error) *domain.CashLegMoved {
+	if err != nil {
+		panic(err)
+	}
+	return m
 }

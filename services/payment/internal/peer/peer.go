@@ -230,3 +230,9 @@ func (b *Bill) Release(ctx context.Context, commitID ids.ID, orderIDs []ids.ID, 
 	_, err := b.client.ReleaseCredit(ctx, req)
 	return err
 }
+
+// KeepCash turns cash that could not go back into credit balance.
+func (b *Bill) KeepCash(ctx context.Context, reference ids.ID, userID string, amount money.Amount) error {
+	_, err := b.client.KeepCashAsCredit(ctx, &billv1.KeepCashAsCreditRequest{Reference: ids.Format(ids.Leg, reference), UserId: userID, Amount: wire.Money(amount)})
+	return err
+}

@@ -10,6 +10,7 @@ import (
 	commonv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/common/v1"
 	paymentv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/payment/v1"
 
+	"github.com/creditpay/creditpay/pkg/caller"
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/ids"
 	"github.com/creditpay/creditpay/services/payment/internal/app"
@@ -66,6 +67,59 @@ func (s *Admin) unfit(n app.UnfitNotice) *paymentv1.UnfitNotification {
 		m.PayTime = timestamppb.New(n.Notice.PayTime)
 	}
 	return m
+}
+
+// ListCashReturns gives returns of cash. A page token is the last return of the page before, in base 64.
+func (s *Admin) ListCashReturns(ctx context.Context, req *paymentv1.ListCashReturnsRequest) (*paymentv1.ListCashReturnsResponse, error) {
+	f := app.ReturnFilter{State: wire.ReadReturnState(req.GetState())}
+	var err error
+	if text := req.GetOrderId(); text != "" {
+		if f.OrderID, err = ids.Parse(ids.Order, text); err != nil {
+			return nil, errs.InvalidArgument.Wrap(err, "order_id is not an id of the form ord_…").With("field", "order_id")
+		}
+	}
+	if f.Below, err = readToken(req.GetPageToken()); err != nil {
+		return nil, err
+	}
+	size := int(req.GetPageSize())
+	if size <= 0 {
+		size = pageSizeDefault
+	}
+	page, more, err := s.App.ListCashReturns(ctx, f, size)
+	if err != nil {
+		return nil, err
+	}
+	res := &paymentv1.ListCashReturnsResponse{}
+	for _, b := range page {
+		e := &paymentv1.CashReturnEntry{CashReturn: cashReturn(&b), UserId: b.Leg.UserID, Channel: b.Leg.Channel, AskTime: timestamppb.New(b.Return.AskTime),
+			Operator: b.Return.Actor, Evidence: b.Return.Evidence}
+		if due := b.Return.DueTime(); !due.IsZero() {
+			e.NextAskTime = timestamppb.New(due)
+		}
+		res.Returns = append(res.Returns, e)
+	}
+	if more {
+		res.NextPageToken = writeToken(page[len(page)-1].Return.ID)
+	}
+	return res, nil
+}
+
+// RetryCancelReturn asks the marketplace once more for a cancelled order's share.
+func (s *Admin) RetryCancelReturn(ctx context.Context, req *paymentv1.RetryCancelReturnRequest) (*paymentv1.RetryCancelReturnResponse, error) {
+	b, err := s.App.RetryCancelReturn(ctx, req.GetReference())
+	if err != nil {
+		return nil, err
+	}
+	return &paymentv1.RetryCancelReturnResponse{CashReturn: cashReturn(&b)}, nil
+}
+
+// ResolveCancelReturn ends the return of a cancelled order's share by the operator's word.
+func (s *Admin) ResolveCancelReturn(ctx context.Context, req *paymentv1.ResolveCancelReturnRequest) (*paymentv1.ResolveCancelReturnResponse, error) {
+	b, err := s.App.ResolveCancelReturn(ctx, req.GetReference(), ruling(req.GetGivenBack(), caller.FromContext(ctx).String(), req.GetEvidence()))
+	if err != nil {
+		return nil, err
+	}
+	return &paymentv1.ResolveCancelReturnResponse{CashReturn: cashReturn(&b)}, nil
 }
 
 func misfitOf(o domain.Outcome) paymentv1.Misfit {

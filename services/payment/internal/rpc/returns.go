@@ -72,13 +72,18 @@ func (s *Internal) RetryCashReturn(ctx context.Context, req *paymentv1.RetryCash
 
 // ResolveCashReturn ends a return that failed.
 func (s *Internal) ResolveCashReturn(ctx context.Context, req *paymentv1.ResolveCashReturnRequest) (*paymentv1.ResolveCashReturnResponse, error) {
-	by := domain.Ruling{Resolution: domain.ResolvedAbandoned, Actor: req.GetActor(), Evidence: req.GetEvidence()}
-	if req.GetGivenBack() {
-		by.Resolution = domain.ResolvedElsewhere
-	}
-	b, err := s.App.ResolveCashReturn(ctx, req.GetReference(), by)
+	b, err := s.App.ResolveCashReturn(ctx, req.GetReference(), ruling(req.GetGivenBack(), req.GetActor(), req.GetEvidence()))
 	if err != nil {
 		return nil, err
 	}
 	return &paymentv1.ResolveCashReturnResponse{CashReturn: cashReturn(&b)}, nil
+}
+
+// ruling is an operator's word about a return.
+func ruling(givenBack bool, actor, evidence string) domain.Ruling {
+	by := domain.Ruling{Resolution: domain.ResolvedAbandoned, Actor: actor, Evidence: evidence}
+	if givenBack {
+		by.Resolution = domain.ResolvedElsewhere
+	}
+	return by
 }

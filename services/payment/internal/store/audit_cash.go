@@ -1,6 +1,9 @@
 package store
 
-import "github.com/creditpay/creditpay/pkg/audit"
+import (
+	"github.com/creditpay/creditpay/pkg/audit"
+	"github.com/creditpay/creditpay/pkg/ids"
+)
 
 // cashAudit gives the checks over cash: what came, for what, what goes back, and the books of it.
 func cashAudit() []audit.Check {
@@ -25,8 +28,18 @@ func cashAudit() []audit.Check {
 				WHERE l.kind = 1 AND NOT EXISTS (SELECT 1 FROM commit_orders o WHERE o.commit_id = l.subject_id)`},
 		{Name: "pending_repayment_without_timer", Rule: "a repayment that nobody pays expires by a timer",
 			Query: `SELECT CONCAT('leg:', HEX(id)), 'no timer' FROM cash_legs WHERE kind = 2 AND state = 1 AND due_time IS NULL`},
+		{Name: "cash_on_its_way_without_timer", Rule: "money on its way back is asked for again until something is heard",
+			Query: `SELECT CONCAT('leg:', HEX(id)), 'no timer' FROM cash_legs WHERE state = 5 AND due_time IS NULL
+				UNION ALL
+				SELECT CONCAT('leg:', HEX(id)), 'no timer' FROM cash_returns WHERE state = 5 AND due_time IS NULL`},
 		{Name: "leg_timer_overdue", Rule: "a timer is at work within a minute", UsesNow: true,
 			Query: `SELECT CONCAT('leg:', HEX(id)), CONCAT('due since ', due_time) FROM cash_legs WHERE due_time < ? - INTERVAL 60 SECOND`},
+		{Name: "return_timer_overdue", Rule: "a timer is at work within a minute", UsesNow: true,
+			Query: `SELECT CONCAT('leg:', HEX(id)), CONCAT('due since ', due_time) FROM cash_returns WHERE due_time < ? - INTERVAL 60 SECOND`},
+		{Name: "abandoned_cash_is_kept", Rule: "what a payer does not get back of a down payment becomes credit balance, or a job is at it",
+			Query: `SELECT CONCAT('leg:', HEX(r.id)), 'was abandoned and is in nobody''s books' FROM cash_returns r JOIN cash_legs l ON l.id = r.leg_id
+				WHERE r.resolution = 2 AND l.kind = 1 AND r.keep_time IS NULL
+				AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.kind = 'keep_cash' AND j.job_key = ` + audit.TypedIDExpr(ids.Leg, "r.id") + `)`},
 		{Name: "reversed_cash_returns", Rule: "what refunds left of the cash of a reversed payment goes back once, and no other cash of payments does",
 			Query: `SELECT CONCAT('pay:', HEX(p.id)), CONCAT('state ', p.state, ', cash ', x.amount_minor - x.refunded_minor, ' in state ', x.state, ', return ',
 				COALESCE(r.amount_minor, 0), ' in state ', COALESCE(r.state, 0)) FROM payment_legs x JOIN payments p ON p.id = x.payment_id
@@ -44,6 +57,9 @@ func cashAudit() []audit.Check {
 				AND NOT EXISTS (SELECT 1 FROM leg_notifications n WHERE n.reference_id = l.id AND n.outcome IN ('APPLIED', 'LATE'))`},
 	}
 }
+
+// AuditKept is what became credit balance of abandoned down payments.
+const AuditKept = `SELECT HEX(id), 'KEPT', amount_minor FROM cash_returns WHERE keep_time IS NOT NULL ORDER BY id`
 
 // cashJournal compares what legs and returns mean for each account with what is booked. A return begins as CASH_RETURNABLE; when the
 // marketplace gave it back (finish_time), it holds less; what an operator ended (resolution 1, 2) stands elsewhere; and what came to
@@ -67,7 +83,7 @@ const cashJournal = `SELECT CONCAT(user_id, ' ', account), CONCAT('legs ', SUM(h
 	SELECT l.user_id, 'CASH_PAID_OUT', r.currency_code, -r.amount_minor, 0 FROM cash_returns r JOIN cash_legs l ON l.id = r.leg_id
 	WHERE r.resolution = 1
 	UNION ALL
-	SELECT l.user_id, 'CASH_KEPT', r.currency_code, -r.amount_minor, 0 FROM cash_returns r JOIN cash_legs l ON l.id = r.leg_id
+	SELECT l.user_id, 'REPAYMENT_CLEARING', r.currency_code, -r.amount_minor, 0 FROM cash_returns r JOIN cash_legs l ON l.id = r.leg_id
 	WHERE r.resolution = 2 AND l.kind = 1
 	UNION ALL
 	SELECT l.user_id, 'CASH_OVERPAID', r.currency_code, r.amount_minor, 0 FROM cash_returns r JOIN cash_legs l ON l.id = r.leg_id
@@ -77,5 +93,5 @@ const cashJournal = `SELECT CONCAT(user_id, ' ', account), CONCAT('legs ', SUM(h
 	WHERE l.kind = 2 AND l.state = 4 AND r.resolution IN (0, 1)
 	UNION ALL
 	SELECT party, account, currency_code, 0, debit_minor - credit_minor FROM journal_lines
-	WHERE account IN ('CASH_CLEARING', 'CASH_RETURNABLE', 'REPAYMENT_CLEARING', 'CASH_PAID_OUT', 'CASH_KEPT', 'CASH_OVERPAID')) t
+	WHERE account IN ('CASH_CLEARING', 'CASH_RETURNABLE', 'REPAYMENT_CLEARING', 'CASH_PAID_OUT', 'CASH_OVERPAID')) t
 	GROUP BY user_id, account, currency_code HAVING SUM(held) <> SUM(booked)`

@@ -15,9 +15,14 @@ import (
 	"github.com/creditpay/creditpay/services/payment/internal/domain"
 )
 
-// LegColumn is the timer of pending repayments.
+// LegColumn is the timer of legs: of pending repayments, and of money on its way back.
 func LegColumn() jobs.Column {
-	return jobs.Column{Kind: app.JobExpireCashLeg, Table: "cash_legs", Key: "id", Due: "due_time", Prefix: ids.Leg}
+	return jobs.Column{Kind: app.JobTickCashLeg, Table: "cash_legs", Key: "id", Due: "due_time", Prefix: ids.Leg}
+}
+
+// ReturnColumn is the timer of returns.
+func ReturnColumn() jobs.Column {
+	return jobs.Column{Kind: app.JobTickCashReturn, Table: "cash_returns", Key: "id", Due: "due_time", Prefix: ids.Leg}
 }
 
 const legColumns = `l.id, l.kind, l.subject_id, l.user_id, l.checkout_id, l.channel, l.amount_minor, l.returned_minor, l.currency_code, l.state, l.version,
@@ -188,11 +193,10 @@ func (s *Store) NoticeRecord(ctx context.Context, caller, requestID string) (ide
 
 // InsertCashLeg stores a new leg; a pending repayment gets its timer.
 func (t *Tx) InsertCashLeg(l domain.CashLeg) {
-	due := sql.NullTime{Time: l.ExpireTime, Valid: l.Kind == domain.CashRepayment}
 	t.Tx.Queue(`INSERT INTO cash_legs (id, kind, subject_id, user_id, checkout_id, channel, amount_minor, currency_code, state, version,
 		create_time, expire_time, update_time, due_time) VALUES `+mysqlx.Tuples(1, 14),
 		l.ID, l.Kind, l.SubjectID, l.UserID, ids.Null(l.CheckoutID), l.Channel, l.Amount.Minor(),
-		l.Amount.Currency().Code(), l.State, l.Version, l.CreateTime, l.ExpireTime, l.UpdateTime, due)
+		l.Amount.Currency().Code(), l.State, l.Version, l.CreateTime, l.ExpireTime, l.UpdateTime, nullTime(l.DueTime()))
 }
 
 // InsertPortions stores what a commit does once its cash is there.
@@ -206,16 +210,16 @@ func (t *Tx) InsertPortions(commitID ids.ID, ps []domain.Portion) {
 		VALUES `+mysqlx.Tuples(len(ps), 8), rows...)
 }
 
-// MoveCashLeg stores a leg's move, if no return was asked for meanwhile. Its timer ends with the first.
+// MoveCashLeg stores a leg's move and sets its timer, if no return was asked for meanwhile.
 func (t *Tx) MoveCashLeg(m domain.CashLegMoved) {
 	l := m.Leg
 	if err := domain.LegStates.Check(m.From, l.State); err != nil {
 		t.Fail(err)
 		return
 	}
-	t.Tx.QueueExpect(1, changed("the cash leg"), `UPDATE cash_legs SET state = ?, pay_time = ?, update_time = ?, version = ?, due_time = NULL
+	t.Tx.QueueExpect(1, changed("the cash leg"), `UPDATE cash_legs SET state = ?, pay_time = ?, update_time = ?, version = ?, due_time = ?
 		WHERE id = ? AND state = ? AND version = ? AND returned_minor = ?`,
-		l.State, nullTime(l.PayTime), l.UpdateTime, l.Version, l.ID, m.From, l.Version-1, l.Returned.Minor())
+		l.State, nullTime(l.PayTime), l.UpdateTime, l.Version, nullTime(l.DueTime()), l.ID, m.From, l.Version-1, l.Returned.Minor())
 }
 
 // InsertNotice stores a notification as it came. A second one of the request violates a unique key.

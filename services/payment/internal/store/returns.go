@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"time"
 
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/ids"
@@ -14,7 +15,7 @@ import (
 
 const (
 	returnColumns = `r.id, r.leg_id, r.payment_id, p.order_id, r.refund_id, r.amount_minor, r.currency_code, r.state, r.version, r.create_time,
-	COALESCE(r.ask_time, r.create_time), r.event_id, r.finish_time, r.resolution, r.actor, r.evidence, r.resolve_time`
+	COALESCE(r.ask_time, r.create_time), r.event_id, r.finish_time, r.resolution, r.actor, r.evidence, r.resolve_time, r.keep_time`
 	returnTables = ` FROM cash_returns r LEFT JOIN payments p ON p.id = r.payment_id `
 )
 
@@ -24,13 +25,13 @@ type returnRow struct {
 	payment, order, refund, event ids.NullID
 	minor                         int64
 	code                          string
-	given, resolved               sql.NullTime
+	given, resolved, kept         sql.NullTime
 }
 
 func (r *returnRow) into() []any {
 	b := &r.back
 	return []any{&b.ID, &b.LegID, &r.payment, &r.order, &r.refund, &r.minor, &r.code, &b.State, &b.Version, &b.CreateTime,
-		&b.AskTime, &r.event, &r.given, &b.Resolution, &b.Actor, &b.Evidence, &r.resolved}
+		&b.AskTime, &r.event, &r.given, &b.Resolution, &b.Actor, &b.Evidence, &r.resolved, &r.kept}
 }
 
 func (r *returnRow) read() (domain.CashReturn, error) {
@@ -40,7 +41,7 @@ func (r *returnRow) read() (domain.CashReturn, error) {
 	}
 	b := r.back
 	b.PaymentID, b.OrderID, b.RefundID, b.EventID = r.payment.ID, r.order.ID, r.refund.ID, r.event.ID
-	b.Amount, b.GivenTime, b.ResolveTime = money.New(r.minor, cur), r.given.Time, r.resolved.Time
+	b.Amount, b.GivenTime, b.ResolveTime, b.KeepTime = money.New(r.minor, cur), r.given.Time, r.resolved.Time, r.kept.Time
 	return b, nil
 }
 
@@ -93,10 +94,27 @@ func (s *Store) CashReturnsOfLeg(ctx context.Context, legID ids.ID) ([]domain.Ca
 
 // CashReturnsOfRefund gives the returns of a refund with their legs, oldest first.
 func (s *Store) CashReturnsOfRefund(ctx context.Context, refundID ids.ID) ([]app.CashBack, error) {
-	rows, err := s.kit.DB.QueryContext(ctx, `SELECT `+returnColumns+`, `+legColumns+returnTables+`JOIN cash_legs l ON l.id = r.leg_id
-		WHERE r.refund_id = ? ORDER BY r.id LIMIT ?`, refundID, returnsMax)
+	return s.cashBacks(ctx, `r.refund_id = ? ORDER BY r.id LIMIT ?`, refundID, returnsMax)
+}
+
+// CashReturns lists returns with their legs, newest first.
+func (s *Store) CashReturns(ctx context.Context, f app.ReturnFilter, limit int) ([]app.CashBack, error) {
+	where, values := `1 = 1`, []any{}
+	and := func(asked bool, condition string, value any) {
+		if asked {
+			where, values = where+` AND `+condition, append(values, value)
+		}
+	}
+	and(f.State != 0, `r.state = ?`, f.State)
+	and(!f.OrderID.IsZero(), `r.payment_id IN (SELECT x.id FROM payments x WHERE x.order_id = ?)`, f.OrderID)
+	and(!f.Below.IsZero(), `r.id < ?`, f.Below)
+	return s.cashBacks(ctx, where+` ORDER BY r.id DESC LIMIT ?`, append(values, limit)...)
+}
+
+func (s *Store) cashBacks(ctx context.Context, where string, values ...any) ([]app.CashBack, error) {
+	rows, err := s.kit.DB.QueryContext(ctx, `SELECT `+returnColumns+`, `+legColumns+returnTables+`JOIN cash_legs l ON l.id = r.leg_id WHERE `+where, values...)
 	if err != nil {
-		return nil, mysqlx.Fault(err, "read the returns of the refund")
+		return nil, mysqlx.Fault(err, "read returns")
 	}
 	defer func() { _ = rows.Close() }()
 	var out []app.CashBack
@@ -104,7 +122,7 @@ func (s *Store) CashReturnsOfRefund(ctx context.Context, refundID ids.ID) ([]app
 		var row returnRow
 		var legs legRow
 		if err := rows.Scan(append(row.into(), legs.into()...)...); err != nil {
-			return nil, mysqlx.Fault(err, "read the returns of the refund")
+			return nil, mysqlx.Fault(err, "read returns")
 		}
 		back, err := row.read()
 		if err != nil {
@@ -116,7 +134,7 @@ func (s *Store) CashReturnsOfRefund(ctx context.Context, refundID ids.ID) ([]app
 		}
 		out = append(out, app.CashBack{Return: back, Leg: *leg})
 	}
-	return out, mysqlx.Fault(rows.Err(), "read the returns of the refund")
+	return out, mysqlx.Fault(rows.Err(), "read returns")
 }
 
 const refundColumns = `f.refund_id, f.payment_id, f.credit_minor, f.cash_minor, f.currency_code, f.create_time`
@@ -187,9 +205,9 @@ func (t *Tx) InsertCashReturn(r domain.CashReturn) {
 	t.Tx.QueueExpect(1, noRoom,
 		`UPDATE cash_legs SET returned_minor = returned_minor + ? WHERE id = ? AND state = ? AND returned_minor + ? <= amount_minor`,
 		r.Amount.Minor(), r.LegID, domain.LegSucceeded, r.Amount.Minor())
-	t.Tx.Queue(`INSERT INTO cash_returns (id, leg_id, payment_id, refund_id, amount_minor, currency_code, state, version, create_time, ask_time, event_id)
-		VALUES `+mysqlx.Tuples(1, 11), r.ID, r.LegID, ids.Null(r.PaymentID), ids.Null(r.RefundID), r.Amount.Minor(), r.Amount.Currency().Code(), r.State,
-		r.Version, r.CreateTime, r.AskTime, ids.Null(r.EventID))
+	t.Tx.Queue(`INSERT INTO cash_returns (id, leg_id, payment_id, refund_id, amount_minor, currency_code, state, version, create_time, ask_time, event_id, due_time)
+		VALUES `+mysqlx.Tuples(1, 12), r.ID, r.LegID, ids.Null(r.PaymentID), ids.Null(r.RefundID), r.Amount.Minor(), r.Amount.Currency().Code(), r.State,
+		r.Version, r.CreateTime, r.AskTime, ids.Null(r.EventID), nullTime(r.DueTime()))
 }
 
 // MoveCashReturn stores a return's move; of a cancelled order's share also in its payment's leg.
@@ -200,12 +218,18 @@ func (t *Tx) MoveCashReturn(m domain.CashReturnMoved) {
 		return
 	}
 	t.Tx.QueueExpect(1, changed("the return"), `UPDATE cash_returns SET state = ?, finish_time = ?, ask_time = ?, event_id = ?, resolution = ?, actor = ?,
-		evidence = ?, resolve_time = ?, version = ? WHERE id = ? AND state = ? AND version = ?`,
-		r.State, nullTime(r.GivenTime), r.AskTime, ids.Null(r.EventID), r.Resolution, r.Actor, r.Evidence, nullTime(r.ResolveTime), r.Version,
-		r.ID, m.From, r.Version-1)
+		evidence = ?, resolve_time = ?, due_time = ?, version = ? WHERE id = ? AND state = ? AND version = ?`,
+		r.State, nullTime(r.GivenTime), r.AskTime, ids.Null(r.EventID), r.Resolution, r.Actor, r.Evidence, nullTime(r.ResolveTime), nullTime(r.DueTime()),
+		r.Version, r.ID, m.From, r.Version-1)
 	if !r.RefundID.IsZero() || m.From.Share() == r.State.Share() {
 		return
 	}
 	t.Tx.QueueExpect(1, changed("the payment"), `UPDATE payment_legs SET state = ? WHERE payment_id = ? AND kind = ? AND state = ?`,
 		r.State.Share(), r.PaymentID, domain.LegCash, m.From.Share())
+}
+
+// KeepCashReturn notes when an abandoned return became credit balance. One that did before stays as it is: the bill service answers
+// the same reference the same.
+func (t *Tx) KeepCashReturn(id ids.ID, at time.Time) {
+	t.Tx.Queue(`UPDATE cash_returns SET keep_time = ? WHERE id = ? AND resolution = ? AND keep_time IS NULL`, at, id, domain.ResolvedAbandoned)
 }

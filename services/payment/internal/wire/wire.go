@@ -41,7 +41,7 @@ func Leg(paymentID ids.ID, l domain.Leg) *paymentv1.Leg {
 // CashReturn gives a return in the contract's form; leg is what it is a part of.
 func CashReturn(r domain.CashReturn, leg domain.CashLeg) *paymentv1.CashReturn {
 	m := &paymentv1.CashReturn{Reference: ids.Format(ids.Leg, r.ID), SubjectId: ids.Format(leg.Kind.Subject(), leg.SubjectID),
-		Amount: Money(r.Amount), State: returnState(r.State), CreateTime: timestamppb.New(r.CreateTime)}
+		Amount: Money(r.Amount), State: returnStates[r.State], CreateTime: timestamppb.New(r.CreateTime)}
 	if !r.RefundID.IsZero() {
 		m.RefundId = ids.Format(ids.Refund, r.RefundID)
 	}
@@ -54,20 +54,22 @@ func CashReturn(r domain.CashReturn, leg domain.CashLeg) *paymentv1.CashReturn {
 	return m
 }
 
-// returnState gives a state its number in the contract, which is not the stored one.
-func returnState(s domain.ReturnState) paymentv1.CashReturnState {
-	switch s {
-	case domain.ReturnReturning:
-		return paymentv1.CashReturnState_CASH_RETURN_STATE_RETURNING
-	case domain.ReturnReturned:
-		return paymentv1.CashReturnState_CASH_RETURN_STATE_RETURNED
-	case domain.ReturnFailed:
-		return paymentv1.CashReturnState_CASH_RETURN_STATE_FAILED
-	case domain.ReturnAbandoned:
-		return paymentv1.CashReturnState_CASH_RETURN_STATE_ABANDONED
-	default:
-		return paymentv1.CashReturnState_CASH_RETURN_STATE_UNSPECIFIED
+// returnStates are the states of a return with their numbers in the contract, which are not the stored ones.
+var returnStates = map[domain.ReturnState]paymentv1.CashReturnState{
+	domain.ReturnReturning: paymentv1.CashReturnState_CASH_RETURN_STATE_RETURNING,
+	domain.ReturnReturned:  paymentv1.CashReturnState_CASH_RETURN_STATE_RETURNED,
+	domain.ReturnFailed:    paymentv1.CashReturnState_CASH_RETURN_STATE_FAILED,
+	domain.ReturnAbandoned: paymentv1.CashReturnState_CASH_RETURN_STATE_ABANDONED,
+}
+
+// ReadReturnState reads a state; zero for UNSPECIFIED and what this version does not know.
+func ReadReturnState(m paymentv1.CashReturnState) domain.ReturnState {
+	for state, told := range returnStates {
+		if told == m {
+			return state
+		}
 	}
+	return 0
 }
 
 // CashLeg gives a cash leg in the contract's form. url is where the payer pays it; empty once it is not open.

@@ -68,12 +68,31 @@ type Store interface {
 	Changes(ctx context.Context, id ids.ID) ([]Change, error)
 	// Budget reads the budget of an order; false before its first refund.
 	Budget(ctx context.Context, orderID ids.ID) (domain.Budget, bool, error)
-	// Tiers reads how many people must approve from which amount on.
+	// Tiers reads how many people must approve from which amount on, by currency and amount.
 	Tiers(ctx context.Context) ([]domain.Tier, error)
+	// TierChanges reads the last changes of the tiers, newest first.
+	TierChanges(ctx context.Context, limit int) ([]TierChange, error)
+	OperatedReader
 	// Requests reads the records of requests.
 	Requests() idempotency.Reader
 	// Do runs fn as one unit of work. fn may run several times. ErrNumberTaken when the order has a refund of the number.
 	Do(ctx context.Context, fn func(tx Tx) error) error
+}
+
+// OperatedReader reads what operators asked for, inside a unit of work or not.
+type OperatedReader interface {
+	// Operated is what operators asked for of the order of a budget, without what was given up.
+	Operated(ctx context.Context, b domain.Budget) (money.Amount, error)
+}
+
+// TierChange is a change of the tiers of a currency.
+type TierChange struct {
+	ID       ids.ID
+	Currency money.Currency
+	// Tiers afterwards.
+	Tiers         []domain.Tier
+	Actor, Reason string
+	Time          time.Time
 }
 
 // Tx is a unit of work. A write that finds its row changed fails it with errs.ConcurrentChange.
@@ -94,6 +113,9 @@ type Tx interface {
 	MoveRefund(from, to domain.Refund, m Mark)
 	// SetDrive sets the timer that carries a refund out.
 	SetDrive(id ids.ID, at time.Time)
+	// PutTiers replaces the tiers of a currency and notes who did.
+	PutTiers(c TierChange)
+	OperatedReader
 	// SetExpiry sets the timer of its approval, ClearExpiry ends it.
 	SetExpiry(id ids.ID, at time.Time)
 	ClearExpiry(id ids.ID)

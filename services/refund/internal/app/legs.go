@@ -60,7 +60,7 @@ func (a *App) RetryRefundLeg(ctx context.Context, actor string, id ids.ID, refer
 }
 
 // ResolveRefundLeg ends a leg that failed: the payer got the money another way, as the evidence shows, or keeps it as credit balance.
-// Errors: errs.NotFound, errs.RefundStateInvalid (also for a down payment that is to become credit balance).
+// Errors: errs.NotFound, errs.RefundStateInvalid.
 func (a *App) ResolveRefundLeg(ctx context.Context, actor string, id ids.ID, reference string, givenBack bool, evidence string) (domain.Refund, error) {
 	r, l, err := a.failedLeg(ctx, id, reference)
 	if err != nil {
@@ -68,9 +68,6 @@ func (a *App) ResolveRefundLeg(ctx context.Context, actor string, id ids.ID, ref
 	}
 	to := domain.LegReturned
 	if !givenBack {
-		if l.Kind != domain.LegRepayment {
-			return r, errs.RefundStateInvalid.New("a down payment cannot become credit balance; give it back another way and say how")
-		}
 		to = domain.LegKept
 	}
 	if _, err := peer(ctx, a, func(ctx context.Context) (Return, error) {
@@ -78,7 +75,8 @@ func (a *App) ResolveRefundLeg(ctx context.Context, actor string, id ids.ID, ref
 	}); err != nil {
 		return r, err
 	}
-	if !givenBack {
+	// A down payment becomes credit balance by the payment service, whose it is; what was repaid is the bill service's to keep.
+	if !givenBack && l.Kind == domain.LegRepayment {
 		if _, err := peer(ctx, a, func(ctx context.Context) (struct{}, error) {
 			return struct{}{}, a.Bills.KeepAsCredit(ctx, id, l.RepaymentID)
 		}); err != nil {

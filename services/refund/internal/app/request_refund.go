@@ -91,12 +91,11 @@ func (a *App) request(ctx context.Context, in Request, key idempotency.Key, fp i
 		Amount: in.Amount, Share: share, ReasonCode: in.ReasonCode, Reason: in.Reason, State: domain.StateRequested, Snapshot: 1, OrderState: order.State,
 		CreateTime: now, Version: 1,
 	}
-	if in.OutRefundNo == "" {
-		tiers, err := a.Store.Tiers(ctx)
-		if err != nil {
+	var operated money.Amount
+	if r.ByOperator() {
+		if operated, r.ApprovalsNeeded, err = a.approvals(ctx, budget, in.Amount); err != nil {
 			return requested{}, err
 		}
-		r.ApprovalsNeeded = domain.ApprovalsFor(tiers, in.Amount)
 	}
 	if r.ApprovalsNeeded > 0 {
 		r.State, r.ExpireTime = domain.StatePendingApproval, now.Add(domain.ApprovalTime)
@@ -118,6 +117,15 @@ func (a *App) request(ctx context.Context, in Request, key idempotency.Key, fp i
 		if locked != share {
 			return errs.ConcurrentChange.New("another refund of the order came first; repeat the call")
 		}
+		if r.ByOperator() {
+			now, err := tx.Operated(ctx, before)
+			if err != nil {
+				return err
+			}
+			if now != operated {
+				return errs.ConcurrentChange.New("another operator's refund of the order came first; repeat the call")
+			}
+		}
 		tx.Remember(key, fp, answer)
 		tx.PutBudget(before, after)
 		tx.InsertRefund(r, mark)
@@ -129,6 +137,20 @@ func (a *App) request(ctx context.Context, in Request, key idempotency.Key, fp i
 		}
 		return nil
 	})
+}
+
+// approvals is what operators asked for of an order so far, and how many people must approve a refund more. What counts is their sum:
+// ten small refunds need whom one large one needs.
+func (a *App) approvals(ctx context.Context, b domain.Budget, amount money.Amount) (operated money.Amount, needed int, err error) {
+	tiers, err := a.Store.Tiers(ctx)
+	if err != nil {
+		return operated, 0, err
+	}
+	if operated, err = a.Store.Operated(ctx, b); err != nil {
+		return operated, 0, err
+	}
+	sum, err := operated.Add(amount)
+	return operated, domain.ApprovalsFor(tiers, sum), err
 }
 
 // refundable gives an order that may be refunded with its budget. Errors: errs.NotFound, errs.OrderStateInvalid.

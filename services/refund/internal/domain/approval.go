@@ -30,6 +30,25 @@ func ApprovalsFor(tiers []Tier, amount money.Amount) int {
 	return slices.MaxFunc(reached, func(a, b Tier) int { return cmp.Compare(a.From.Minor(), b.From.Minor()) }).Approvals
 }
 
+// CheckTiers refuses tiers of a currency that make no sense, in the order of their amounts. Errors: errs.InvalidArgument.
+func CheckTiers(c money.Currency, tiers []Tier) error {
+	for i, t := range tiers {
+		switch {
+		case t.From.Currency() != c:
+			return errs.InvalidArgument.New("tiers: %s is not in %s", t.From, c.Code()).With("field", "tiers")
+		case !t.From.IsPositive():
+			return errs.InvalidArgument.New("tiers: an amount must be above zero").With("field", "tiers")
+		case t.Approvals < 0 || t.Approvals > MaxApprovals:
+			return errs.InvalidArgument.New("tiers: 0 to %d people can approve", MaxApprovals).With("field", "tiers")
+		case i > 0 && t.From.Minor() <= tiers[i-1].From.Minor():
+			return errs.InvalidArgument.New("tiers: give each amount once, from the lowest to the highest").With("field", "tiers")
+		case i > 0 && t.Approvals < tiers[i-1].Approvals:
+			return errs.InvalidArgument.New("tiers: %s would need fewer people than %s", t.From, tiers[i-1].From).With("field", "tiers")
+		}
+	}
+	return nil
+}
+
 // Approved gives the refund with somebody's approval, in state APPROVED when it is the last. Errors: errs.RefundStateInvalid,
 // errs.ApproverIsRequester, errs.AlreadyApproved.
 func (r Refund) Approved(a Approval) (Refund, error) {

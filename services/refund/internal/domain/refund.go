@@ -159,6 +159,9 @@ func (r Refund) LegMoved(number int, to LegState, reference string) (Refund, err
 	return r, nil
 }
 
+// ByOperator tells whether an operator asked for it; the marketplace's refunds have a number of the marketplace.
+func (r Refund) ByOperator() bool { return r.OutRefundNo == "" }
+
 // LegByReference finds a leg; false when there is none.
 func (r Refund) LegByReference(reference string) (Leg, bool) {
 	i := slices.IndexFunc(r.Legs, func(l Leg) bool { return l.Reference == reference })

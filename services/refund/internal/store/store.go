@@ -159,7 +159,7 @@ func (t *Tx) PutBudget(from, to domain.Budget) {
 	t.Tx.QueueExpect(1, changed(), reserveBudget, to.Reserved.Minor(), to.ReservedCash.Minor(), to.OrderID, from.Reserved.Minor(), from.ReservedCash.Minor())
 }
 
-const selectTiers = `SELECT currency_code, from_minor, approvals FROM approval_tiers`
+const selectTiers = `SELECT currency_code, from_minor, approvals FROM approval_tiers ORDER BY currency_code, from_minor LIMIT 1000`
 
 // Tiers implements app.Store.
 func (s *Store) Tiers(ctx context.Context) (out []domain.Tier, err error) {

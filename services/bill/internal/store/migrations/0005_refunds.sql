@@ -37,3 +37,14 @@ CREATE TABLE refund_sources (
   KEY source_loan (loan_id),
   CONSTRAINT source_amount CHECK (amount_minor > 0)
 );
+
+CREATE TABLE kept_cash (
+  reference      BINARY(16)     NOT NULL COMMENT 'the return of the payment service that was given up',
+  user_id        VARBINARY(64)  NOT NULL,
+  currency_code  VARBINARY(4)   NOT NULL,
+  amount_minor   BIGINT         NOT NULL,
+  create_time    DATETIME(6)    NOT NULL,
+  PRIMARY KEY (reference),
+  KEY kept_user (user_id),
+  CONSTRAINT kept_amount CHECK (amount_minor > 0)
+) COMMENT 'parts of down payments that could not go back and became credit balance';

@@ -31,7 +31,15 @@ ALTER TABLE cash_returns
   ADD COLUMN resolution    TINYINT        NOT NULL DEFAULT 0 COMMENT '1 given back another way, 2 abandoned, 3 its repayment bounced',
   ADD COLUMN actor         VARCHAR(96)    NOT NULL DEFAULT '' COMMENT 'the operator of resolution 1 and 2',
   ADD COLUMN evidence      VARCHAR(200)   NOT NULL DEFAULT '' COMMENT 'what proves it',
-  ADD COLUMN resolve_time  DATETIME(6)    NULL;
+  ADD COLUMN resolve_time  DATETIME(6)    NULL,
+  ADD COLUMN keep_time     DATETIME(6)    NULL COMMENT 'when an abandoned part of a down payment became credit balance',
+  ADD COLUMN due_time      DATETIME(6)    NULL COMMENT 'timer of state 5: when the marketplace is asked once more',
+  ADD KEY by_return_due (due_time),
+  ADD KEY by_return_state (state, id);
+
+UPDATE cash_returns SET due_time = create_time + INTERVAL 1 HOUR WHERE state = 5;
+
+UPDATE cash_legs SET due_time = update_time + INTERVAL 1 HOUR WHERE state = 5;
 
 ALTER TABLE cash_returns
   ADD COLUMN cancelled_payment_id  BINARY(16)  AS (IF(refund_id IS NULL, payment_id, NULL)) VIRTUAL COMMENT 'a payment is cancelled once' AFTER refund_id;

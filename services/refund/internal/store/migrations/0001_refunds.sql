@@ -101,3 +101,13 @@ CREATE TABLE approval_tiers (
 );
 
 INSERT INTO approval_tiers (currency_code, from_minor, approvals) VALUES ('IDR', 1, 0), ('IDR', 100001, 1), ('IDR', 5000000, 2);
+
+CREATE TABLE approval_tier_changes (
+  id             BINARY(16)    NOT NULL,
+  currency_code  VARBINARY(4)  NOT NULL,
+  tiers          BLOB          NOT NULL COMMENT 'JSON of the tiers afterwards',
+  actor          VARBINARY(96) NOT NULL,
+  reason         VARCHAR(200)  NOT NULL,
+  create_time    DATETIME(6)   NOT NULL,
+  PRIMARY KEY (id)
+);

@@ -1630,34 +1630,34 @@ const file_creditpay_bill_v1_bill_admin_service_proto_rawDesc = "" +
 	"\x06reason\x18\x04 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x06reason\"`\n" +
 	"\x1bPayOutCreditBalanceResponse\x12A\n" +
-	"\x0ecredit_balance\x18\x01 \x01(\v2\x1a.creditpay.common.v1.MoneyR\rcreditBalance2\xef\x10\n" +
-	"\x10BillAdminService\x12\x9b\x01\n" +
-	"\x11OpenCreditAccount\x12+.creditpay.bill.v1.OpenCreditAccountRequest\x1a,.creditpay.bill.v1.OpenCreditAccountResponse\"+\x8a\xb5\x18\x03\n" +
-	"\x01\x03\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/admin/v1/credit-accounts\x12\x9f\x01\n" +
-	"\x10GetCreditAccount\x12*.creditpay.bill.v1.GetCreditAccountRequest\x1a+.creditpay.bill.v1.GetCreditAccountResponse\"2\x8a\xb5\x18\x03\n" +
-	"\x01\x03\x82\xd3\xe4\x93\x02%\x12#/admin/v1/credit-accounts/{user_id}\x12\xa2\x01\n" +
-	"\x0eSetCreditLimit\x12(.creditpay.bill.v1.SetCreditLimitRequest\x1a).creditpay.bill.v1.SetCreditLimitResponse\";\x8a\xb5\x18\x03\n" +
-	"\x01\x03\x82\xd3\xe4\x93\x02.:\x01*\")/admin/v1/credit-accounts/{user_id}/limit\x12\xb2\x01\n" +
-	"\x13FreezeCreditAccount\x12-.creditpay.bill.v1.FreezeCreditAccountRequest\x1a..creditpay.bill.v1.FreezeCreditAccountResponse\"<\x8a\xb5\x18\x03\n" +
-	"\x01\x03\x82\xd3\xe4\x93\x02/:\x01*\"*/admin/v1/credit-accounts/{user_id}/freeze\x12\xba\x01\n" +
-	"\x15UnfreezeCreditAccount\x12/.creditpay.bill.v1.UnfreezeCreditAccountRequest\x1a0.creditpay.bill.v1.UnfreezeCreditAccountResponse\">\x8a\xb5\x18\x03\n" +
-	"\x01\x03\x82\xd3\xe4\x93\x021:\x01*\",/admin/v1/credit-accounts/{user_id}/unfreeze\x12\xb5\x01\n" +
-	"\x11SetSigningProfile\x12+.creditpay.bill.v1.SetSigningProfileRequest\x1a,.creditpay.bill.v1.SetSigningProfileResponse\"E\x8a\xb5\x18\x03\n" +
-	"\x01\x03\x82\xd3\xe4\x93\x028:\x01*\"3/admin/v1/credit-accounts/{user_id}/signing-profile\x12\x82\x01\n" +
-	"\fListProducts\x12&.creditpay.bill.v1.ListProductsRequest\x1a'.creditpay.bill.v1.ListProductsResponse\"!\x8a\xb5\x18\x03\n" +
-	"\x01\x03\x82\xd3\xe4\x93\x02\x14\x12\x12/admin/v1/products\x12\x9d\x01\n" +
-	"\x14CreateProductVersion\x12..creditpay.bill.v1.CreateProductVersionRequest\x1a/.creditpay.bill.v1.CreateProductVersionResponse\"$\x8a\xb5\x18\x03\n" +
-	"\x01\x03\x82\xd3\xe4\x93\x02\x17:\x01*\"\x12/admin/v1/products\x12\x96\x01\n" +
-	"\fWriteOffLoan\x12&.creditpay.bill.v1.WriteOffLoanRequest\x1a'.creditpay.bill.v1.WriteOffLoanResponse\"5\x8a\xb5\x18\x03\n" +
-	"\x01\x03\x82\xd3\xe4\x93\x02(:\x01*\"#/admin/v1/loans/{loan_id}/write-off\x12\x9d\x01\n" +
-	"\x0eRecordRecovery\x12(.creditpay.bill.v1.RecordRecoveryRequest\x1a).creditpay.bill.v1.RecordRecoveryResponse\"6\x8a\xb5\x18\x03\n" +
-	"\x01\x03\x82\xd3\xe4\x93\x02):\x01*\"$/admin/v1/loans/{loan_id}/recoveries\x12\xaa\x01\n" +
-	"\x10ReverseRepayment\x12*.creditpay.bill.v1.ReverseRepaymentRequest\x1a+.creditpay.bill.v1.ReverseRepaymentResponse\"=\x8a\xb5\x18\x03\n" +
-	"\x01\x03\x82\xd3\xe4\x93\x020:\x01*\"+/admin/v1/repayments/{repayment_id}/reverse\x12\xb3\x01\n" +
-	"\x13PayOutCreditBalance\x12-.creditpay.bill.v1.PayOutCreditBalanceRequest\x1a..creditpay.bill.v1.PayOutCreditBalanceResponse\"=\x8a\xb5\x18\x03\n" +
-	"\x01\x03\x82\xd3\xe4\x93\x020:\x01*\"+/admin/v1/credit-accounts/{user_id}/pay-out\x12\x8a\x01\n" +
-	"\bWaiveFee\x12\".creditpay.bill.v1.WaiveFeeRequest\x1a#.creditpay.bill.v1.WaiveFeeResponse\"5\x8a\xb5\x18\x03\n" +
-	"\x01\x03\x82\xd3\xe4\x93\x02(:\x01*\"#/admin/v1/loans/{loan_id}/waive-feeBFZDgithub.com/creditpay/creditpay/proto/gen/go/creditpay/bill/v1;billv1b\x06proto3"
+	"\x0ecredit_balance\x18\x01 \x01(\v2\x1a.creditpay.common.v1.MoneyR\rcreditBalance2\x96\x11\n" +
+	"\x10BillAdminService\x12\x9e\x01\n" +
+	"\x11OpenCreditAccount\x12+.creditpay.bill.v1.OpenCreditAccountRequest\x1a,.creditpay.bill.v1.OpenCreditAccountResponse\".\x8a\xb5\x18\x06\n" +
+	"\x01\x03\x12\x01\x02\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/admin/v1/credit-accounts\x12\xa2\x01\n" +
+	"\x10GetCreditAccount\x12*.creditpay.bill.v1.GetCreditAccountRequest\x1a+.creditpay.bill.v1.GetCreditAccountResponse\"5\x8a\xb5\x18\x06\n" +
+	"\x01\x03\x12\x01\x01\x82\xd3\xe4\x93\x02%\x12#/admin/v1/credit-accounts/{user_id}\x12\xa5\x01\n" +
+	"\x0eSetCreditLimit\x12(.creditpay.bill.v1.SetCreditLimitRequest\x1a).creditpay.bill.v1.SetCreditLimitResponse\">\x8a\xb5\x18\x06\n" +
+	"\x01\x03\x12\x01\x02\x82\xd3\xe4\x93\x02.:\x01*\")/admin/v1/credit-accounts/{user_id}/limit\x12\xb5\x01\n" +
+	"\x13FreezeCreditAccount\x12-.creditpay.bill.v1.FreezeCreditAccountRequest\x1a..creditpay.bill.v1.FreezeCreditAccountResponse\"?\x8a\xb5\x18\x06\n" +
+	"\x01\x03\x12\x01\x02\x82\xd3\xe4\x93\x02/:\x01*\"*/admin/v1/credit-accounts/{user_id}/freeze\x12\xbd\x01\n" +
+	"\x15UnfreezeCreditAccount\x12/.creditpay.bill.v1.UnfreezeCreditAccountRequest\x1a0.creditpay.bill.v1.UnfreezeCreditAccountResponse\"A\x8a\xb5\x18\x06\n" +
+	"\x01\x03\x12\x01\x02\x82\xd3\xe4\x93\x021:\x01*\",/admin/v1/credit-accounts/{user_id}/unfreeze\x12\xb8\x01\n" +
+	"\x11SetSigningProfile\x12+.creditpay.bill.v1.SetSigningProfileRequest\x1a,.creditpay.bill.v1.SetSigningProfileResponse\"H\x8a\xb5\x18\x06\n" +
+	"\x01\x03\x12\x01\x02\x82\xd3\xe4\x93\x028:\x01*\"3/admin/v1/credit-accounts/{user_id}/signing-profile\x12\x85\x01\n" +
+	"\fListProducts\x12&.creditpay.bill.v1.ListProductsRequest\x1a'.creditpay.bill.v1.ListProductsResponse\"$\x8a\xb5\x18\x06\n" +
+	"\x01\x03\x12\x01\x01\x82\xd3\xe4\x93\x02\x14\x12\x12/admin/v1/products\x12\xa0\x01\n" +
+	"\x14CreateProductVersion\x12..creditpay.bill.v1.CreateProductVersionRequest\x1a/.creditpay.bill.v1.CreateProductVersionResponse\"'\x8a\xb5\x18\x06\n" +
+	"\x01\x03\x12\x01\x06\x82\xd3\xe4\x93\x02\x17:\x01*\"\x12/admin/v1/products\x12\x99\x01\n" +
+	"\fWriteOffLoan\x12&.creditpay.bill.v1.WriteOffLoanRequest\x1a'.creditpay.bill.v1.WriteOffLoanResponse\"8\x8a\xb5\x18\x06\n" +
+	"\x01\x03\x12\x01\x02\x82\xd3\xe4\x93\x02(:\x01*\"#/admin/v1/loans/{loan_id}/write-off\x12\xa0\x01\n" +
+	"\x0eRecordRecovery\x12(.creditpay.bill.v1.RecordRecoveryRequest\x1a).creditpay.bill.v1.RecordRecoveryResponse\"9\x8a\xb5\x18\x06\n" +
+	"\x01\x03\x12\x01\x03\x82\xd3\xe4\x93\x02):\x01*\"$/admin/v1/loans/{loan_id}/recoveries\x12\xad\x01\n" +
+	"\x10ReverseRepayment\x12*.creditpay.bill.v1.ReverseRepaymentRequest\x1a+.creditpay.bill.v1.ReverseRepaymentResponse\"@\x8a\xb5\x18\x06\n" +
+	"\x01\x03\x12\x01\x03\x82\xd3\xe4\x93\x020:\x01*\"+/admin/v1/repayments/{repayment_id}/reverse\x12\xb6\x01\n" +
+	"\x13PayOutCreditBalance\x12-.creditpay.bill.v1.PayOutCreditBalanceRequest\x1a..creditpay.bill.v1.PayOutCreditBalanceResponse\"@\x8a\xb5\x18\x06\n" +
+	"\x01\x03\x12\x01\x03\x82\xd3\xe4\x93\x020:\x01*\"+/admin/v1/credit-accounts/{user_id}/pay-out\x12\x8d\x01\n" +
+	"\bWaiveFee\x12\".creditpay.bill.v1.WaiveFeeRequest\x1a#.creditpay.bill.v1.WaiveFeeResponse\"8\x8a\xb5\x18\x06\n" +
+	"\x01\x03\x12\x01\x02\x82\xd3\xe4\x93\x02(:\x01*\"#/admin/v1/loans/{loan_id}/waive-feeBFZDgithub.com/creditpay/creditpay/proto/gen/go/creditpay/bill/v1;billv1b\x06proto3"
 
 var (
 	file_creditpay_bill_v1_bill_admin_service_proto_rawDescOnce sync.Once

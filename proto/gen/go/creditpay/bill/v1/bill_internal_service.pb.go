@@ -1142,6 +1142,107 @@ func (*KeepRefundAsCreditResponse) Descriptor() ([]byte, []int) {
 	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{16}
 }
 
+// Input of KeepCashAsCredit.
+type KeepCashAsCreditRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Typed id "leg_…" of the return that was given up.
+	Reference string `protobuf:"bytes,1,opt,name=reference,proto3" json:"reference,omitempty"`
+	// Whose it is.
+	UserId string `protobuf:"bytes,2,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// How much, above zero.
+	Amount        *v1.Money `protobuf:"bytes,3,opt,name=amount,proto3" json:"amount,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeepCashAsCreditRequest) Reset() {
+	*x = KeepCashAsCreditRequest{}
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeepCashAsCreditRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeepCashAsCreditRequest) ProtoMessage() {}
+
+func (x *KeepCashAsCreditRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeepCashAsCreditRequest.ProtoReflect.Descriptor instead.
+func (*KeepCashAsCreditRequest) Descriptor() ([]byte, []int) {
+	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *KeepCashAsCreditRequest) GetReference() string {
+	if x != nil {
+		return x.Reference
+	}
+	return ""
+}
+
+func (x *KeepCashAsCreditRequest) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *KeepCashAsCreditRequest) GetAmount() *v1.Money {
+	if x != nil {
+		return x.Amount
+	}
+	return nil
+}
+
+// Output of KeepCashAsCredit.
+type KeepCashAsCreditResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeepCashAsCreditResponse) Reset() {
+	*x = KeepCashAsCreditResponse{}
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeepCashAsCreditResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeepCashAsCreditResponse) ProtoMessage() {}
+
+func (x *KeepCashAsCreditResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeepCashAsCreditResponse.ProtoReflect.Descriptor instead.
+func (*KeepCashAsCreditResponse) Descriptor() ([]byte, []int) {
+	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{18}
+}
+
 // Input of BatchGetLoans.
 type BatchGetLoansRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1153,7 +1254,7 @@ type BatchGetLoansRequest struct {
 
 func (x *BatchGetLoansRequest) Reset() {
 	*x = BatchGetLoansRequest{}
-	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[17]
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1165,7 +1266,7 @@ func (x *BatchGetLoansRequest) String() string {
 func (*BatchGetLoansRequest) ProtoMessage() {}
 
 func (x *BatchGetLoansRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[17]
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1178,7 +1279,7 @@ func (x *BatchGetLoansRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchGetLoansRequest.ProtoReflect.Descriptor instead.
 func (*BatchGetLoansRequest) Descriptor() ([]byte, []int) {
-	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{17}
+	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *BatchGetLoansRequest) GetOrderIds() []string {
@@ -1201,7 +1302,7 @@ type BatchGetLoansResponse struct {
 
 func (x *BatchGetLoansResponse) Reset() {
 	*x = BatchGetLoansResponse{}
-	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[18]
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1213,7 +1314,7 @@ func (x *BatchGetLoansResponse) String() string {
 func (*BatchGetLoansResponse) ProtoMessage() {}
 
 func (x *BatchGetLoansResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[18]
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1226,7 +1327,7 @@ func (x *BatchGetLoansResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchGetLoansResponse.ProtoReflect.Descriptor instead.
 func (*BatchGetLoansResponse) Descriptor() ([]byte, []int) {
-	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{18}
+	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *BatchGetLoansResponse) GetLoans() []*Loan {
@@ -1254,7 +1355,7 @@ type BatchGetContractsRequest struct {
 
 func (x *BatchGetContractsRequest) Reset() {
 	*x = BatchGetContractsRequest{}
-	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[19]
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1266,7 +1367,7 @@ func (x *BatchGetContractsRequest) String() string {
 func (*BatchGetContractsRequest) ProtoMessage() {}
 
 func (x *BatchGetContractsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[19]
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1279,7 +1380,7 @@ func (x *BatchGetContractsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchGetContractsRequest.ProtoReflect.Descriptor instead.
 func (*BatchGetContractsRequest) Descriptor() ([]byte, []int) {
-	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{19}
+	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *BatchGetContractsRequest) GetOrderIds() []string {
@@ -1302,7 +1403,7 @@ type OrderContract struct {
 
 func (x *OrderContract) Reset() {
 	*x = OrderContract{}
-	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[20]
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1314,7 +1415,7 @@ func (x *OrderContract) String() string {
 func (*OrderContract) ProtoMessage() {}
 
 func (x *OrderContract) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[20]
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1327,7 +1428,7 @@ func (x *OrderContract) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderContract.ProtoReflect.Descriptor instead.
 func (*OrderContract) Descriptor() ([]byte, []int) {
-	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{20}
+	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *OrderContract) GetOrderId() string {
@@ -1356,7 +1457,7 @@ type BatchGetContractsResponse struct {
 
 func (x *BatchGetContractsResponse) Reset() {
 	*x = BatchGetContractsResponse{}
-	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[21]
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1368,7 +1469,7 @@ func (x *BatchGetContractsResponse) String() string {
 func (*BatchGetContractsResponse) ProtoMessage() {}
 
 func (x *BatchGetContractsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[21]
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1381,7 +1482,7 @@ func (x *BatchGetContractsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchGetContractsResponse.ProtoReflect.Descriptor instead.
 func (*BatchGetContractsResponse) Descriptor() ([]byte, []int) {
-	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{21}
+	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *BatchGetContractsResponse) GetContracts() []*OrderContract {
@@ -1406,7 +1507,7 @@ type GetContractFileRequest struct {
 
 func (x *GetContractFileRequest) Reset() {
 	*x = GetContractFileRequest{}
-	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[22]
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1418,7 +1519,7 @@ func (x *GetContractFileRequest) String() string {
 func (*GetContractFileRequest) ProtoMessage() {}
 
 func (x *GetContractFileRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[22]
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1431,7 +1532,7 @@ func (x *GetContractFileRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetContractFileRequest.ProtoReflect.Descriptor instead.
 func (*GetContractFileRequest) Descriptor() ([]byte, []int) {
-	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{22}
+	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *GetContractFileRequest) GetContractId() string {
@@ -1466,7 +1567,7 @@ type GetContractFileResponse struct {
 
 func (x *GetContractFileResponse) Reset() {
 	*x = GetContractFileResponse{}
-	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[23]
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1478,7 +1579,7 @@ func (x *GetContractFileResponse) String() string {
 func (*GetContractFileResponse) ProtoMessage() {}
 
 func (x *GetContractFileResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[23]
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1491,7 +1592,7 @@ func (x *GetContractFileResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetContractFileResponse.ProtoReflect.Descriptor instead.
 func (*GetContractFileResponse) Descriptor() ([]byte, []int) {
-	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{23}
+	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *GetContractFileResponse) GetPdf() []byte {
@@ -1592,7 +1693,12 @@ const file_creditpay_bill_v1_bill_internal_service_proto_rawDesc = "" +
 	"\x19KeepRefundAsCreditRequest\x12&\n" +
 	"\trefund_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\brefundId\x12,\n" +
 	"\frepayment_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\vrepaymentId\"\x1c\n" +
-	"\x1aKeepRefundAsCreditResponse\"?\n" +
+	"\x1aKeepRefundAsCreditResponse\"\xa2\x01\n" +
+	"\x17KeepCashAsCreditRequest\x12'\n" +
+	"\treference\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\treference\x12\"\n" +
+	"\auser_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x06userId\x12:\n" +
+	"\x06amount\x18\x03 \x01(\v2\x1a.creditpay.common.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x06amount\"\x1a\n" +
+	"\x18KeepCashAsCreditResponse\"?\n" +
 	"\x14BatchGetLoansRequest\x12'\n" +
 	"\torder_ids\x18\x01 \x03(\tB\n" +
 	"\xbaH\a\x92\x01\x04\b\x01\x10dR\borderIds\"\x86\x01\n" +
@@ -1614,7 +1720,7 @@ const file_creditpay_bill_v1_bill_internal_service_proto_rawDesc = "" +
 	"\aexpires\x18\x02 \x01(\x03R\aexpires\x12)\n" +
 	"\tsignature\x18\x03 \x01(\tB\v\xbaH\x05r\x03\x18\x80\x01\x80\x01\x01R\tsignature\"+\n" +
 	"\x17GetContractFileResponse\x12\x10\n" +
-	"\x03pdf\x18\x01 \x01(\fR\x03pdf2\xa7\b\n" +
+	"\x03pdf\x18\x01 \x01(\fR\x03pdf2\x9d\t\n" +
 	"\x13BillInternalService\x12b\n" +
 	"\n" +
 	"QuotePlans\x12$.creditpay.bill.v1.QuotePlansRequest\x1a%.creditpay.bill.v1.QuotePlansResponse\"\a\x8a\xb5\x18\x03\n" +
@@ -1628,6 +1734,8 @@ const file_creditpay_bill_v1_bill_internal_service_proto_rawDesc = "" +
 	"\x0fAdjustForRefund\x12).creditpay.bill.v1.AdjustForRefundRequest\x1a*.creditpay.bill.v1.AdjustForRefundResponse\"\a\x8a\xb5\x18\x03\n" +
 	"\x01\x06\x12z\n" +
 	"\x12KeepRefundAsCredit\x12,.creditpay.bill.v1.KeepRefundAsCreditRequest\x1a-.creditpay.bill.v1.KeepRefundAsCreditResponse\"\a\x8a\xb5\x18\x03\n" +
+	"\x01\x06\x12t\n" +
+	"\x10KeepCashAsCredit\x12*.creditpay.bill.v1.KeepCashAsCreditRequest\x1a+.creditpay.bill.v1.KeepCashAsCreditResponse\"\a\x8a\xb5\x18\x03\n" +
 	"\x01\x06\x12k\n" +
 	"\rBatchGetLoans\x12'.creditpay.bill.v1.BatchGetLoansRequest\x1a(.creditpay.bill.v1.BatchGetLoansResponse\"\a\x8a\xb5\x18\x03\n" +
 	"\x01\x06\x12w\n" +
@@ -1648,7 +1756,7 @@ func file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP() []byte {
 	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescData
 }
 
-var file_creditpay_bill_v1_bill_internal_service_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
+var file_creditpay_bill_v1_bill_internal_service_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_creditpay_bill_v1_bill_internal_service_proto_goTypes = []any{
 	(*FinancedOrder)(nil),                   // 0: creditpay.bill.v1.FinancedOrder
 	(*QuotePlansRequest)(nil),               // 1: creditpay.bill.v1.QuotePlansRequest
@@ -1667,76 +1775,81 @@ var file_creditpay_bill_v1_bill_internal_service_proto_goTypes = []any{
 	(*InstalmentChange)(nil),                // 14: creditpay.bill.v1.InstalmentChange
 	(*KeepRefundAsCreditRequest)(nil),       // 15: creditpay.bill.v1.KeepRefundAsCreditRequest
 	(*KeepRefundAsCreditResponse)(nil),      // 16: creditpay.bill.v1.KeepRefundAsCreditResponse
-	(*BatchGetLoansRequest)(nil),            // 17: creditpay.bill.v1.BatchGetLoansRequest
-	(*BatchGetLoansResponse)(nil),           // 18: creditpay.bill.v1.BatchGetLoansResponse
-	(*BatchGetContractsRequest)(nil),        // 19: creditpay.bill.v1.BatchGetContractsRequest
-	(*OrderContract)(nil),                   // 20: creditpay.bill.v1.OrderContract
-	(*BatchGetContractsResponse)(nil),       // 21: creditpay.bill.v1.BatchGetContractsResponse
-	(*GetContractFileRequest)(nil),          // 22: creditpay.bill.v1.GetContractFileRequest
-	(*GetContractFileResponse)(nil),         // 23: creditpay.bill.v1.GetContractFileResponse
-	(*v1.Money)(nil),                        // 24: creditpay.common.v1.Money
-	(*v1.CreditSummary)(nil),                // 25: creditpay.common.v1.CreditSummary
-	(*PlanOffer)(nil),                       // 26: creditpay.bill.v1.PlanOffer
-	(v1.ErrorReason)(0),                     // 27: creditpay.common.v1.ErrorReason
-	(v1.RequiredAction)(0),                  // 28: creditpay.common.v1.RequiredAction
-	(*v1.Plan)(nil),                         // 29: creditpay.common.v1.Plan
-	(*Loan)(nil),                            // 30: creditpay.bill.v1.Loan
-	(*v1.TimelineEntry)(nil),                // 31: creditpay.common.v1.TimelineEntry
+	(*KeepCashAsCreditRequest)(nil),         // 17: creditpay.bill.v1.KeepCashAsCreditRequest
+	(*KeepCashAsCreditResponse)(nil),        // 18: creditpay.bill.v1.KeepCashAsCreditResponse
+	(*BatchGetLoansRequest)(nil),            // 19: creditpay.bill.v1.BatchGetLoansRequest
+	(*BatchGetLoansResponse)(nil),           // 20: creditpay.bill.v1.BatchGetLoansResponse
+	(*BatchGetContractsRequest)(nil),        // 21: creditpay.bill.v1.BatchGetContractsRequest
+	(*OrderContract)(nil),                   // 22: creditpay.bill.v1.OrderContract
+	(*BatchGetContractsResponse)(nil),       // 23: creditpay.bill.v1.BatchGetContractsResponse
+	(*GetContractFileRequest)(nil),          // 24: creditpay.bill.v1.GetContractFileRequest
+	(*GetContractFileResponse)(nil),         // 25: creditpay.bill.v1.GetContractFileResponse
+	(*v1.Money)(nil),                        // 26: creditpay.common.v1.Money
+	(*v1.CreditSummary)(nil),                // 27: creditpay.common.v1.CreditSummary
+	(*PlanOffer)(nil),                       // 28: creditpay.bill.v1.PlanOffer
+	(v1.ErrorReason)(0),                     // 29: creditpay.common.v1.ErrorReason
+	(v1.RequiredAction)(0),                  // 30: creditpay.common.v1.RequiredAction
+	(*v1.Plan)(nil),                         // 31: creditpay.common.v1.Plan
+	(*Loan)(nil),                            // 32: creditpay.bill.v1.Loan
+	(*v1.TimelineEntry)(nil),                // 33: creditpay.common.v1.TimelineEntry
 }
 var file_creditpay_bill_v1_bill_internal_service_proto_depIdxs = []int32{
-	24, // 0: creditpay.bill.v1.FinancedOrder.amount:type_name -> creditpay.common.v1.Money
+	26, // 0: creditpay.bill.v1.FinancedOrder.amount:type_name -> creditpay.common.v1.Money
 	0,  // 1: creditpay.bill.v1.QuotePlansRequest.orders:type_name -> creditpay.bill.v1.FinancedOrder
-	25, // 2: creditpay.bill.v1.QuotePlansResponse.credit:type_name -> creditpay.common.v1.CreditSummary
-	26, // 3: creditpay.bill.v1.QuotePlansResponse.offers:type_name -> creditpay.bill.v1.PlanOffer
-	27, // 4: creditpay.bill.v1.QuotePlansResponse.reason:type_name -> creditpay.common.v1.ErrorReason
-	28, // 5: creditpay.bill.v1.QuotePlansResponse.required_actions:type_name -> creditpay.common.v1.RequiredAction
+	27, // 2: creditpay.bill.v1.QuotePlansResponse.credit:type_name -> creditpay.common.v1.CreditSummary
+	28, // 3: creditpay.bill.v1.QuotePlansResponse.offers:type_name -> creditpay.bill.v1.PlanOffer
+	29, // 4: creditpay.bill.v1.QuotePlansResponse.reason:type_name -> creditpay.common.v1.ErrorReason
+	30, // 5: creditpay.bill.v1.QuotePlansResponse.required_actions:type_name -> creditpay.common.v1.RequiredAction
 	0,  // 6: creditpay.bill.v1.ReserveCreditRequest.orders:type_name -> creditpay.bill.v1.FinancedOrder
-	24, // 7: creditpay.bill.v1.ReserveCreditRequest.agreed_total:type_name -> creditpay.common.v1.Money
+	26, // 7: creditpay.bill.v1.ReserveCreditRequest.agreed_total:type_name -> creditpay.common.v1.Money
 	5,  // 8: creditpay.bill.v1.ReserveCreditResponse.loans:type_name -> creditpay.bill.v1.ReservedLoan
-	24, // 9: creditpay.bill.v1.ReservedLoan.down_payment:type_name -> creditpay.common.v1.Money
-	24, // 10: creditpay.bill.v1.AdjustForRefundRequest.amount:type_name -> creditpay.common.v1.Money
-	24, // 11: creditpay.bill.v1.AdjustForRefundResponse.cash_amount:type_name -> creditpay.common.v1.Money
+	26, // 9: creditpay.bill.v1.ReservedLoan.down_payment:type_name -> creditpay.common.v1.Money
+	26, // 10: creditpay.bill.v1.AdjustForRefundRequest.amount:type_name -> creditpay.common.v1.Money
+	26, // 11: creditpay.bill.v1.AdjustForRefundResponse.cash_amount:type_name -> creditpay.common.v1.Money
 	12, // 12: creditpay.bill.v1.AdjustForRefundResponse.adjustment:type_name -> creditpay.bill.v1.RefundAdjustment
-	24, // 13: creditpay.bill.v1.PreviewRefundAdjustmentRequest.amount:type_name -> creditpay.common.v1.Money
+	26, // 13: creditpay.bill.v1.PreviewRefundAdjustmentRequest.amount:type_name -> creditpay.common.v1.Money
 	12, // 14: creditpay.bill.v1.PreviewRefundAdjustmentResponse.adjustment:type_name -> creditpay.bill.v1.RefundAdjustment
-	24, // 15: creditpay.bill.v1.RefundAdjustment.principal_released:type_name -> creditpay.common.v1.Money
-	24, // 16: creditpay.bill.v1.RefundAdjustment.interest_released:type_name -> creditpay.common.v1.Money
-	24, // 17: creditpay.bill.v1.RefundAdjustment.fee_released:type_name -> creditpay.common.v1.Money
-	24, // 18: creditpay.bill.v1.RefundAdjustment.cash_amount:type_name -> creditpay.common.v1.Money
+	26, // 15: creditpay.bill.v1.RefundAdjustment.principal_released:type_name -> creditpay.common.v1.Money
+	26, // 16: creditpay.bill.v1.RefundAdjustment.interest_released:type_name -> creditpay.common.v1.Money
+	26, // 17: creditpay.bill.v1.RefundAdjustment.fee_released:type_name -> creditpay.common.v1.Money
+	26, // 18: creditpay.bill.v1.RefundAdjustment.cash_amount:type_name -> creditpay.common.v1.Money
 	13, // 19: creditpay.bill.v1.RefundAdjustment.sources:type_name -> creditpay.bill.v1.RepaymentReturn
-	24, // 20: creditpay.bill.v1.RefundAdjustment.credit_balance_amount:type_name -> creditpay.common.v1.Money
-	24, // 21: creditpay.bill.v1.RefundAdjustment.limit_freed:type_name -> creditpay.common.v1.Money
-	29, // 22: creditpay.bill.v1.RefundAdjustment.plan_after:type_name -> creditpay.common.v1.Plan
+	26, // 20: creditpay.bill.v1.RefundAdjustment.credit_balance_amount:type_name -> creditpay.common.v1.Money
+	26, // 21: creditpay.bill.v1.RefundAdjustment.limit_freed:type_name -> creditpay.common.v1.Money
+	31, // 22: creditpay.bill.v1.RefundAdjustment.plan_after:type_name -> creditpay.common.v1.Plan
 	14, // 23: creditpay.bill.v1.RefundAdjustment.instalments:type_name -> creditpay.bill.v1.InstalmentChange
-	24, // 24: creditpay.bill.v1.RepaymentReturn.amount:type_name -> creditpay.common.v1.Money
-	24, // 25: creditpay.bill.v1.InstalmentChange.open_before:type_name -> creditpay.common.v1.Money
-	24, // 26: creditpay.bill.v1.InstalmentChange.open_after:type_name -> creditpay.common.v1.Money
-	30, // 27: creditpay.bill.v1.BatchGetLoansResponse.loans:type_name -> creditpay.bill.v1.Loan
-	31, // 28: creditpay.bill.v1.BatchGetLoansResponse.timeline:type_name -> creditpay.common.v1.TimelineEntry
-	20, // 29: creditpay.bill.v1.BatchGetContractsResponse.contracts:type_name -> creditpay.bill.v1.OrderContract
-	1,  // 30: creditpay.bill.v1.BillInternalService.QuotePlans:input_type -> creditpay.bill.v1.QuotePlansRequest
-	3,  // 31: creditpay.bill.v1.BillInternalService.ReserveCredit:input_type -> creditpay.bill.v1.ReserveCreditRequest
-	6,  // 32: creditpay.bill.v1.BillInternalService.ReleaseCredit:input_type -> creditpay.bill.v1.ReleaseCreditRequest
-	10, // 33: creditpay.bill.v1.BillInternalService.PreviewRefundAdjustment:input_type -> creditpay.bill.v1.PreviewRefundAdjustmentRequest
-	8,  // 34: creditpay.bill.v1.BillInternalService.AdjustForRefund:input_type -> creditpay.bill.v1.AdjustForRefundRequest
-	15, // 35: creditpay.bill.v1.BillInternalService.KeepRefundAsCredit:input_type -> creditpay.bill.v1.KeepRefundAsCreditRequest
-	17, // 36: creditpay.bill.v1.BillInternalService.BatchGetLoans:input_type -> creditpay.bill.v1.BatchGetLoansRequest
-	19, // 37: creditpay.bill.v1.BillInternalService.BatchGetContracts:input_type -> creditpay.bill.v1.BatchGetContractsRequest
-	22, // 38: creditpay.bill.v1.BillInternalService.GetContractFile:input_type -> creditpay.bill.v1.GetContractFileRequest
-	2,  // 39: creditpay.bill.v1.BillInternalService.QuotePlans:output_type -> creditpay.bill.v1.QuotePlansResponse
-	4,  // 40: creditpay.bill.v1.BillInternalService.ReserveCredit:output_type -> creditpay.bill.v1.ReserveCreditResponse
-	7,  // 41: creditpay.bill.v1.BillInternalService.ReleaseCredit:output_type -> creditpay.bill.v1.ReleaseCreditResponse
-	11, // 42: creditpay.bill.v1.BillInternalService.PreviewRefundAdjustment:output_type -> creditpay.bill.v1.PreviewRefundAdjustmentResponse
-	9,  // 43: creditpay.bill.v1.BillInternalService.AdjustForRefund:output_type -> creditpay.bill.v1.AdjustForRefundResponse
-	16, // 44: creditpay.bill.v1.BillInternalService.KeepRefundAsCredit:output_type -> creditpay.bill.v1.KeepRefundAsCreditResponse
-	18, // 45: creditpay.bill.v1.BillInternalService.BatchGetLoans:output_type -> creditpay.bill.v1.BatchGetLoansResponse
-	21, // 46: creditpay.bill.v1.BillInternalService.BatchGetContracts:output_type -> creditpay.bill.v1.BatchGetContractsResponse
-	23, // 47: creditpay.bill.v1.BillInternalService.GetContractFile:output_type -> creditpay.bill.v1.GetContractFileResponse
-	39, // [39:48] is the sub-list for method output_type
-	30, // [30:39] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	26, // 24: creditpay.bill.v1.RepaymentReturn.amount:type_name -> creditpay.common.v1.Money
+	26, // 25: creditpay.bill.v1.InstalmentChange.open_before:type_name -> creditpay.common.v1.Money
+	26, // 26: creditpay.bill.v1.InstalmentChange.open_after:type_name -> creditpay.common.v1.Money
+	26, // 27: creditpay.bill.v1.KeepCashAsCreditRequest.amount:type_name -> creditpay.common.v1.Money
+	32, // 28: creditpay.bill.v1.BatchGetLoansResponse.loans:type_name -> creditpay.bill.v1.Loan
+	33, // 29: creditpay.bill.v1.BatchGetLoansResponse.timeline:type_name -> creditpay.common.v1.TimelineEntry
+	22, // 30: creditpay.bill.v1.BatchGetContractsResponse.contracts:type_name -> creditpay.bill.v1.OrderContract
+	1,  // 31: creditpay.bill.v1.BillInternalService.QuotePlans:input_type -> creditpay.bill.v1.QuotePlansRequest
+	3,  // 32: creditpay.bill.v1.BillInternalService.ReserveCredit:input_type -> creditpay.bill.v1.ReserveCreditRequest
+	6,  // 33: creditpay.bill.v1.BillInternalService.ReleaseCredit:input_type -> creditpay.bill.v1.ReleaseCreditRequest
+	10, // 34: creditpay.bill.v1.BillInternalService.PreviewRefundAdjustment:input_type -> creditpay.bill.v1.PreviewRefundAdjustmentRequest
+	8,  // 35: creditpay.bill.v1.BillInternalService.AdjustForRefund:input_type -> creditpay.bill.v1.AdjustForRefundRequest
+	15, // 36: creditpay.bill.v1.BillInternalService.KeepRefundAsCredit:input_type -> creditpay.bill.v1.KeepRefundAsCreditRequest
+	17, // 37: creditpay.bill.v1.BillInternalService.KeepCashAsCredit:input_type -> creditpay.bill.v1.KeepCashAsCreditRequest
+	19, // 38: creditpay.bill.v1.BillInternalService.BatchGetLoans:input_type -> creditpay.bill.v1.BatchGetLoansRequest
+	21, // 39: creditpay.bill.v1.BillInternalService.BatchGetContracts:input_type -> creditpay.bill.v1.BatchGetContractsRequest
+	24, // 40: creditpay.bill.v1.BillInternalService.GetContractFile:input_type -> creditpay.bill.v1.GetContractFileRequest
+	2,  // 41: creditpay.bill.v1.BillInternalService.QuotePlans:output_type -> creditpay.bill.v1.QuotePlansResponse
+	4,  // 42: creditpay.bill.v1.BillInternalService.ReserveCredit:output_type -> creditpay.bill.v1.ReserveCreditResponse
+	7,  // 43: creditpay.bill.v1.BillInternalService.ReleaseCredit:output_type -> creditpay.bill.v1.ReleaseCreditResponse
+	11, // 44: creditpay.bill.v1.BillInternalService.PreviewRefundAdjustment:output_type -> creditpay.bill.v1.PreviewRefundAdjustmentResponse
+	9,  // 45: creditpay.bill.v1.BillInternalService.AdjustForRefund:output_type -> creditpay.bill.v1.AdjustForRefundResponse
+	16, // 46: creditpay.bill.v1.BillInternalService.KeepRefundAsCredit:output_type -> creditpay.bill.v1.KeepRefundAsCreditResponse
+	18, // 47: creditpay.bill.v1.BillInternalService.KeepCashAsCredit:output_type -> creditpay.bill.v1.KeepCashAsCreditResponse
+	20, // 48: creditpay.bill.v1.BillInternalService.BatchGetLoans:output_type -> creditpay.bill.v1.BatchGetLoansResponse
+	23, // 49: creditpay.bill.v1.BillInternalService.BatchGetContracts:output_type -> creditpay.bill.v1.BatchGetContractsResponse
+	25, // 50: creditpay.bill.v1.BillInternalService.GetContractFile:output_type -> creditpay.bill.v1.GetContractFileResponse
+	41, // [41:51] is the sub-list for method output_type
+	31, // [31:41] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_creditpay_bill_v1_bill_internal_service_proto_init() }
@@ -1751,7 +1864,7 @@ func file_creditpay_bill_v1_bill_internal_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditpay_bill_v1_bill_internal_service_proto_rawDesc), len(file_creditpay_bill_v1_bill_internal_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   24,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

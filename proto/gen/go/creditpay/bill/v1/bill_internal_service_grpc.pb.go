@@ -25,6 +25,7 @@ const (
 	BillInternalService_PreviewRefundAdjustment_FullMethodName = "/creditpay.bill.v1.BillInternalService/PreviewRefundAdjustment"
 	BillInternalService_AdjustForRefund_FullMethodName         = "/creditpay.bill.v1.BillInternalService/AdjustForRefund"
 	BillInternalService_KeepRefundAsCredit_FullMethodName      = "/creditpay.bill.v1.BillInternalService/KeepRefundAsCredit"
+	BillInternalService_KeepCashAsCredit_FullMethodName        = "/creditpay.bill.v1.BillInternalService/KeepCashAsCredit"
 	BillInternalService_BatchGetLoans_FullMethodName           = "/creditpay.bill.v1.BillInternalService/BatchGetLoans"
 	BillInternalService_BatchGetContracts_FullMethodName       = "/creditpay.bill.v1.BillInternalService/BatchGetContracts"
 	BillInternalService_GetContractFile_FullMethodName         = "/creditpay.bill.v1.BillInternalService/GetContractFile"
@@ -57,6 +58,9 @@ type BillInternalServiceClient interface {
 	// Turns what a refund was to give back by a repayment into credit balance, because it cannot go back that way. Repeating it is
 	// harmless. Errors: NOT_FOUND (the refund gives nothing back by this repayment).
 	KeepRefundAsCredit(ctx context.Context, in *KeepRefundAsCreditRequest, opts ...grpc.CallOption) (*KeepRefundAsCreditResponse, error)
+	// Turns cash of a user that could not go back, a part of a down payment, into credit balance. Repeating it changes nothing. Errors:
+	// ACCOUNT_NOT_FOUND, CURRENCY_MISMATCH, REQUEST_ID_REUSED (the reference was kept with other content).
+	KeepCashAsCredit(ctx context.Context, in *KeepCashAsCreditRequest, opts ...grpc.CallOption) (*KeepCashAsCreditResponse, error)
 	// The loans of up to 100 orders, with their timelines.
 	BatchGetLoans(ctx context.Context, in *BatchGetLoansRequest, opts ...grpc.CallOption) (*BatchGetLoansResponse, error)
 	// The numbers of the signed contracts that the loans of up to 100 orders rest on, for an order's detail. Orders without one are left
@@ -135,6 +139,16 @@ func (c *billInternalServiceClient) KeepRefundAsCredit(ctx context.Context, in *
 	return out, nil
 }
 
+func (c *billInternalServiceClient) KeepCashAsCredit(ctx context.Context, in *KeepCashAsCreditRequest, opts ...grpc.CallOption) (*KeepCashAsCreditResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(KeepCashAsCreditResponse)
+	err := c.cc.Invoke(ctx, BillInternalService_KeepCashAsCredit_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *billInternalServiceClient) BatchGetLoans(ctx context.Context, in *BatchGetLoansRequest, opts ...grpc.CallOption) (*BatchGetLoansResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(BatchGetLoansResponse)
@@ -192,6 +206,9 @@ type BillInternalServiceServer interface {
 	// Turns what a refund was to give back by a repayment into credit balance, because it cannot go back that way. Repeating it is
 	// harmless. Errors: NOT_FOUND (the refund gives nothing back by this repayment).
 	KeepRefundAsCredit(context.Context, *KeepRefundAsCreditRequest) (*KeepRefundAsCreditResponse, error)
+	// Turns cash of a user that could not go back, a part of a down payment, into credit balance. Repeating it changes nothing. Errors:
+	// ACCOUNT_NOT_FOUND, CURRENCY_MISMATCH, REQUEST_ID_REUSED (the reference was kept with other content).
+	KeepCashAsCredit(context.Context, *KeepCashAsCreditRequest) (*KeepCashAsCreditResponse, error)
 	// The loans of up to 100 orders, with their timelines.
 	BatchGetLoans(context.Context, *BatchGetLoansRequest) (*BatchGetLoansResponse, error)
 	// The numbers of the signed contracts that the loans of up to 100 orders rest on, for an order's detail. Orders without one are left
@@ -227,6 +244,9 @@ func (UnimplementedBillInternalServiceServer) AdjustForRefund(context.Context, *
 }
 func (UnimplementedBillInternalServiceServer) KeepRefundAsCredit(context.Context, *KeepRefundAsCreditRequest) (*KeepRefundAsCreditResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method KeepRefundAsCredit not implemented")
+}
+func (UnimplementedBillInternalServiceServer) KeepCashAsCredit(context.Context, *KeepCashAsCreditRequest) (*KeepCashAsCreditResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method KeepCashAsCredit not implemented")
 }
 func (UnimplementedBillInternalServiceServer) BatchGetLoans(context.Context, *BatchGetLoansRequest) (*BatchGetLoansResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method BatchGetLoans not implemented")
@@ -366,6 +386,24 @@ func _BillInternalService_KeepRefundAsCredit_Handler(srv interface{}, ctx contex
 	return interceptor(ctx, in, info, handler)
 }
 
+func _BillInternalService_KeepCashAsCredit_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(KeepCashAsCreditRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BillInternalServiceServer).KeepCashAsCredit(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: BillInternalService_KeepCashAsCredit_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BillInternalServiceServer).KeepCashAsCredit(ctx, req.(*KeepCashAsCreditRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _BillInternalService_BatchGetLoans_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(BatchGetLoansRequest)
 	if err := dec(in); err != nil {
@@ -450,6 +488,10 @@ var BillInternalService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "KeepRefundAsCredit",
 			Handler:    _BillInternalService_KeepRefundAsCredit_Handler,
+		},
+		{
+			MethodName: "KeepCashAsCredit",
+			Handler:    _BillInternalService_KeepCashAsCredit_Handler,
 		},
 		{
 			MethodName: "BatchGetLoans",

@@ -789,7 +789,7 @@ const file_creditpay_bill_v1_esign_service_proto_rawDesc = "" +
 	"\tsign_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\bsignTime\x12!\n" +
 	"\fdownload_url\x18\x06 \x01(\tR\vdownloadUrl\"`\n" +
 	"#BatchQueryContractByOrderIdResponse\x129\n" +
-	"\tcontracts\x18\x01 \x03(\v2\x1b.creditpay.bill.v1.ContractR\tcontracts2\xca\x06\n" +
+	"\tcontracts\x18\x01 \x03(\v2\x1b.creditpay.bill.v1.ContractR\tcontracts2\xcd\x06\n" +
 	"\fEsignService\x12\x97\x01\n" +
 	"\rPreEsignCheck\x12'.creditpay.bill.v1.PreEsignCheckRequest\x1a(.creditpay.bill.v1.PreEsignCheckResponse\"3\x8a\xb5\x18\x03\n" +
 	"\x01\x02\x82\xd3\xe4\x93\x02&\x12$/h5/v1/checkouts/{checkout_id}/esign\x12\x96\x01\n" +
@@ -798,9 +798,9 @@ const file_creditpay_bill_v1_esign_service_proto_rawDesc = "" +
 	"\x0eSendEsignCheck\x12(.creditpay.bill.v1.SendEsignCheckRequest\x1a).creditpay.bill.v1.SendEsignCheckResponse\")\x8a\xb5\x18\x03\n" +
 	"\x01\x02\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/h5/v1/esign/challenges\x12\xaa\x01\n" +
 	"\x10CommitAfterEsign\x12*.creditpay.bill.v1.CommitAfterEsignRequest\x1a+.creditpay.bill.v1.CommitAfterEsignResponse\"=\x8a\xb5\x18\x03\n" +
-	"\x01\x02\x82\xd3\xe4\x93\x020:\x01*\"+/h5/v1/checkouts/{checkout_id}/esign-commit\x12\xc6\x01\n" +
-	"\x1bBatchQueryContractByOrderId\x125.creditpay.bill.v1.BatchQueryContractByOrderIdRequest\x1a6.creditpay.bill.v1.BatchQueryContractByOrderIdResponse\"8\x8a\xb5\x18\x05\n" +
-	"\x03\x01\x03\x02\x82\xd3\xe4\x93\x02)Z\x15\x12\x13/admin/v1/contracts\x12\x10/h5/v1/contractsBFZDgithub.com/creditpay/creditpay/proto/gen/go/creditpay/bill/v1;billv1b\x06proto3"
+	"\x01\x02\x82\xd3\xe4\x93\x020:\x01*\"+/h5/v1/checkouts/{checkout_id}/esign-commit\x12\xc9\x01\n" +
+	"\x1bBatchQueryContractByOrderId\x125.creditpay.bill.v1.BatchQueryContractByOrderIdRequest\x1a6.creditpay.bill.v1.BatchQueryContractByOrderIdResponse\";\x8a\xb5\x18\b\n" +
+	"\x03\x01\x03\x02\x12\x01\x01\x82\xd3\xe4\x93\x02)Z\x15\x12\x13/admin/v1/contracts\x12\x10/h5/v1/contractsBFZDgithub.com/creditpay/creditpay/proto/gen/go/creditpay/bill/v1;billv1b\x06proto3"
 
 var (
 	file_creditpay_bill_v1_esign_service_proto_rawDescOnce sync.Once

@@ -92,11 +92,87 @@ func (CallerKind) EnumDescriptor() ([]byte, []int) {
 	return file_creditpay_common_v1_access_proto_rawDescGZIP(), []int{0}
 }
 
+// What an operator may do. The roles stand in an ADMIN caller's bearer token, and a person has as many as the work needs. Who asks for
+// money to leave, who approves it, and who sets how many must approve are roles of their own, so that they can be different people.
+type OperatorRole int32
+
+const (
+	// No role.
+	OperatorRole_OPERATOR_ROLE_UNSPECIFIED OperatorRole = 0
+	// Looks at everything and changes nothing.
+	OperatorRole_OPERATOR_ROLE_VIEW OperatorRole = 1
+	// Opens, limits and freezes credit accounts, waives fees, writes loans off.
+	OperatorRole_OPERATOR_ROLE_CREDIT OperatorRole = 2
+	// Follows cash: legs of refunds that failed, bounces, recoveries, payouts of credit balances.
+	OperatorRole_OPERATOR_ROLE_CASH OperatorRole = 3
+	// Asks for refunds.
+	OperatorRole_OPERATOR_ROLE_REFUND_REQUEST OperatorRole = 4
+	// Approves and rejects refunds that somebody else asked for.
+	OperatorRole_OPERATOR_ROLE_REFUND_APPROVE OperatorRole = 5
+	// Sets the rules: products, approval tiers, endpoints and their secrets.
+	OperatorRole_OPERATOR_ROLE_ADMINISTER OperatorRole = 6
+	// Keeps the suite running: dead letters, replays, resends, a development stack's clock.
+	OperatorRole_OPERATOR_ROLE_OPERATE OperatorRole = 7
+)
+
+// Enum value maps for OperatorRole.
+var (
+	OperatorRole_name = map[int32]string{
+		0: "OPERATOR_ROLE_UNSPECIFIED",
+		1: "OPERATOR_ROLE_VIEW",
+		2: "OPERATOR_ROLE_CREDIT",
+		3: "OPERATOR_ROLE_CASH",
+		4: "OPERATOR_ROLE_REFUND_REQUEST",
+		5: "OPERATOR_ROLE_REFUND_APPROVE",
+		6: "OPERATOR_ROLE_ADMINISTER",
+		7: "OPERATOR_ROLE_OPERATE",
+	}
+	OperatorRole_value = map[string]int32{
+		"OPERATOR_ROLE_UNSPECIFIED":    0,
+		"OPERATOR_ROLE_VIEW":           1,
+		"OPERATOR_ROLE_CREDIT":         2,
+		"OPERATOR_ROLE_CASH":           3,
+		"OPERATOR_ROLE_REFUND_REQUEST": 4,
+		"OPERATOR_ROLE_REFUND_APPROVE": 5,
+		"OPERATOR_ROLE_ADMINISTER":     6,
+		"OPERATOR_ROLE_OPERATE":        7,
+	}
+)
+
+func (x OperatorRole) Enum() *OperatorRole {
+	p := new(OperatorRole)
+	*p = x
+	return p
+}
+
+func (x OperatorRole) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (OperatorRole) Descriptor() protoreflect.EnumDescriptor {
+	return file_creditpay_common_v1_access_proto_enumTypes[1].Descriptor()
+}
+
+func (OperatorRole) Type() protoreflect.EnumType {
+	return &file_creditpay_common_v1_access_proto_enumTypes[1]
+}
+
+func (x OperatorRole) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use OperatorRole.Descriptor instead.
+func (OperatorRole) EnumDescriptor() ([]byte, []int) {
+	return file_creditpay_common_v1_access_proto_rawDescGZIP(), []int{1}
+}
+
 // The access rule of one RPC.
 type AccessRule struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The caller kinds that may call it. Empty means nobody.
-	Callers       []CallerKind `protobuf:"varint,1,rep,packed,name=callers,proto3,enum=creditpay.common.v1.CallerKind" json:"callers,omitempty"`
+	Callers []CallerKind `protobuf:"varint,1,rep,packed,name=callers,proto3,enum=creditpay.common.v1.CallerKind" json:"callers,omitempty"`
+	// An ADMIN caller must have one of these roles as well. Empty means that no ADMIN caller may call it, even where callers names ADMIN.
+	Roles         []OperatorRole `protobuf:"varint,2,rep,packed,name=roles,proto3,enum=creditpay.common.v1.OperatorRole" json:"roles,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -138,6 +214,13 @@ func (x *AccessRule) GetCallers() []CallerKind {
 	return nil
 }
 
+func (x *AccessRule) GetRoles() []OperatorRole {
+	if x != nil {
+		return x.Roles
+	}
+	return nil
+}
+
 var file_creditpay_common_v1_access_proto_extTypes = []protoimpl.ExtensionInfo{
 	{
 		ExtendedType:  (*descriptorpb.MethodOptions)(nil),
@@ -161,10 +244,11 @@ var File_creditpay_common_v1_access_proto protoreflect.FileDescriptor
 
 const file_creditpay_common_v1_access_proto_rawDesc = "" +
 	"\n" +
-	" creditpay/common/v1/access.proto\x12\x13creditpay.common.v1\x1a google/protobuf/descriptor.proto\"G\n" +
+	" creditpay/common/v1/access.proto\x12\x13creditpay.common.v1\x1a google/protobuf/descriptor.proto\"\x80\x01\n" +
 	"\n" +
 	"AccessRule\x129\n" +
-	"\acallers\x18\x01 \x03(\x0e2\x1f.creditpay.common.v1.CallerKindR\acallers*\xb5\x01\n" +
+	"\acallers\x18\x01 \x03(\x0e2\x1f.creditpay.common.v1.CallerKindR\acallers\x127\n" +
+	"\x05roles\x18\x02 \x03(\x0e2!.creditpay.common.v1.OperatorRoleR\x05roles*\xb5\x01\n" +
 	"\n" +
 	"CallerKind\x12\x1b\n" +
 	"\x17CALLER_KIND_UNSPECIFIED\x10\x00\x12\x13\n" +
@@ -173,7 +257,16 @@ const file_creditpay_common_v1_access_proto_rawDesc = "" +
 	"\x11CALLER_KIND_ADMIN\x10\x03\x12\x18\n" +
 	"\x14CALLER_KIND_MERCHANT\x10\x04\x12\x17\n" +
 	"\x13CALLER_KIND_CHANNEL\x10\x05\x12\x17\n" +
-	"\x13CALLER_KIND_SERVICE\x10\x06:Y\n" +
+	"\x13CALLER_KIND_SERVICE\x10\x06*\xf4\x01\n" +
+	"\fOperatorRole\x12\x1d\n" +
+	"\x19OPERATOR_ROLE_UNSPECIFIED\x10\x00\x12\x16\n" +
+	"\x12OPERATOR_ROLE_VIEW\x10\x01\x12\x18\n" +
+	"\x14OPERATOR_ROLE_CREDIT\x10\x02\x12\x16\n" +
+	"\x12OPERATOR_ROLE_CASH\x10\x03\x12 \n" +
+	"\x1cOPERATOR_ROLE_REFUND_REQUEST\x10\x04\x12 \n" +
+	"\x1cOPERATOR_ROLE_REFUND_APPROVE\x10\x05\x12\x1c\n" +
+	"\x18OPERATOR_ROLE_ADMINISTER\x10\x06\x12\x19\n" +
+	"\x15OPERATOR_ROLE_OPERATE\x10\a:Y\n" +
 	"\x06access\x12\x1e.google.protobuf.MethodOptions\x18ц\x03 \x01(\v2\x1f.creditpay.common.v1.AccessRuleR\x06accessBJZHgithub.com/creditpay/creditpay/proto/gen/go/creditpay/common/v1;commonv1b\x06proto3"
 
 var (
@@ -188,22 +281,24 @@ func file_creditpay_common_v1_access_proto_rawDescGZIP() []byte {
 	return file_creditpay_common_v1_access_proto_rawDescData
 }
 
-var file_creditpay_common_v1_access_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_creditpay_common_v1_access_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
 var file_creditpay_common_v1_access_proto_msgTypes = make([]protoimpl.MessageInfo, 1)
 var file_creditpay_common_v1_access_proto_goTypes = []any{
 	(CallerKind)(0),                    // 0: creditpay.common.v1.CallerKind
-	(*AccessRule)(nil),                 // 1: creditpay.common.v1.AccessRule
-	(*descriptorpb.MethodOptions)(nil), // 2: google.protobuf.MethodOptions
+	(OperatorRole)(0),                  // 1: creditpay.common.v1.OperatorRole
+	(*AccessRule)(nil),                 // 2: creditpay.common.v1.AccessRule
+	(*descriptorpb.MethodOptions)(nil), // 3: google.protobuf.MethodOptions
 }
 var file_creditpay_common_v1_access_proto_depIdxs = []int32{
 	0, // 0: creditpay.common.v1.AccessRule.callers:type_name -> creditpay.common.v1.CallerKind
-	2, // 1: creditpay.common.v1.access:extendee -> google.protobuf.MethodOptions
-	1, // 2: creditpay.common.v1.access:type_name -> creditpay.common.v1.AccessRule
-	3, // [3:3] is the sub-list for method output_type
-	3, // [3:3] is the sub-list for method input_type
-	2, // [2:3] is the sub-list for extension type_name
-	1, // [1:2] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	1, // 1: creditpay.common.v1.AccessRule.roles:type_name -> creditpay.common.v1.OperatorRole
+	3, // 2: creditpay.common.v1.access:extendee -> google.protobuf.MethodOptions
+	2, // 3: creditpay.common.v1.access:type_name -> creditpay.common.v1.AccessRule
+	4, // [4:4] is the sub-list for method output_type
+	4, // [4:4] is the sub-list for method input_type
+	3, // [3:4] is the sub-list for extension type_name
+	2, // [2:3] is the sub-list for extension extendee
+	0, // [0:2] is the sub-list for field type_name
 }
 
 func init() { file_creditpay_common_v1_access_proto_init() }
@@ -216,7 +311,7 @@ func file_creditpay_common_v1_access_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditpay_common_v1_access_proto_rawDesc), len(file_creditpay_common_v1_access_proto_rawDesc)),
-			NumEnums:      1,
+			NumEnums:      2,
 			NumMessages:   1,
 			NumExtensions: 1,
 			NumServices:   0,

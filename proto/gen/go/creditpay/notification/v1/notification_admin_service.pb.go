@@ -1252,26 +1252,26 @@ const file_creditpay_notification_v1_notification_admin_service_proto_rawDesc = 
 	"\x11include_delivered\x18\x05 \x01(\bR\x10includeDelivered\"F\n" +
 	"\x18ResendDeliveriesResponse\x12\x16\n" +
 	"\x06resent\x18\x01 \x01(\x05R\x06resent\x12\x12\n" +
-	"\x04more\x18\x02 \x01(\bR\x04more2\x81\r\n" +
-	"\x18NotificationAdminService\x12\xa9\x01\n" +
-	"\x0eCreateEndpoint\x120.creditpay.notification.v1.CreateEndpointRequest\x1a1.creditpay.notification.v1.CreateEndpointResponse\"2\x8a\xb5\x18\x03\n" +
-	"\x01\x03\x82\xd3\xe4\x93\x02%:\x01*\" /admin/v1/notification-endpoints\x12\xb7\x01\n" +
-	"\x0eUpdateEndpoint\x120.creditpay.notification.v1.UpdateEndpointRequest\x1a1.creditpay.notification.v1.UpdateEndpointResponse\"@\x8a\xb5\x18\x03\n" +
-	"\x01\x03\x82\xd3\xe4\x93\x023:\x01*\"./admin/v1/notification-endpoints/{endpoint_id}\x12\xc3\x01\n" +
-	"\x10SetEndpointState\x122.creditpay.notification.v1.SetEndpointStateRequest\x1a3.creditpay.notification.v1.SetEndpointStateResponse\"F\x8a\xb5\x18\x03\n" +
-	"\x01\x03\x82\xd3\xe4\x93\x029:\x01*\"4/admin/v1/notification-endpoints/{endpoint_id}/state\x12\xd7\x01\n" +
-	"\x14RotateEndpointSecret\x126.creditpay.notification.v1.RotateEndpointSecretRequest\x1a7.creditpay.notification.v1.RotateEndpointSecretResponse\"N\x8a\xb5\x18\x03\n" +
-	"\x01\x03\x82\xd3\xe4\x93\x02A:\x01*\"</admin/v1/notification-endpoints/{endpoint_id}/rotate-secret\x12\xa3\x01\n" +
-	"\rListEndpoints\x12/.creditpay.notification.v1.ListEndpointsRequest\x1a0.creditpay.notification.v1.ListEndpointsResponse\"/\x8a\xb5\x18\x03\n" +
-	"\x01\x03\x82\xd3\xe4\x93\x02\"\x12 /admin/v1/notification-endpoints\x12\x9a\x01\n" +
-	"\x0eListDeliveries\x120.creditpay.notification.v1.ListDeliveriesRequest\x1a1.creditpay.notification.v1.ListDeliveriesResponse\"#\x8a\xb5\x18\x03\n" +
-	"\x01\x03\x82\xd3\xe4\x93\x02\x16\x12\x14/admin/v1/deliveries\x12\x9f\x01\n" +
-	"\vGetDelivery\x12-.creditpay.notification.v1.GetDeliveryRequest\x1a..creditpay.notification.v1.GetDeliveryResponse\"1\x8a\xb5\x18\x03\n" +
-	"\x01\x03\x82\xd3\xe4\x93\x02$\x12\"/admin/v1/deliveries/{delivery_id}\x12\xb2\x01\n" +
-	"\x0eResendDelivery\x120.creditpay.notification.v1.ResendDeliveryRequest\x1a1.creditpay.notification.v1.ResendDeliveryResponse\";\x8a\xb5\x18\x03\n" +
-	"\x01\x03\x82\xd3\xe4\x93\x02.:\x01*\")/admin/v1/deliveries/{delivery_id}/resend\x12\xc4\x01\n" +
-	"\x10ResendDeliveries\x122.creditpay.notification.v1.ResendDeliveriesRequest\x1a3.creditpay.notification.v1.ResendDeliveriesResponse\"G\x8a\xb5\x18\x03\n" +
-	"\x01\x03\x82\xd3\xe4\x93\x02::\x01*\"5/admin/v1/notification-endpoints/{endpoint_id}/resendBVZTgithub.com/creditpay/creditpay/proto/gen/go/creditpay/notification/v1;notificationv1b\x06proto3"
+	"\x04more\x18\x02 \x01(\bR\x04more2\x9c\r\n" +
+	"\x18NotificationAdminService\x12\xac\x01\n" +
+	"\x0eCreateEndpoint\x120.creditpay.notification.v1.CreateEndpointRequest\x1a1.creditpay.notification.v1.CreateEndpointResponse\"5\x8a\xb5\x18\x06\n" +
+	"\x01\x03\x12\x01\x06\x82\xd3\xe4\x93\x02%:\x01*\" /admin/v1/notification-endpoints\x12\xba\x01\n" +
+	"\x0eUpdateEndpoint\x120.creditpay.notification.v1.UpdateEndpointRequest\x1a1.creditpay.notification.v1.UpdateEndpointResponse\"C\x8a\xb5\x18\x06\n" +
+	"\x01\x03\x12\x01\x06\x82\xd3\xe4\x93\x023:\x01*\"./admin/v1/notification-endpoints/{endpoint_id}\x12\xc6\x01\n" +
+	"\x10SetEndpointState\x122.creditpay.notification.v1.SetEndpointStateRequest\x1a3.creditpay.notification.v1.SetEndpointStateResponse\"I\x8a\xb5\x18\x06\n" +
+	"\x01\x03\x12\x01\x06\x82\xd3\xe4\x93\x029:\x01*\"4/admin/v1/notification-endpoints/{endpoint_id}/state\x12\xda\x01\n" +
+	"\x14RotateEndpointSecret\x126.creditpay.notification.v1.RotateEndpointSecretRequest\x1a7.creditpay.notification.v1.RotateEndpointSecretResponse\"Q\x8a\xb5\x18\x06\n" +
+	"\x01\x03\x12\x01\x06\x82\xd3\xe4\x93\x02A:\x01*\"</admin/v1/notification-endpoints/{endpoint_id}/rotate-secret\x12\xa6\x01\n" +
+	"\rListEndpoints\x12/.creditpay.notification.v1.ListEndpointsRequest\x1a0.creditpay.notification.v1.ListEndpointsResponse\"2\x8a\xb5\x18\x06\n" +
+	"\x01\x03\x12\x01\x01\x82\xd3\xe4\x93\x02\"\x12 /admin/v1/notification-endpoints\x12\x9d\x01\n" +
+	"\x0eListDeliveries\x120.creditpay.notification.v1.ListDeliveriesRequest\x1a1.creditpay.notification.v1.ListDeliveriesResponse\"&\x8a\xb5\x18\x06\n" +
+	"\x01\x03\x12\x01\x01\x82\xd3\xe4\x93\x02\x16\x12\x14/admin/v1/deliveries\x12\xa2\x01\n" +
+	"\vGetDelivery\x12-.creditpay.notification.v1.GetDeliveryRequest\x1a..creditpay.notification.v1.GetDeliveryResponse\"4\x8a\xb5\x18\x06\n" +
+	"\x01\x03\x12\x01\x01\x82\xd3\xe4\x93\x02$\x12\"/admin/v1/deliveries/{delivery_id}\x12\xb5\x01\n" +
+	"\x0eResendDelivery\x120.creditpay.notification.v1.ResendDeliveryRequest\x1a1.creditpay.notification.v1.ResendDeliveryResponse\">\x8a\xb5\x18\x06\n" +
+	"\x01\x03\x12\x01\a\x82\xd3\xe4\x93\x02.:\x01*\")/admin/v1/deliveries/{delivery_id}/resend\x12\xc7\x01\n" +
+	"\x10ResendDeliveries\x122.creditpay.notification.v1.ResendDeliveriesRequest\x1a3.creditpay.notification.v1.ResendDeliveriesResponse\"J\x8a\xb5\x18\x06\n" +
+	"\x01\x03\x12\x01\a\x82\xd3\xe4\x93\x02::\x01*\"5/admin/v1/notification-endpoints/{endpoint_id}/resendBVZTgithub.com/creditpay/creditpay/proto/gen/go/creditpay/notification/v1;notificationv1b\x06proto3"
 
 var (
 	file_creditpay_notification_v1_notification_admin_service_proto_rawDescOnce sync.Once

@@ -667,17 +667,21 @@ const file_creditpay_ops_v1_ops_service_proto_rawDesc = "" +
 	"\x13AdvanceClockRequest\x12I\n" +
 	"\bduration\x18\x01 \x01(\v2\x19.google.protobuf.DurationB\x12\xbaH\x0f\xc8\x01\x01\xaa\x01\t\"\x05\b\x80\xb0\xbd\x10*\x00R\bduration\"D\n" +
 	"\x14AdvanceClockResponse\x12,\n" +
-	"\x03now\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x03now2\xc4\x03\n" +
+	"\x03now\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x03now2\xd0\x03\n" +
 	"\n" +
-	"OpsService\x12o\n" +
-	"\x0fListDeadLetters\x12(.creditpay.ops.v1.ListDeadLettersRequest\x1a).creditpay.ops.v1.ListDeadLettersResponse\"\a\x8a\xb5\x18\x03\n" +
-	"\x01\x03\x12u\n" +
-	"\x11ReplayDeadLetters\x12*.creditpay.ops.v1.ReplayDeadLettersRequest\x1a+.creditpay.ops.v1.ReplayDeadLettersResponse\"\a\x8a\xb5\x18\x03\n" +
-	"\x01\x03\x12f\n" +
-	"\fReplayOutbox\x12%.creditpay.ops.v1.ReplayOutboxRequest\x1a&.creditpay.ops.v1.ReplayOutboxResponse\"\a\x8a\xb5\x18\x03\n" +
-	"\x01\x03\x12f\n" +
-	"\fAdvanceClock\x12%.creditpay.ops.v1.AdvanceClockRequest\x1a&.creditpay.ops.v1.AdvanceClockResponse\"\a\x8a\xb5\x18\x03\n" +
-	"\x01\x03BDZBgithub.com/creditpay/creditpay/proto/gen/go/creditpay/ops/v1;opsv1b\x06proto3"
+	"OpsService\x12r\n" +
+	"\x0fListDeadLetters\x12(.creditpay.ops.v1.ListDeadLettersRequest\x1a).creditpay.ops.v1.ListDeadLettersResponse\"\n" +
+	"\x8a\xb5\x18\x06\n" +
+	"\x01\x03\x12\x01\x01\x12x\n" +
+	"\x11ReplayDeadLetters\x12*.creditpay.ops.v1.ReplayDeadLettersRequest\x1a+.creditpay.ops.v1.ReplayDeadLettersResponse\"\n" +
+	"\x8a\xb5\x18\x06\n" +
+	"\x01\x03\x12\x01\a\x12i\n" +
+	"\fReplayOutbox\x12%.creditpay.ops.v1.ReplayOutboxRequest\x1a&.creditpay.ops.v1.ReplayOutboxResponse\"\n" +
+	"\x8a\xb5\x18\x06\n" +
+	"\x01\x03\x12\x01\a\x12i\n" +
+	"\fAdvanceClock\x12%.creditpay.ops.v1.AdvanceClockRequest\x1a&.creditpay.ops.v1.AdvanceClockResponse\"\n" +
+	"\x8a\xb5\x18\x06\n" +
+	"\x01\x03\x12\x01\aBDZBgithub.com/creditpay/creditpay/proto/gen/go/creditpay/ops/v1;opsv1b\x06proto3"
 
 var (
 	file_creditpay_ops_v1_ops_service_proto_rawDescOnce sync.Once

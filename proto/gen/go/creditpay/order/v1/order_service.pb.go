@@ -1251,7 +1251,7 @@ const file_creditpay_order_v1_order_service_proto_rawDesc = "" +
 	"outOrderNo:\x9e\x01\xbaH\x9a\x01\x1a\x97\x01\n" +
 	"\x18order_id_or_out_order_no\x12-set order_id, or merchant_id and out_order_no\x1aL(this.order_id != '') != (this.merchant_id != '' && this.out_order_no != '')\"Q\n" +
 	"\x16GetOrderDetailResponse\x127\n" +
-	"\x06detail\x18\x01 \x01(\v2\x1f.creditpay.order.v1.OrderDetailR\x06detail2\x8b\t\n" +
+	"\x06detail\x18\x01 \x01(\v2\x1f.creditpay.order.v1.OrderDetailR\x06detail2\x91\t\n" +
 	"\fOrderService\x12v\n" +
 	"\x10GeneratePayments\x12+.creditpay.order.v1.GeneratePaymentsRequest\x1a,.creditpay.order.v1.GeneratePaymentsResponse\"\a\x8a\xb5\x18\x03\n" +
 	"\x01\x01\x12\xc1\x01\n" +
@@ -1262,11 +1262,11 @@ const file_creditpay_order_v1_order_service_proto_rawDesc = "" +
 	"\x0eConfirmPayment\x12).creditpay.order.v1.ConfirmPaymentRequest\x1a*.creditpay.order.v1.ConfirmPaymentResponse\"\a\x8a\xb5\x18\x03\n" +
 	"\x01\x01\x12p\n" +
 	"\x0eCancelPayments\x12).creditpay.order.v1.CancelPaymentsRequest\x1a*.creditpay.order.v1.CancelPaymentsResponse\"\a\x8a\xb5\x18\x03\n" +
-	"\x01\x01\x12\xe8\x01\n" +
-	"\fGetOrderInfo\x12'.creditpay.order.v1.GetOrderInfoRequest\x1a(.creditpay.order.v1.GetOrderInfoResponse\"\x84\x01\x8a\xb5\x18\x06\n" +
-	"\x04\x01\x02\x03\x04\x82\xd3\xe4\x93\x02tZ\x1d\x12\x1b/admin/v1/orders/{order_id}Z9\x127/admin/v1/merchants/{merchant_id}/orders/{out_order_no}\x12\x18/h5/v1/orders/{order_id}\x12\xc0\x01\n" +
-	"\x0eGetOrderDetail\x12).creditpay.order.v1.GetOrderDetailRequest\x1a*.creditpay.order.v1.GetOrderDetailResponse\"W\x8a\xb5\x18\x06\n" +
-	"\x04\x01\x02\x03\x04\x82\xd3\xe4\x93\x02GZ$\x12\"/admin/v1/orders/{order_id}/detail\x12\x1f/h5/v1/orders/{order_id}/detailBHZFgithub.com/creditpay/creditpay/proto/gen/go/creditpay/order/v1;orderv1b\x06proto3"
+	"\x01\x01\x12\xeb\x01\n" +
+	"\fGetOrderInfo\x12'.creditpay.order.v1.GetOrderInfoRequest\x1a(.creditpay.order.v1.GetOrderInfoResponse\"\x87\x01\x8a\xb5\x18\t\n" +
+	"\x04\x01\x02\x03\x04\x12\x01\x01\x82\xd3\xe4\x93\x02tZ\x1d\x12\x1b/admin/v1/orders/{order_id}Z9\x127/admin/v1/merchants/{merchant_id}/orders/{out_order_no}\x12\x18/h5/v1/orders/{order_id}\x12\xc3\x01\n" +
+	"\x0eGetOrderDetail\x12).creditpay.order.v1.GetOrderDetailRequest\x1a*.creditpay.order.v1.GetOrderDetailResponse\"Z\x8a\xb5\x18\t\n" +
+	"\x04\x01\x02\x03\x04\x12\x01\x01\x82\xd3\xe4\x93\x02GZ$\x12\"/admin/v1/orders/{order_id}/detail\x12\x1f/h5/v1/orders/{order_id}/detailBHZFgithub.com/creditpay/creditpay/proto/gen/go/creditpay/order/v1;orderv1b\x06proto3"
 
 var (
 	file_creditpay_order_v1_order_service_proto_rawDescOnce sync.Once

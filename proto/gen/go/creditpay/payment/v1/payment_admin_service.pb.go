@@ -357,6 +357,436 @@ func (x *ListUnfitNotificationsResponse) GetNextPageToken() string {
 	return ""
 }
 
+// A return as operators see it.
+type CashReturnEntry struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The return.
+	CashReturn *CashReturn `protobuf:"bytes,1,opt,name=cash_return,json=cashReturn,proto3" json:"cash_return,omitempty"`
+	// Whose cash it is.
+	UserId string `protobuf:"bytes,2,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// By which channel it came and goes back.
+	Channel string `protobuf:"bytes,3,opt,name=channel,proto3" json:"channel,omitempty"`
+	// When the marketplace was asked last.
+	AskTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=ask_time,json=askTime,proto3" json:"ask_time,omitempty"`
+	// When it is asked once more, if nothing is heard; not set when it is not RETURNING.
+	NextAskTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=next_ask_time,json=nextAskTime,proto3" json:"next_ask_time,omitempty"`
+	// The operator who ended it; empty when nobody did.
+	Operator string `protobuf:"bytes,6,opt,name=operator,proto3" json:"operator,omitempty"`
+	// What the operator gave as evidence.
+	Evidence      string `protobuf:"bytes,7,opt,name=evidence,proto3" json:"evidence,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CashReturnEntry) Reset() {
+	*x = CashReturnEntry{}
+	mi := &file_creditpay_payment_v1_payment_admin_service_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CashReturnEntry) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CashReturnEntry) ProtoMessage() {}
+
+func (x *CashReturnEntry) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_payment_v1_payment_admin_service_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CashReturnEntry.ProtoReflect.Descriptor instead.
+func (*CashReturnEntry) Descriptor() ([]byte, []int) {
+	return file_creditpay_payment_v1_payment_admin_service_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *CashReturnEntry) GetCashReturn() *CashReturn {
+	if x != nil {
+		return x.CashReturn
+	}
+	return nil
+}
+
+func (x *CashReturnEntry) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *CashReturnEntry) GetChannel() string {
+	if x != nil {
+		return x.Channel
+	}
+	return ""
+}
+
+func (x *CashReturnEntry) GetAskTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AskTime
+	}
+	return nil
+}
+
+func (x *CashReturnEntry) GetNextAskTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NextAskTime
+	}
+	return nil
+}
+
+func (x *CashReturnEntry) GetOperator() string {
+	if x != nil {
+		return x.Operator
+	}
+	return ""
+}
+
+func (x *CashReturnEntry) GetEvidence() string {
+	if x != nil {
+		return x.Evidence
+	}
+	return ""
+}
+
+// Input of ListCashReturns.
+type ListCashReturnsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Those in this state; UNSPECIFIED for all.
+	State CashReturnState `protobuf:"varint,1,opt,name=state,proto3,enum=creditpay.payment.v1.CashReturnState" json:"state,omitempty"`
+	// Those of this order, typed id "ord_…"; empty for all.
+	OrderId string `protobuf:"bytes,2,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	// At most this many, 1 to 100, 50 when not set.
+	PageSize int32 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// Where to go on: next_page_token of the page before.
+	PageToken     string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListCashReturnsRequest) Reset() {
+	*x = ListCashReturnsRequest{}
+	mi := &file_creditpay_payment_v1_payment_admin_service_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListCashReturnsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListCashReturnsRequest) ProtoMessage() {}
+
+func (x *ListCashReturnsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_payment_v1_payment_admin_service_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListCashReturnsRequest.ProtoReflect.Descriptor instead.
+func (*ListCashReturnsRequest) Descriptor() ([]byte, []int) {
+	return file_creditpay_payment_v1_payment_admin_service_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ListCashReturnsRequest) GetState() CashReturnState {
+	if x != nil {
+		return x.State
+	}
+	return CashReturnState_CASH_RETURN_STATE_UNSPECIFIED
+}
+
+func (x *ListCashReturnsRequest) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *ListCashReturnsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListCashReturnsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// Output of ListCashReturns.
+type ListCashReturnsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The returns.
+	Returns []*CashReturnEntry `protobuf:"bytes,1,rep,name=returns,proto3" json:"returns,omitempty"`
+	// Empty on the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListCashReturnsResponse) Reset() {
+	*x = ListCashReturnsResponse{}
+	mi := &file_creditpay_payment_v1_payment_admin_service_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListCashReturnsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListCashReturnsResponse) ProtoMessage() {}
+
+func (x *ListCashReturnsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_payment_v1_payment_admin_service_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListCashReturnsResponse.ProtoReflect.Descriptor instead.
+func (*ListCashReturnsResponse) Descriptor() ([]byte, []int) {
+	return file_creditpay_payment_v1_payment_admin_service_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ListCashReturnsResponse) GetReturns() []*CashReturnEntry {
+	if x != nil {
+		return x.Returns
+	}
+	return nil
+}
+
+func (x *ListCashReturnsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// Input of RetryCancelReturn. Repeating it is harmless: it has an effect only while the return is FAILED.
+type RetryCancelReturnRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The return's reference, "leg_…".
+	Reference     string `protobuf:"bytes,1,opt,name=reference,proto3" json:"reference,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RetryCancelReturnRequest) Reset() {
+	*x = RetryCancelReturnRequest{}
+	mi := &file_creditpay_payment_v1_payment_admin_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RetryCancelReturnRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RetryCancelReturnRequest) ProtoMessage() {}
+
+func (x *RetryCancelReturnRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_payment_v1_payment_admin_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RetryCancelReturnRequest.ProtoReflect.Descriptor instead.
+func (*RetryCancelReturnRequest) Descriptor() ([]byte, []int) {
+	return file_creditpay_payment_v1_payment_admin_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *RetryCancelReturnRequest) GetReference() string {
+	if x != nil {
+		return x.Reference
+	}
+	return ""
+}
+
+// Output of RetryCancelReturn.
+type RetryCancelReturnResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The return.
+	CashReturn    *CashReturn `protobuf:"bytes,1,opt,name=cash_return,json=cashReturn,proto3" json:"cash_return,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RetryCancelReturnResponse) Reset() {
+	*x = RetryCancelReturnResponse{}
+	mi := &file_creditpay_payment_v1_payment_admin_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RetryCancelReturnResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RetryCancelReturnResponse) ProtoMessage() {}
+
+func (x *RetryCancelReturnResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_payment_v1_payment_admin_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RetryCancelReturnResponse.ProtoReflect.Descriptor instead.
+func (*RetryCancelReturnResponse) Descriptor() ([]byte, []int) {
+	return file_creditpay_payment_v1_payment_admin_service_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *RetryCancelReturnResponse) GetCashReturn() *CashReturn {
+	if x != nil {
+		return x.CashReturn
+	}
+	return nil
+}
+
+// Input of ResolveCancelReturn.
+type ResolveCancelReturnRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The return's reference, "leg_…".
+	Reference string `protobuf:"bytes,1,opt,name=reference,proto3" json:"reference,omitempty"`
+	// True when the payer got the money another way; false when it is to become credit balance.
+	GivenBack bool `protobuf:"varint,2,opt,name=given_back,json=givenBack,proto3" json:"given_back,omitempty"`
+	// What proves it, kept for the auditor.
+	Evidence      string `protobuf:"bytes,3,opt,name=evidence,proto3" json:"evidence,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResolveCancelReturnRequest) Reset() {
+	*x = ResolveCancelReturnRequest{}
+	mi := &file_creditpay_payment_v1_payment_admin_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResolveCancelReturnRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResolveCancelReturnRequest) ProtoMessage() {}
+
+func (x *ResolveCancelReturnRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_payment_v1_payment_admin_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResolveCancelReturnRequest.ProtoReflect.Descriptor instead.
+func (*ResolveCancelReturnRequest) Descriptor() ([]byte, []int) {
+	return file_creditpay_payment_v1_payment_admin_service_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ResolveCancelReturnRequest) GetReference() string {
+	if x != nil {
+		return x.Reference
+	}
+	return ""
+}
+
+func (x *ResolveCancelReturnRequest) GetGivenBack() bool {
+	if x != nil {
+		return x.GivenBack
+	}
+	return false
+}
+
+func (x *ResolveCancelReturnRequest) GetEvidence() string {
+	if x != nil {
+		return x.Evidence
+	}
+	return ""
+}
+
+// Output of ResolveCancelReturn.
+type ResolveCancelReturnResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The return.
+	CashReturn    *CashReturn `protobuf:"bytes,1,opt,name=cash_return,json=cashReturn,proto3" json:"cash_return,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResolveCancelReturnResponse) Reset() {
+	*x = ResolveCancelReturnResponse{}
+	mi := &file_creditpay_payment_v1_payment_admin_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResolveCancelReturnResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResolveCancelReturnResponse) ProtoMessage() {}
+
+func (x *ResolveCancelReturnResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_payment_v1_payment_admin_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResolveCancelReturnResponse.ProtoReflect.Descriptor instead.
+func (*ResolveCancelReturnResponse) Descriptor() ([]byte, []int) {
+	return file_creditpay_payment_v1_payment_admin_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *ResolveCancelReturnResponse) GetCashReturn() *CashReturn {
+	if x != nil {
+		return x.CashReturn
+	}
+	return nil
+}
+
 var File_creditpay_payment_v1_payment_admin_service_proto protoreflect.FileDescriptor
 
 const file_creditpay_payment_v1_payment_admin_service_proto_rawDesc = "" +
@@ -387,15 +817,53 @@ const file_creditpay_payment_v1_payment_admin_service_proto_rawDesc = "" +
 	"page_token\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\tpageToken\"\x97\x01\n" +
 	"\x1eListUnfitNotificationsResponse\x12M\n" +
 	"\rnotifications\x18\x01 \x03(\v2'.creditpay.payment.v1.UnfitNotificationR\rnotifications\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*f\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xb6\x02\n" +
+	"\x0fCashReturnEntry\x12A\n" +
+	"\vcash_return\x18\x01 \x01(\v2 .creditpay.payment.v1.CashReturnR\n" +
+	"cashReturn\x12\x17\n" +
+	"\auser_id\x18\x02 \x01(\tR\x06userId\x12\x18\n" +
+	"\achannel\x18\x03 \x01(\tR\achannel\x125\n" +
+	"\bask_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\aaskTime\x12>\n" +
+	"\rnext_ask_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\vnextAskTime\x12\x1a\n" +
+	"\boperator\x18\x06 \x01(\tR\boperator\x12\x1a\n" +
+	"\bevidence\x18\a \x01(\tR\bevidence\"\xd4\x01\n" +
+	"\x16ListCashReturnsRequest\x12E\n" +
+	"\x05state\x18\x01 \x01(\x0e2%.creditpay.payment.v1.CashReturnStateB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05state\x12\"\n" +
+	"\border_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\aorderId\x12&\n" +
+	"\tpage_size\x18\x03 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\tpageToken\"\x82\x01\n" +
+	"\x17ListCashReturnsResponse\x12?\n" +
+	"\areturns\x18\x01 \x03(\v2%.creditpay.payment.v1.CashReturnEntryR\areturns\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"C\n" +
+	"\x18RetryCancelReturnRequest\x12'\n" +
+	"\treference\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\treference\"^\n" +
+	"\x19RetryCancelReturnResponse\x12A\n" +
+	"\vcash_return\x18\x01 \x01(\v2 .creditpay.payment.v1.CashReturnR\n" +
+	"cashReturn\"\x8c\x01\n" +
+	"\x1aResolveCancelReturnRequest\x12'\n" +
+	"\treference\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\treference\x12\x1d\n" +
+	"\n" +
+	"given_back\x18\x02 \x01(\bR\tgivenBack\x12&\n" +
+	"\bevidence\x18\x03 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\bevidence\"`\n" +
+	"\x1bResolveCancelReturnResponse\x12A\n" +
+	"\vcash_return\x18\x01 \x01(\v2 .creditpay.payment.v1.CashReturnR\n" +
+	"cashReturn*f\n" +
 	"\x06Misfit\x12\x16\n" +
 	"\x12MISFIT_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fMISFIT_MISMATCH\x10\x01\x12\x18\n" +
 	"\x14MISFIT_CONTRADICTION\x10\x02\x12\x15\n" +
-	"\x11MISFIT_PAID_TWICE\x10\x032\xc9\x01\n" +
-	"\x13PaymentAdminService\x12\xb1\x01\n" +
-	"\x16ListUnfitNotifications\x123.creditpay.payment.v1.ListUnfitNotificationsRequest\x1a4.creditpay.payment.v1.ListUnfitNotificationsResponse\",\x8a\xb5\x18\x03\n" +
-	"\x01\x03\x82\xd3\xe4\x93\x02\x1f\x12\x1d/admin/v1/unfit-notificationsBLZJgithub.com/creditpay/creditpay/proto/gen/go/creditpay/payment/v1;paymentv1b\x06proto3"
+	"\x11MISFIT_PAID_TWICE\x10\x032\xc3\x05\n" +
+	"\x13PaymentAdminService\x12\xb4\x01\n" +
+	"\x16ListUnfitNotifications\x123.creditpay.payment.v1.ListUnfitNotificationsRequest\x1a4.creditpay.payment.v1.ListUnfitNotificationsResponse\"/\x8a\xb5\x18\x06\n" +
+	"\x01\x03\x12\x01\x01\x82\xd3\xe4\x93\x02\x1f\x12\x1d/admin/v1/unfit-notifications\x12\x98\x01\n" +
+	"\x0fListCashReturns\x12,.creditpay.payment.v1.ListCashReturnsRequest\x1a-.creditpay.payment.v1.ListCashReturnsResponse\"(\x8a\xb5\x18\x06\n" +
+	"\x01\x03\x12\x01\x01\x82\xd3\xe4\x93\x02\x18\x12\x16/admin/v1/cash-returns\x12\xa7\x01\n" +
+	"\x11RetryCancelReturn\x12..creditpay.payment.v1.RetryCancelReturnRequest\x1a/.creditpay.payment.v1.RetryCancelReturnResponse\"1\x8a\xb5\x18\x06\n" +
+	"\x01\x03\x12\x01\x03\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/admin/v1/cash-returns:retry\x12\xaf\x01\n" +
+	"\x13ResolveCancelReturn\x120.creditpay.payment.v1.ResolveCancelReturnRequest\x1a1.creditpay.payment.v1.ResolveCancelReturnResponse\"3\x8a\xb5\x18\x06\n" +
+	"\x01\x03\x12\x01\x03\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/admin/v1/cash-returns:resolveBLZJgithub.com/creditpay/creditpay/proto/gen/go/creditpay/payment/v1;paymentv1b\x06proto3"
 
 var (
 	file_creditpay_payment_v1_payment_admin_service_proto_rawDescOnce sync.Once
@@ -410,39 +878,61 @@ func file_creditpay_payment_v1_payment_admin_service_proto_rawDescGZIP() []byte 
 }
 
 var file_creditpay_payment_v1_payment_admin_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_creditpay_payment_v1_payment_admin_service_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_creditpay_payment_v1_payment_admin_service_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_creditpay_payment_v1_payment_admin_service_proto_goTypes = []any{
 	(Misfit)(0),                            // 0: creditpay.payment.v1.Misfit
 	(*UnfitNotification)(nil),              // 1: creditpay.payment.v1.UnfitNotification
 	(*ListUnfitNotificationsRequest)(nil),  // 2: creditpay.payment.v1.ListUnfitNotificationsRequest
 	(*ListUnfitNotificationsResponse)(nil), // 3: creditpay.payment.v1.ListUnfitNotificationsResponse
-	(ExternalLegStatus)(0),                 // 4: creditpay.payment.v1.ExternalLegStatus
-	(*v1.Money)(nil),                       // 5: creditpay.common.v1.Money
-	(*timestamppb.Timestamp)(nil),          // 6: google.protobuf.Timestamp
-	(LegState)(0),                          // 7: creditpay.payment.v1.LegState
-	(*CashLeg)(nil),                        // 8: creditpay.payment.v1.CashLeg
-	(ExternalLegKind)(0),                   // 9: creditpay.payment.v1.ExternalLegKind
+	(*CashReturnEntry)(nil),                // 4: creditpay.payment.v1.CashReturnEntry
+	(*ListCashReturnsRequest)(nil),         // 5: creditpay.payment.v1.ListCashReturnsRequest
+	(*ListCashReturnsResponse)(nil),        // 6: creditpay.payment.v1.ListCashReturnsResponse
+	(*RetryCancelReturnRequest)(nil),       // 7: creditpay.payment.v1.RetryCancelReturnRequest
+	(*RetryCancelReturnResponse)(nil),      // 8: creditpay.payment.v1.RetryCancelReturnResponse
+	(*ResolveCancelReturnRequest)(nil),     // 9: creditpay.payment.v1.ResolveCancelReturnRequest
+	(*ResolveCancelReturnResponse)(nil),    // 10: creditpay.payment.v1.ResolveCancelReturnResponse
+	(ExternalLegStatus)(0),                 // 11: creditpay.payment.v1.ExternalLegStatus
+	(*v1.Money)(nil),                       // 12: creditpay.common.v1.Money
+	(*timestamppb.Timestamp)(nil),          // 13: google.protobuf.Timestamp
+	(LegState)(0),                          // 14: creditpay.payment.v1.LegState
+	(*CashLeg)(nil),                        // 15: creditpay.payment.v1.CashLeg
+	(ExternalLegKind)(0),                   // 16: creditpay.payment.v1.ExternalLegKind
+	(*CashReturn)(nil),                     // 17: creditpay.payment.v1.CashReturn
+	(CashReturnState)(0),                   // 18: creditpay.payment.v1.CashReturnState
 }
 var file_creditpay_payment_v1_payment_admin_service_proto_depIdxs = []int32{
 	0,  // 0: creditpay.payment.v1.UnfitNotification.misfit:type_name -> creditpay.payment.v1.Misfit
-	4,  // 1: creditpay.payment.v1.UnfitNotification.status:type_name -> creditpay.payment.v1.ExternalLegStatus
-	5,  // 2: creditpay.payment.v1.UnfitNotification.amount:type_name -> creditpay.common.v1.Money
-	6,  // 3: creditpay.payment.v1.UnfitNotification.pay_time:type_name -> google.protobuf.Timestamp
-	7,  // 4: creditpay.payment.v1.UnfitNotification.state_then:type_name -> creditpay.payment.v1.LegState
-	8,  // 5: creditpay.payment.v1.UnfitNotification.leg:type_name -> creditpay.payment.v1.CashLeg
-	6,  // 6: creditpay.payment.v1.UnfitNotification.create_time:type_name -> google.protobuf.Timestamp
+	11, // 1: creditpay.payment.v1.UnfitNotification.status:type_name -> creditpay.payment.v1.ExternalLegStatus
+	12, // 2: creditpay.payment.v1.UnfitNotification.amount:type_name -> creditpay.common.v1.Money
+	13, // 3: creditpay.payment.v1.UnfitNotification.pay_time:type_name -> google.protobuf.Timestamp
+	14, // 4: creditpay.payment.v1.UnfitNotification.state_then:type_name -> creditpay.payment.v1.LegState
+	15, // 5: creditpay.payment.v1.UnfitNotification.leg:type_name -> creditpay.payment.v1.CashLeg
+	13, // 6: creditpay.payment.v1.UnfitNotification.create_time:type_name -> google.protobuf.Timestamp
 	0,  // 7: creditpay.payment.v1.ListUnfitNotificationsRequest.misfit:type_name -> creditpay.payment.v1.Misfit
-	9,  // 8: creditpay.payment.v1.ListUnfitNotificationsRequest.leg:type_name -> creditpay.payment.v1.ExternalLegKind
-	6,  // 9: creditpay.payment.v1.ListUnfitNotificationsRequest.from_time:type_name -> google.protobuf.Timestamp
-	6,  // 10: creditpay.payment.v1.ListUnfitNotificationsRequest.to_time:type_name -> google.protobuf.Timestamp
+	16, // 8: creditpay.payment.v1.ListUnfitNotificationsRequest.leg:type_name -> creditpay.payment.v1.ExternalLegKind
+	13, // 9: creditpay.payment.v1.ListUnfitNotificationsRequest.from_time:type_name -> google.protobuf.Timestamp
+	13, // 10: creditpay.payment.v1.ListUnfitNotificationsRequest.to_time:type_name -> google.protobuf.Timestamp
 	1,  // 11: creditpay.payment.v1.ListUnfitNotificationsResponse.notifications:type_name -> creditpay.payment.v1.UnfitNotification
-	2,  // 12: creditpay.payment.v1.PaymentAdminService.ListUnfitNotifications:input_type -> creditpay.payment.v1.ListUnfitNotificationsRequest
-	3,  // 13: creditpay.payment.v1.PaymentAdminService.ListUnfitNotifications:output_type -> creditpay.payment.v1.ListUnfitNotificationsResponse
-	13, // [13:14] is the sub-list for method output_type
-	12, // [12:13] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	17, // 12: creditpay.payment.v1.CashReturnEntry.cash_return:type_name -> creditpay.payment.v1.CashReturn
+	13, // 13: creditpay.payment.v1.CashReturnEntry.ask_time:type_name -> google.protobuf.Timestamp
+	13, // 14: creditpay.payment.v1.CashReturnEntry.next_ask_time:type_name -> google.protobuf.Timestamp
+	18, // 15: creditpay.payment.v1.ListCashReturnsRequest.state:type_name -> creditpay.payment.v1.CashReturnState
+	4,  // 16: creditpay.payment.v1.ListCashReturnsResponse.returns:type_name -> creditpay.payment.v1.CashReturnEntry
+	17, // 17: creditpay.payment.v1.RetryCancelReturnResponse.cash_return:type_name -> creditpay.payment.v1.CashReturn
+	17, // 18: creditpay.payment.v1.ResolveCancelReturnResponse.cash_return:type_name -> creditpay.payment.v1.CashReturn
+	2,  // 19: creditpay.payment.v1.PaymentAdminService.ListUnfitNotifications:input_type -> creditpay.payment.v1.ListUnfitNotificationsRequest
+	5,  // 20: creditpay.payment.v1.PaymentAdminService.ListCashReturns:input_type -> creditpay.payment.v1.ListCashReturnsRequest
+	7,  // 21: creditpay.payment.v1.PaymentAdminService.RetryCancelReturn:input_type -> creditpay.payment.v1.RetryCancelReturnRequest
+	9,  // 22: creditpay.payment.v1.PaymentAdminService.ResolveCancelReturn:input_type -> creditpay.payment.v1.ResolveCancelReturnRequest
+	3,  // 23: creditpay.payment.v1.PaymentAdminService.ListUnfitNotifications:output_type -> creditpay.payment.v1.ListUnfitNotificationsResponse
+	6,  // 24: creditpay.payment.v1.PaymentAdminService.ListCashReturns:output_type -> creditpay.payment.v1.ListCashReturnsResponse
+	8,  // 25: creditpay.payment.v1.PaymentAdminService.RetryCancelReturn:output_type -> creditpay.payment.v1.RetryCancelReturnResponse
+	10, // 26: creditpay.payment.v1.PaymentAdminService.ResolveCancelReturn:output_type -> creditpay.payment.v1.ResolveCancelReturnResponse
+	23, // [23:27] is the sub-list for method output_type
+	19, // [19:23] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_creditpay_payment_v1_payment_admin_service_proto_init() }
@@ -458,7 +948,7 @@ func file_creditpay_payment_v1_payment_admin_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditpay_payment_v1_payment_admin_service_proto_rawDesc), len(file_creditpay_payment_v1_payment_admin_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   3,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -20,6 +20,9 @@ const _ = grpc.SupportPackageIsVersion9
 
 const (
 	PaymentAdminService_ListUnfitNotifications_FullMethodName = "/creditpay.payment.v1.PaymentAdminService/ListUnfitNotifications"
+	PaymentAdminService_ListCashReturns_FullMethodName        = "/creditpay.payment.v1.PaymentAdminService/ListCashReturns"
+	PaymentAdminService_RetryCancelReturn_FullMethodName      = "/creditpay.payment.v1.PaymentAdminService/RetryCancelReturn"
+	PaymentAdminService_ResolveCancelReturn_FullMethodName    = "/creditpay.payment.v1.PaymentAdminService/ResolveCancelReturn"
 )
 
 // PaymentAdminServiceClient is the client API for PaymentAdminService service.
@@ -32,6 +35,15 @@ type PaymentAdminServiceClient interface {
 	// moved nothing: find out with the marketplace what is true. PAID_TWICE was applied: the payer has too much. Errors:
 	// PAGE_TOKEN_INVALID.
 	ListUnfitNotifications(ctx context.Context, in *ListUnfitNotificationsRequest, opts ...grpc.CallOption) (*ListUnfitNotificationsResponse, error)
+	// Cash on its way back to payers and what became of it, newest first. Errors: PAGE_TOKEN_INVALID.
+	ListCashReturns(ctx context.Context, in *ListCashReturnsRequest, opts ...grpc.CallOption) (*ListCashReturnsResponse, error)
+	// Asks the marketplace once more for the share of a cancelled order that could not be given back, under the same reference. Errors:
+	// NOT_FOUND, ORDER_STATE_INVALID (it has not failed, or it belongs to a refund: use RetryRefundLeg).
+	RetryCancelReturn(ctx context.Context, in *RetryCancelReturnRequest, opts ...grpc.CallOption) (*RetryCancelReturnResponse, error)
+	// Ends the return of a cancelled order's share that failed: the payer got it another way, as the evidence shows, or it becomes credit
+	// balance. Repeating it is harmless; the first operator and evidence stay. Errors: NOT_FOUND, ORDER_STATE_INVALID (it has not failed,
+	// was ended otherwise, or belongs to a refund: use ResolveRefundLeg).
+	ResolveCancelReturn(ctx context.Context, in *ResolveCancelReturnRequest, opts ...grpc.CallOption) (*ResolveCancelReturnResponse, error)
 }
 
 type paymentAdminServiceClient struct {
@@ -52,6 +64,36 @@ func (c *paymentAdminServiceClient) ListUnfitNotifications(ctx context.Context, 
 	return out, nil
 }
 
+func (c *paymentAdminServiceClient) ListCashReturns(ctx context.Context, in *ListCashReturnsRequest, opts ...grpc.CallOption) (*ListCashReturnsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListCashReturnsResponse)
+	err := c.cc.Invoke(ctx, PaymentAdminService_ListCashReturns_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *paymentAdminServiceClient) RetryCancelReturn(ctx context.Context, in *RetryCancelReturnRequest, opts ...grpc.CallOption) (*RetryCancelReturnResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RetryCancelReturnResponse)
+	err := c.cc.Invoke(ctx, PaymentAdminService_RetryCancelReturn_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *paymentAdminServiceClient) ResolveCancelReturn(ctx context.Context, in *ResolveCancelReturnRequest, opts ...grpc.CallOption) (*ResolveCancelReturnResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ResolveCancelReturnResponse)
+	err := c.cc.Invoke(ctx, PaymentAdminService_ResolveCancelReturn_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // PaymentAdminServiceServer is the server API for PaymentAdminService service.
 // All implementations must embed UnimplementedPaymentAdminServiceServer
 // for forward compatibility.
@@ -62,6 +104,15 @@ type PaymentAdminServiceServer interface {
 	// moved nothing: find out with the marketplace what is true. PAID_TWICE was applied: the payer has too much. Errors:
 	// PAGE_TOKEN_INVALID.
 	ListUnfitNotifications(context.Context, *ListUnfitNotificationsRequest) (*ListUnfitNotificationsResponse, error)
+	// Cash on its way back to payers and what became of it, newest first. Errors: PAGE_TOKEN_INVALID.
+	ListCashReturns(context.Context, *ListCashReturnsRequest) (*ListCashReturnsResponse, error)
+	// Asks the marketplace once more for the share of a cancelled order that could not be given back, under the same reference. Errors:
+	// NOT_FOUND, ORDER_STATE_INVALID (it has not failed, or it belongs to a refund: use RetryRefundLeg).
+	RetryCancelReturn(context.Context, *RetryCancelReturnRequest) (*RetryCancelReturnResponse, error)
+	// Ends the return of a cancelled order's share that failed: the payer got it another way, as the evidence shows, or it becomes credit
+	// balance. Repeating it is harmless; the first operator and evidence stay. Errors: NOT_FOUND, ORDER_STATE_INVALID (it has not failed,
+	// was ended otherwise, or belongs to a refund: use ResolveRefundLeg).
+	ResolveCancelReturn(context.Context, *ResolveCancelReturnRequest) (*ResolveCancelReturnResponse, error)
 	mustEmbedUnimplementedPaymentAdminServiceServer()
 }
 
@@ -74,6 +125,15 @@ type UnimplementedPaymentAdminServiceServer struct{}
 
 func (UnimplementedPaymentAdminServiceServer) ListUnfitNotifications(context.Context, *ListUnfitNotificationsRequest) (*ListUnfitNotificationsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListUnfitNotifications not implemented")
+}
+func (UnimplementedPaymentAdminServiceServer) ListCashReturns(context.Context, *ListCashReturnsRequest) (*ListCashReturnsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListCashReturns not implemented")
+}
+func (UnimplementedPaymentAdminServiceServer) RetryCancelReturn(context.Context, *RetryCancelReturnRequest) (*RetryCancelReturnResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RetryCancelReturn not implemented")
+}
+func (UnimplementedPaymentAdminServiceServer) ResolveCancelReturn(context.Context, *ResolveCancelReturnRequest) (*ResolveCancelReturnResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ResolveCancelReturn not implemented")
 }
 func (UnimplementedPaymentAdminServiceServer) mustEmbedUnimplementedPaymentAdminServiceServer() {}
 func (UnimplementedPaymentAdminServiceServer) testEmbeddedByValue()                             {}
@@ -114,6 +174,60 @@ func _PaymentAdminService_ListUnfitNotifications_Handler(srv interface{}, ctx co
 	return interceptor(ctx, in, info, handler)
 }
 
+func _PaymentAdminService_ListCashReturns_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListCashReturnsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PaymentAdminServiceServer).ListCashReturns(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PaymentAdminService_ListCashReturns_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PaymentAdminServiceServer).ListCashReturns(ctx, req.(*ListCashReturnsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PaymentAdminService_RetryCancelReturn_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RetryCancelReturnRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PaymentAdminServiceServer).RetryCancelReturn(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PaymentAdminService_RetryCancelReturn_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PaymentAdminServiceServer).RetryCancelReturn(ctx, req.(*RetryCancelReturnRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PaymentAdminService_ResolveCancelReturn_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ResolveCancelReturnRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PaymentAdminServiceServer).ResolveCancelReturn(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PaymentAdminService_ResolveCancelReturn_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PaymentAdminServiceServer).ResolveCancelReturn(ctx, req.(*ResolveCancelReturnRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // PaymentAdminService_ServiceDesc is the grpc.ServiceDesc for PaymentAdminService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -124,6 +238,18 @@ var PaymentAdminService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListUnfitNotifications",
 			Handler:    _PaymentAdminService_ListUnfitNotifications_Handler,
+		},
+		{
+			MethodName: "ListCashReturns",
+			Handler:    _PaymentAdminService_ListCashReturns_Handler,
+		},
+		{
+			MethodName: "RetryCancelReturn",
+			Handler:    _PaymentAdminService_RetryCancelReturn_Handler,
+		},
+		{
+			MethodName: "ResolveCancelReturn",
+			Handler:    _PaymentAdminService_ResolveCancelReturn_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

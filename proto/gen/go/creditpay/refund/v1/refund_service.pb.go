@@ -1869,6 +1869,354 @@ func (x *ListRefundsResponse) GetNextPageToken() string {
 	return ""
 }
 
+// How many people must approve, from an amount on.
+type ApprovalTier struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The lowest amount of the tier, above zero.
+	From *v1.Money `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
+	// How many people beside the requester, 0 to 2. An amount below every tier of its currency needs two.
+	Approvals     int32 `protobuf:"varint,2,opt,name=approvals,proto3" json:"approvals,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ApprovalTier) Reset() {
+	*x = ApprovalTier{}
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ApprovalTier) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ApprovalTier) ProtoMessage() {}
+
+func (x *ApprovalTier) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ApprovalTier.ProtoReflect.Descriptor instead.
+func (*ApprovalTier) Descriptor() ([]byte, []int) {
+	return file_creditpay_refund_v1_refund_service_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *ApprovalTier) GetFrom() *v1.Money {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *ApprovalTier) GetApprovals() int32 {
+	if x != nil {
+		return x.Approvals
+	}
+	return 0
+}
+
+// A change of the tiers of a currency.
+type ApprovalTierChange struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// ISO 4217.
+	CurrencyCode string `protobuf:"bytes,1,opt,name=currency_code,json=currencyCode,proto3" json:"currency_code,omitempty"`
+	// The tiers afterwards.
+	Tiers []*ApprovalTier `protobuf:"bytes,2,rep,name=tiers,proto3" json:"tiers,omitempty"`
+	// Who, for example "ADMIN:alice".
+	Actor string `protobuf:"bytes,3,opt,name=actor,proto3" json:"actor,omitempty"`
+	// Why.
+	Reason string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	// When.
+	Time          *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=time,proto3" json:"time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ApprovalTierChange) Reset() {
+	*x = ApprovalTierChange{}
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ApprovalTierChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ApprovalTierChange) ProtoMessage() {}
+
+func (x *ApprovalTierChange) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ApprovalTierChange.ProtoReflect.Descriptor instead.
+func (*ApprovalTierChange) Descriptor() ([]byte, []int) {
+	return file_creditpay_refund_v1_refund_service_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *ApprovalTierChange) GetCurrencyCode() string {
+	if x != nil {
+		return x.CurrencyCode
+	}
+	return ""
+}
+
+func (x *ApprovalTierChange) GetTiers() []*ApprovalTier {
+	if x != nil {
+		return x.Tiers
+	}
+	return nil
+}
+
+func (x *ApprovalTierChange) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *ApprovalTierChange) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *ApprovalTierChange) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+// Input of ListApprovalTiers.
+type ListApprovalTiersRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListApprovalTiersRequest) Reset() {
+	*x = ListApprovalTiersRequest{}
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListApprovalTiersRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListApprovalTiersRequest) ProtoMessage() {}
+
+func (x *ListApprovalTiersRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListApprovalTiersRequest.ProtoReflect.Descriptor instead.
+func (*ListApprovalTiersRequest) Descriptor() ([]byte, []int) {
+	return file_creditpay_refund_v1_refund_service_proto_rawDescGZIP(), []int{25}
+}
+
+// Output of ListApprovalTiers.
+type ListApprovalTiersResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The tiers, by currency and amount.
+	Tiers []*ApprovalTier `protobuf:"bytes,1,rep,name=tiers,proto3" json:"tiers,omitempty"`
+	// The last 50 changes, newest first.
+	Changes       []*ApprovalTierChange `protobuf:"bytes,2,rep,name=changes,proto3" json:"changes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListApprovalTiersResponse) Reset() {
+	*x = ListApprovalTiersResponse{}
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListApprovalTiersResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListApprovalTiersResponse) ProtoMessage() {}
+
+func (x *ListApprovalTiersResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListApprovalTiersResponse.ProtoReflect.Descriptor instead.
+func (*ListApprovalTiersResponse) Descriptor() ([]byte, []int) {
+	return file_creditpay_refund_v1_refund_service_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *ListApprovalTiersResponse) GetTiers() []*ApprovalTier {
+	if x != nil {
+		return x.Tiers
+	}
+	return nil
+}
+
+func (x *ListApprovalTiersResponse) GetChanges() []*ApprovalTierChange {
+	if x != nil {
+		return x.Changes
+	}
+	return nil
+}
+
+// Input of SetApprovalTiers.
+type SetApprovalTiersRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The caller's id of this request; repeating it repeats the answer.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// ISO 4217; every tier is in this currency.
+	CurrencyCode string `protobuf:"bytes,2,opt,name=currency_code,json=currencyCode,proto3" json:"currency_code,omitempty"`
+	// All tiers of the currency from now on, 1 to 20.
+	Tiers []*ApprovalTier `protobuf:"bytes,3,rep,name=tiers,proto3" json:"tiers,omitempty"`
+	// Why, kept for the auditor.
+	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetApprovalTiersRequest) Reset() {
+	*x = SetApprovalTiersRequest{}
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetApprovalTiersRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetApprovalTiersRequest) ProtoMessage() {}
+
+func (x *SetApprovalTiersRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetApprovalTiersRequest.ProtoReflect.Descriptor instead.
+func (*SetApprovalTiersRequest) Descriptor() ([]byte, []int) {
+	return file_creditpay_refund_v1_refund_service_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *SetApprovalTiersRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *SetApprovalTiersRequest) GetCurrencyCode() string {
+	if x != nil {
+		return x.CurrencyCode
+	}
+	return ""
+}
+
+func (x *SetApprovalTiersRequest) GetTiers() []*ApprovalTier {
+	if x != nil {
+		return x.Tiers
+	}
+	return nil
+}
+
+func (x *SetApprovalTiersRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// Output of SetApprovalTiers.
+type SetApprovalTiersResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The tiers of the currency.
+	Tiers         []*ApprovalTier `protobuf:"bytes,1,rep,name=tiers,proto3" json:"tiers,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetApprovalTiersResponse) Reset() {
+	*x = SetApprovalTiersResponse{}
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetApprovalTiersResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetApprovalTiersResponse) ProtoMessage() {}
+
+func (x *SetApprovalTiersResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetApprovalTiersResponse.ProtoReflect.Descriptor instead.
+func (*SetApprovalTiersResponse) Descriptor() ([]byte, []int) {
+	return file_creditpay_refund_v1_refund_service_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *SetApprovalTiersResponse) GetTiers() []*ApprovalTier {
+	if x != nil {
+		return x.Tiers
+	}
+	return nil
+}
+
 var File_creditpay_refund_v1_refund_service_proto protoreflect.FileDescriptor
 
 const file_creditpay_refund_v1_refund_service_proto_rawDesc = "" +
@@ -2001,7 +2349,30 @@ const file_creditpay_refund_v1_refund_service_proto_rawDesc = "" +
 	"page_token\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\tpageToken\"t\n" +
 	"\x13ListRefundsResponse\x125\n" +
 	"\arefunds\x18\x01 \x03(\v2\x1b.creditpay.refund.v1.RefundR\arefunds\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*\xf8\x02\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"o\n" +
+	"\fApprovalTier\x126\n" +
+	"\x04from\x18\x01 \x01(\v2\x1a.creditpay.common.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x04from\x12'\n" +
+	"\tapprovals\x18\x02 \x01(\x05B\t\xbaH\x06\x1a\x04\x18\x02(\x00R\tapprovals\"\xd0\x01\n" +
+	"\x12ApprovalTierChange\x12#\n" +
+	"\rcurrency_code\x18\x01 \x01(\tR\fcurrencyCode\x127\n" +
+	"\x05tiers\x18\x02 \x03(\v2!.creditpay.refund.v1.ApprovalTierR\x05tiers\x12\x14\n" +
+	"\x05actor\x18\x03 \x01(\tR\x05actor\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\x12.\n" +
+	"\x04time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"\x1a\n" +
+	"\x18ListApprovalTiersRequest\"\x97\x01\n" +
+	"\x19ListApprovalTiersResponse\x127\n" +
+	"\x05tiers\x18\x01 \x03(\v2!.creditpay.refund.v1.ApprovalTierR\x05tiers\x12A\n" +
+	"\achanges\x18\x02 \x03(\v2'.creditpay.refund.v1.ApprovalTierChangeR\achanges\"\xfb\x01\n" +
+	"\x17SetApprovalTiersRequest\x12=\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9_.:-]{8,64}$R\trequestId\x128\n" +
+	"\rcurrency_code\x18\x02 \x01(\tB\x13\xbaH\x10r\x0e2\f^[A-Z]{3,4}$R\fcurrencyCode\x12C\n" +
+	"\x05tiers\x18\x03 \x03(\v2!.creditpay.refund.v1.ApprovalTierB\n" +
+	"\xbaH\a\x92\x01\x04\b\x01\x10\x14R\x05tiers\x12\"\n" +
+	"\x06reason\x18\x04 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x06reason\"S\n" +
+	"\x18SetApprovalTiersResponse\x127\n" +
+	"\x05tiers\x18\x01 \x03(\v2!.creditpay.refund.v1.ApprovalTierR\x05tiers*\xf8\x02\n" +
 	"\x10RefundReasonCode\x12\"\n" +
 	"\x1eREFUND_REASON_CODE_UNSPECIFIED\x10\x00\x12%\n" +
 	"!REFUND_REASON_CODE_GOODS_RETURNED\x10\x01\x12#\n" +
@@ -2034,27 +2405,30 @@ const file_creditpay_refund_v1_refund_service_proto_rawDesc = "" +
 	"\x14REFUND_STATE_EXPIRED\x10\x05\x12\x1a\n" +
 	"\x16REFUND_STATE_EXECUTING\x10\x06\x12\x1a\n" +
 	"\x16REFUND_STATE_SUCCEEDED\x10\a\x12\x17\n" +
-	"\x13REFUND_STATE_FAILED\x10\b2\xd6\n" +
-	"\n" +
-	"\rRefundService\x12\xa2\x01\n" +
-	"\rPreviewRefund\x12).creditpay.refund.v1.PreviewRefundRequest\x1a*.creditpay.refund.v1.PreviewRefundResponse\":\x8a\xb5\x18\x04\n" +
-	"\x02\x01\x03\x82\xd3\xe4\x93\x02,\x12*/admin/v1/orders/{order_id}/refund-preview\x12o\n" +
+	"\x13REFUND_STATE_FAILED\x10\b2\xb0\r\n" +
+	"\rRefundService\x12\xa5\x01\n" +
+	"\rPreviewRefund\x12).creditpay.refund.v1.PreviewRefundRequest\x1a*.creditpay.refund.v1.PreviewRefundResponse\"=\x8a\xb5\x18\a\n" +
+	"\x02\x01\x03\x12\x01\x01\x82\xd3\xe4\x93\x02,\x12*/admin/v1/orders/{order_id}/refund-preview\x12o\n" +
 	"\rRefundPayment\x12).creditpay.refund.v1.RefundPaymentRequest\x1a*.creditpay.refund.v1.RefundPaymentResponse\"\a\x8a\xb5\x18\x03\n" +
-	"\x01\x01\x12\x9a\x01\n" +
-	"\x12AdminRefundPayment\x12..creditpay.refund.v1.AdminRefundPaymentRequest\x1a/.creditpay.refund.v1.AdminRefundPaymentResponse\"#\x8a\xb5\x18\x03\n" +
-	"\x01\x03\x82\xd3\xe4\x93\x02\x16:\x01*\"\x11/admin/v1/refunds\x12\x93\x01\n" +
-	"\rApproveRefund\x12).creditpay.refund.v1.ApproveRefundRequest\x1a*.creditpay.refund.v1.ApproveRefundResponse\"+\x8a\xb5\x18\x03\n" +
-	"\x01\x03\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/admin/v1/refunds:approve\x12\x8f\x01\n" +
-	"\fRejectRefund\x12(.creditpay.refund.v1.RejectRefundRequest\x1a).creditpay.refund.v1.RejectRefundResponse\"*\x8a\xb5\x18\x03\n" +
-	"\x01\x03\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/admin/v1/refunds:reject\x12\x8a\x01\n" +
-	"\tGetRefund\x12%.creditpay.refund.v1.GetRefundRequest\x1a&.creditpay.refund.v1.GetRefundResponse\".\x8a\xb5\x18\x05\n" +
-	"\x03\x01\x03\x04\x82\xd3\xe4\x93\x02\x1f\x12\x1d/admin/v1/refunds/{refund_id}\x12\xa5\x01\n" +
-	"\x0eRetryRefundLeg\x12*.creditpay.refund.v1.RetryRefundLegRequest\x1a+.creditpay.refund.v1.RetryRefundLegResponse\":\x8a\xb5\x18\x03\n" +
-	"\x01\x03\x82\xd3\xe4\x93\x02-:\x01*\"(/admin/v1/refunds/{refund_id}/legs:retry\x12\xad\x01\n" +
-	"\x10ResolveRefundLeg\x12,.creditpay.refund.v1.ResolveRefundLegRequest\x1a-.creditpay.refund.v1.ResolveRefundLegResponse\"<\x8a\xb5\x18\x03\n" +
-	"\x01\x03\x82\xd3\xe4\x93\x02/:\x01*\"*/admin/v1/refunds/{refund_id}/legs:resolve\x12\x84\x01\n" +
-	"\vListRefunds\x12'.creditpay.refund.v1.ListRefundsRequest\x1a(.creditpay.refund.v1.ListRefundsResponse\"\"\x8a\xb5\x18\x05\n" +
-	"\x03\x01\x03\x04\x82\xd3\xe4\x93\x02\x13\x12\x11/admin/v1/refundsBJZHgithub.com/creditpay/creditpay/proto/gen/go/creditpay/refund/v1;refundv1b\x06proto3"
+	"\x01\x01\x12\x9d\x01\n" +
+	"\x12AdminRefundPayment\x12..creditpay.refund.v1.AdminRefundPaymentRequest\x1a/.creditpay.refund.v1.AdminRefundPaymentResponse\"&\x8a\xb5\x18\x06\n" +
+	"\x01\x03\x12\x01\x04\x82\xd3\xe4\x93\x02\x16:\x01*\"\x11/admin/v1/refunds\x12\x96\x01\n" +
+	"\rApproveRefund\x12).creditpay.refund.v1.ApproveRefundRequest\x1a*.creditpay.refund.v1.ApproveRefundResponse\".\x8a\xb5\x18\x06\n" +
+	"\x01\x03\x12\x01\x05\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/admin/v1/refunds:approve\x12\x92\x01\n" +
+	"\fRejectRefund\x12(.creditpay.refund.v1.RejectRefundRequest\x1a).creditpay.refund.v1.RejectRefundResponse\"-\x8a\xb5\x18\x06\n" +
+	"\x01\x03\x12\x01\x05\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/admin/v1/refunds:reject\x12\x8d\x01\n" +
+	"\tGetRefund\x12%.creditpay.refund.v1.GetRefundRequest\x1a&.creditpay.refund.v1.GetRefundResponse\"1\x8a\xb5\x18\b\n" +
+	"\x03\x01\x03\x04\x12\x01\x01\x82\xd3\xe4\x93\x02\x1f\x12\x1d/admin/v1/refunds/{refund_id}\x12\xa8\x01\n" +
+	"\x0eRetryRefundLeg\x12*.creditpay.refund.v1.RetryRefundLegRequest\x1a+.creditpay.refund.v1.RetryRefundLegResponse\"=\x8a\xb5\x18\x06\n" +
+	"\x01\x03\x12\x01\x03\x82\xd3\xe4\x93\x02-:\x01*\"(/admin/v1/refunds/{refund_id}/legs:retry\x12\xb0\x01\n" +
+	"\x10ResolveRefundLeg\x12,.creditpay.refund.v1.ResolveRefundLegRequest\x1a-.creditpay.refund.v1.ResolveRefundLegResponse\"?\x8a\xb5\x18\x06\n" +
+	"\x01\x03\x12\x01\x03\x82\xd3\xe4\x93\x02/:\x01*\"*/admin/v1/refunds/{refund_id}/legs:resolve\x12\x9e\x01\n" +
+	"\x11ListApprovalTiers\x12-.creditpay.refund.v1.ListApprovalTiersRequest\x1a..creditpay.refund.v1.ListApprovalTiersResponse\"*\x8a\xb5\x18\x06\n" +
+	"\x01\x03\x12\x01\x01\x82\xd3\xe4\x93\x02\x1a\x12\x18/admin/v1/approval-tiers\x12\x9e\x01\n" +
+	"\x10SetApprovalTiers\x12,.creditpay.refund.v1.SetApprovalTiersRequest\x1a-.creditpay.refund.v1.SetApprovalTiersResponse\"-\x8a\xb5\x18\x06\n" +
+	"\x01\x03\x12\x01\x06\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/admin/v1/approval-tiers\x12\x87\x01\n" +
+	"\vListRefunds\x12'.creditpay.refund.v1.ListRefundsRequest\x1a(.creditpay.refund.v1.ListRefundsResponse\"%\x8a\xb5\x18\b\n" +
+	"\x03\x01\x03\x04\x12\x01\x01\x82\xd3\xe4\x93\x02\x13\x12\x11/admin/v1/refundsBJZHgithub.com/creditpay/creditpay/proto/gen/go/creditpay/refund/v1;refundv1b\x06proto3"
 
 var (
 	file_creditpay_refund_v1_refund_service_proto_rawDescOnce sync.Once
@@ -2069,7 +2443,7 @@ func file_creditpay_refund_v1_refund_service_proto_rawDescGZIP() []byte {
 }
 
 var file_creditpay_refund_v1_refund_service_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_creditpay_refund_v1_refund_service_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_creditpay_refund_v1_refund_service_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
 var file_creditpay_refund_v1_refund_service_proto_goTypes = []any{
 	(RefundReasonCode)(0),              // 0: creditpay.refund.v1.RefundReasonCode
 	(RefundLegState)(0),                // 1: creditpay.refund.v1.RefundLegState
@@ -2098,41 +2472,47 @@ var file_creditpay_refund_v1_refund_service_proto_goTypes = []any{
 	(*GetRefundResponse)(nil),          // 24: creditpay.refund.v1.GetRefundResponse
 	(*ListRefundsRequest)(nil),         // 25: creditpay.refund.v1.ListRefundsRequest
 	(*ListRefundsResponse)(nil),        // 26: creditpay.refund.v1.ListRefundsResponse
-	(*v1.Money)(nil),                   // 27: creditpay.common.v1.Money
-	(*v1.Plan)(nil),                    // 28: creditpay.common.v1.Plan
-	(*timestamppb.Timestamp)(nil),      // 29: google.protobuf.Timestamp
-	(*v1.TimelineEntry)(nil),           // 30: creditpay.common.v1.TimelineEntry
+	(*ApprovalTier)(nil),               // 27: creditpay.refund.v1.ApprovalTier
+	(*ApprovalTierChange)(nil),         // 28: creditpay.refund.v1.ApprovalTierChange
+	(*ListApprovalTiersRequest)(nil),   // 29: creditpay.refund.v1.ListApprovalTiersRequest
+	(*ListApprovalTiersResponse)(nil),  // 30: creditpay.refund.v1.ListApprovalTiersResponse
+	(*SetApprovalTiersRequest)(nil),    // 31: creditpay.refund.v1.SetApprovalTiersRequest
+	(*SetApprovalTiersResponse)(nil),   // 32: creditpay.refund.v1.SetApprovalTiersResponse
+	(*v1.Money)(nil),                   // 33: creditpay.common.v1.Money
+	(*v1.Plan)(nil),                    // 34: creditpay.common.v1.Plan
+	(*timestamppb.Timestamp)(nil),      // 35: google.protobuf.Timestamp
+	(*v1.TimelineEntry)(nil),           // 36: creditpay.common.v1.TimelineEntry
 }
 var file_creditpay_refund_v1_refund_service_proto_depIdxs = []int32{
 	2,  // 0: creditpay.refund.v1.RefundLeg.kind:type_name -> creditpay.refund.v1.RefundLegKind
-	27, // 1: creditpay.refund.v1.RefundLeg.amount:type_name -> creditpay.common.v1.Money
+	33, // 1: creditpay.refund.v1.RefundLeg.amount:type_name -> creditpay.common.v1.Money
 	1,  // 2: creditpay.refund.v1.RefundLeg.state:type_name -> creditpay.refund.v1.RefundLegState
-	27, // 3: creditpay.refund.v1.RefundEffect.amount:type_name -> creditpay.common.v1.Money
-	27, // 4: creditpay.refund.v1.RefundEffect.principal_reduced:type_name -> creditpay.common.v1.Money
-	27, // 5: creditpay.refund.v1.RefundEffect.charges_reduced:type_name -> creditpay.common.v1.Money
-	27, // 6: creditpay.refund.v1.RefundEffect.cash_returned:type_name -> creditpay.common.v1.Money
-	27, // 7: creditpay.refund.v1.RefundEffect.limit_freed:type_name -> creditpay.common.v1.Money
-	28, // 8: creditpay.refund.v1.RefundEffect.plan_after:type_name -> creditpay.common.v1.Plan
-	27, // 9: creditpay.refund.v1.RefundEffect.credit_part:type_name -> creditpay.common.v1.Money
-	27, // 10: creditpay.refund.v1.RefundEffect.down_payment_part:type_name -> creditpay.common.v1.Money
+	33, // 3: creditpay.refund.v1.RefundEffect.amount:type_name -> creditpay.common.v1.Money
+	33, // 4: creditpay.refund.v1.RefundEffect.principal_reduced:type_name -> creditpay.common.v1.Money
+	33, // 5: creditpay.refund.v1.RefundEffect.charges_reduced:type_name -> creditpay.common.v1.Money
+	33, // 6: creditpay.refund.v1.RefundEffect.cash_returned:type_name -> creditpay.common.v1.Money
+	33, // 7: creditpay.refund.v1.RefundEffect.limit_freed:type_name -> creditpay.common.v1.Money
+	34, // 8: creditpay.refund.v1.RefundEffect.plan_after:type_name -> creditpay.common.v1.Plan
+	33, // 9: creditpay.refund.v1.RefundEffect.credit_part:type_name -> creditpay.common.v1.Money
+	33, // 10: creditpay.refund.v1.RefundEffect.down_payment_part:type_name -> creditpay.common.v1.Money
 	4,  // 11: creditpay.refund.v1.RefundEffect.legs:type_name -> creditpay.refund.v1.RefundLeg
 	6,  // 12: creditpay.refund.v1.RefundEffect.instalments:type_name -> creditpay.refund.v1.RefundedInstalment
-	27, // 13: creditpay.refund.v1.RefundedInstalment.open_before:type_name -> creditpay.common.v1.Money
-	27, // 14: creditpay.refund.v1.RefundedInstalment.open_after:type_name -> creditpay.common.v1.Money
-	27, // 15: creditpay.refund.v1.Refund.amount:type_name -> creditpay.common.v1.Money
+	33, // 13: creditpay.refund.v1.RefundedInstalment.open_before:type_name -> creditpay.common.v1.Money
+	33, // 14: creditpay.refund.v1.RefundedInstalment.open_after:type_name -> creditpay.common.v1.Money
+	33, // 15: creditpay.refund.v1.Refund.amount:type_name -> creditpay.common.v1.Money
 	3,  // 16: creditpay.refund.v1.Refund.state:type_name -> creditpay.refund.v1.RefundState
 	5,  // 17: creditpay.refund.v1.Refund.effect:type_name -> creditpay.refund.v1.RefundEffect
-	29, // 18: creditpay.refund.v1.Refund.create_time:type_name -> google.protobuf.Timestamp
-	29, // 19: creditpay.refund.v1.Refund.finish_time:type_name -> google.protobuf.Timestamp
+	35, // 18: creditpay.refund.v1.Refund.create_time:type_name -> google.protobuf.Timestamp
+	35, // 19: creditpay.refund.v1.Refund.finish_time:type_name -> google.protobuf.Timestamp
 	0,  // 20: creditpay.refund.v1.Refund.reason_code:type_name -> creditpay.refund.v1.RefundReasonCode
-	29, // 21: creditpay.refund.v1.Refund.expire_time:type_name -> google.protobuf.Timestamp
-	30, // 22: creditpay.refund.v1.Refund.timeline:type_name -> creditpay.common.v1.TimelineEntry
-	27, // 23: creditpay.refund.v1.PreviewRefundRequest.amount:type_name -> creditpay.common.v1.Money
+	35, // 21: creditpay.refund.v1.Refund.expire_time:type_name -> google.protobuf.Timestamp
+	36, // 22: creditpay.refund.v1.Refund.timeline:type_name -> creditpay.common.v1.TimelineEntry
+	33, // 23: creditpay.refund.v1.PreviewRefundRequest.amount:type_name -> creditpay.common.v1.Money
 	5,  // 24: creditpay.refund.v1.PreviewRefundResponse.effect:type_name -> creditpay.refund.v1.RefundEffect
-	27, // 25: creditpay.refund.v1.RefundPaymentRequest.amount:type_name -> creditpay.common.v1.Money
+	33, // 25: creditpay.refund.v1.RefundPaymentRequest.amount:type_name -> creditpay.common.v1.Money
 	0,  // 26: creditpay.refund.v1.RefundPaymentRequest.reason_code:type_name -> creditpay.refund.v1.RefundReasonCode
 	7,  // 27: creditpay.refund.v1.RefundPaymentResponse.refund:type_name -> creditpay.refund.v1.Refund
-	27, // 28: creditpay.refund.v1.AdminRefundPaymentRequest.amount:type_name -> creditpay.common.v1.Money
+	33, // 28: creditpay.refund.v1.AdminRefundPaymentRequest.amount:type_name -> creditpay.common.v1.Money
 	0,  // 29: creditpay.refund.v1.AdminRefundPaymentRequest.reason_code:type_name -> creditpay.refund.v1.RefundReasonCode
 	7,  // 30: creditpay.refund.v1.AdminRefundPaymentResponse.refund:type_name -> creditpay.refund.v1.Refund
 	3,  // 31: creditpay.refund.v1.RefundResult.state:type_name -> creditpay.refund.v1.RefundState
@@ -2143,29 +2523,40 @@ var file_creditpay_refund_v1_refund_service_proto_depIdxs = []int32{
 	7,  // 36: creditpay.refund.v1.GetRefundResponse.refund:type_name -> creditpay.refund.v1.Refund
 	3,  // 37: creditpay.refund.v1.ListRefundsRequest.state:type_name -> creditpay.refund.v1.RefundState
 	7,  // 38: creditpay.refund.v1.ListRefundsResponse.refunds:type_name -> creditpay.refund.v1.Refund
-	8,  // 39: creditpay.refund.v1.RefundService.PreviewRefund:input_type -> creditpay.refund.v1.PreviewRefundRequest
-	10, // 40: creditpay.refund.v1.RefundService.RefundPayment:input_type -> creditpay.refund.v1.RefundPaymentRequest
-	12, // 41: creditpay.refund.v1.RefundService.AdminRefundPayment:input_type -> creditpay.refund.v1.AdminRefundPaymentRequest
-	15, // 42: creditpay.refund.v1.RefundService.ApproveRefund:input_type -> creditpay.refund.v1.ApproveRefundRequest
-	17, // 43: creditpay.refund.v1.RefundService.RejectRefund:input_type -> creditpay.refund.v1.RejectRefundRequest
-	23, // 44: creditpay.refund.v1.RefundService.GetRefund:input_type -> creditpay.refund.v1.GetRefundRequest
-	19, // 45: creditpay.refund.v1.RefundService.RetryRefundLeg:input_type -> creditpay.refund.v1.RetryRefundLegRequest
-	21, // 46: creditpay.refund.v1.RefundService.ResolveRefundLeg:input_type -> creditpay.refund.v1.ResolveRefundLegRequest
-	25, // 47: creditpay.refund.v1.RefundService.ListRefunds:input_type -> creditpay.refund.v1.ListRefundsRequest
-	9,  // 48: creditpay.refund.v1.RefundService.PreviewRefund:output_type -> creditpay.refund.v1.PreviewRefundResponse
-	11, // 49: creditpay.refund.v1.RefundService.RefundPayment:output_type -> creditpay.refund.v1.RefundPaymentResponse
-	13, // 50: creditpay.refund.v1.RefundService.AdminRefundPayment:output_type -> creditpay.refund.v1.AdminRefundPaymentResponse
-	16, // 51: creditpay.refund.v1.RefundService.ApproveRefund:output_type -> creditpay.refund.v1.ApproveRefundResponse
-	18, // 52: creditpay.refund.v1.RefundService.RejectRefund:output_type -> creditpay.refund.v1.RejectRefundResponse
-	24, // 53: creditpay.refund.v1.RefundService.GetRefund:output_type -> creditpay.refund.v1.GetRefundResponse
-	20, // 54: creditpay.refund.v1.RefundService.RetryRefundLeg:output_type -> creditpay.refund.v1.RetryRefundLegResponse
-	22, // 55: creditpay.refund.v1.RefundService.ResolveRefundLeg:output_type -> creditpay.refund.v1.ResolveRefundLegResponse
-	26, // 56: creditpay.refund.v1.RefundService.ListRefunds:output_type -> creditpay.refund.v1.ListRefundsResponse
-	48, // [48:57] is the sub-list for method output_type
-	39, // [39:48] is the sub-list for method input_type
-	39, // [39:39] is the sub-list for extension type_name
-	39, // [39:39] is the sub-list for extension extendee
-	0,  // [0:39] is the sub-list for field type_name
+	33, // 39: creditpay.refund.v1.ApprovalTier.from:type_name -> creditpay.common.v1.Money
+	27, // 40: creditpay.refund.v1.ApprovalTierChange.tiers:type_name -> creditpay.refund.v1.ApprovalTier
+	35, // 41: creditpay.refund.v1.ApprovalTierChange.time:type_name -> google.protobuf.Timestamp
+	27, // 42: creditpay.refund.v1.ListApprovalTiersResponse.tiers:type_name -> creditpay.refund.v1.ApprovalTier
+	28, // 43: creditpay.refund.v1.ListApprovalTiersResponse.changes:type_name -> creditpay.refund.v1.ApprovalTierChange
+	27, // 44: creditpay.refund.v1.SetApprovalTiersRequest.tiers:type_name -> creditpay.refund.v1.ApprovalTier
+	27, // 45: creditpay.refund.v1.SetApprovalTiersResponse.tiers:type_name -> creditpay.refund.v1.ApprovalTier
+	8,  // 46: creditpay.refund.v1.RefundService.PreviewRefund:input_type -> creditpay.refund.v1.PreviewRefundRequest
+	10, // 47: creditpay.refund.v1.RefundService.RefundPayment:input_type -> creditpay.refund.v1.RefundPaymentRequest
+	12, // 48: creditpay.refund.v1.RefundService.AdminRefundPayment:input_type -> creditpay.refund.v1.AdminRefundPaymentRequest
+	15, // 49: creditpay.refund.v1.RefundService.ApproveRefund:input_type -> creditpay.refund.v1.ApproveRefundRequest
+	17, // 50: creditpay.refund.v1.RefundService.RejectRefund:input_type -> creditpay.refund.v1.RejectRefundRequest
+	23, // 51: creditpay.refund.v1.RefundService.GetRefund:input_type -> creditpay.refund.v1.GetRefundRequest
+	19, // 52: creditpay.refund.v1.RefundService.RetryRefundLeg:input_type -> creditpay.refund.v1.RetryRefundLegRequest
+	21, // 53: creditpay.refund.v1.RefundService.ResolveRefundLeg:input_type -> creditpay.refund.v1.ResolveRefundLegRequest
+	29, // 54: creditpay.refund.v1.RefundService.ListApprovalTiers:input_type -> creditpay.refund.v1.ListApprovalTiersRequest
+	31, // 55: creditpay.refund.v1.RefundService.SetApprovalTiers:input_type -> creditpay.refund.v1.SetApprovalTiersRequest
+	25, // 56: creditpay.refund.v1.RefundService.ListRefunds:input_type -> creditpay.refund.v1.ListRefundsRequest
+	9,  // 57: creditpay.refund.v1.RefundService.PreviewRefund:output_type -> creditpay.refund.v1.PreviewRefundResponse
+	11, // 58: creditpay.refund.v1.RefundService.RefundPayment:output_type -> creditpay.refund.v1.RefundPaymentResponse
+	13, // 59: creditpay.refund.v1.RefundService.AdminRefundPayment:output_type -> creditpay.refund.v1.AdminRefundPaymentResponse
+	16, // 60: creditpay.refund.v1.RefundService.ApproveRefund:output_type -> creditpay.refund.v1.ApproveRefundResponse
+	18, // 61: creditpay.refund.v1.RefundService.RejectRefund:output_type -> creditpay.refund.v1.RejectRefundResponse
+	24, // 62: creditpay.refund.v1.RefundService.GetRefund:output_type -> creditpay.refund.v1.GetRefundResponse
+	20, // 63: creditpay.refund.v1.RefundService.RetryRefundLeg:output_type -> creditpay.refund.v1.RetryRefundLegResponse
+	22, // 64: creditpay.refund.v1.RefundService.ResolveRefundLeg:output_type -> creditpay.refund.v1.ResolveRefundLegResponse
+	30, // 65: creditpay.refund.v1.RefundService.ListApprovalTiers:output_type -> creditpay.refund.v1.ListApprovalTiersResponse
+	32, // 66: creditpay.refund.v1.RefundService.SetApprovalTiers:output_type -> creditpay.refund.v1.SetApprovalTiersResponse
+	26, // 67: creditpay.refund.v1.RefundService.ListRefunds:output_type -> creditpay.refund.v1.ListRefundsResponse
+	57, // [57:68] is the sub-list for method output_type
+	46, // [46:57] is the sub-list for method input_type
+	46, // [46:46] is the sub-list for extension type_name
+	46, // [46:46] is the sub-list for extension extendee
+	0,  // [0:46] is the sub-list for field type_name
 }
 
 func init() { file_creditpay_refund_v1_refund_service_proto_init() }
@@ -2179,7 +2570,7 @@ func file_creditpay_refund_v1_refund_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditpay_refund_v1_refund_service_proto_rawDesc), len(file_creditpay_refund_v1_refund_service_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   23,
+			NumMessages:   29,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -29,6 +29,8 @@ const (
 	RefundService_GetRefund_FullMethodName          = "/creditpay.refund.v1.RefundService/GetRefund"
 	RefundService_RetryRefundLeg_FullMethodName     = "/creditpay.refund.v1.RefundService/RetryRefundLeg"
 	RefundService_ResolveRefundLeg_FullMethodName   = "/creditpay.refund.v1.RefundService/ResolveRefundLeg"
+	RefundService_ListApprovalTiers_FullMethodName  = "/creditpay.refund.v1.RefundService/ListApprovalTiers"
+	RefundService_SetApprovalTiers_FullMethodName   = "/creditpay.refund.v1.RefundService/SetApprovalTiers"
 	RefundService_ListRefunds_FullMethodName        = "/creditpay.refund.v1.RefundService/ListRefunds"
 )
 
@@ -42,8 +44,8 @@ type RefundServiceClient interface {
 	PreviewRefund(ctx context.Context, in *PreviewRefundRequest, opts ...grpc.CallOption) (*PreviewRefundResponse, error)
 	// Asks for a refund. Its outcome is asynchronous. Errors: REFUND_EXCEEDS_BUDGET, ORDER_STATE_INVALID.
 	RefundPayment(ctx context.Context, in *RefundPaymentRequest, opts ...grpc.CallOption) (*RefundPaymentResponse, error)
-	// Asks for a refund. By its amount it needs nobody, one or two other people to approve it within seven days; what they approve is what
-	// it would do at this moment. Errors: as RefundPayment.
+	// Asks for a refund. It needs nobody, one or two other people to approve it within seven days, by the amount that operators asked for of
+	// the order so far, this refund included; what they approve is what it would do at this moment. Errors: as RefundPayment.
 	AdminRefundPayment(ctx context.Context, in *AdminRefundPaymentRequest, opts ...grpc.CallOption) (*AdminRefundPaymentResponse, error)
 	// Approves refunds that somebody else asked for; each has its own result. Where what it would do is not any more what was asked for,
 	// the approval fails and what it would do now is what is to be approved, by everybody anew. Reasons of results:
@@ -57,8 +59,13 @@ type RefundServiceClient interface {
 	// Asks once more for a leg that failed, under the same reference. Errors: NOT_FOUND, REFUND_STATE_INVALID (no leg failed).
 	RetryRefundLeg(ctx context.Context, in *RetryRefundLegRequest, opts ...grpc.CallOption) (*RetryRefundLegResponse, error)
 	// Ends a leg that failed: the payer got the money another way, as the evidence shows, or keeps it as credit balance. Errors:
-	// NOT_FOUND, REFUND_STATE_INVALID (no leg failed, or a down payment is to become credit balance).
+	// NOT_FOUND, REFUND_STATE_INVALID (no leg failed).
 	ResolveRefundLeg(ctx context.Context, in *ResolveRefundLegRequest, opts ...grpc.CallOption) (*ResolveRefundLegResponse, error)
+	// How many people must approve an operator's refund, and who changed that.
+	ListApprovalTiers(ctx context.Context, in *ListApprovalTiersRequest, opts ...grpc.CallOption) (*ListApprovalTiersResponse, error)
+	// Replaces the tiers of a currency. Refunds that were asked for before keep what they need. Errors: INVALID_ARGUMENT (a higher amount
+	// would need fewer people, or an amount stands twice).
+	SetApprovalTiers(ctx context.Context, in *SetApprovalTiersRequest, opts ...grpc.CallOption) (*SetApprovalTiersResponse, error)
 	// Refunds, newest first.
 	ListRefunds(ctx context.Context, in *ListRefundsRequest, opts ...grpc.CallOption) (*ListRefundsResponse, error)
 }
@@ -151,6 +158,26 @@ func (c *refundServiceClient) ResolveRefundLeg(ctx context.Context, in *ResolveR
 	return out, nil
 }
 
+func (c *refundServiceClient) ListApprovalTiers(ctx context.Context, in *ListApprovalTiersRequest, opts ...grpc.CallOption) (*ListApprovalTiersResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListApprovalTiersResponse)
+	err := c.cc.Invoke(ctx, RefundService_ListApprovalTiers_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *refundServiceClient) SetApprovalTiers(ctx context.Context, in *SetApprovalTiersRequest, opts ...grpc.CallOption) (*SetApprovalTiersResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SetApprovalTiersResponse)
+	err := c.cc.Invoke(ctx, RefundService_SetApprovalTiers_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *refundServiceClient) ListRefunds(ctx context.Context, in *ListRefundsRequest, opts ...grpc.CallOption) (*ListRefundsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListRefundsResponse)
@@ -171,8 +198,8 @@ type RefundServiceServer interface {
 	PreviewRefund(context.Context, *PreviewRefundRequest) (*PreviewRefundResponse, error)
 	// Asks for a refund. Its outcome is asynchronous. Errors: REFUND_EXCEEDS_BUDGET, ORDER_STATE_INVALID.
 	RefundPayment(context.Context, *RefundPaymentRequest) (*RefundPaymentResponse, error)
-	// Asks for a refund. By its amount it needs nobody, one or two other people to approve it within seven days; what they approve is what
-	// it would do at this moment. Errors: as RefundPayment.
+	// Asks for a refund. It needs nobody, one or two other people to approve it within seven days, by the amount that operators asked for of
+	// the order so far, this refund included; what they approve is what it would do at this moment. Errors: as RefundPayment.
 	AdminRefundPayment(context.Context, *AdminRefundPaymentRequest) (*AdminRefundPaymentResponse, error)
 	// Approves refunds that somebody else asked for; each has its own result. Where what it would do is not any more what was asked for,
 	// the approval fails and what it would do now is what is to be approved, by everybody anew. Reasons of results:
@@ -186,8 +213,13 @@ type RefundServiceServer interface {
 	// Asks once more for a leg that failed, under the same reference. Errors: NOT_FOUND, REFUND_STATE_INVALID (no leg failed).
 	RetryRefundLeg(context.Context, *RetryRefundLegRequest) (*RetryRefundLegResponse, error)
 	// Ends a leg that failed: the payer got the money another way, as the evidence shows, or keeps it as credit balance. Errors:
-	// NOT_FOUND, REFUND_STATE_INVALID (no leg failed, or a down payment is to become credit balance).
+	// NOT_FOUND, REFUND_STATE_INVALID (no leg failed).
 	ResolveRefundLeg(context.Context, *ResolveRefundLegRequest) (*ResolveRefundLegResponse, error)
+	// How many people must approve an operator's refund, and who changed that.
+	ListApprovalTiers(context.Context, *ListApprovalTiersRequest) (*ListApprovalTiersResponse, error)
+	// Replaces the tiers of a currency. Refunds that were asked for before keep what they need. Errors: INVALID_ARGUMENT (a higher amount
+	// would need fewer people, or an amount stands twice).
+	SetApprovalTiers(context.Context, *SetApprovalTiersRequest) (*SetApprovalTiersResponse, error)
 	// Refunds, newest first.
 	ListRefunds(context.Context, *ListRefundsRequest) (*ListRefundsResponse, error)
 	mustEmbedUnimplementedRefundServiceServer()
@@ -223,6 +255,12 @@ func (UnimplementedRefundServiceServer) RetryRefundLeg(context.Context, *RetryRe
 }
 func (UnimplementedRefundServiceServer) ResolveRefundLeg(context.Context, *ResolveRefundLegRequest) (*ResolveRefundLegResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ResolveRefundLeg not implemented")
+}
+func (UnimplementedRefundServiceServer) ListApprovalTiers(context.Context, *ListApprovalTiersRequest) (*ListApprovalTiersResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListApprovalTiers not implemented")
+}
+func (UnimplementedRefundServiceServer) SetApprovalTiers(context.Context, *SetApprovalTiersRequest) (*SetApprovalTiersResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SetApprovalTiers not implemented")
 }
 func (UnimplementedRefundServiceServer) ListRefunds(context.Context, *ListRefundsRequest) (*ListRefundsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListRefunds not implemented")
@@ -392,6 +430,42 @@ func _RefundService_ResolveRefundLeg_Handler(srv interface{}, ctx context.Contex
 	return interceptor(ctx, in, info, handler)
 }
 
+func _RefundService_ListApprovalTiers_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListApprovalTiersRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RefundServiceServer).ListApprovalTiers(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RefundService_ListApprovalTiers_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RefundServiceServer).ListApprovalTiers(ctx, req.(*ListApprovalTiersRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RefundService_SetApprovalTiers_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SetApprovalTiersRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RefundServiceServer).SetApprovalTiers(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RefundService_SetApprovalTiers_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RefundServiceServer).SetApprovalTiers(ctx, req.(*SetApprovalTiersRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _RefundService_ListRefunds_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListRefundsRequest)
 	if err := dec(in); err != nil {
@@ -448,6 +522,14 @@ var RefundService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ResolveRefundLeg",
 			Handler:    _RefundService_ResolveRefundLeg_Handler,
+		},
+		{
+			MethodName: "ListApprovalTiers",
+			Handler:    _RefundService_ListApprovalTiers_Handler,
+		},
+		{
+			MethodName: "SetApprovalTiers",
+			Handler:    _RefundService_SetApprovalTiers_Handler,
 		},
 		{
 			MethodName: "ListRefunds",
