@@ -141,11 +141,7 @@ func (r *run) finishReturns(ctx context.Context, v *view) (more bool) {
 			for _, l := range x.GetEffect().GetLegs() {
 				if l.GetState() == legFailed {
 					more = true
-					way := r.dice.IntN(3)
-					if way == 2 && l.GetKind() == refundv1.RefundLegKind_REFUND_LEG_KIND_DOWN_PAYMENT && !downPaymentsKept {
-						way = 1
-					}
-					r.say("in the end: leg %s of %s failed → %q", l.GetReference(), x.GetRefundId(), r.endLeg(ctx, &refund{id: x.GetRefundId()}, l.GetReference(), way))
+					r.say("in the end: leg %s of %s failed → %q", l.GetReference(), x.GetRefundId(), r.endLeg(ctx, &refund{id: x.GetRefundId()}, l.GetReference(), r.dice.IntN(3)))
 				}
 				if l.GetState() == legReturning {
 					r.awaitAsk(ctx, l.GetReference())
@@ -158,8 +154,11 @@ func (r *run) finishReturns(ctx context.Context, v *view) (more bool) {
 	}
 	for _, a := range r.site.market.asksOf(r.subjects()...) {
 		state := r.cashLeg(ctx, a.reference).GetState()
-		// The share of a cancelled order that failed is nobody's to retry but the marketplace's.
-		if state == isReturning || (state == isFailed && a.refund == "") {
+		if state == isFailed && a.refund == "" && !r.resolvedShare(a.reference) {
+			more = true
+			r.say("in the end: the share %s failed → %q", a.reference, r.endShare(ctx, a.reference, r.dice.IntN(3)))
+		}
+		if state == isReturning {
 			more = true
 			r.say("in the end: %s over %d is given back → %s", a.reference, a.amount, r.tell(ctx, a.reference, word{request: r.id("notice"), status: tellRefunded}, v))
 		}

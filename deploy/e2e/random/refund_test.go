@@ -14,9 +14,6 @@ import (
 	"github.com/creditpay/creditpay/pkg/errs"
 )
 
-// downPaymentsKept says whether an operator may let a down payment that cannot go back become credit balance.
-const downPaymentsKept = false
-
 // someThat draws one of a list, most of the time one that fits; the second result is false when none fits, most of the time.
 func someThat[T any](r *run, list []T, fits func(T) bool) (one T, found bool) {
 	if r.dice.IntN(10) > 0 {
@@ -343,7 +340,7 @@ func (r *run) looksAfterLeg() *step {
 		reason := r.endLeg(ctx, x, l.GetReference(), way)
 		if v != nil {
 			want := ""
-			if l.GetState() != legFailed || (way == 2 && l.GetKind() == refundv1.RefundLegKind_REFUND_LEG_KIND_DOWN_PAYMENT && !downPaymentsKept) {
+			if l.GetState() != legFailed {
 				want = errs.RefundStateInvalid.Name()
 			}
 			r.want("an operator's word about a leg of "+x.name, reason, want)

@@ -103,6 +103,8 @@ type run struct {
 	repayments []*repayment
 	legs       []*leg
 	earlier    []earlier
+	// resolved are the shares of cancelled orders that an operator ended.
+	resolved map[string]bool
 	told       []string
 	problems   []string
 	ids        int
@@ -110,7 +112,7 @@ type run struct {
 
 // newRun draws a run's shape. acts is how many acts its wave has.
 func newRun(s *site, tally *tally, seed uint64, number, acts int) *run {
-	r := &run{site: s, tally: tally, number: number, dice: rand.New(rand.NewPCG(seed, uint64(number))), user: fmt.Sprintf("user-%d-%d", seed, number), over: map[*order]bool{}}
+	r := &run{site: s, tally: tally, number: number, dice: rand.New(rand.NewPCG(seed, uint64(number))), user: fmt.Sprintf("user-%d-%d", seed, number), over: map[*order]bool{}, resolved: map[string]bool{}}
 	steps := 5 + r.dice.IntN(16)
 	r.steps = make([]int, acts)
 	for range steps {

@@ -63,6 +63,7 @@ type site struct {
 	bills    billv1.BillServiceClient
 	accounts billv1.BillAdminServiceClient
 	refunds  refundv1.RefundServiceClient
+	returns  paymentv1.PaymentAdminServiceClient
 	ops      opsv1.OpsServiceClient
 }
 
@@ -79,11 +80,12 @@ func newSite(t *testing.T) *site {
 		return token
 	}
 	for _, name := range operators() {
-		s.admins[name] = must(caller.Caller{Kind: caller.Admin, Name: name})
+		s.admins[name] = must(caller.Caller{Kind: caller.Admin, Name: name, Roles: caller.EveryRole()})
 	}
 	s.spm, s.service = must(caller.Caller{Kind: caller.SPM, Name: "marketplace"}), must(caller.Caller{Kind: caller.Service, Name: "bill"})
 	s.orders, s.payments, s.bills = orderv1.NewOrderServiceClient(s.conn), paymentv1.NewPaymentServiceClient(s.conn), billv1.NewBillServiceClient(s.conn)
 	s.cash, s.accounts = paymentv1.NewPaymentInternalServiceClient(s.conn), billv1.NewBillAdminServiceClient(s.conn)
+	s.returns = paymentv1.NewPaymentAdminServiceClient(s.conn)
 	s.refunds, s.ops = refundv1.NewRefundServiceClient(s.conn), opsv1.NewOpsServiceClient(s.conn)
 	if err := s.makeProducts(t.Context()); err != nil {
 		t.Fatal(err)

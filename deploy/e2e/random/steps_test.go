@@ -25,6 +25,7 @@ func (r *run) next() *step {
 		{12, r.looksAhead},
 		{10, r.decides},
 		{10, r.looksAfterLeg},
+		{5, r.looksAfterShare},
 		{12, r.repays},
 		{16, r.paysAtDesk},
 		{4, r.speaksOfAnyLeg},
@@ -95,7 +96,7 @@ func (r *run) together() *step {
 		{refundAll, confirm}, {cancel, confirm}, {r.commits, cancel}, {r.commits, r.commits}, {r.paysAtDesk, cancel}, {r.bounces, refundSome}, {r.bounces, repay},
 		{r.returns, r.returns}, {r.looksAfterLeg, r.returns}, {r.paysAtDesk, r.paysAtDesk}, {repay, repay},
 		{r.decides, r.decides}, {r.decides, repay},
-		{r.decides, refundSome}, {r.bounces, r.returns},
+		{r.decides, refundSome}, {r.bounces, r.returns}, {r.looksAfterShare, r.returns},
 	}
 	pair := pick(r.dice, pairs)
 	first, second := pair[0](), pair[1]()

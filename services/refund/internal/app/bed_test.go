@@ -86,6 +86,10 @@ type world struct {
 	payment error
 	// repayment is what ReturnRepayment answers instead; nil for its own answer.
 	repayment error
+	// keep is what KeepAsCredit answers instead; nil for its own answer.
+	keep error
+	// moved makes Retry and Resolve refuse as the payment service does when the return has not failed.
+	moved bool
 	// preview is what Preview answers instead; nil for its own answer.
 	preview error
 }
@@ -161,6 +165,9 @@ func (w *world) Adjust(_ context.Context, refund, order ids.ID, credit money.Amo
 func (w *world) KeepAsCredit(_ context.Context, refund, _ ids.ID) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.keep != nil {
+		return w.keep
+	}
 	w.kept[refund] = true
 	return w.lost()
 }
@@ -219,6 +226,9 @@ func (w *world) byReference(reference string) *cash {
 func (w *world) Retry(_ context.Context, reference string) (app.Return, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.moved {
+		return app.Return{}, errs.OrderStateInvalid.New("the return is RETURNED")
+	}
 	c := w.byReference(reference)
 	c.State = domain.LegReturning
 	return c.Return, nil
@@ -227,6 +237,9 @@ func (w *world) Retry(_ context.Context, reference string) (app.Return, error) {
 func (w *world) Resolve(_ context.Context, reference string, givenBack bool, _, _ string) (app.Return, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.moved {
+		return app.Return{}, errs.OrderStateInvalid.New("the return is RETURNED")
+	}
 	c := w.byReference(reference)
 	c.State = domain.LegKept
 	if givenBack {

@@ -177,6 +177,9 @@ func (a *App) waitForLegs(ctx context.Context, r domain.Refund) (jobs.Outcome, e
 		if err != nil {
 			return jobs.Outcome{}, err
 		}
+		if err := a.keepAbandoned(ctx, r, list); err != nil {
+			return jobs.Outcome{}, err
+		}
 		if r, err = a.hear(ctx, r.ID, list, "asked the payment service"); err != nil {
 			return jobs.Outcome{}, err
 		}

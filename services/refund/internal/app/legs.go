@@ -21,11 +21,15 @@ func (a *App) HearOfReturn(ctx context.Context, tx Tx, refundID ids.ID, back Ret
 	if !found || !l.State.MayBecome(back.State) {
 		return nil
 	}
+	now := a.now()
+	if l.Abandoned(back.State) {
+		tx.SetDrive(refundID, now) // The bill service is asked first, see keepAbandoned.
+		return nil
+	}
 	next, err := r.LegMoved(l.Number, back.State, "")
 	if err != nil {
 		return err
 	}
-	now := a.now()
 	tx.MoveRefund(r, next, Mark{Actor: actorDrive, Cause: "told by the payment service", Time: now})
 	tx.SetDrive(refundID, now)
 	return nil
@@ -47,6 +51,32 @@ func (a *App) failedLeg(ctx context.Context, id ids.ID, reference string) (domai
 	return r, l, nil
 }
 
+// failedNoMore is an error of the payment service about a leg that is FAILED as far as this service knows: a refusal means that the payment
+// service knows more, of which this service is going to hear.
+func failedNoMore(err error) error {
+	if errs.Is(err, errs.OrderStateInvalid) {
+		return errs.RefundStateInvalid.Wrap(err, "the leg has moved on; look at the refund again")
+	}
+	return err
+}
+
+// keepAbandoned has the bill service make credit balance of what an operator abandoned of repayments. ResolveRefundLeg does so, too; when it
+// was cut off between the two services, the payer has nothing yet.
+func (a *App) keepAbandoned(ctx context.Context, r domain.Refund, list []Return) error {
+	for _, back := range list {
+		l, found := r.LegByReference(back.Reference)
+		if !found || !l.Abandoned(back.State) {
+			continue
+		}
+		if _, err := peer(ctx, a, func(ctx context.Context) (struct{}, error) {
+			return struct{}{}, a.Bills.KeepAsCredit(ctx, r.ID, l.RepaymentID)
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // RetryRefundLeg asks for a leg that failed once more, under the same reference. Errors: errs.NotFound, errs.RefundStateInvalid.
 func (a *App) RetryRefundLeg(ctx context.Context, actor string, id ids.ID, reference string) (domain.Refund, error) {
 	if _, _, err := a.failedLeg(ctx, id, reference); err != nil {
@@ -54,7 +84,7 @@ func (a *App) RetryRefundLeg(ctx context.Context, actor string, id ids.ID, refer
 	}
 	back, err := peer(ctx, a, func(ctx context.Context) (Return, error) { return a.Payments.Retry(ctx, reference) })
 	if err != nil {
-		return domain.Refund{}, err
+		return domain.Refund{}, failedNoMore(err)
 	}
 	return a.endLeg(ctx, id, reference, Mark{Actor: actor, Cause: "asked for once more", Time: a.now()}, back.State, "")
 }
@@ -73,7 +103,7 @@ func (a *App) ResolveRefundLeg(ctx context.Context, actor string, id ids.ID, ref
 	if _, err := peer(ctx, a, func(ctx context.Context) (Return, error) {
 		return a.Payments.Resolve(ctx, reference, givenBack, actor, evidence)
 	}); err != nil {
-		return r, err
+		return r, failedNoMore(err)
 	}
 	// A down payment becomes credit balance by the payment service, whose it is; what was repaid is the bill service's to keep.
 	if !givenBack && l.Kind == domain.LegRepayment {

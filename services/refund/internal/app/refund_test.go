@@ -333,6 +333,49 @@ func TestALegThatFailedWaitsForAnOperator(t *testing.T) {
 	b.prove(t)
 }
 
+// The payment service has abandoned the leg, and tells so, before the bill service has made credit balance of it.
+func TestALegThatIsKeptByHalvesIsNotKeptBeforeItIsCreditBalance(t *testing.T) {
+	t.Parallel()
+	b := newBed(t)
+	order := b.order(100_000, 0, 80_000, "CLOSED")
+	r := b.drive(t, b.mustAsk(t, order, 100_000, "r-1").ID)
+	b.world.end(domain.LegFailed)
+	r = b.drive(t, r.ID)
+	reference := r.Legs[0].Reference
+	b.world.keep = errs.DependencyUnavailable.New("the bill service is down")
+	if _, err := b.ResolveRefundLeg(t.Context(), "ADMIN:bob", r.ID, reference, false, "the account is closed"); !errs.Is(err, errs.DependencyUnavailable) {
+		t.Fatal(err)
+	}
+	if err := b.rows.Do(t.Context(), func(tx app.Tx) error {
+		return b.HearOfReturn(t.Context(), tx, r.ID, app.Return{Reference: reference, State: domain.LegKept})
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if r = b.drive(t, r.ID); r.State != domain.StateExecuting || r.Legs[0].State != domain.LegFailed {
+		t.Errorf("%s %v", r.State, states(r.Legs))
+	}
+	b.world.keep = nil
+	if r = b.drive(t, r.ID); r.State != domain.StateSucceeded || r.Legs[0].State != domain.LegKept || !b.world.kept[r.ID] {
+		t.Errorf("%s %v, credit balance: %t", r.State, states(r.Legs), b.world.kept[r.ID])
+	}
+	b.prove(t)
+}
+
+func TestALegOfWhichThePaymentServiceKnowsMoreIsNeitherRetriedNorResolved(t *testing.T) {
+	t.Parallel()
+	b := newBed(t)
+	r := b.drive(t, b.mustAsk(t, b.order(100_000, 0, 80_000, "CLOSED"), 100_000, "r-1").ID)
+	b.world.end(domain.LegFailed)
+	r = b.drive(t, r.ID)
+	b.world.moved = true
+	if _, err := b.RetryRefundLeg(t.Context(), "ADMIN:bob", r.ID, r.Legs[0].Reference); !errs.Is(err, errs.RefundStateInvalid) {
+		t.Error(err)
+	}
+	if _, err := b.ResolveRefundLeg(t.Context(), "ADMIN:bob", r.ID, r.Legs[0].Reference, true, "transfer 1"); !errs.Is(err, errs.RefundStateInvalid) {
+		t.Error(err)
+	}
+}
+
 func TestARefundOfAnOrderThatWasCancelledMeanwhileFails(t *testing.T) {
 	t.Parallel()
 	b := newBed(t)

@@ -171,6 +171,12 @@ func (r Refund) LegByReference(reference string) (Leg, bool) {
 	return r.Legs[i], true
 }
 
+// Abandoned reports whether an answer of the payment service says that a leg's repayment does not go back by an operator's word, and the leg
+// does not know it yet. Unlike a down payment, which the payment service sees to, it is credit balance only once the bill service made it so.
+func (l Leg) Abandoned(told LegState) bool {
+	return told == LegKept && l.Kind == LegRepayment && !l.State.Ended()
+}
+
 // AllLegsEnded reports whether the payer has everything.
 func (r Refund) AllLegsEnded() bool {
 	return !slices.ContainsFunc(r.Legs, func(l Leg) bool { return !l.State.Ended() })
