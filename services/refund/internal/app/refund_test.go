@@ -434,3 +434,37 @@ func TestManyRefundsGiveTheWholeDownPaymentBack(t *testing.T) {
 	}
 	b.prove(t)
 }
+
+// Rows of a refund are in several tables; a reader must not see some of them before a step and some after it.
+func TestARefundThatIsReadWhileItMovesIsOfOneMoment(t *testing.T) {
+	t.Parallel()
+	b := newBed(t)
+	for range 60 {
+		order := b.order(100_000, 0, 80_000, "CLOSED")
+		r := b.mustAsk(t, order, 100_000, "r-1")
+		driven := make(chan struct{})
+		var group sync.WaitGroup
+		for range 3 {
+			group.Go(func() {
+				for {
+					list, err := b.OrderRefunds(t.Context(), order)
+					if errs.Is(err, errs.ConcurrentChange) {
+						continue
+					}
+					if err != nil || len(list) != 1 || len(list[0].Refund.Legs) != len(list[0].Refund.Effect.Sources) {
+						t.Errorf("%+v, %v", list, err)
+						return
+					}
+					select {
+					case <-driven:
+						return
+					default:
+					}
+				}
+			})
+		}
+		b.drive(t, r.ID)
+		close(driven)
+		group.Wait()
+	}
+}

@@ -20,14 +20,17 @@ import (
 const (
 	refundColumns = `r.id, r.order_id, r.merchant_id, r.user_id, r.requester, r.out_refund_no, r.currency_code, r.amount_minor, r.cash_minor, r.reason_code,
 		r.reason, r.state, r.step, r.approvals_needed, r.snapshot, r.order_state, r.effect, r.failure, r.attempts, r.version, r.create_time, r.expire_time, r.finish_time`
-	selectRefund    = `SELECT ` + refundColumns + ` FROM refunds r WHERE r.id = ?`
-	selectByNumber  = `SELECT ` + refundColumns + ` FROM refunds r WHERE r.order_id = ? AND r.out_refund_no = ?`
-	selectRefunds   = `SELECT ` + refundColumns + ` FROM refunds r WHERE `
-	selectLegs      = `SELECT refund_id, number, kind, repayment_id, amount_minor, state, reference, evidence, actor FROM refund_legs WHERE refund_id IN `
-	orderOfLegs     = ` ORDER BY refund_id, number`
-	selectApprovals = `SELECT a.refund_id, a.approver, a.request_id, a.comment, a.create_time FROM approvals a JOIN refunds r ON r.id = a.refund_id AND r.snapshot = a.snapshot
-		WHERE a.refund_id IN `
-	orderOfApprovals = ` ORDER BY a.refund_id, a.create_time, a.approver`
+	selectRefund   = `SELECT ` + refundColumns + ` FROM refunds r WHERE r.id = ?`
+	selectByNumber = `SELECT ` + refundColumns + ` FROM refunds r WHERE r.order_id = ? AND r.out_refund_no = ?`
+	selectRefunds  = `SELECT ` + refundColumns + ` FROM refunds r WHERE `
+	// Legs and approvals come with the version of their refund, also where there are none: it tells whether they belong to what was read
+	// before.
+	selectLegs = `SELECT r.id, r.version, COALESCE(l.number, 0), COALESCE(l.kind, 0), l.repayment_id, COALESCE(l.amount_minor, 0), COALESCE(l.state, 0), l.reference,
+		COALESCE(l.evidence, ''), COALESCE(l.actor, '') FROM refunds r LEFT JOIN refund_legs l ON l.refund_id = r.id WHERE r.id IN `
+	orderOfLegs     = ` ORDER BY r.id, l.number`
+	selectApprovals = `SELECT r.id, r.version, COALESCE(a.approver, ''), COALESCE(a.request_id, ''), COALESCE(a.comment, ''), a.create_time FROM refunds r
+		LEFT JOIN approvals a ON a.refund_id = r.id AND a.snapshot = r.snapshot WHERE r.id IN `
+	orderOfApprovals = ` ORDER BY r.id, a.create_time, a.approver`
 	selectByLeg      = `SELECT refund_id FROM refund_legs WHERE reference = ?`
 	selectChanges    = `SELECT from_state, to_state, step, actor, cause, create_time FROM refund_changes WHERE refund_id = ? ORDER BY version`
 )
@@ -92,7 +95,20 @@ func (t *Tx) LockRefund(ctx context.Context, id ids.ID) (domain.Refund, bool, er
 	return list[0], true, nil
 }
 
-func readRefunds(ctx context.Context, query queryFunc, text string, args ...any) ([]domain.Refund, error) {
+// readTries bounds how often refunds are read anew because one of them moved meanwhile.
+const readTries = 5
+
+// readRefunds reads refunds, each as it was at one moment. It fails with errs.ConcurrentChange when they do not stand still.
+func readRefunds(ctx context.Context, query queryFunc, text string, args ...any) (list []domain.Refund, err error) {
+	for range readTries {
+		if list, err = readOnce(ctx, query, text, args...); !errs.Is(err, errs.ConcurrentChange) {
+			return list, err
+		}
+	}
+	return nil, err
+}
+
+func readOnce(ctx context.Context, query queryFunc, text string, args ...any) ([]domain.Refund, error) {
 	rows, err := query(ctx, text, args...)
 	if err != nil {
 		return nil, err
@@ -145,6 +161,10 @@ func idsOf(list []domain.Refund) (args []any, at map[ids.ID]int) {
 	return args, at
 }
 
+func moved() error {
+	return errs.ConcurrentChange.New("the refund moved while it was read; repeat the call")
+}
+
 func addLegs(ctx context.Context, query queryFunc, list []domain.Refund) (err error) {
 	args, at := idsOf(list)
 	rows, err := query(ctx, selectLegs+mysqlx.In(len(args))+orderOfLegs, args...)
@@ -154,15 +174,22 @@ func addLegs(ctx context.Context, query queryFunc, list []domain.Refund) (err er
 	defer func() { err = errors.Join(err, rows.Close()) }()
 	for rows.Next() {
 		var refund ids.ID
+		var version int64
 		var l domain.Leg
 		var repayment []byte
 		var reference sql.NullString
 		var amount int64
-		if err := rows.Scan(&refund, &l.Number, &l.Kind, &repayment, &amount, &l.State, &reference, &l.Evidence, &l.Actor); err != nil {
+		if err := rows.Scan(&refund, &version, &l.Number, &l.Kind, &repayment, &amount, &l.State, &reference, &l.Evidence, &l.Actor); err != nil {
 			return err
 		}
-		copy(l.RepaymentID[:], repayment)
 		r := &list[at[refund]]
+		if version != r.Version {
+			return moved()
+		}
+		if l.Number == 0 {
+			continue
+		}
+		copy(l.RepaymentID[:], repayment)
 		l.Amount, l.Reference = money.New(amount, r.Amount.Currency()), reference.String
 		r.Legs = append(r.Legs, l)
 	}
@@ -178,11 +205,20 @@ func addApprovals(ctx context.Context, query queryFunc, list []domain.Refund) (e
 	defer func() { err = errors.Join(err, rows.Close()) }()
 	for rows.Next() {
 		var refund ids.ID
+		var version int64
 		var a domain.Approval
-		if err := rows.Scan(&refund, &a.Approver, &a.RequestID, &a.Comment, &a.Time); err != nil {
+		var when sql.NullTime
+		if err := rows.Scan(&refund, &version, &a.Approver, &a.RequestID, &a.Comment, &when); err != nil {
 			return err
 		}
 		r := &list[at[refund]]
+		if version != r.Version {
+			return moved()
+		}
+		if a.Approver == "" {
+			continue
+		}
+		a.Time = when.Time
 		r.Approvals = append(r.Approvals, a)
 	}
 	return rows.Err()
