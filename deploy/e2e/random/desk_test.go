@@ -180,12 +180,16 @@ func (r *run) tell(ctx context.Context, reference string, w word, v *view) strin
 			r.problem("NotifyPaymentStatus %s of %s, which was %s (return: %t), is answered %s, must be %s", w, reference, stateName(was.GetState()), isReturn, stateName(state), stateName(want))
 		}
 	}
+	r.mu.Lock()
 	if !isReturn && w.status == tellPaid {
-		r.mu.Lock()
 		subject.paid = true
 		subject.used = subject.used || state == isSucceeded
-		r.mu.Unlock()
 	}
+	// Of two answers at the same time the later state counts.
+	if isReturn || rank(state) > rank(r.answered[reference]) {
+		r.answered[reference] = state
+	}
+	r.mu.Unlock()
 	r.remember("says again of "+reference+": "+w.String(), state.String(), func(ctx context.Context) (string, string) {
 		again, reason := send(ctx, req)
 		return again.String(), reason
@@ -197,6 +201,18 @@ func (r *run) tell(ctx context.Context, reference string, w word, v *view) strin
 		return reason, ""
 	})
 	return stateName(state)
+}
+
+// rank orders the states of a leg by time.
+func rank(s paymentv1.LegState) int {
+	return slices.Index([]paymentv1.LegState{0, isPending, isSucceeded, isFailed, isReturning, isReversed}, s)
+}
+
+// answer is the last state that the desk was told of a reference; UNSPECIFIED when it said nothing.
+func (r *run) answer(reference string) paymentv1.LegState {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.answered[reference]
 }
 
 func (r *run) notice(l *paymentv1.CashLeg, w word) *paymentv1.NotifyPaymentStatusRequest {

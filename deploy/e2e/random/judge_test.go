@@ -148,11 +148,16 @@ func (r *run) finishReturns(ctx context.Context, v *view) (more bool) {
 				}
 			}
 		}
-		if down := r.downPayment(ctx, o); v.state(o) == cancelled && down.GetState() == isReturning {
-			r.awaitAsk(ctx, down.GetReference())
+		if v.state(o) == cancelled && v.paid(o) && o.checkout.offer.down {
+			if down := r.downPayment(ctx, o); down.GetState() == isReturning {
+				r.awaitAsk(ctx, down.GetReference())
+			}
 		}
 	}
 	for _, a := range r.site.market.asksOf(r.subjects()...) {
+		if r.answer(a.reference) == isReversed {
+			continue
+		}
 		state := r.cashLeg(ctx, a.reference).GetState()
 		if state == isFailed && a.refund == "" && !r.resolvedShare(a.reference) {
 			more = true
@@ -211,6 +216,9 @@ func (r *run) finishLoans(ctx context.Context, v *view) (more bool) {
 func (r *run) judgeEnd(ctx context.Context, v *view, staysInDebt bool) {
 	for _, o := range r.ordersOf() {
 		d, state := v.details[o], v.state(o)
+		if !v.paid(o) {
+			d = r.detail(ctx, o)
+		}
 		loan := d.GetLoanState()
 		everything := d.GetOrder().GetPaidAmount().GetAmountMinor() > 0 && v.left(o) == 0
 		fits := false
@@ -232,10 +240,12 @@ func (r *run) judgeEnd(ctx context.Context, v *view, staysInDebt bool) {
 			r.tally.count("refunds ended", stateName(x.GetState())+" "+x.GetFailure())
 		}
 		r.tally.count("orders ended", stateName(state)+", loan "+loan)
-		r.judgePayment(ctx, v, o)
+		if len(v.refunds[o]) > 0 {
+			r.judgePayment(ctx, v, o)
+		}
 	}
 	for p, got := range v.repayments {
-		if got.GetState() == billv1.RepaymentState_REPAYMENT_STATE_PENDING {
+		if got.GetState() == repaymentPending {
 			r.problem("in the end %s is PENDING", p.name)
 		}
 		r.tally.count("repayments ended", stateName(got.GetState()))

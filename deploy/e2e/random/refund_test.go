@@ -223,10 +223,7 @@ func (r *run) someRefund(fits func(*refundv1.Refund) bool) (*refund, bool) {
 	r.mu.Lock()
 	all := slices.Clone(r.refunds)
 	r.mu.Unlock()
-	return someThat(r, all, func(x *refund) bool {
-		known := r.last.refund(x)
-		return known == nil || fits(known)
-	})
+	return someThat(r, all, func(x *refund) bool { return fits(r.last.refund(x)) })
 }
 
 func waitsForApproval(x *refundv1.Refund) bool { return x.GetState() == refundPending }

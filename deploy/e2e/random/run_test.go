@@ -69,6 +69,7 @@ type leg struct {
 	amount                   int64
 	// paid says that the cash desk had the money, by its own word; used, that it came in time.
 	paid, used bool
+	expire     time.Time
 }
 
 // earlier is a request that may be repeated: it must be answered as it was.
@@ -105,14 +106,17 @@ type run struct {
 	earlier    []earlier
 	// resolved are the shares of cancelled orders that an operator ended.
 	resolved map[string]bool
-	told       []string
-	problems   []string
-	ids        int
+	// answered is the last state that the desk was told of a reference.
+	answered map[string]paymentv1.LegState
+	told     []string
+	problems []string
+	ids      int
 }
 
 // newRun draws a run's shape. acts is how many acts its wave has.
 func newRun(s *site, tally *tally, seed uint64, number, acts int) *run {
-	r := &run{site: s, tally: tally, number: number, dice: rand.New(rand.NewPCG(seed, uint64(number))), user: fmt.Sprintf("user-%d-%d", seed, number), over: map[*order]bool{}, resolved: map[string]bool{}}
+	r := &run{site: s, tally: tally, number: number, dice: rand.New(rand.NewPCG(seed, uint64(number))), user: fmt.Sprintf("user-%d-%d", seed, number), over: map[*order]bool{}, resolved: map[string]bool{},
+		answered: map[string]paymentv1.LegState{}}
 	steps := 5 + r.dice.IntN(16)
 	r.steps = make([]int, acts)
 	for range steps {
@@ -293,7 +297,8 @@ func (r *run) addLeg(ctx context.Context, subject string) *leg {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	l := &leg{name: fmt.Sprintf("leg%d", len(r.legs)+1), reference: got.GetReference(), subject: subject, kind: got.GetKind(), amount: got.GetAmount().GetAmountMinor()}
+	l := &leg{name: fmt.Sprintf("leg%d", len(r.legs)+1), reference: got.GetReference(), subject: subject, kind: got.GetKind(), amount: got.GetAmount().GetAmountMinor(),
+		expire: got.GetExpireTime().AsTime()}
 	r.legs = append(r.legs, l)
 	return l
 }
@@ -337,7 +342,7 @@ func call[T any](ctx context.Context, r *run, verb string, once func(ctx context
 		one, cancel := context.WithTimeout(ctx, callTime)
 		answer, err := once(one)
 		cancel()
-		r.tally.called()
+		r.tally.called(verb)
 		if err == nil {
 			return answer, ""
 		}
@@ -382,13 +387,14 @@ type tally struct {
 
 func newTally() *tally { return &tally{met: map[string]map[string]int{}} }
 
-func (t *tally) called() {
+func (t *tally) called(verb string) {
+	t.count("calls", verb)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.calls++
 }
 
-// count counts an outcome of a kind of step: its first word.
+// count counts an outcome of a kind of step.
 func (t *tally) count(kind, outcome string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -398,11 +404,16 @@ func (t *tally) count(kind, outcome string) {
 	t.met[kind][outcome]++
 }
 
-// of gives how often an outcome of a kind was met.
-func (t *tally) of(kind, outcome string) int {
+// of gives how often an outcome of a kind was met, whatever follows its first words.
+func (t *tally) of(kind, outcome string) (sum int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.met[kind][outcome]
+	for text, n := range t.met[kind] {
+		if strings.HasPrefix(text, outcome) {
+			sum += n
+		}
+	}
+	return sum
 }
 
 // String is a line a kind.

@@ -39,6 +39,13 @@ const (
 	legKept      = refundv1.RefundLegState_REFUND_LEG_STATE_KEPT
 )
 
+const (
+	repaymentPending   = billv1.RepaymentState_REPAYMENT_STATE_PENDING
+	repaymentSucceeded = billv1.RepaymentState_REPAYMENT_STATE_SUCCEEDED
+	repaymentFailed    = billv1.RepaymentState_REPAYMENT_STATE_FAILED
+	repaymentBounced   = billv1.RepaymentState_REPAYMENT_STATE_BOUNCED
+)
+
 // view is a run as it is when everything that was done has had its consequences.
 type view struct {
 	details map[*order]*orderv1.OrderDetail
@@ -53,6 +60,11 @@ func (v *view) state(o *order) orderv1.OrderState {
 		return orderv1.OrderState_ORDER_STATE_UNSPECIFIED
 	}
 	return v.details[o].GetOrder().GetState()
+}
+
+// paid reports whether an order was paid.
+func (v *view) paid(o *order) bool {
+	return v != nil && v.details[o].GetOrder().GetPaidAmount().GetAmountMinor() > 0
 }
 
 // has reports whether an order of a checkout is in a state.
@@ -111,7 +123,7 @@ func (v *view) left(o *order) int64 {
 // settle waits until everything that was done has had its consequences; nil when that does not happen, which is a problem.
 func (r *run) settle(ctx context.Context) *view {
 	deadline := time.Now().Add(settleTime)
-	for wait := 10 * time.Millisecond; ; wait = min(2*wait, 250*time.Millisecond) {
+	for wait := 20 * time.Millisecond; pause(ctx, wait); wait = min(2*wait, 250*time.Millisecond) {
 		v, why := r.look(ctx)
 		if r.failed() {
 			return nil
@@ -125,10 +137,8 @@ func (r *run) settle(ctx context.Context) *view {
 			r.problem("it does not come to rest: %s", why)
 			return nil
 		}
-		if !pause(ctx, wait) {
-			return nil
-		}
 	}
+	return nil
 }
 
 // note keeps a view, and which orders will not change any more: those that ended unpaid or taken back, and whose refunds have ended.
@@ -140,43 +150,34 @@ func (r *run) note(v *view) {
 	}
 }
 
-// look reads everything, and tells why it is not at rest; empty when it is.
+// look reads everything, and tells why it is not at rest; empty when it is. What causes is read before what is caused: repayments, then
+// refunds, then loans with their orders.
 func (r *run) look(ctx context.Context) (*view, string) {
 	v := &view{details: map[*order]*orderv1.OrderDetail{}, refunds: map[*order][]*refundv1.Refund{}, repayments: map[*repayment]*billv1.Repayment{}}
+	r.mu.Lock()
+	repayments, refunds := slices.Clone(r.repayments), slices.Clone(r.refunds)
+	r.mu.Unlock()
+	for _, p := range repayments {
+		if why := r.lookAtRepayment(ctx, v, p); why != "" {
+			return v, p.name + ": " + why
+		}
+	}
 	for _, o := range r.ordersOf() {
 		if r.over[o] {
 			v.details[o], v.refunds[o] = r.last.details[o], r.last.refunds[o]
 			continue
 		}
+		if slices.ContainsFunc(refunds, func(x *refund) bool { return x.order == o }) {
+			v.refunds[o] = r.refundsOf(ctx, o)
+		}
 		if why := r.lookAtOrder(ctx, v, o); why != "" {
 			return v, o.name + ": " + why
-		}
-	}
-	r.mu.Lock()
-	repayments := r.repayments
-	r.mu.Unlock()
-	for _, p := range repayments {
-		res, _ := call(ctx, r, "QueryRepayment", func(ctx context.Context) (*billv1.QueryRepaymentResponse, error) {
-			return r.site.bills.QueryRepayment(r.h5(ctx), &billv1.QueryRepaymentRequest{RepaymentId: p.id})
-		})
-		v.repayments[p] = res.GetRepayment()
-		if why := r.restless(ctx, p, res.GetRepayment()); why != "" {
-			return v, p.name + ": " + why
 		}
 	}
 	return v, ""
 }
 
 func (r *run) lookAtOrder(ctx context.Context, v *view, o *order) string {
-	res, _ := call(ctx, r, "GetOrderDetail", func(ctx context.Context) (*orderv1.GetOrderDetailResponse, error) {
-		return r.site.orders.GetOrderDetail(as(ctx, r.site.spm), &orderv1.GetOrderDetailRequest{OrderId: o.id})
-	})
-	d := res.GetDetail()
-	v.details[o] = d
-	if len(d.GetUnavailableParts()) > 0 {
-		return fmt.Sprintf("%v cannot be asked", d.GetUnavailableParts())
-	}
-	v.refunds[o] = r.refundsOf(ctx, o)
 	var succeeded int64
 	for _, x := range v.refunds[o] {
 		if why := r.moving(ctx, x); why != "" {
@@ -186,11 +187,27 @@ func (r *run) lookAtOrder(ctx context.Context, v *view, o *order) string {
 			succeeded += x.GetAmount().GetAmountMinor()
 		}
 	}
+	if !r.last.paid(o) {
+		info, _ := call(ctx, r, "GetOrderInfo", func(ctx context.Context) (*orderv1.GetOrderInfoResponse, error) {
+			return r.site.orders.GetOrderInfo(as(ctx, r.site.spm), &orderv1.GetOrderInfoRequest{OrderId: o.id})
+		})
+		v.details[o] = &orderv1.OrderDetail{Order: info.GetOrder()}
+		if !v.paid(o) {
+			return r.orderMoves(ctx, o, v.details[o]) // It has nothing but itself.
+		}
+	}
+	d := r.detail(ctx, o)
+	v.details[o] = d
+	if len(d.GetUnavailableParts()) > 0 {
+		return fmt.Sprintf("%v cannot be asked", d.GetUnavailableParts())
+	}
 	if got := d.GetOrder().GetRefundedAmount().GetAmountMinor(); got != succeeded {
 		return fmt.Sprintf("%d were refunded, the order says %d", succeeded, got)
 	}
-	if len(d.GetRefundIds()) != len(v.refunds[o]) {
-		return fmt.Sprintf("the detail names the refunds %v", d.GetRefundIds())
+	for _, x := range v.refunds[o] {
+		if !slices.Contains(d.GetRefundIds(), x.GetRefundId()) {
+			return "the detail does not name " + x.GetRefundId()
+		}
 	}
 	return r.orderMoves(ctx, o, d)
 }
@@ -295,19 +312,28 @@ func (r *run) legsMove(ctx context.Context, x *refundv1.Refund) string {
 	return ""
 }
 
-// restless tells why a repayment is going to move by itself; empty when it is not.
-func (r *run) restless(ctx context.Context, p *repayment, got *billv1.Repayment) string {
-	l := r.cashLeg(ctx, p.id)
-	state := l.GetState()
-	switch got.GetState() {
-	case billv1.RepaymentState_REPAYMENT_STATE_PENDING:
-		if state != paymentv1.LegState_LEG_STATE_PENDING || !r.site.now().Before(l.GetExpireTime().AsTime()) {
-			return "it is PENDING, its leg " + stateName(state)
+// lookAtRepayment reads a repayment, if it may have moved, and tells why it is going to move by itself; empty when it is not.
+func (r *run) lookAtRepayment(ctx context.Context, v *view, p *repayment) string {
+	told := r.answer(r.legOf(p.id).reference)
+	if r.last != nil && r.last.repayments[p] != nil {
+		switch was := r.last.repayments[p]; {
+		case was.GetState() == repaymentFailed, was.GetState() == repaymentBounced, was.GetState() == repaymentSucceeded && told == isSucceeded:
+			v.repayments[p] = was
+			return ""
 		}
-	case billv1.RepaymentState_REPAYMENT_STATE_SUCCEEDED:
-		if state != paymentv1.LegState_LEG_STATE_SUCCEEDED {
-			return "it is SUCCEEDED, its leg " + stateName(state)
-		}
+	}
+	res, _ := call(ctx, r, "QueryRepayment", func(ctx context.Context) (*billv1.QueryRepaymentResponse, error) {
+		return r.site.bills.QueryRepayment(r.h5(ctx), &billv1.QueryRepaymentRequest{RepaymentId: p.id})
+	})
+	got := res.GetRepayment()
+	v.repayments[p] = got
+	switch {
+	case got.GetState() == repaymentPending && told != 0:
+		return "it is PENDING, its leg " + stateName(told)
+	case got.GetState() == repaymentPending && !r.site.now().Before(r.legOf(p.id).expire):
+		return "it is PENDING and its time is over"
+	case got.GetState() == repaymentSucceeded && told == isReversed:
+		return "it is SUCCEEDED, its leg REVERSED"
 	}
 	return ""
 }

@@ -16,10 +16,11 @@ func (r *run) looksAfterShare() *step {
 		l := r.legOf(a.subject)
 		return a.refund != "" || l == nil || a.reference == l.reference
 	})
-	if len(shares) == 0 {
+	a, found := someThat(r, shares, func(a ask) bool { return r.answer(a.reference) == isFailed && !r.resolvedShare(a.reference) })
+	if !found {
 		return nil
 	}
-	a, way := pick(r.dice, shares), r.dice.IntN(3)
+	way := r.dice.IntN(3)
 	verb := []string{"asks once more for", "says that the payer has", "lets the payer keep as credit balance"}[way]
 	return &step{kind: []string{"retry a share", "resolve a share as given back", "resolve a share as kept"}[way],
 		what: fmt.Sprintf("bob %s the share %s of a cancelled order", verb, a.reference), do: func(ctx context.Context, v *view) string {
