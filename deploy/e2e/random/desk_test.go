@@ -119,11 +119,22 @@ func (r *run) bounces() *step {
 	return s
 }
 
+// ordersBehind are the orders whose down payment a subject is; nil, for all, of a repayment.
+func (r *run) ordersBehind(subject string) []*order {
+	for _, c := range r.checkouts {
+		if slices.Contains(c.commits, subject) {
+			return c.orders
+		}
+	}
+	return nil
+}
+
 // tells says something of a leg.
 func (r *run) tells(l *leg, w word) *step {
-	return &step{kind: "leg " + w.status.String()[len("EXTERNAL_LEG_STATUS_"):], what: fmt.Sprintf("the desk says of %s: %s", l.name, w), do: func(ctx context.Context, v *view) string {
-		return r.tell(ctx, l.reference, w, v)
-	}}
+	return &step{kind: "leg " + w.status.String()[len("EXTERNAL_LEG_STATUS_"):], what: fmt.Sprintf("the desk says of %s: %s", l.name, w),
+		touches: r.ordersBehind(l.subject), do: func(ctx context.Context, v *view) string {
+			return r.tell(ctx, l.reference, w, v)
+		}}
 }
 
 // returns answers something that the marketplace was asked to give back.
@@ -137,9 +148,10 @@ func (r *run) returns() *step {
 	}
 	n := r.dice.IntN(len(asks))
 	a, w := asks[n], r.speaks(tellRefunded, tellFailed)
-	return &step{kind: "return " + w.status.String()[len("EXTERNAL_LEG_STATUS_"):], what: fmt.Sprintf("the desk says of %d to give back (%s): %s", a.amount, a.reference, w), do: func(ctx context.Context, v *view) string {
-		return r.tell(ctx, a.reference, w, v)
-	}}
+	return &step{kind: "return " + w.status.String()[len("EXTERNAL_LEG_STATUS_"):], what: fmt.Sprintf("the desk says of %d to give back (%s): %s", a.amount, a.reference, w),
+		touches: r.ordersBehind(a.subject), do: func(ctx context.Context, v *view) string {
+			return r.tell(ctx, a.reference, w, v)
+		}}
 }
 
 // tell sends a notification and judges the answer: by the table of the payment service's README when nothing else happens, else by what any

@@ -118,6 +118,7 @@ func (r *run) finish(ctx context.Context) {
 	}
 	staysInDebt := r.dice.IntN(16) == 0
 	for range 12 {
+		r.touch(nil)
 		v := r.settle(ctx)
 		if v == nil {
 			return

@@ -129,7 +129,7 @@ func (r *run) quotes() *step {
 		legal = append(legal, errs.DownPaymentRequired, errs.ChannelNotAvailable)
 	}
 	what := fmt.Sprintf("the payer chooses %d months for %s, down payment by %q", req.GetTenorMonths(), c.name, req.GetDownPaymentChannel())
-	return &step{kind: "quote", what: what, do: func(ctx context.Context, _ *view) string {
+	return &step{kind: "quote", what: what, touches: c.orders, do: func(ctx context.Context, _ *view) string {
 		res, reason := call(ctx, r, "ConfirmPayChannel", func(ctx context.Context) (*paymentv1.ConfirmPayChannelResponse, error) {
 			return r.site.payments.ConfirmPayChannel(r.h5(ctx), req)
 		}, legal...)
@@ -168,7 +168,7 @@ func (r *run) commits() *step {
 		what += ", with a wrong PIN"
 		legal = append(legal, errs.PinWrong)
 	}
-	return &step{kind: "commit", what: what, do: func(ctx context.Context, v *view) string {
+	return &step{kind: "commit", what: what, touches: c.orders, do: func(ctx context.Context, v *view) string {
 		r.mu.Lock()
 		req.QuoteId = c.quote
 		r.mu.Unlock()
@@ -262,7 +262,7 @@ func (r *run) confirms() *step {
 func (r *run) confirmsOf(c *checkout) *step {
 	orders := r.someOf(c.orders)
 	req := &orderv1.ConfirmPaymentRequest{RequestId: r.id("confirm"), OrderIds: orderIDs(orders)}
-	return &step{kind: "confirm", what: "the goods of " + orderNames(orders) + " arrive", do: func(ctx context.Context, v *view) string {
+	return &step{kind: "confirm", what: "the goods of " + orderNames(orders) + " arrive", touches: c.orders, do: func(ctx context.Context, v *view) string {
 		res, reason := call(ctx, r, "ConfirmPayment", func(ctx context.Context) (*orderv1.ConfirmPaymentResponse, error) {
 			return r.site.orders.ConfirmPayment(as(ctx, r.site.spm), req)
 		})
@@ -307,7 +307,7 @@ func (r *run) cancelsOf(c *checkout) *step {
 		orders = r.someOf(c.orders)
 		req.OrderIds, what = orderIDs(orders), "the marketplace cancels "+orderNames(orders)
 	}
-	return &step{kind: "cancel", what: what, do: func(ctx context.Context, v *view) string {
+	return &step{kind: "cancel", what: what, touches: c.orders, do: func(ctx context.Context, v *view) string {
 		res, reason := call(ctx, r, "CancelPayments", func(ctx context.Context) (*orderv1.CancelPaymentsResponse, error) {
 			return r.site.orders.CancelPayments(as(ctx, r.site.spm), req)
 		})

@@ -16,7 +16,7 @@ import (
 
 // someThat draws one of a list, most of the time one that fits; the second result is false when none fits, most of the time.
 func someThat[T any](r *run, list []T, fits func(T) bool) (one T, found bool) {
-	if r.dice.IntN(10) > 0 {
+	if r.dice.IntN(20) > 0 {
 		list = slices.DeleteFunc(slices.Clone(list), func(x T) bool { return !fits(x) })
 	}
 	if len(list) == 0 {
@@ -81,7 +81,7 @@ func (r *run) refundsPart(o *order, amount int64) *step {
 	} else {
 		x.number = number
 	}
-	return &step{kind: "refund", what: what, do: func(ctx context.Context, v *view) string {
+	return &step{kind: "refund", what: what, touches: []*order{o}, do: func(ctx context.Context, v *view) string {
 		if v != nil && r.failed() {
 			return "?"
 		}
@@ -150,7 +150,7 @@ func (r *run) looksAhead() *step {
 	amount := r.part(o)
 	x := &refund{order: o, amount: amount, number: r.id("back")}
 	request := r.id("refund")
-	return &step{kind: "preview and refund", what: fmt.Sprintf("the marketplace looks what a refund of %d of %s does, and refunds it", amount, o.name), do: func(ctx context.Context, v *view) string {
+	return &step{kind: "preview and refund", touches: []*order{o}, what: fmt.Sprintf("the marketplace looks what a refund of %d of %s does, and refunds it", amount, o.name), do: func(ctx context.Context, v *view) string {
 		if v == nil {
 			if v = r.settle(ctx); v == nil {
 				return "?"
@@ -167,6 +167,7 @@ func (r *run) looksAhead() *step {
 			return refused
 		}
 		r.keep(x, got.GetRefundId(), request)
+		r.touch([]*order{o})
 		v = r.settle(ctx)
 		if v == nil {
 			return "?"
@@ -234,7 +235,11 @@ func (r *run) decides() *step {
 	if !found {
 		return nil
 	}
-	return r.decidesOf(x, pick(r.dice, operators()), r.dice.IntN(5) == 0)
+	who := pick(r.dice, operators())
+	if who == x.requester && r.dice.IntN(3) > 0 {
+		who = pick(r.dice, operators())
+	}
+	return r.decidesOf(x, who, r.dice.IntN(5) == 0)
 }
 
 func (r *run) decidesOf(x *refund, who string, reject bool) *step {
@@ -245,7 +250,7 @@ func (r *run) decidesOf(x *refund, who string, reject bool) *step {
 	decide := func(ctx context.Context) (*refundv1.RefundResult, string) {
 		return r.decide(ctx, x, who, request, reject)
 	}
-	return &step{kind: verb, what: fmt.Sprintf("%s %s %s", who, verb, x.name), do: func(ctx context.Context, v *view) string {
+	return &step{kind: verb, what: fmt.Sprintf("%s %s %s", who, verb, x.name), touches: []*order{x.order}, do: func(ctx context.Context, v *view) string {
 		got, reason := decide(ctx)
 		if reason != "" {
 			return reason
@@ -324,29 +329,30 @@ func (r *run) looksAfterLeg() *step {
 	}
 	way, which := r.dice.IntN(3), r.dice.IntN(100)
 	verb := []string{"asks once more for", "says that the payer has", "lets the payer keep as credit balance"}[way]
-	return &step{kind: []string{"retry", "resolve as given back", "resolve as kept"}[way], what: fmt.Sprintf("bob %s a leg of %s", verb, x.name), do: func(ctx context.Context, v *view) string {
-		now := r.getRefund(ctx, x)
-		legs := slices.DeleteFunc(slices.Clone(now.GetEffect().GetLegs()), func(l *refundv1.RefundLeg) bool { return l.GetReference() == "" })
-		if failed := slices.DeleteFunc(slices.Clone(legs), func(l *refundv1.RefundLeg) bool { return l.GetState() != legFailed }); len(failed) > 0 {
-			legs = failed
-		}
-		if len(legs) == 0 {
-			return "no leg"
-		}
-		l := legs[which%len(legs)]
-		reason := r.endLeg(ctx, x, l.GetReference(), way)
-		if v != nil {
-			want := ""
-			if l.GetState() != legFailed {
-				want = errs.RefundStateInvalid.Name()
+	return &step{kind: []string{"retry", "resolve as given back", "resolve as kept"}[way], what: fmt.Sprintf("bob %s a leg of %s", verb, x.name),
+		touches: []*order{x.order}, do: func(ctx context.Context, v *view) string {
+			now := r.getRefund(ctx, x)
+			legs := slices.DeleteFunc(slices.Clone(now.GetEffect().GetLegs()), func(l *refundv1.RefundLeg) bool { return l.GetReference() == "" })
+			if failed := slices.DeleteFunc(slices.Clone(legs), func(l *refundv1.RefundLeg) bool { return l.GetState() != legFailed }); len(failed) > 0 {
+				legs = failed
 			}
-			r.want("an operator's word about a leg of "+x.name, reason, want)
-		}
-		if reason == "" {
-			return "DONE"
-		}
-		return reason
-	}}
+			if len(legs) == 0 {
+				return "no leg"
+			}
+			l := legs[which%len(legs)]
+			reason := r.endLeg(ctx, x, l.GetReference(), way)
+			if v != nil {
+				want := ""
+				if l.GetState() != legFailed {
+					want = errs.RefundStateInvalid.Name()
+				}
+				r.want("an operator's word about a leg of "+x.name, reason, want)
+			}
+			if reason == "" {
+				return "DONE"
+			}
+			return reason
+		}}
 }
 
 func (r *run) endLeg(ctx context.Context, x *refund, reference string, way int) string {

@@ -97,6 +97,8 @@ type run struct {
 	// something, and to ask less.
 	last *view
 	over map[*order]bool
+	// touched are the orders that may have changed since.
+	touched map[*order]bool
 
 	// mu guards what follows: two steps may be at work at once.
 	mu         sync.Mutex
@@ -115,7 +117,7 @@ type run struct {
 
 // newRun draws a run's shape. acts is how many acts its wave has.
 func newRun(s *site, tally *tally, seed uint64, number, acts int) *run {
-	r := &run{site: s, tally: tally, number: number, dice: rand.New(rand.NewPCG(seed, uint64(number))), user: fmt.Sprintf("user-%d-%d", seed, number), over: map[*order]bool{}, resolved: map[string]bool{},
+	r := &run{site: s, tally: tally, number: number, dice: rand.New(rand.NewPCG(seed, uint64(number))), user: fmt.Sprintf("user-%d-%d", seed, number), over: map[*order]bool{}, touched: map[*order]bool{}, resolved: map[string]bool{},
 		answered: map[string]paymentv1.LegState{}}
 	steps := 5 + r.dice.IntN(16)
 	r.steps = make([]int, acts)
@@ -169,6 +171,7 @@ func (r *run) act(ctx context.Context, act int) {
 	if act == 0 {
 		r.begin(ctx)
 	}
+	r.touch(nil) // Time passed.
 	for range r.steps[act] {
 		if r.failed() || ctx.Err() != nil {
 			return
@@ -187,6 +190,8 @@ func (r *run) act(ctx context.Context, act int) {
 // step is something that one of the callers does, with everything about it drawn already.
 type step struct {
 	kind, what string
+	// touches are the orders that it may change; nil for all.
+	touches []*order
 	// do gives what became of it. v is nil when other things happen at the same time.
 	do func(ctx context.Context, v *view) string
 }
@@ -202,11 +207,22 @@ func (r *run) take(ctx context.Context, s *step, v *view) {
 		rest = ""
 	}
 	r.say("%d. %s%s", n, rest, s.what)
+	r.touch(s.touches)
 	outcome := s.do(ctx, v)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.told[n] += " → " + outcome
 	r.tally.count(s.kind, outcome)
+}
+
+// touch notes which orders may change; nil for all.
+func (r *run) touch(orders []*order) {
+	if orders == nil {
+		orders = r.ordersOf()
+	}
+	for _, o := range orders {
+		r.touched[o] = true
+	}
 }
 
 func (r *run) say(format string, args ...any) {

@@ -144,6 +144,7 @@ func (r *run) settle(ctx context.Context) *view {
 // note keeps a view, and which orders will not change any more: those that ended unpaid or taken back, and whose refunds have ended.
 func (r *run) note(v *view) {
 	r.last = v
+	clear(r.touched)
 	for _, o := range r.ordersOf() {
 		s := v.state(o)
 		r.over[o] = (s == expired || s == cancelled) && !slices.ContainsFunc(v.refunds[o], func(x *refundv1.Refund) bool { return !refundEnded(x) })
@@ -163,7 +164,7 @@ func (r *run) look(ctx context.Context) (*view, string) {
 		}
 	}
 	for _, o := range r.ordersOf() {
-		if r.over[o] {
+		if r.last != nil && r.last.details[o] != nil && (r.over[o] || !r.touched[o]) {
 			v.details[o], v.refunds[o] = r.last.details[o], r.last.refunds[o]
 			continue
 		}

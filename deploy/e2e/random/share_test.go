@@ -23,7 +23,7 @@ func (r *run) looksAfterShare() *step {
 	way := r.dice.IntN(3)
 	verb := []string{"asks once more for", "says that the payer has", "lets the payer keep as credit balance"}[way]
 	return &step{kind: []string{"retry a share", "resolve a share as given back", "resolve a share as kept"}[way],
-		what: fmt.Sprintf("bob %s the share %s of a cancelled order", verb, a.reference), do: func(ctx context.Context, v *view) string {
+		what: fmt.Sprintf("bob %s the share %s of a cancelled order", verb, a.reference), touches: r.ordersBehind(a.subject), do: func(ctx context.Context, v *view) string {
 			was := r.cashLeg(ctx, a.reference).GetState()
 			ended := r.resolvedShare(a.reference)
 			reason := r.endShare(ctx, a.reference, way)

@@ -3,6 +3,7 @@ package random
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -20,12 +21,12 @@ func (r *run) next() *step {
 		{6, r.quotes},
 		{14, r.commits},
 		{8, r.confirms},
-		{4, r.cancels},
+		{9, r.cancels},
 		{16, r.refundsSome},
 		{12, r.looksAhead},
-		{24, r.decides},
-		{30, r.looksAfterLeg},
-		{30, r.looksAfterShare},
+		{60, r.decides},
+		{60, r.looksAfterLeg},
+		{60, r.looksAfterShare},
 		{12, r.repays},
 		{16, r.paysAtDesk},
 		{4, r.speaksOfAnyLeg},
@@ -104,7 +105,11 @@ func (r *run) together() *step {
 		return nil
 	}
 	delay := r.dice.IntN(6)
-	return &step{kind: "together", what: fmt.Sprintf("together: %s || (%d calls later) %s", first.what, delay, second.what), do: func(ctx context.Context, _ *view) string {
+	touches := slices.Concat(first.touches, second.touches)
+	if first.touches == nil || second.touches == nil {
+		touches = nil
+	}
+	return &step{kind: "together", what: fmt.Sprintf("together: %s || (%d calls later) %s", first.what, delay, second.what), touches: touches, do: func(ctx context.Context, _ *view) string {
 		var outcomes [2]string
 		var group sync.WaitGroup
 		group.Go(func() { outcomes[0] = first.do(ctx, nil) })
