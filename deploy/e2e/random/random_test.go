@@ -133,6 +133,9 @@ func (e *evening) wave(t *testing.T, n int) {
 	each(runs, func(r *run) { r.finish(ctx) })
 	e.judge(ctx, t, runs, from)
 	e.done += len(runs)
+	if e.plan.only >= 0 {
+		t.Log(runs[0].report("the same"))
+	}
 	t.Logf("wave %d from %s, %s: %d runs in %s", n, from, strings.Join(went, ", "), len(runs), time.Since(begin).Round(time.Millisecond))
 }
 
