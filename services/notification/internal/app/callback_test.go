@@ -50,6 +50,14 @@ func (d *desk) about(e app.RegisteredEndpoint, order ids.ID) []domain.Delivery {
 	return list
 }
 
+// settleOne tells an order at an address and waits until that was acknowledged.
+func (d *desk) settleOne(e app.RegisteredEndpoint, address string) domain.Delivery {
+	d.t.Helper()
+	d.tellAt("order.paid", "shop-1", d.gen.New(), address)
+	d.dispatched(func() bool { return d.deliveries(e)[0].State == domain.Delivered })
+	return d.deliveries(e)[0]
+}
+
 func TestAnOrderIsToldAtTheAddressThatItsCheckoutNamedAndAnotherIsNot(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, 5*time.Second)
@@ -273,22 +281,35 @@ func TestADisabledCallbackEndpointStopsAndIsResentToTheFrozenAddresses(t *testin
 	d.proveBooks()
 }
 
-// Resending by hand tries a host at once that is left alone, and that host only.
+// Resending by hand, one or a range, tries a host at once that is left alone.
 func TestResendingACallbackTriesItsHostAtOnce(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, 5*time.Second)
-	r := newReceiver(t, status(503))
+	r := newReceiver(t, status(200))
 	e := d.endpoint("", "", domain.Standard)
-	for range 6 {
-		d.tellAt("order.paid", "shop-1", d.gen.New(), r.URL+"/told")
+	first := d.settleOne(e, r.URL+"/told")
+	for rounds, resend := range []func() error{
+		func() error { _, err := d.ResendDelivery(t.Context(), request(), first.ID); return err },
+		func() error {
+			_, err := d.ResendDeliveries(t.Context(), request(), app.ResendRange{EndpointID: e.ID, From: noon().Add(-time.Minute), To: noon().Add(time.Minute), Delivered: true})
+			return err
+		},
+	} {
+		r.answers(status(503))
+		before := len(r.requests())
+		for range 6 {
+			d.tellAt("order.paid", "shop-1", d.gen.New(), r.URL+"/told")
+		}
+		d.dispatched(func() bool { return d.leased(e) == 0 && len(r.requests()) >= before+5 })
+		r.answers(status(200))
+		if err := resend(); err != nil {
+			t.Fatal(err)
+		}
+		d.dispatched(func() bool {
+			got, _, err := d.GetDelivery(t.Context(), first.ID)
+			return err == nil && got.State == domain.Delivered && got.Attempts == rounds+2 && d.leased(e) == 0
+		})
 	}
-	d.dispatched(func() bool { return d.leased(e) == 0 && len(r.requests()) >= 5 })
-	r.answers(status(200))
-	one := d.deliveries(e)[0]
-	if _, err := d.ResendDelivery(t.Context(), request(), one.ID); err != nil {
-		t.Fatal(err)
-	}
-	d.dispatched(func() bool { return d.deliveries(e)[0].State == domain.Delivered })
 	d.proveBooks()
 }
 
