@@ -65,4 +65,6 @@ func (b *Breaker) Places(now time.Time, all int) int {
 func (b *Breaker) Idle() bool { return b.failures == 0 }
 
 // Stale tells that what there is to remember is too old to count.
-func (b *Breaker) Stale(now time.Time) bool { return now.Sub(b.failed) > breakerMemory }
+func (b *Breaker) Stale(now time.Time) bool {
+	return b.failures > 0 && now.Sub(b.failed) > breakerMemory
+}

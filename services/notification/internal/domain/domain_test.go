@@ -399,6 +399,9 @@ func TestABreakerLeavesADeadEndpointAlone(t *testing.T) {
 func TestABreakerRemembersAcrossEveryPauseAndThenForgets(t *testing.T) {
 	t.Parallel()
 	var b domain.Breaker
+	if b.Stale(noon()) {
+		t.Error("what never failed is stale")
+	}
 	b.Failed(noon())
 	for _, p := range domain.Profiles() {
 		for _, pause := range p.Ladder() {
