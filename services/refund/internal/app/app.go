@@ -127,6 +127,8 @@ type Order struct {
 	// State is the order service's word; Paid is what was paid.
 	State string
 	Paid  money.Amount
+	// NotifyURL is where the marketplace wants to be told of the order; empty for nowhere.
+	NotifyURL string
 }
 
 // Orders asks the order service.
