@@ -120,7 +120,8 @@ func Read(e inbox.Event) (domain.Notice, bool, error) {
 	case *paymentv1.PaymentReversed:
 		orderID = m.GetOrderId()
 	case *refundv1.RefundChanged:
-		orderID, n.MerchantID, n.NotifyURL = m.GetRefund().GetOrderId(), m.GetRefund().GetMerchantId(), m.GetNotifyUrl()
+		r := m.GetRefund()
+		orderID, n.MerchantID, n.OutOrderNo, n.NotifyURL = r.GetOrderId(), r.GetMerchantId(), r.GetOutOrderNo(), m.GetNotifyUrl()
 	}
 	if orderID != "" {
 		if n.OrderID, err = ids.Parse(ids.Order, orderID); err != nil {

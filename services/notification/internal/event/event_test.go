@@ -115,6 +115,9 @@ func TestNoPayloadHoldsTheAddressThatACheckoutNamed(t *testing.T) {
 		if has != (n.NotifyURL == address) || !proto.Equal(m, before) {
 			t.Errorf("%T: the notice goes to %q, the event is %v", m, n.NotifyURL, m)
 		}
+		if has && n.OutOrderNo == "" {
+			t.Errorf("%T: who is told of it cannot tell which order it is about", m)
+		}
 	}
 	if named != 7 { // order.* and refund.changed.
 		t.Errorf("%d events name an address", named)

@@ -124,6 +124,8 @@ type Tx interface {
 // Order is what a refund needs to know of an order.
 type Order struct {
 	UserID, MerchantID string
+	// OutOrderNo is the marketplace's number of it.
+	OutOrderNo string
 	// State is the order service's word; Paid is what was paid.
 	State string
 	Paid  money.Amount

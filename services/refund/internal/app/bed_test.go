@@ -105,7 +105,7 @@ func (w *world) lost() error {
 
 func (b *bed) order(price, down, repaid int64, state string) ids.ID {
 	id := b.ids.New()
-	b.world.orders[id] = &paid{Order: app.Order{UserID: "u1", MerchantID: "shop-1", State: state, Paid: rp(price), NotifyURL: notifyURL}, down: rp(down),
+	b.world.orders[id] = &paid{Order: app.Order{UserID: "u1", MerchantID: "shop-1", OutOrderNo: "no-" + id.String(), State: state, Paid: rp(price), NotifyURL: notifyURL}, down: rp(down),
 		credit: price - down, repaid: repaid, repayment: b.ids.New()}
 	return id
 }

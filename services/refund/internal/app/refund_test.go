@@ -58,7 +58,7 @@ func TestEveryEventOfARefundNamesWhereItsOrderIsToldOf(t *testing.T) {
 	}
 	events := b.events(t)
 	for _, e := range events {
-		if e.GetNotifyUrl() != notifyURL || e.GetRefund().GetRefundId() != ids.Format(ids.Refund, r.ID) {
+		if e.GetNotifyUrl() != notifyURL || e.GetRefund().GetOutOrderNo() != "no-"+r.OrderID.String() || e.GetRefund().GetRefundId() != ids.Format(ids.Refund, r.ID) {
 			t.Errorf("%v", e)
 		}
 	}
