@@ -186,7 +186,8 @@ type LockingTx interface {
 	LockRepayments(ctx context.Context, repaymentIDs []ids.ID) ([]Repayment, error)
 	// LockBills gives bills by id and locks them until the end.
 	LockBills(ctx context.Context, billIDs []ids.ID) ([]BillRow, error)
-	// BillLines gives the instalments on bills where they were left, by bill, without what was given up of them.
+	// BillLines gives the instalments on bills where they were left, by bill, without what was given up of them. Those of a loan that was
+	// given up before the bill are not on it.
 	BillLines(ctx context.Context, bills []BillRow) (map[ids.ID][]domain.BillLine, error)
 	// LockReservation finds the reservation of a commit and locks it until the end; false when there is none.
 	LockReservation(ctx context.Context, commitID ids.ID) (Reservation, bool, error)

@@ -284,6 +284,27 @@ func TestOperatorsWaiveGiveUpAndRecover(t *testing.T) {
 	}
 }
 
+// A loan that was given up before a bill was made is not on it: the bill is of the other loan, and not late before its own day.
+func TestALoanThatWasGivenUpMakesNoLaterBillLate(t *testing.T) {
+	t.Parallel()
+	b, loan := begun(t)
+	b.running(t, "u1", 90_000)
+	b.advanceTo(t, 2026, time.June, 2)
+	if _, err := b.WriteOffLoan(t.Context(), loan, app.Operation{Actor: "ADMIN:alice", RequestID: "giveup-01", Reason: "gone"}); err != nil {
+		t.Fatal(err)
+	}
+	b.repay(t, "u1", 30_000+2_655+900)
+	b.advanceTo(t, 2026, time.June, 26)
+	s := b.standing(t, "u1")
+	wantBills(t, s, domain.BillOverdue, domain.BillIssued)
+	if len(s.Bills[1].Lines) != 1 {
+		t.Errorf("lines %+v", s.Bills[1].Lines)
+	}
+	if n := b.count(t, `SELECT state FROM bills WHERE bill_date = '2026-06-25'`); n != int(domain.BillIssued) {
+		t.Errorf("the bill was told to be in state %d", n)
+	}
+}
+
 func TestARepaymentOfWhichNobodyToldIsAskedAbout(t *testing.T) {
 	t.Parallel()
 	b, _ := begun(t)

@@ -98,8 +98,9 @@ type Bill struct {
 
 // BillsOf are the bills made by the date of the positions (which must be the same
 // for all), oldest first, with the figures of that date. Instalments that an early
-// settlement asked for before their bill are not on one until its date. All loans
-// are of one currency. It fails with ErrInvariant.
+// settlement asked for before their bill are not on one until its date, those of a
+// loan that was given up before their bill on none. All loans are of one currency.
+// It fails with ErrInvariant.
 func BillsOf(loans []LoanPosition) ([]Bill, error) {
 	type key struct{ bill, due civil.Date }
 	lines := map[key][]BillLine{}
@@ -108,7 +109,7 @@ func BillsOf(loans []LoanPosition) ([]Bill, error) {
 			return nil, broken("loan %s is as of %s, others as of %s", l.LoanID, l.Position.AsOf, loans[0].Position.AsOf)
 		}
 		for _, in := range l.Position.Instalments {
-			if !in.BillDate.After(l.Position.AsOf) {
+			if l.Position.OnBill(in) {
 				k := key{in.BillDate, in.DueDate}
 				lines[k] = append(lines[k], BillLine{LoanID: l.LoanID, InstalmentPosition: in})
 			}

@@ -173,6 +173,11 @@ func (p Position) Instalment(sequence int) (InstalmentPosition, bool) {
 	return p.Instalments[sequence-1], true
 }
 
+// OnBill reports whether an instalment is on a bill that was made by the date: what was given up before its bill was made is not.
+func (p Position) OnBill(in InstalmentPosition) bool {
+	return !in.BillDate.After(p.AsOf) && (p.WrittenOffOn.IsZero() || !in.BillDate.After(p.WrittenOffOn))
+}
+
 // AllocatedBy is the allocations of one fact.
 func (p Position) AllocatedBy(fact ids.ID) []Allocation {
 	var out []Allocation

@@ -174,7 +174,7 @@ func standingLoanOf(l app.UserLoan) *billv1.Loan {
 			Sequence: int32(in.Sequence), BillDate: in.BillDate.String(), DueDate: in.DueDate.String(), State: in.State.String(),
 			Charged: partsOf(in.Charged), Open: partsOf(in.Open), Paid: partsOf(in.Paid),
 		}
-		if !in.BillDate.After(p.AsOf) {
+		if p.OnBill(in) {
 			status.BillId = ids.Format(ids.Bill, app.BillID(l.UserID, domain.BillName{BillDate: in.BillDate, DueDate: in.DueDate}))
 		}
 		out.Instalments = append(out.Instalments, status)
