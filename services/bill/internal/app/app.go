@@ -86,6 +86,10 @@ type Store interface {
 	RepaymentOfRequest(ctx context.Context, caller, requestID string) (Repayment, bool, error)
 	// RepaymentsOfUser gives the repayments of a user that arrived, by id.
 	RepaymentsOfUser(ctx context.Context, userID string) ([]Repayment, error)
+	// ReturnsOfLoans gives what refunds of loans give back by repayments, without what was kept as credit balance.
+	ReturnsOfLoans(ctx context.Context, loanIDs []ids.ID) ([]LoanReturn, error)
+	// Payouts gives what was paid out of an account's credit balance.
+	Payouts(ctx context.Context, accountID ids.ID) ([]Payout, error)
 	// LastVersion is the newest version of a product; 0 when there is none.
 	LastVersion(ctx context.Context, code string) (int, error)
 	// DoLocking is Do for a unit that reads and locks first.

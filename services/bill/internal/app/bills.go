@@ -124,8 +124,8 @@ const (
 	EntryAdjustment EntryKind = 6
 )
 
-// Entry is a line of a user's bill list. Instalments, fees, repayments, refunds and adjustments add up to what is billed and open,
-// less what was paid ahead and what is overpaid; a purchase is there to be seen and counts for nothing.
+// Entry is a line of a user's bill list. A purchase is there to be seen and counts for nothing. All others add up to what is open of
+// the instalments that are among them, less what was paid, taken back or recovered of those that are not, less the credit balance.
 type Entry struct {
 	// ID names it for QueryBillTxnDetail.
 	ID       string

@@ -170,6 +170,7 @@ func TestARepaymentIsAllocatedOnceAndTheRestIsCreditBalance(t *testing.T) {
 	if err != nil || left != rp(500_000-owed-100_000) {
 		t.Error(left, err)
 	}
+	b.entriesAddUp(t, "u1")
 	if _, err := b.PayOutCreditBalance(t.Context(), "u1", app.Operation{Actor: "ADMIN:alice", RequestID: "payout-2", Reason: "more", Amount: rp(500_000)}); !errs.Is(err, errs.BalanceInsufficient) {
 		t.Errorf("more than there is: %v", err)
 	}
@@ -221,6 +222,7 @@ func TestAnEarlySettlementCostsItsQuoteAndLeavesNothing(t *testing.T) {
 	if s.Loans[0].State != domain.LoanSettled || !s.Account.Credit.IsZero() || !s.Account.Used.IsZero() {
 		t.Errorf("%s, %+v", s.Loans[0].State, s.Account)
 	}
+	b.entriesAddUp(t, "u1")
 	if _, err := b.SettleEarly(t.Context(), "u1", "H5:u1", "settle-002", loan, "VA"); !errs.Is(err, errs.NothingToPay) {
 		t.Errorf("settled twice: %v", err)
 	}
@@ -278,7 +280,9 @@ func TestOperatorsWaiveGiveUpAndRecover(t *testing.T) {
 	if _, err := b.RecordRecovery(t.Context(), loan, op("recover-2", 50_000)); err != nil {
 		t.Fatal(err)
 	}
+	b.entriesAddUp(t, "u1")
 	b.advanceTo(t, 2026, time.December, 1)
+	b.entriesAddUp(t, "u1")
 	if s := b.standing(t, "u1"); s.Loans[0].State != domain.LoanWrittenOff || s.Loans[0].Position.Received != rp(50_000) {
 		t.Errorf("%+v", s.Loans[0].Position)
 	}

@@ -33,6 +33,7 @@ func TestARandomYearLeavesTheBooksClean(t *testing.T) {
 					}
 					y.roll(t)
 					y.audit(t)
+					b.entriesAddUp(t, "u1")
 				}
 			}
 			b.roll(t)
@@ -44,6 +45,56 @@ func TestARandomYearLeavesTheBooksClean(t *testing.T) {
 			}
 		})
 	}
+}
+
+// entriesAddUp fails the test when the entries of a user do not tell what the account says: what is open of the instalments among them,
+// less what was paid, taken back or recovered of the others, less the credit balance.
+func (b *bed) entriesAddUp(t *testing.T, user string) {
+	t.Helper()
+	s := b.standing(t, user)
+	want := -s.Account.Credit.Minor()
+	page, next, err := b.QueryBillTxnList(t.Context(), user, app.EntryFilter{Limit: 1_000_000})
+	if err != nil || next != "" {
+		t.Fatal(next, err)
+	}
+	sum, told := int64(0), map[string]bool{}
+	for _, e := range page {
+		if e.Kind != app.EntryPurchase {
+			sum += e.Amount.Minor()
+		}
+		if told[e.ID] {
+			t.Errorf("entry %s comes twice", e.ID)
+		}
+		told[e.ID] = true
+		if e.Time.After(b.clock.Now()) {
+			t.Errorf("entry %s is of %s", e.ID, e.Time)
+		}
+	}
+	for _, l := range s.Loans {
+		p := l.Position
+		if !p.WrittenOffOn.IsZero() {
+			want += p.Dropped.Minor() // It was never told.
+		}
+		for _, in := range p.Instalments {
+			if told[fmt.Sprintf("%s-%d", ids.Format(ids.Loan, l.ID), in.Sequence)] {
+				want += total(t, in.Open)
+			} else {
+				want -= total(t, in.Paid) + total(t, in.Recovered) + total(t, in.Cancelled)
+			}
+		}
+	}
+	if sum != want {
+		t.Errorf("the entries of %s add up to %d, want %d", user, sum, want)
+	}
+}
+
+func total(t *testing.T, p domain.Parts) int64 {
+	t.Helper()
+	sum, err := p.Total()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sum.Minor()
 }
 
 type year struct {

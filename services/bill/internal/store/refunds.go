@@ -27,6 +27,8 @@ const (
 		WHERE s.loan_id = ? GROUP BY s.repayment_id, l.currency_code`
 	selectSource = `SELECT s.amount_minor, s.keep_time, r.currency_code FROM refund_sources s JOIN loan_refunds r ON r.refund_id = s.refund_id
 		WHERE s.refund_id = ? AND s.repayment_id = ?`
+	selectReturns = `SELECT s.loan_id, s.refund_id, s.repayment_id, s.amount_minor, r.create_time FROM refund_sources s
+		JOIN loan_refunds r ON r.refund_id = s.refund_id WHERE s.keep_time IS NULL AND s.loan_id IN `
 	keepSource = `UPDATE refund_sources SET keep_time = ?, keep_actor = ? WHERE refund_id = ? AND repayment_id = ? AND keep_time IS NULL`
 )
 
@@ -221,4 +223,16 @@ func (t *Tx) RefundSource(ctx context.Context, refundID, repaymentID ids.ID) (sr
 // KeepSource implements app.Tx.
 func (t *Tx) KeepSource(refundID, repaymentID ids.ID, actor string, at time.Time) {
 	t.Tx.QueueExpect(1, changed(), keepSource, at, actor, refundID, repaymentID)
+}
+
+// ReturnsOfLoans implements app.Store.
+func (s *Store) ReturnsOfLoans(ctx context.Context, loanIDs []ids.ID) ([]app.LoanReturn, error) {
+	if len(loanIDs) == 0 {
+		return nil, nil
+	}
+	rows, err := s.kit.DB.QueryContext(ctx, selectReturns+mysqlx.In(len(loanIDs)), arguments(loanIDs)...)
+	out, err := scanAll(rows, err, func(row mysqlx.Row) (r app.LoanReturn, err error) {
+		return r, row.Scan(&r.LoanID, &r.RefundID, &r.RepaymentID, &r.Amount, &r.Time)
+	})
+	return out, mysqlx.Fault(err, "read what refunds give back")
 }
