@@ -98,6 +98,7 @@ func entriesOf(l UserLoan, facts []domain.Fact) ([]Entry, error) {
 			charged = on // An early settlement asked for it.
 		}
 		e := base.as(fmt.Sprintf("%s-%d", loan, in.Sequence), EntryInstalment, planned, day(charged), instalmentText(in.State))
+		e.Sequence = in.Sequence
 		if p.OnBill(in) {
 			e.BillID = BillID(l.UserID, domain.BillName{BillDate: in.BillDate, DueDate: in.DueDate})
 		}
@@ -106,7 +107,7 @@ func entriesOf(l UserLoan, facts []domain.Fact) ([]Entry, error) {
 	for _, c := range p.LateCharges {
 		in, _ := p.Instalment(c.Sequence)
 		e := base.as(fmt.Sprintf("%s-%d-late-%s", loan, c.Sequence, c.Date), EntryFee, c.Amount, day(c.Date), instalmentText(in.State))
-		e.BillID = BillID(l.UserID, domain.BillName{BillDate: in.BillDate, DueDate: in.DueDate})
+		e.Sequence, e.BillID = c.Sequence, BillID(l.UserID, domain.BillName{BillDate: in.BillDate, DueDate: in.DueDate})
 		out = append(out, e)
 	}
 	for _, f := range facts {

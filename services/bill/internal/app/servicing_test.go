@@ -412,6 +412,22 @@ func TestEntriesAddUpToWhatIsOpenAndPagesGiveEachOnce(t *testing.T) {
 	if err != nil || len(detail.Entries) != 2 || len(detail.Loans) != 1 || detail.Loans[0].ID != loan {
 		t.Errorf("%+v, %v", detail.Entries, err)
 	}
+	if len(detail.Repayments) != 1 || len(detail.Repayments[0].Allocations) != 4 {
+		t.Errorf("paid by %+v", detail.Repayments)
+	}
+	repaid, err := b.QueryBillTxnDetail(t.Context(), "u1", ids.Format(ids.Repayment, detail.Repayments[0].ID), ids.ID{})
+	if err != nil || len(repaid.Entries) != 1 || len(repaid.Repayments) != 1 || len(repaid.Loans) != 1 || repaid.Loans[0].ID != loan {
+		t.Errorf("a repayment: %+v, %v", repaid, err)
+	}
+	if none, err := b.QueryBillTxnDetail(t.Context(), "u1", "", ids.ID{}); !errs.Is(err, errs.NotFound) {
+		t.Errorf("a bill without an id: %+v, %v", none.Entries, err)
+	}
+	if _, err := b.QueryRepayChannels(t.Context(), "u1", []ids.ID{s.Bills[0].ID}); err != nil {
+		t.Errorf("channels for a bill: %v", err)
+	}
+	if _, err := b.QueryRepayChannels(t.Context(), "u1", []ids.ID{{1}}); !errs.Is(err, errs.NotFound) {
+		t.Errorf("channels for a bill that is nobody's: %v", err)
+	}
 	if _, err := b.QueryBillTxnDetail(t.Context(), "u1", "lon_x", ids.ID{}); !errs.Is(err, errs.NotFound) {
 		t.Errorf("an unknown entry: %v", err)
 	}

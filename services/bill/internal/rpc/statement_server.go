@@ -25,7 +25,7 @@ func (s *BillServer) QueryBills(ctx context.Context, req *billv1.QueryBillsReque
 	if err != nil {
 		return nil, err
 	}
-	before, err := readToken(req.GetPageToken())
+	before, err := readToken(req.GetPageToken(), func(key string) bool { _, err := ids.Parse(ids.Bill, key); return err == nil })
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +72,7 @@ func titled(code string) string {
 func (s *BillServer) QueryBillTxnList(ctx context.Context, req *billv1.QueryBillTxnListRequest) (*billv1.QueryBillTxnListResponse, error) {
 	filter := app.EntryFilter{Business: req.GetBusiness(), State: req.GetState(), Limit: sizeOf(req.GetPageSize())}
 	var err error
-	if filter.Before, err = readToken(req.GetPageToken()); err != nil {
+	if filter.Before, err = readToken(req.GetPageToken(), app.IsEntryKey); err != nil {
 		return nil, err
 	}
 	if req.GetFromTime() != nil {
@@ -110,12 +110,15 @@ func (s *BillServer) QueryBillTxnDetail(ctx context.Context, req *billv1.QueryBi
 	if err != nil {
 		return nil, err
 	}
-	resp := &billv1.QueryBillTxnDetailResponse{}
+	resp := &billv1.QueryBillTxnDetailResponse{ContractIds: d.Contracts}
 	for _, e := range d.Entries {
 		resp.Entries = append(resp.Entries, entryOf(e))
 	}
 	for _, l := range d.Loans {
 		resp.Loans = append(resp.Loans, standingLoanOf(l))
+	}
+	for _, r := range d.Repayments {
+		resp.Repayments = append(resp.Repayments, allocatedOf(r.Repayment, r.Allocations))
 	}
 	return resp, nil
 }
@@ -127,9 +130,10 @@ func sizeOf(asked int32) int {
 	return int(asked)
 }
 
-func readToken(token string) (string, error) {
+// readToken gives the key in a token; empty for the first page. A key that no list gives out is refused.
+func readToken(token string, isKey func(string) bool) (string, error) {
 	text, err := base64.RawURLEncoding.DecodeString(token)
-	if err != nil {
+	if err != nil || (len(text) > 0 && !isKey(string(text))) {
 		return "", errs.PageTokenInvalid.Wrap(err, "start from the first page")
 	}
 	return string(text), nil
