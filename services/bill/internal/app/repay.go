@@ -132,8 +132,8 @@ func (a *App) RepayBills(ctx context.Context, userID, caller, requestID string, 
 	})
 }
 
-// SettleEarly begins the settlement of a loan at today's price. Errors: errs.NotFound, errs.NothingToPay, errs.LoanStateInvalid,
-// errs.ChannelNotAvailable.
+// SettleEarly begins the settlement of a loan at today's price, which is kept while the money is collected. Errors: errs.NotFound,
+// errs.NothingToPay, errs.LoanStateInvalid, errs.ChannelNotAvailable.
 func (a *App) SettleEarly(ctx context.Context, userID, caller, requestID string, loanID ids.ID, channel string) (Begun, error) {
 	return a.begin(ctx, userID, caller, requestID, Repay{LoanIDs: []ids.ID{loanID}, Channel: channel}, func() (Repayment, error) {
 		quote, err := a.QuoteEarlySettlement(ctx, userID, loanID)

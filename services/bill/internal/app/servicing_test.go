@@ -231,6 +231,32 @@ func TestAnEarlySettlementCostsItsQuoteAndLeavesNothing(t *testing.T) {
 	}
 }
 
+// The price of a day is kept while its money is collected: interest by the day does not make it fall short past midnight.
+func TestAnEarlySettlementThatIsPaidTheNextDayCostsItsQuote(t *testing.T) {
+	t.Parallel()
+	b := newBed(t)
+	b.open(t, "u1", 1_000_000)
+	b.clock.Set(time.Date(2026, time.May, 10, 12, 0, 0, 0, civil.Jakarta()))
+	r := b.purchase("u1", loanPrice)
+	r.ProductCode = "SPL_ID_REDUCING"
+	loan := b.reserve(t, r)[0].LoanID
+	if err := b.apply(t.Context(), b.confirmed(r.Orders[0].OrderID, b.clock.Now())); err != nil {
+		t.Fatal(err)
+	}
+	b.advanceTo(t, 2026, time.May, 20)
+	settlement, err := b.SettleEarly(t.Context(), "u1", "H5:u1", "settle-001", loan, "VA")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.advanceTo(t, 2026, time.May, 21)
+	b.outcome(t, settlement.Repayment, app.CashLegSucceeded)
+	s := b.standing(t, "u1")
+	if s.Loans[0].State != domain.LoanSettled || !s.Account.Used.IsZero() || !s.Account.Credit.IsZero() {
+		t.Errorf("%s with %s open, %+v", s.Loans[0].State, s.Loans[0].Position.OpenTotal, s.Account)
+	}
+	b.entriesAddUp(t, "u1")
+}
+
 func TestOperatorsWaiveGiveUpAndRecover(t *testing.T) {
 	t.Parallel()
 	b, loan := begun(t)

@@ -57,7 +57,7 @@ type BillServiceClient interface {
 	RepayBills(ctx context.Context, in *RepayBillsRequest, opts ...grpc.CallOption) (*RepayBillsResponse, error)
 	// What it costs to settle a loan today and what interest that saves.
 	QuoteEarlySettlement(ctx context.Context, in *QuoteEarlySettlementRequest, opts ...grpc.CallOption) (*QuoteEarlySettlementResponse, error)
-	// Begins the settlement of a loan.
+	// Begins the settlement of a loan at today's price, which is kept while the money is collected.
 	SettleEarly(ctx context.Context, in *SettleEarlyRequest, opts ...grpc.CallOption) (*SettleEarlyResponse, error)
 }
 
@@ -195,7 +195,7 @@ type BillServiceServer interface {
 	RepayBills(context.Context, *RepayBillsRequest) (*RepayBillsResponse, error)
 	// What it costs to settle a loan today and what interest that saves.
 	QuoteEarlySettlement(context.Context, *QuoteEarlySettlementRequest) (*QuoteEarlySettlementResponse, error)
-	// Begins the settlement of a loan.
+	// Begins the settlement of a loan at today's price, which is kept while the money is collected.
 	SettleEarly(context.Context, *SettleEarlyRequest) (*SettleEarlyResponse, error)
 	mustEmbedUnimplementedBillServiceServer()
 }
