@@ -14,7 +14,7 @@ import (
 	"github.com/creditpay/creditpay/services/bill/internal/domain"
 )
 
-// A random year of one user: purchases, goods received at once or later, repayments, settlements, bounces, refunds and refunds that
+// A random year of one user: purchases by both products, goods received at once or later, repayments, settlements, bounces, refunds and refunds that
 // were kept, waivers, pay-outs, write-offs, and days that pass with the timers on time or weeks late. What a rule refuses is refused,
 // each refund does what its preview said, and the audit proves the books, on the way and at the end.
 func TestARandomYearLeavesTheBooksClean(t *testing.T) {
@@ -136,6 +136,9 @@ func (y *year) act(t *testing.T) {
 	switch {
 	case kind <= 1:
 		r := y.purchase("u1", 20_000+y.random.Int64N(600_000))
+		if y.random.IntN(3) == 0 {
+			r.ProductCode, r.TenorMonths = "SPL_ID_REDUCING", 3*(1+y.random.IntN(2)) // Late fees and settlements by the day.
+		}
 		loans, err := y.ReserveCredit(t.Context(), r)
 		allowed(t, "purchase", err)
 		if err == nil {
