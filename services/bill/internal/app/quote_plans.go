@@ -129,7 +129,7 @@ func ranked(products []domain.Product) []domain.Product {
 func finances(p domain.Product, r QuoteRequest) bool {
 	return !slices.ContainsFunc(r.Orders, func(o FinancedOrder) bool {
 		_, part, err := p.SplitPrice(o.Amount)
-		return err != nil || p.Eligible(r.Business, part) != nil
+		return err != nil || eligible(p, r.Business, part) != nil
 	})
 }
 

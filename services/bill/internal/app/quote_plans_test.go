@@ -132,6 +132,25 @@ func TestATenorAboveTheLawIsNotOfferedAndTakesNoOtherWithIt(t *testing.T) {
 	}
 }
 
+func TestAProductForOtherAccountsIsNotOffered(t *testing.T) {
+	t.Parallel()
+	b := newBed(t)
+	b.open(t, "u1", 1_000_000)
+	late := domain.DefaultProducts(money.IDR())[0]
+	late.Code, late.Servicing.AccountStates = "LATE", domain.AccountStateList{domain.AccountOverdue}
+	if _, err := b.CreateProductVersion(t.Context(), "ADMIN:alice", "product-1", late); err != nil {
+		t.Fatal(err)
+	}
+	if q, err := b.QuotePlans(t.Context(), quote("u1", 100_000)); err != nil || len(q.Offers) != 7 {
+		t.Errorf("%d offers, %v", len(q.Offers), err)
+	}
+	purchase := b.purchase("u1", 100_000)
+	purchase.ProductCode = "LATE"
+	if _, err := b.ReserveCredit(t.Context(), purchase); !errs.Is(err, errs.ProductNotEligible) {
+		t.Errorf("reserve: %v", err)
+	}
+}
+
 func TestQuoteInAnotherCurrency(t *testing.T) {
 	t.Parallel()
 	b := newBed(t)
