@@ -22,6 +22,8 @@ type QuoteRequest struct {
 	TenorMonths int
 	// ProductCode is the one product asked for; empty for all.
 	ProductCode string
+	// ProductVersion is its version, as a quote keeps it; 0 for the one that is offered.
+	ProductVersion int
 }
 
 // Offer is a plan for a set of orders.
@@ -59,7 +61,7 @@ func (a *App) QuotePlans(ctx context.Context, r QuoteRequest) (Quote, error) {
 		return Quote{}, err
 	}
 	now := a.now()
-	products, err := a.products.offered(ctx, now)
+	products, err := a.quotable(ctx, r, now)
 	if err != nil {
 		return Quote{}, err
 	}
@@ -78,6 +80,18 @@ func (a *App) QuotePlans(ctx context.Context, r QuoteRequest) (Quote, error) {
 	}
 	q.Refusal, err = refusal(q, price, none)
 	return q, err
+}
+
+// quotable is the products that a request may be offered: the current ones, or the version that it names.
+func (a *App) quotable(ctx context.Context, r QuoteRequest, now time.Time) ([]domain.Product, error) {
+	if r.ProductVersion == 0 {
+		return a.products.offered(ctx, now)
+	}
+	p, err := a.products.version(ctx, a.store, r.ProductCode, r.ProductVersion)
+	if errs.Is(err, errs.ProductNotEligible) {
+		return nil, nil
+	}
+	return []domain.Product{p}, err
 }
 
 // offers makes the offers, and says why there would be none. A plan that the law of the day or its own figures do not allow is not
