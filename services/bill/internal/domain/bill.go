@@ -90,10 +90,10 @@ type Bill struct {
 	State BillState
 	// Lines are its instalments, by loan and sequence.
 	Lines []BillLine
-	// Charged, Open, Paid and Cancelled are the sums over its lines, written off and
-	// recovered figures aside; OpenTotal is what is left to pay.
-	Charged, Open, Paid, Cancelled Parts
-	OpenTotal                      money.Amount
+	// Charged, Open, Paid and Cancelled are the sums over its lines, GivenUp that of
+	// what was written off, recovered or not; OpenTotal is what is left to pay.
+	Charged, Open, Paid, Cancelled, GivenUp Parts
+	OpenTotal                               money.Amount
 }
 
 // BillsOf are the bills made by the date of the positions (which must be the same
@@ -136,12 +136,13 @@ func BillOf(billDate, dueDate civil.Date, lines []BillLine) (Bill, error) {
 		return cmp.Or(slices.Compare(a.LoanID[:], b.LoanID[:]), cmp.Compare(a.Sequence, b.Sequence))
 	})
 	zero := ZeroParts(lines[0].Charged.Principal.Currency())
-	b := Bill{BillDate: billDate, DueDate: dueDate, Lines: lines, Charged: zero, Open: zero, Paid: zero, Cancelled: zero}
+	b := Bill{BillDate: billDate, DueDate: dueDate, Lines: lines, Charged: zero, Open: zero, Paid: zero, Cancelled: zero, GivenUp: zero}
 	var k calculation
 	overdue, gone, received := false, false, false
 	for _, l := range lines {
 		b.Charged, b.Open = k.addParts(b.Charged, l.Charged), k.addParts(b.Open, l.Open)
 		b.Paid, b.Cancelled = k.addParts(b.Paid, l.Paid), k.addParts(b.Cancelled, l.Cancelled)
+		b.GivenUp = k.addParts(b.GivenUp, k.addParts(l.WrittenOff, l.Recovered))
 		overdue = overdue || l.State == InstalmentOverdue || l.State == InstalmentWrittenOff
 		gone = gone || l.State == InstalmentCancelled
 		received = received || l.State == InstalmentPaid && k.total(l.Charged).IsPositive()

@@ -153,6 +153,7 @@ func billOf(b app.UserBill) *billv1.Bill {
 	return &billv1.Bill{
 		BillId: ids.Format(ids.Bill, b.ID), BillDate: b.BillDate.String(), DueDate: b.DueDate.String(), State: billv1.BillState(b.State),
 		Charged: partsOf(b.Charged), Open: partsOf(b.Open), Paid: partsOf(b.Paid), InstalmentCount: int32(len(b.Lines)),
+		Cancelled: partsOf(b.Cancelled), GivenUp: partsOf(b.GivenUp),
 	}
 }
 
@@ -176,7 +177,10 @@ func standingLoanOf(l app.UserLoan) *billv1.Loan {
 	for _, in := range p.Instalments {
 		status := &billv1.InstalmentStatus{
 			Sequence: int32(in.Sequence), BillDate: in.BillDate.String(), DueDate: in.DueDate.String(), State: in.State.String(),
-			Charged: partsOf(in.Charged), Open: partsOf(in.Open), Paid: partsOf(in.Paid),
+			Charged: partsOf(in.Charged), Open: partsOf(in.Open), Paid: partsOf(in.Paid), Cancelled: partsOf(in.Cancelled),
+		}
+		if up, err := in.WrittenOff.Add(in.Recovered); err == nil { // Positions are checked: it always adds up.
+			status.GivenUp = partsOf(up)
 		}
 		if p.OnBill(in) {
 			status.BillId = ids.Format(ids.Bill, app.BillID(l.UserID, domain.BillName{BillDate: in.BillDate, DueDate: in.DueDate}))

@@ -1135,8 +1135,12 @@ type Bill struct {
 	Paid *PartAmounts `protobuf:"bytes,7,opt,name=paid,proto3" json:"paid,omitempty"`
 	// How many instalments are on it.
 	InstalmentCount int32 `protobuf:"varint,8,opt,name=instalment_count,json=instalmentCount,proto3" json:"instalment_count,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// What is not owed any more without having been paid: taken back by refunds, waived, or interest that settling early saved.
+	Cancelled *PartAmounts `protobuf:"bytes,9,opt,name=cancelled,proto3" json:"cancelled,omitempty"`
+	// What was given up, recovered or not. Charged is open, paid, cancelled and given up together.
+	GivenUp       *PartAmounts `protobuf:"bytes,10,opt,name=given_up,json=givenUp,proto3" json:"given_up,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Bill) Reset() {
@@ -1225,6 +1229,20 @@ func (x *Bill) GetInstalmentCount() int32 {
 	return 0
 }
 
+func (x *Bill) GetCancelled() *PartAmounts {
+	if x != nil {
+		return x.Cancelled
+	}
+	return nil
+}
+
+func (x *Bill) GetGivenUp() *PartAmounts {
+	if x != nil {
+		return x.GivenUp
+	}
+	return nil
+}
+
 // Where an instalment stands.
 type InstalmentStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1243,7 +1261,11 @@ type InstalmentStatus struct {
 	// What is left to pay.
 	Open *PartAmounts `protobuf:"bytes,7,opt,name=open,proto3" json:"open,omitempty"`
 	// What was paid.
-	Paid          *PartAmounts `protobuf:"bytes,8,opt,name=paid,proto3" json:"paid,omitempty"`
+	Paid *PartAmounts `protobuf:"bytes,8,opt,name=paid,proto3" json:"paid,omitempty"`
+	// What is not owed any more without having been paid: taken back by refunds, waived, or interest that settling early saved.
+	Cancelled *PartAmounts `protobuf:"bytes,9,opt,name=cancelled,proto3" json:"cancelled,omitempty"`
+	// What was given up, recovered or not. Charged is open, paid, cancelled and given up together.
+	GivenUp       *PartAmounts `protobuf:"bytes,10,opt,name=given_up,json=givenUp,proto3" json:"given_up,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1330,6 +1352,20 @@ func (x *InstalmentStatus) GetOpen() *PartAmounts {
 func (x *InstalmentStatus) GetPaid() *PartAmounts {
 	if x != nil {
 		return x.Paid
+	}
+	return nil
+}
+
+func (x *InstalmentStatus) GetCancelled() *PartAmounts {
+	if x != nil {
+		return x.Cancelled
+	}
+	return nil
+}
+
+func (x *InstalmentStatus) GetGivenUp() *PartAmounts {
+	if x != nil {
+		return x.GivenUp
 	}
 	return nil
 }
@@ -1664,7 +1700,7 @@ const file_creditpay_bill_v1_bill_proto_rawDesc = "" +
 	"\binterest\x18\x02 \x01(\v2\x1a.creditpay.common.v1.MoneyR\binterest\x12,\n" +
 	"\x03fee\x18\x03 \x01(\v2\x1a.creditpay.common.v1.MoneyR\x03fee\x125\n" +
 	"\blate_fee\x18\x04 \x01(\v2\x1a.creditpay.common.v1.MoneyR\alateFee\x120\n" +
-	"\x05total\x18\x05 \x01(\v2\x1a.creditpay.common.v1.MoneyR\x05total\"\xd8\x02\n" +
+	"\x05total\x18\x05 \x01(\v2\x1a.creditpay.common.v1.MoneyR\x05total\"\xd1\x03\n" +
 	"\x04Bill\x12\x17\n" +
 	"\abill_id\x18\x01 \x01(\tR\x06billId\x12\x1b\n" +
 	"\tbill_date\x18\x02 \x01(\tR\bbillDate\x12\x19\n" +
@@ -1673,7 +1709,10 @@ const file_creditpay_bill_v1_bill_proto_rawDesc = "" +
 	"\acharged\x18\x05 \x01(\v2\x1e.creditpay.bill.v1.PartAmountsR\acharged\x122\n" +
 	"\x04open\x18\x06 \x01(\v2\x1e.creditpay.bill.v1.PartAmountsR\x04open\x122\n" +
 	"\x04paid\x18\a \x01(\v2\x1e.creditpay.bill.v1.PartAmountsR\x04paid\x12)\n" +
-	"\x10instalment_count\x18\b \x01(\x05R\x0finstalmentCount\"\xb7\x02\n" +
+	"\x10instalment_count\x18\b \x01(\x05R\x0finstalmentCount\x12<\n" +
+	"\tcancelled\x18\t \x01(\v2\x1e.creditpay.bill.v1.PartAmountsR\tcancelled\x129\n" +
+	"\bgiven_up\x18\n" +
+	" \x01(\v2\x1e.creditpay.bill.v1.PartAmountsR\agivenUp\"\xb0\x03\n" +
 	"\x10InstalmentStatus\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x05R\bsequence\x12\x1b\n" +
 	"\tbill_date\x18\x02 \x01(\tR\bbillDate\x12\x19\n" +
@@ -1682,7 +1721,10 @@ const file_creditpay_bill_v1_bill_proto_rawDesc = "" +
 	"\x05state\x18\x05 \x01(\tR\x05state\x128\n" +
 	"\acharged\x18\x06 \x01(\v2\x1e.creditpay.bill.v1.PartAmountsR\acharged\x122\n" +
 	"\x04open\x18\a \x01(\v2\x1e.creditpay.bill.v1.PartAmountsR\x04open\x122\n" +
-	"\x04paid\x18\b \x01(\v2\x1e.creditpay.bill.v1.PartAmountsR\x04paid\"\x92\x01\n" +
+	"\x04paid\x18\b \x01(\v2\x1e.creditpay.bill.v1.PartAmountsR\x04paid\x12<\n" +
+	"\tcancelled\x18\t \x01(\v2\x1e.creditpay.bill.v1.PartAmountsR\tcancelled\x129\n" +
+	"\bgiven_up\x18\n" +
+	" \x01(\v2\x1e.creditpay.bill.v1.PartAmountsR\agivenUp\"\x92\x01\n" +
 	"\x13RepaymentAllocation\x12\x17\n" +
 	"\aloan_id\x18\x01 \x01(\tR\x06loanId\x12\x1a\n" +
 	"\bsequence\x18\x02 \x01(\x05R\bsequence\x12\x12\n" +
@@ -1790,22 +1832,26 @@ var file_creditpay_bill_v1_bill_proto_depIdxs = []int32{
 	10, // 27: creditpay.bill.v1.Bill.charged:type_name -> creditpay.bill.v1.PartAmounts
 	10, // 28: creditpay.bill.v1.Bill.open:type_name -> creditpay.bill.v1.PartAmounts
 	10, // 29: creditpay.bill.v1.Bill.paid:type_name -> creditpay.bill.v1.PartAmounts
-	10, // 30: creditpay.bill.v1.InstalmentStatus.charged:type_name -> creditpay.bill.v1.PartAmounts
-	10, // 31: creditpay.bill.v1.InstalmentStatus.open:type_name -> creditpay.bill.v1.PartAmounts
-	10, // 32: creditpay.bill.v1.InstalmentStatus.paid:type_name -> creditpay.bill.v1.PartAmounts
-	18, // 33: creditpay.bill.v1.RepaymentAllocation.amount:type_name -> creditpay.common.v1.Money
-	2,  // 34: creditpay.bill.v1.Repayment.state:type_name -> creditpay.bill.v1.RepaymentState
-	18, // 35: creditpay.bill.v1.Repayment.amount:type_name -> creditpay.common.v1.Money
-	17, // 36: creditpay.bill.v1.Repayment.create_time:type_name -> google.protobuf.Timestamp
-	17, // 37: creditpay.bill.v1.Repayment.pay_time:type_name -> google.protobuf.Timestamp
-	13, // 38: creditpay.bill.v1.Repayment.allocations:type_name -> creditpay.bill.v1.RepaymentAllocation
-	19, // 39: creditpay.bill.v1.PlanOffer.total:type_name -> creditpay.common.v1.Plan
-	19, // 40: creditpay.bill.v1.PlanOffer.per_order:type_name -> creditpay.common.v1.Plan
-	41, // [41:41] is the sub-list for method output_type
-	41, // [41:41] is the sub-list for method input_type
-	41, // [41:41] is the sub-list for extension type_name
-	41, // [41:41] is the sub-list for extension extendee
-	0,  // [0:41] is the sub-list for field type_name
+	10, // 30: creditpay.bill.v1.Bill.cancelled:type_name -> creditpay.bill.v1.PartAmounts
+	10, // 31: creditpay.bill.v1.Bill.given_up:type_name -> creditpay.bill.v1.PartAmounts
+	10, // 32: creditpay.bill.v1.InstalmentStatus.charged:type_name -> creditpay.bill.v1.PartAmounts
+	10, // 33: creditpay.bill.v1.InstalmentStatus.open:type_name -> creditpay.bill.v1.PartAmounts
+	10, // 34: creditpay.bill.v1.InstalmentStatus.paid:type_name -> creditpay.bill.v1.PartAmounts
+	10, // 35: creditpay.bill.v1.InstalmentStatus.cancelled:type_name -> creditpay.bill.v1.PartAmounts
+	10, // 36: creditpay.bill.v1.InstalmentStatus.given_up:type_name -> creditpay.bill.v1.PartAmounts
+	18, // 37: creditpay.bill.v1.RepaymentAllocation.amount:type_name -> creditpay.common.v1.Money
+	2,  // 38: creditpay.bill.v1.Repayment.state:type_name -> creditpay.bill.v1.RepaymentState
+	18, // 39: creditpay.bill.v1.Repayment.amount:type_name -> creditpay.common.v1.Money
+	17, // 40: creditpay.bill.v1.Repayment.create_time:type_name -> google.protobuf.Timestamp
+	17, // 41: creditpay.bill.v1.Repayment.pay_time:type_name -> google.protobuf.Timestamp
+	13, // 42: creditpay.bill.v1.Repayment.allocations:type_name -> creditpay.bill.v1.RepaymentAllocation
+	19, // 43: creditpay.bill.v1.PlanOffer.total:type_name -> creditpay.common.v1.Plan
+	19, // 44: creditpay.bill.v1.PlanOffer.per_order:type_name -> creditpay.common.v1.Plan
+	45, // [45:45] is the sub-list for method output_type
+	45, // [45:45] is the sub-list for method input_type
+	45, // [45:45] is the sub-list for extension type_name
+	45, // [45:45] is the sub-list for extension extendee
+	0,  // [0:45] is the sub-list for field type_name
 }
 
 func init() { file_creditpay_bill_v1_bill_proto_init() }
