@@ -91,9 +91,13 @@ func printDelivery(out io.Writer, d *notificationv1.Delivery) {
 	if d.GetNextTime() != nil {
 		next = "  next " + d.GetNextTime().AsTime().Format(time.RFC3339)
 	}
+	to := d.GetEndpointId()
+	if d.GetUrl() != "" {
+		to += " at " + d.GetUrl()
+	}
 	_, _ = fmt.Fprintf(out, "%s  %s  %-9s %-24s %s  %d attempts%s\n    %s to %s  %s\n", d.GetDeliveryId(), d.GetCreateTime().AsTime().Format(time.RFC3339),
 		strings.TrimPrefix(d.GetState().String(), deliveryStatePrefix), d.GetEventType(), d.GetOrderId(), d.GetAttempts(), next,
-		d.GetEventId(), d.GetEndpointId(), d.GetLastError())
+		d.GetEventId(), to, d.GetLastError())
 }
 
 func (t *target) deliveryShowCommand() *cobra.Command {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -41,8 +42,28 @@ const (
 	demoTenor  = 3
 )
 
-// run walks the purchase.
+// refusal is a rule's answer to a step.
+type refusal struct {
+	Code    string `json:"code"`
+	Reason  string `json:"reason"`
+	Message string `json:"message"`
+}
+
+func (r *refusal) Error() string { return r.Reason + ": " + r.Message }
+
+// run walks the purchase. What a rule refuses ends the walk and not the stack: the demo payer may be overdue or frozen since an
+// earlier run, whose data stays.
 func (s *script) run(ctx context.Context) error {
+	err := s.walk(ctx)
+	var r *refusal
+	if errors.As(err, &r) {
+		s.back("refused, %s: %s", r.Reason, r.Message)
+		return nil
+	}
+	return err
+}
+
+func (s *script) walk(ctx context.Context) error {
 	s.say("\nOne purchase, step by step. The marketplace (SPM) calls gRPC, the payer's page (H5) calls REST.\n")
 	checkout, err := s.generate(ctx)
 	if err != nil {
@@ -234,6 +255,12 @@ func (s *script) call(ctx context.Context, method, path string, body map[string]
 		return fmt.Errorf("%s %s: %w", method, path, err)
 	}
 	if res.StatusCode != http.StatusOK {
+		var answer struct {
+			Error refusal `json:"error"`
+		}
+		if err := json.Unmarshal(text, &answer); err == nil && (answer.Error.Code == "FAILED_PRECONDITION" || answer.Error.Code == "PERMISSION_DENIED") {
+			return &answer.Error
+		}
 		return fmt.Errorf("%s %s: HTTP %d: %s", method, path, res.StatusCode, text)
 	}
 	proto.Reset(into)

@@ -1,10 +1,13 @@
 package e2e
 
 import (
+	"cmp"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	billv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/bill/v1"
 	commonv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/common/v1"
@@ -13,6 +16,7 @@ import (
 
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/ids"
+	"github.com/creditpay/creditpay/pkg/testkit"
 )
 
 // blocked is a payer before a commit that must be refused.
@@ -188,4 +192,56 @@ func noPin(t *testing.T, s *stack) {
 		t.Errorf("CheckCommitPayment with everything: %v", r)
 	}
 	p.payQuote(t, c.GetCheckoutId(), q.GetQuoteId())
+}
+
+// A quote keeps its product's version: what a newer one offers, and which contract it needs, is nothing to its dry run, as it is
+// nothing to its commit.
+func TestADryRunJudgesTheVersionThatItsQuoteKeeps(t *testing.T) {
+	t.Parallel()
+	s := shared(t)
+	p := s.payer(t, 1_000_000)
+	business := strings.ReplaceAll(unique("lasting"), "-", "_")
+	code := strings.ToUpper(business)
+	offer := func(contract string, months ...int) {
+		var tenors []any
+		for _, m := range months {
+			tenors = append(tenors, map[string]any{"months": m, "ratePpm": 0, "ratePeriod": "PER_MONTH"})
+		}
+		amount := func(minor int64) map[string]any { return map[string]any{"amountMinor": minor, "currencyCode": "IDR"} }
+		body := map[string]any{"requestId": unique("product"), "product": map[string]any{"code": code, "name": "Lasting", "currencyCode": "IDR",
+			"businesses": []string{business}, "interestMethod": "INTEREST_METHOD_ZERO", "tenors": tenors, "minAmount": amount(10_000),
+			"maxAmount": amount(50_000_000), "billDay": 25, "dueDay": 5, "contractVersion": contract}}
+		if err := s.rest(t.Context(), http.MethodPost, "/admin/v1/products", s.Credentials.AdminToken, body, &billv1.CreateProductVersionResponse{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	choose := func(checkoutID string) (string, error) {
+		var res paymentv1.ConfirmPayChannelResponse
+		err := p.call(t.Context(), http.MethodPost, "/h5/v1/checkouts/"+checkoutID+"/quote",
+			map[string]any{"requestId": unique("quote"), "channel": "CREDIT", "tenorMonths": 3, "productCode": code}, &res)
+		return res.GetQuote().GetQuoteId(), err
+	}
+	open := func() string {
+		req := p.draft(50_000)
+		req.Business = business
+		return s.generate(t, req).GetCheckoutId()
+	}
+	offer("", 1, 3)
+	b := blocked{p: p, checkoutID: open()}
+	testkit.Eventually(t, 20*time.Second, func() (err error) {
+		b.quoteID, err = choose(b.checkoutID)
+		return err
+	})
+	offer("another text", 1)
+	other := open()
+	testkit.Eventually(t, 20*time.Second, func() error {
+		if _, err := choose(other); reasonOf(t, err) != errs.TenorNotOffered.Name() {
+			return fmt.Errorf("the newer version: %w", cmp.Or(err, errNotRefused))
+		}
+		return nil
+	})
+	if r := p.check(t, b.checkoutID, b.quoteID); !r.GetReady() {
+		t.Errorf("CheckCommitPayment: %v", r)
+	}
+	p.payQuote(t, b.checkoutID, b.quoteID)
 }

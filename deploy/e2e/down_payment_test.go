@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -24,7 +25,7 @@ func (s *stack) sellFurniture(t testing.TB) string {
 	business := "furniture_" + fmt.Sprint(time.Now().UnixNano()%1_000_000)
 	amount := func(minor int64) map[string]any { return map[string]any{"amountMinor": minor, "currencyCode": "IDR"} }
 	body := map[string]any{"requestId": unique("product"), "product": map[string]any{
-		"code": "DP" + unique("")[:8], "name": "Furniture", "currencyCode": "IDR", "businesses": []string{business}, "interestMethod": "INTEREST_METHOD_ZERO",
+		"code": "DP_" + strings.ToUpper(unique("")[1:9]), "name": "Furniture", "currencyCode": "IDR", "businesses": []string{business}, "interestMethod": "INTEREST_METHOD_ZERO",
 		"tenors": []any{map[string]any{"months": 4, "ratePpm": 0, "ratePeriod": "PER_MONTH"}}, "minAmount": amount(10_000), "maxAmount": amount(50_000_000),
 		"billDay": 25, "dueDay": 5, "downPaymentPpm": 200_000}}
 	var res billv1.CreateProductVersionResponse

@@ -79,7 +79,10 @@ func freePort() (string, error) {
 }
 
 // start starts a stack with its state in dir and waits until it serves and is seeded.
-func start(dir string) (*stack, error) {
+func start(dir string) (*stack, error) { return startAs(devstack.Config{StateDir: dir}) }
+
+// startAs is start for a stack that is configured, but for its addresses, its log and its rate.
+func startAs(c devstack.Config) (*stack, error) {
 	httpAddr, err := freePort()
 	if err != nil {
 		return nil, err
@@ -88,12 +91,13 @@ func start(dir string) (*stack, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &stack{dir: dir, ended: make(chan error, 1), said: &lines{}, http: &http.Client{Timeout: 30 * time.Second,
+	s := &stack{dir: c.StateDir, ended: make(chan error, 1), said: &lines{}, http: &http.Client{Timeout: 30 * time.Second,
 		Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}
 	ctx, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel
 	begin := time.Now()
-	s.Stack, err = devstack.New(ctx, devstack.Config{StateDir: dir, HTTPAddr: httpAddr, GRPCAddr: grpcAddr, LogLevel: "error", CallerRate: 50_000}, s.said)
+	c.HTTPAddr, c.GRPCAddr, c.LogLevel, c.CallerRate = httpAddr, grpcAddr, "error", 50_000
+	s.Stack, err = devstack.New(ctx, c, s.said)
 	if err != nil {
 		cancel()
 		return nil, fmt.Errorf("start the stack: %w\n%s", err, s.said)
@@ -102,7 +106,7 @@ func start(dir string) (*stack, error) {
 	if err := s.waitUntilServing(begin); err != nil {
 		return nil, errors.Join(err, s.stop())
 	}
-	if s.signer, err = auth.LoadSigner(filepath.Join(dir, auth.SigningKeyFile)); err != nil {
+	if s.signer, err = auth.LoadSigner(filepath.Join(c.StateDir, auth.SigningKeyFile)); err != nil {
 		return nil, errors.Join(err, s.stop())
 	}
 	// A plain client: it shows the wire as it is, without the suite's own translation of errors and without repeats.

@@ -221,3 +221,44 @@ func TestEveryRESTRouteRefusesEveryCallerThatItsRuleDoesNotName(t *testing.T) {
 		}
 	}
 }
+
+// What the walks above hold the wire against is the contract; here the contract of refunds and of what follows their cash is held
+// against the rule as it was decided: who asks, who approves, who follows the cash and who sets the tiers are different people.
+func TestRefundsAndApprovalsAreOpenToTheseAndNobodyElse(t *testing.T) {
+	t.Parallel()
+	const refunds, cash = "/creditpay.refund.v1.RefundService/", "/creditpay.payment.v1.PaymentAdminService/"
+	want := map[string]string{
+		refunds + "PreviewRefund": "SPM ADMIN:VIEW", refunds + "RefundPayment": "SPM", refunds + "AdminRefundPayment": "ADMIN:REFUND_REQUEST",
+		refunds + "ApproveRefund": "ADMIN:REFUND_APPROVE", refunds + "RejectRefund": "ADMIN:REFUND_REQUEST ADMIN:REFUND_APPROVE",
+		refunds + "GetRefund": "SPM ADMIN:VIEW MERCHANT", refunds + "ListRefunds": "SPM ADMIN:VIEW MERCHANT",
+		refunds + "RetryRefundLeg": "ADMIN:CASH", refunds + "ResolveRefundLeg": "ADMIN:CASH",
+		refunds + "ListApprovalTiers": "ADMIN:VIEW", refunds + "SetApprovalTiers": "ADMIN:ADMINISTER",
+		"/creditpay.refund.v1.RefundInternalService/GetOrderRefunds": "SERVICE",
+		cash + "ListCashReturns":                                     "ADMIN:VIEW", cash + "RetryCancelReturn": "ADMIN:CASH", cash + "ResolveCancelReturn": "ADMIN:CASH",
+	}
+	rules := rpckit.AccessRules()
+	for method := range methods() {
+		if _, listed := want[method]; !listed && strings.HasPrefix(method, "/creditpay.refund.") {
+			t.Errorf("%s is new: who may call it?", method)
+		}
+	}
+	for method, who := range want {
+		var got []string
+		for _, k := range caller.Kinds() {
+			if k != caller.Admin {
+				if rules[method].AllowsKind(k) {
+					got = append(got, k.String())
+				}
+				continue
+			}
+			for _, role := range caller.AllRoles() {
+				if rules[method].Allows(caller.Caller{Kind: k, Roles: caller.RolesOf(role)}) {
+					got = append(got, "ADMIN:"+role.String())
+				}
+			}
+		}
+		if strings.Join(got, " ") != who {
+			t.Errorf("%s is open to %v, want %s", method, got, who)
+		}
+	}
+}

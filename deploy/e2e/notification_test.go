@@ -5,6 +5,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -31,13 +32,17 @@ import (
 // heard is a webhook as a receiver got it.
 type heard struct {
 	id, timestamp, signature, body string
+	header                         http.Header
+	// path with query.
+	path string
 }
 
 // told is what the standard body says.
 func (h heard) told(t *testing.T) (event struct {
 	ID, Type string
 	Data     struct {
-		Order struct{ OrderID, MerchantID string }
+		Order  struct{ OrderID, MerchantID string }
+		Refund struct{ OrderID, State string }
 	}
 }) {
 	t.Helper()
@@ -58,6 +63,14 @@ func (h heard) signedBy(secret string) bool {
 	return slices.Contains(strings.Fields(h.signature), "v1,"+base64.StdEncoding.EncodeToString(mac.Sum(nil)))
 }
 
+// signedForConsole checks the signature of a merchant console's callback, with no code of the suite.
+func (h heard) signedForConsole(secret string) bool {
+	body := sha256.Sum256([]byte(h.body))
+	mac := hmac.New(sha256.New, []byte(secret))
+	_, _ = io.WriteString(mac, h.header.Get("X-Timestamp")+"\n"+h.header.Get("X-Nonce")+"\nPOST\n"+h.path+"\n"+hex.EncodeToString(body[:]))
+	return h.header.Get("X-Signature-V2") == hex.EncodeToString(mac.Sum(nil))
+}
+
 // shop is a receiver of webhooks that answers with a status.
 type shop struct {
 	*httptest.Server
@@ -73,7 +86,7 @@ func newShop(t *testing.T, status int) *shop {
 		body, _ := io.ReadAll(r.Body)
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.all = append(s.all, heard{r.Header.Get("webhook-id"), r.Header.Get("webhook-timestamp"), r.Header.Get("webhook-signature"), string(body)})
+		s.all = append(s.all, heard{r.Header.Get("webhook-id"), r.Header.Get("webhook-timestamp"), r.Header.Get("webhook-signature"), string(body), r.Header.Clone(), r.URL.RequestURI()})
 		w.WriteHeader(s.status)
 	}))
 	t.Cleanup(s.Close)
@@ -92,18 +105,23 @@ func (s *shop) about(t *testing.T, eventType, orderID string) (out []heard) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, h := range s.all {
-		if e := h.told(t); e.Type == eventType && e.Data.Order.OrderID == orderID {
+		if e := h.told(t); e.Type == eventType && (e.Data.Order.OrderID == orderID || e.Data.Refund.OrderID == orderID) {
 			out = append(out, h)
 		}
 	}
 	return out
 }
 
-// subscribe registers an endpoint over REST and gives its id and secret.
+// subscribe registers an endpoint of Standard Webhooks over REST and gives its id and secret.
 func (s *stack) subscribe(t *testing.T, merchant, url string, types ...string) (id, secret string) {
 	t.Helper()
+	return s.subscribeUnder(t, notificationv1.DeliveryProfile_DELIVERY_PROFILE_STANDARD, merchant, url, types...)
+}
+
+func (s *stack) subscribeUnder(t *testing.T, profile notificationv1.DeliveryProfile, merchant, url string, types ...string) (id, secret string) {
+	t.Helper()
 	var res notificationv1.CreateEndpointResponse
-	body := map[string]any{"requestId": unique("endpoint"), "merchantId": merchant, "url": url, "eventTypes": types, "profile": "DELIVERY_PROFILE_STANDARD"}
+	body := map[string]any{"requestId": unique("endpoint"), "merchantId": merchant, "url": url, "eventTypes": types, "profile": profile.String()}
 	if err := s.rest(t.Context(), http.MethodPost, "/admin/v1/notification-endpoints", s.Credentials.AdminToken, body, &res); err != nil {
 		t.Fatal(err)
 	}
@@ -241,6 +259,83 @@ func TestAReceiverThatWasAwayIsToldAgainAndReadsTheFeed(t *testing.T) {
 	}
 	s.deliveriesOf(t, endpoint, notificationv1.DeliveryState_DELIVERY_STATE_DELIVERED, 1)
 	s.proveBooks(t)
+}
+
+// console gives what a merchant console's callback told of an order.
+func (s *shop) console(t *testing.T, outOrderNo string) (out []heard) {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, h := range s.all {
+		if strings.Contains(h.body, `"merchant_order_id":"`+outOrderNo+`"`) {
+			out = append(out, h)
+		}
+	}
+	return out
+}
+
+func TestACheckoutIsToldOfPaymentAndRefundAtTheAddressThatItNamed(t *testing.T) {
+	t.Parallel()
+	s := alone(t)
+	p, merchant, market, mine := s.payer(t, 1_000_000), unique("shop"), newShop(t, 200), newShop(t, 200)
+	endpoint, key := s.subscribe(t, "", "", "order.paid", "refund.changed")
+	_, consoleKey := s.subscribeUnder(t, notificationv1.DeliveryProfile_DELIVERY_PROFILE_CHECKOUT_JSP, "", "")
+	s.subscribe(t, merchant, mine.URL)
+	address := market.URL + "/told?key=moon"
+	var orders, numbers []string
+	for _, named := range []string{address, ""} {
+		draft := p.draft(100_000)
+		draft.NotifyUrl, draft.Orders[0].MerchantId = named, merchant
+		c := s.generate(t, draft)
+		orderID := c.GetOrders()[0].GetOrderId()
+		p.pay(t, c.GetCheckoutId())
+		s.awaitOrder(t, orderID, orderv1.OrderState_ORDER_STATE_PAID)
+		r, err := s.tryRefund(t, orderID, 40_000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.awaitRefund(t, r.GetRefundId(), refundSucceeded)
+		orders, numbers = append(orders, orderID), append(numbers, draft.GetOrders()[0].GetOutOrderNo())
+	}
+	refunded := func(r *shop, orderID string) []heard {
+		return slices.DeleteFunc(r.about(t, "refund.changed", orderID), func(h heard) bool { return h.told(t).Data.Refund.State != "REFUND_STATE_SUCCEEDED" })
+	}
+	testkit.Eventually(t, 20*time.Second, func() bool {
+		return len(market.about(t, "order.paid", orders[0])) > 0 && len(refunded(market, orders[0])) > 0 && len(market.console(t, numbers[0])) > 0 &&
+			len(refunded(mine, orders[1])) > 0
+	})
+	for _, h := range append(market.about(t, "order.paid", orders[0]), market.about(t, "refund.changed", orders[0])...) {
+		if !h.signedBy(key) || h.path != "/told?key=moon" || strings.Contains(h.body, "moon") {
+			t.Errorf("%+v", h)
+		}
+	}
+	if h := market.console(t, numbers[0])[0]; !h.signedForConsole(consoleKey) || !strings.Contains(h.body, `"order_amount":"100000","pay_amount":"100000"`) ||
+		!strings.Contains(h.body, `"status":"PAID","payment_method":"CREDIT","pay_time":"`) || !strings.Contains(h.body, `"shopper_id":"`+p.id+`"`) {
+		t.Errorf("%+v", h)
+	}
+	// The merchant's deliveries are made in the transaction that makes the callback's: with them, all were made.
+	for i, want := range []int{4, 0} { // PAID, and the refund REQUESTED, EXECUTING and SUCCEEDED.
+		var list notificationv1.ListDeliveriesResponse
+		err := s.rest(t.Context(), http.MethodGet, "/admin/v1/deliveries?endpointId="+endpoint+"&orderId="+orders[i], s.Credentials.AdminToken, nil, &list)
+		if err != nil || len(list.GetDeliveries()) != want {
+			t.Errorf("order %d: %v, %v, want %d", i, &list, err, want)
+		}
+		for _, d := range list.GetDeliveries() {
+			if d.GetUrl() != address {
+				t.Errorf("%v", d)
+			}
+		}
+	}
+	if got := len(market.about(t, "order.paid", orders[1])) + len(market.console(t, numbers[1])); got != 0 {
+		t.Errorf("an order whose checkout named no address was told %d times", got)
+	}
+	mine.mu.Lock()
+	defer mine.mu.Unlock()
+	for _, h := range mine.all {
+		if strings.Contains(h.body, "moon") || strings.Contains(h.body, "notifyUrl") {
+			t.Errorf("the merchant sees the address: %s", h.body)
+		}
+	}
 }
 
 func TestEndpointsAreChangedAndListed(t *testing.T) {

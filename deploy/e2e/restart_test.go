@@ -11,6 +11,8 @@ import (
 
 	orderv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/order/v1"
 
+	"github.com/creditpay/creditpay/pkg/errs"
+
 	"github.com/creditpay/creditpay/deploy/devstack"
 )
 
@@ -107,6 +109,33 @@ func TestARestartLosesNothing(t *testing.T) {
 		t.Errorf("tools find %v, %v; want %v", info, err, s.Info)
 	}
 	s.proveBooks(t)
+}
+
+// A year passed, or an operator froze the demo payer: the stack's scripted purchase is refused, and the stack serves.
+func TestAStackWhoseDemoPayerMayNotBuyStartsAllTheSame(t *testing.T) {
+	t.Parallel()
+	dir, err := stateDir("frozen")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := start(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.freeze(t, &payer{s: s, id: s.Credentials.H5UserID})
+	if err := s.stop(); err != nil {
+		t.Fatalf("stop: %v", err)
+	}
+	if s, err = startAs(devstack.Config{StateDir: dir, Purchase: true}); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(s.said.String(), errs.AccountFrozen.Name()) {
+		t.Errorf("the stack said %s", s.said)
+	}
+	s.proveBooks(t)
+	if err := s.stop(); err != nil {
+		t.Errorf("stop: %v", err)
+	}
 }
 
 func TestASecondStackInTheSameDirectoryIsRefused(t *testing.T) {

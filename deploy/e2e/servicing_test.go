@@ -16,6 +16,7 @@ import (
 
 	"github.com/creditpay/creditpay/pkg/civil"
 	"github.com/creditpay/creditpay/pkg/errs"
+	"github.com/creditpay/creditpay/pkg/ids"
 	"github.com/creditpay/creditpay/pkg/testkit"
 )
 
@@ -212,6 +213,7 @@ func TestALoanIsSettledEarlyAndARepaymentThatBouncesWasNeverPaid(t *testing.T) {
 	p.awaitLoan(t, orderID, "SETTLED")
 	p.awaitOrder(t, orderID, orderv1.OrderState_ORDER_STATE_CLOSED)
 	p.wantCredit(t, limit, 0, 0)
+	p.seesWhatIsBehind(t, loanID, settle.GetRepaymentId())
 	leg := s.cashLeg(t, settle.GetRepaymentId())
 	if code, got, reason := s.press(t, "refund", url.Values{"reference": {leg.GetReference()}}); code != http.StatusOK || got.GetState() != paymentv1.LegState_LEG_STATE_REVERSED {
 		t.Fatalf("refund: HTTP %d %s, %v", code, reason, got)
@@ -221,4 +223,29 @@ func TestALoanIsSettledEarlyAndARepaymentThatBouncesWasNeverPaid(t *testing.T) {
 	p.awaitOrder(t, orderID, orderv1.OrderState_ORDER_STATE_CONFIRMED)
 	p.wantCredit(t, limit, amount, 0)
 	s.proveBooks(t)
+}
+
+// seesWhatIsBehind wants a purchase that one repayment paid off told with its loan, its contract, and where the money went.
+func (p *payer) seesWhatIsBehind(t *testing.T, loanID, repaymentID string) {
+	t.Helper()
+	for _, entry := range []string{loanID, repaymentID} {
+		var d billv1.QueryBillTxnDetailResponse
+		if err := p.call(t.Context(), http.MethodGet, "/h5/v1/bill-entries/"+entry, nil, &d); err != nil {
+			t.Fatal(err)
+		}
+		if len(d.GetLoans()) != 1 || d.GetLoans()[0].GetLoanId() != loanID || len(d.GetContractIds()) != 1 || len(d.GetRepayments()) != 1 {
+			t.Fatalf("behind %s: %v", entry, &d)
+		}
+		sum := int64(0)
+		for _, a := range d.GetRepayments()[0].GetAllocations() {
+			sum += a.GetAmount().GetAmountMinor()
+		}
+		if r := d.GetRepayments()[0]; r.GetRepaymentId() != repaymentID || sum != r.GetAmount().GetAmountMinor() {
+			t.Errorf("repaid by %v", r)
+		}
+	}
+	wantReason(t, p.call(t.Context(), http.MethodGet, "/h5/v1/bill-entries?pageToken=zz", nil, &billv1.QueryBillTxnListResponse{}), errs.PageTokenInvalid)
+	wantReason(t, p.call(t.Context(), http.MethodGet, "/h5/v1/bills?pageToken=zz", nil, &billv1.QueryBillsResponse{}), errs.PageTokenInvalid)
+	wantReason(t, p.call(t.Context(), http.MethodGet, "/h5/v1/bill-entries?state=settled", nil, &billv1.QueryBillTxnListResponse{}), errs.InvalidArgument)
+	wantReason(t, p.call(t.Context(), http.MethodGet, "/h5/v1/bills/"+unknownID(ids.Bill), nil, &billv1.QueryBillTxnDetailResponse{}), errs.NotFound)
 }

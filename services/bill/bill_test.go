@@ -145,6 +145,9 @@ func TestAPurchaseFromQuoteToDebtOverTheWire(t *testing.T) {
 	if err != nil || opened.GetAccount().GetSummary().GetAvailable().GetAmountMinor() != 1_000_000 {
 		t.Fatal(opened, err)
 	}
+	if b := opened.GetAccount().GetCreditBalance(); b.GetAmountMinor() != 0 || b.GetCurrencyCode() != "IDR" {
+		t.Errorf("credit balance of a new account: %v", b)
+	}
 	order, commit := ids.Format(ids.Order, b.ids.New()), ids.Format(ids.Commit, b.ids.New())
 	orders := []*billv1.FinancedOrder{{OrderId: order, Amount: rp(300_000), MerchantId: "shop-1"}}
 	quote, err := internal.QuotePlans(ctx, &billv1.QuotePlansRequest{UserId: "u1", Business: "marketplace", Orders: orders, TenorMonths: 3})
@@ -269,6 +272,17 @@ func TestTheDoorSaysWhatIsWrong(t *testing.T) {
 			_, err := billv1.NewBillAdminServiceClient(admin).ListProducts(ctx, &billv1.ListProductsRequest{PageToken: "!"})
 			return err
 		}, errs.PageTokenInvalid},
+		"product without a method": {func() error {
+			_, err := billv1.NewBillAdminServiceClient(admin).CreateProductVersion(ctx, &billv1.CreateProductVersionRequest{
+				RequestId: "request-9", Product: &billv1.Product{Code: "X", Name: "x", CurrencyCode: "IDR"}})
+			return err
+		}, errs.InvalidArgument},
+		"product whose code is no name": {func() error {
+			_, err := billv1.NewBillAdminServiceClient(admin).CreateProductVersion(ctx, &billv1.CreateProductVersionRequest{
+				RequestId: "request-9", Product: &billv1.Product{Code: "../x\n", Name: "x", CurrencyCode: "IDR",
+					InterestMethod: commonv1.InterestMethod_INTEREST_METHOD_ZERO}})
+			return err
+		}, errs.InvalidArgument},
 		"account of nobody": {func() error {
 			_, err := billv1.NewBillAdminServiceClient(admin).GetCreditAccount(ctx, &billv1.GetCreditAccountRequest{UserId: "nobody"})
 			return err

@@ -21,7 +21,7 @@ type Config struct {
 	spine.Config
 	// KeyringFile holds the keys that seal the secrets of endpoints. Used by the service's own process.
 	KeyringFile string `env:"KEYRING_FILE"`
-	// PerEndpoint is how many deliveries of one endpoint this process sends at once, 1 to 64.
+	// PerEndpoint is how many deliveries of one endpoint, or of one host of a callback endpoint, this process sends at once, 1 to 64.
 	PerEndpoint int `env:"NOTIFICATION_PER_ENDPOINT" envDefault:"4"`
 	// InFlight is how many deliveries this process sends at once in all, PER_ENDPOINT to 4096.
 	InFlight int `env:"NOTIFICATION_IN_FLIGHT" envDefault:"256"`

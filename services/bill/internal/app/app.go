@@ -88,6 +88,12 @@ type Store interface {
 	RepaymentsOfUser(ctx context.Context, userID string) ([]Repayment, error)
 	// KeptCash finds cash that was kept by its reference; false when it was not.
 	KeptCash(ctx context.Context, reference ids.ID) (KeptCash, bool, error)
+	// KeptOfUser gives the cash of a user that was kept.
+	KeptOfUser(ctx context.Context, userID string) ([]KeptCash, error)
+	// ReturnsOfLoans gives what refunds of loans give back by repayments, without what was kept as credit balance.
+	ReturnsOfLoans(ctx context.Context, loanIDs []ids.ID) ([]LoanReturn, error)
+	// Payouts gives what was paid out of an account's credit balance.
+	Payouts(ctx context.Context, accountID ids.ID) ([]Payout, error)
 	// LastVersion is the newest version of a product; 0 when there is none.
 	LastVersion(ctx context.Context, code string) (int, error)
 	// DoLocking is Do for a unit that reads and locks first.
@@ -190,7 +196,8 @@ type LockingTx interface {
 	LockRepayments(ctx context.Context, repaymentIDs []ids.ID) ([]Repayment, error)
 	// LockBills gives bills by id and locks them until the end.
 	LockBills(ctx context.Context, billIDs []ids.ID) ([]BillRow, error)
-	// BillLines gives the instalments on bills where they were left, by bill, without what was given up of them.
+	// BillLines gives the instalments on bills where they were left, by bill, without what was given up of them. Those of a loan that was
+	// given up before the bill are not on it.
 	BillLines(ctx context.Context, bills []BillRow) (map[ids.ID][]domain.BillLine, error)
 	// LockReservation finds the reservation of a commit and locks it until the end; false when there is none.
 	LockReservation(ctx context.Context, commitID ids.ID) (Reservation, bool, error)

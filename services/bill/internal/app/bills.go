@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/creditpay/creditpay/pkg/civil"
@@ -124,8 +125,8 @@ const (
 	EntryAdjustment EntryKind = 6
 )
 
-// Entry is a line of a user's bill list. Instalments, fees, repayments, refunds and adjustments add up to what is billed and open,
-// less what was paid ahead and what is overpaid; a purchase is there to be seen and counts for nothing.
+// Entry is a line of a user's bill list. A purchase is there to be seen and counts for nothing. All others add up to what is open of
+// the instalments that are among them, less what was paid, taken back or recovered of those that are not, less the credit balance.
 type Entry struct {
 	// ID names it for QueryBillTxnDetail.
 	ID       string
@@ -134,6 +135,8 @@ type Entry struct {
 	BillID   ids.ID
 	OrderID  ids.ID
 	LoanID   ids.ID
+	// Sequence is the instalment that an instalment or a fee is of; 0 for all others.
+	Sequence int
 	Amount   money.Amount
 	Time     time.Time
 	// State is "open", "paid", "overdue", "cancelled" or "written off"; empty where there is none.
@@ -154,7 +157,16 @@ type EntryFilter struct {
 }
 
 // key orders entries by time; ids tell equal times apart.
-func (e Entry) key() string { return e.Time.UTC().Format("20060102T150405.000000") + "|" + e.ID }
+func (e Entry) key() string { return e.Time.UTC().Format(keyTime) + "|" + e.ID }
+
+const keyTime = "20060102T150405.000000"
+
+// IsEntryKey reports whether a text has the form of an entry's key.
+func IsEntryKey(text string) bool {
+	at, id, ok := strings.Cut(text, "|")
+	_, err := time.Parse(keyTime, at)
+	return ok && id != "" && err == nil
+}
 
 func (f EntryFilter) wants(e Entry) bool {
 	switch {
@@ -188,35 +200,6 @@ func (a *App) QueryBillTxnList(ctx context.Context, userID string, f EntryFilter
 		page = append(page, e)
 	}
 	return page, "", nil
-}
-
-// EntryDetail is an entry or a bill with what is behind it.
-type EntryDetail struct {
-	Entries []Entry
-	Loans   []UserLoan
-}
-
-// QueryBillTxnDetail gives one entry, or all of a bill, with the loans behind them. Errors: errs.NotFound, errs.AccountNotFound.
-func (a *App) QueryBillTxnDetail(ctx context.Context, userID, entryID string, billID ids.ID) (EntryDetail, error) {
-	all, standing, err := a.entries(ctx, userID)
-	if err != nil {
-		return EntryDetail{}, err
-	}
-	var d EntryDetail
-	for _, e := range all {
-		if (entryID != "" && e.ID == entryID) || (entryID == "" && e.BillID == billID) {
-			d.Entries = append(d.Entries, e)
-		}
-	}
-	if len(d.Entries) == 0 {
-		return d, errs.NotFound.New("no such entry or bill")
-	}
-	for _, l := range standing.Loans {
-		if slices.ContainsFunc(d.Entries, func(e Entry) bool { return e.LoanID == l.ID }) {
-			d.Loans = append(d.Loans, l)
-		}
-	}
-	return d, nil
 }
 
 // BusinessLine is a business line with bill entries of a user.

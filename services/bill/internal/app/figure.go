@@ -101,7 +101,7 @@ func (a *App) writeFigured(tx Tx, list []figured, cause, actor string, look Bill
 			if cause != causeTime || f.moves(in) {
 				rows = append(rows, InstalmentRow{LoanID: f.after.ID, InstalmentPosition: in})
 			}
-			if !in.BillDate.After(f.pos.AsOf) && f.pos.WrittenOffOn.IsZero() {
+			if f.pos.OnBill(in) {
 				name := domain.BillName{BillDate: in.BillDate, DueDate: in.DueDate}
 				bills = append(bills, BillRow{ID: BillID(f.after.UserID, name), UserID: f.after.UserID, BillName: name, Version: 1, CreateTime: now, LookTime: now})
 			}

@@ -41,7 +41,7 @@ func (p *planner) plan(product domain.Product, tenorMonths int, business string,
 	if err != nil {
 		return domain.Plan{}, err
 	}
-	if err := product.Eligible(business, financed); err != nil {
+	if err := eligible(product, business, financed); err != nil {
 		return domain.Plan{}, err
 	}
 	key := planKey{productKey{product.Code, product.Version}, tenorMonths, price, start}
@@ -55,6 +55,15 @@ func (p *planner) plan(product domain.Product, tenorMonths int, business string,
 	plan.DownPayment = down
 	p.keep(key, plan)
 	return plan, nil
+}
+
+// eligible returns nil when the product finances an amount for a business. Only an account that is ACTIVE may buy at all (the account
+// says why not), so a product that is not offered to one is offered to nobody.
+func eligible(product domain.Product, business string, financed money.Amount) error {
+	if err := product.Eligible(business, financed); err != nil {
+		return err
+	}
+	return product.EligibleAccount(domain.AccountActive)
 }
 
 // planAll is the plan of each order, in the orders' order.

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -21,6 +22,8 @@ type QuoteRequest struct {
 	TenorMonths int
 	// ProductCode is the one product asked for; empty for all.
 	ProductCode string
+	// ProductVersion is its version, as a quote keeps it; 0 for the one that is offered.
+	ProductVersion int
 }
 
 // Offer is a plan for a set of orders.
@@ -58,7 +61,7 @@ func (a *App) QuotePlans(ctx context.Context, r QuoteRequest) (Quote, error) {
 		return Quote{}, err
 	}
 	now := a.now()
-	products, err := a.products.offered(ctx, now)
+	products, err := a.quotable(ctx, r, now)
 	if err != nil {
 		return Quote{}, err
 	}
@@ -66,8 +69,8 @@ func (a *App) QuotePlans(ctx context.Context, r QuoteRequest) (Quote, error) {
 	if q.Account, q.HasAccount, err = a.store.Account(ctx, r.UserID); err != nil {
 		return Quote{}, err
 	}
-	elsewhere := false
-	if q.Offers, elsewhere, err = a.offers(products, r, now); err != nil {
+	var none error
+	if q.Offers, none, err = a.offers(products, r, now); err != nil {
 		return Quote{}, err
 	}
 	if q.HasAccount {
@@ -75,12 +78,27 @@ func (a *App) QuotePlans(ctx context.Context, r QuoteRequest) (Quote, error) {
 			return Quote{}, err
 		}
 	}
-	q.Refusal, err = refusal(q, price, elsewhere)
+	q.Refusal, err = refusal(q, price, none)
 	return q, err
 }
 
-// offers makes the offers, and tells whether there are some in another product or tenor than those asked for.
-func (a *App) offers(products []domain.Product, r QuoteRequest, now time.Time) (list []Offer, elsewhere bool, err error) {
+// quotable is the products that a request may be offered: the current ones, or the version that it names.
+func (a *App) quotable(ctx context.Context, r QuoteRequest, now time.Time) ([]domain.Product, error) {
+	if r.ProductVersion == 0 {
+		return a.products.offered(ctx, now)
+	}
+	p, err := a.products.version(ctx, a.store, r.ProductCode, r.ProductVersion)
+	if errs.Is(err, errs.ProductNotEligible) {
+		return nil, nil
+	}
+	return []domain.Product{p}, err
+}
+
+// offers makes the offers, and says why there would be none. A plan that the law of the day or its own figures do not allow is not
+// offered, and takes no other with it.
+func (a *App) offers(products []domain.Product, r QuoteRequest, now time.Time) (list []Offer, none, err error) {
+	none = errs.ProductNotEligible.New("no product finances this purchase")
+	var elsewhere, unlawful error
 	for _, p := range ranked(products) {
 		if !finances(p, r) {
 			continue
@@ -88,24 +106,28 @@ func (a *App) offers(products []domain.Product, r QuoteRequest, now time.Time) (
 		start := civil.Of(now, p.Zone())
 		for _, t := range p.Tenors {
 			if (r.TenorMonths != 0 && t.Months != r.TenorMonths) || (r.ProductCode != "" && p.Code != r.ProductCode) {
-				elsewhere = true
+				elsewhere = errs.TenorNotOffered.New("this product or tenor is not offered for this purchase")
 				continue
 			}
 			plans, err := a.plans.planAll(p, t.Months, r.Business, r.Orders, start)
+			if errs.Is(err, errs.ProductNotEligible) || errs.Is(err, errs.AmountOutOfRange) {
+				unlawful = err
+				continue
+			}
 			if err != nil {
-				return nil, false, err
+				return nil, nil, err
 			}
 			total := plans[0]
 			if len(plans) > 1 {
 				if total, err = domain.SumPlans(plans); err != nil {
-					return nil, false, err
+					return nil, nil, err
 				}
 			}
 			list = append(list, Offer{Total: total, PerOrder: plans})
 		}
 	}
 	slices.SortStableFunc(list, func(x, y Offer) int { return x.Total.TenorMonths - y.Total.TenorMonths })
-	return list, elsewhere, nil
+	return list, cmp.Or(unlawful, elsewhere, none), nil
 }
 
 // ranked is the products in the order in which they are offered.
@@ -121,13 +143,13 @@ func ranked(products []domain.Product) []domain.Product {
 func finances(p domain.Product, r QuoteRequest) bool {
 	return !slices.ContainsFunc(r.Orders, func(o FinancedOrder) bool {
 		_, part, err := p.SplitPrice(o.Amount)
-		return err != nil || p.Eligible(r.Business, part) != nil
+		return err != nil || eligible(p, r.Business, part) != nil
 	})
 }
 
 // refusal is why the purchase would be refused, nil when it would not. What stands against the user comes before what
 // stands against the purchase, and that before the limit: no limit is large enough for a product that does not exist.
-func refusal(q Quote, price money.Amount, elsewhere bool) (reason, fault error) {
+func refusal(q Quote, price money.Amount, none error) (reason, fault error) {
 	if !q.HasAccount {
 		return noAccount(), nil
 	}
@@ -141,10 +163,8 @@ func refusal(q Quote, price money.Amount, elsewhere bool) (reason, fault error) 
 		return nil, err
 	case len(q.Offers) > 0, err != nil && !errs.Is(err, errs.LimitInsufficient):
 		return err, nil
-	case elsewhere:
-		return errs.TenorNotOffered.New("this product or tenor is not offered for this purchase"), nil
 	default:
-		return errs.ProductNotEligible.New("no product finances this purchase"), nil
+		return none, nil
 	}
 }
 

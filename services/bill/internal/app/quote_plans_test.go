@@ -4,10 +4,12 @@ import (
 	"context"
 	"testing"
 
+	"github.com/creditpay/creditpay/pkg/civil"
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/money"
 
 	"github.com/creditpay/creditpay/services/bill/internal/app"
+	"github.com/creditpay/creditpay/services/bill/internal/domain"
 )
 
 func quote(user string, prices ...int64) app.QuoteRequest {
@@ -101,6 +103,51 @@ func TestQuoteRefusesWhatReserveRefuses(t *testing.T) {
 		if quoted != c.want || reserved != c.want || (len(q.Offers) > 0) != c.offers {
 			t.Errorf("%+v: quote says %v with %d offers, reserve %v", c, q.Refusal, len(q.Offers), reserveErr)
 		}
+	}
+}
+
+// One tenor of one product costs more than the law allows: it is not offered, and everything else is.
+func TestATenorAboveTheLawIsNotOfferedAndTakesNoOtherWithIt(t *testing.T) {
+	t.Parallel()
+	b := newBed(t)
+	b.open(t, "u1", 1_000_000)
+	dear := domain.DefaultProducts(money.IDR())[0]
+	dear.Code = "DEAR"
+	dear.Tenors = []domain.Tenor{{Months: 1, RatePPM: 1_000, RatePeriod: domain.PerMonth}, {Months: 12, RatePPM: 900_000, RatePeriod: domain.PerMonth}}
+	dear.Servicing.Caps = []domain.CapRule{{From: civil.Date{Year: 2024, Month: 1, Day: 1}, TotalPPM: money.PPM}}
+	if _, err := b.CreateProductVersion(t.Context(), "ADMIN:alice", "product-1", dear); err != nil {
+		t.Fatal(err)
+	}
+	q, err := b.QuotePlans(t.Context(), quote("u1", 100_000))
+	if err != nil || q.Refusal != nil || len(q.Offers) != 7+1 {
+		t.Fatalf("%d offers, refused for %v, %v", len(q.Offers), q.Refusal, err)
+	}
+	one := quote("u1", 100_000)
+	one.ProductCode, one.TenorMonths = "DEAR", 12
+	purchase := b.purchase("u1", 100_000)
+	purchase.ProductCode, purchase.TenorMonths = "DEAR", 12
+	_, reserveErr := b.ReserveCredit(t.Context(), purchase)
+	if q, err := b.QuotePlans(t.Context(), one); err != nil || len(q.Offers) != 0 || !errs.Is(q.Refusal, errs.ProductNotEligible) || !errs.Is(reserveErr, errs.ProductNotEligible) {
+		t.Errorf("the tenor alone: %+v, %v; reserve: %v", q, err, reserveErr)
+	}
+}
+
+func TestAProductForOtherAccountsIsNotOffered(t *testing.T) {
+	t.Parallel()
+	b := newBed(t)
+	b.open(t, "u1", 1_000_000)
+	late := domain.DefaultProducts(money.IDR())[0]
+	late.Code, late.Servicing.AccountStates = "LATE", domain.AccountStateList{domain.AccountOverdue}
+	if _, err := b.CreateProductVersion(t.Context(), "ADMIN:alice", "product-1", late); err != nil {
+		t.Fatal(err)
+	}
+	if q, err := b.QuotePlans(t.Context(), quote("u1", 100_000)); err != nil || len(q.Offers) != 7 {
+		t.Errorf("%d offers, %v", len(q.Offers), err)
+	}
+	purchase := b.purchase("u1", 100_000)
+	purchase.ProductCode = "LATE"
+	if _, err := b.ReserveCredit(t.Context(), purchase); !errs.Is(err, errs.ProductNotEligible) {
+		t.Errorf("reserve: %v", err)
 	}
 }
 

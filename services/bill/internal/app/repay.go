@@ -132,8 +132,8 @@ func (a *App) RepayBills(ctx context.Context, userID, caller, requestID string, 
 	})
 }
 
-// SettleEarly begins the settlement of a loan at today's price. Errors: errs.NotFound, errs.NothingToPay, errs.LoanStateInvalid,
-// errs.ChannelNotAvailable.
+// SettleEarly begins the settlement of a loan at today's price, which is kept while the money is collected. Errors: errs.NotFound,
+// errs.NothingToPay, errs.LoanStateInvalid, errs.ChannelNotAvailable.
 func (a *App) SettleEarly(ctx context.Context, userID, caller, requestID string, loanID ids.ID, channel string) (Begun, error) {
 	return a.begin(ctx, userID, caller, requestID, Repay{LoanIDs: []ids.ID{loanID}, Channel: channel}, func() (Repayment, error) {
 		quote, err := a.QuoteEarlySettlement(ctx, userID, loanID)
@@ -227,8 +227,18 @@ func (a *App) mayPayBy(ctx context.Context, channel string) error {
 	return nil
 }
 
-// QueryRepayChannels gives the channels for repayments.
-func (a *App) QueryRepayChannels(ctx context.Context) ([]CashChannel, error) {
+// QueryRepayChannels gives the channels for repayments of bills, or of an amount. Errors: errs.NotFound for bills that are not the
+// user's, errs.AccountNotFound.
+func (a *App) QueryRepayChannels(ctx context.Context, userID string, billIDs []ids.ID) ([]CashChannel, error) {
+	if len(billIDs) > 0 {
+		_, own, err := a.ownLoans(ctx, userID)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := own.target(billIDs, nil); err != nil {
+			return nil, err
+		}
+	}
 	return a.payments.CashChannels(ctx)
 }
 
@@ -280,8 +290,13 @@ func (a *App) allocations(ctx context.Context, r Repayment) ([]RepaymentAllocati
 	if err != nil {
 		return nil, err
 	}
+	return r.allocated(own.positions), nil
+}
+
+// allocated is where the money went, when it went to loans in these positions.
+func (r Repayment) allocated(positions []domain.LoanPosition) []RepaymentAllocation {
 	var out []RepaymentAllocation
-	for _, p := range own.positions {
+	for _, p := range positions {
 		for _, piece := range p.Position.AllocatedBy(r.ID) {
 			out = append(out, RepaymentAllocation{LoanID: p.LoanID, Allocation: piece})
 		}
@@ -289,7 +304,7 @@ func (a *App) allocations(ctx context.Context, r Repayment) ([]RepaymentAllocati
 	if r.Rest.IsPositive() {
 		out = append(out, RepaymentAllocation{Allocation: domain.Allocation{FactID: r.ID, Part: domain.PartOverpaid, Amount: r.Rest}})
 	}
-	return out, nil
+	return out
 }
 
 // ownLoans is what a user owes today.

@@ -170,6 +170,7 @@ func TestARepaymentIsAllocatedOnceAndTheRestIsCreditBalance(t *testing.T) {
 	if err != nil || left != rp(500_000-owed-100_000) {
 		t.Error(left, err)
 	}
+	b.entriesAddUp(t, "u1")
 	if _, err := b.PayOutCreditBalance(t.Context(), "u1", app.Operation{Actor: "ADMIN:alice", RequestID: "payout-2", Reason: "more", Amount: rp(500_000)}); !errs.Is(err, errs.BalanceInsufficient) {
 		t.Errorf("more than there is: %v", err)
 	}
@@ -221,12 +222,39 @@ func TestAnEarlySettlementCostsItsQuoteAndLeavesNothing(t *testing.T) {
 	if s.Loans[0].State != domain.LoanSettled || !s.Account.Credit.IsZero() || !s.Account.Used.IsZero() {
 		t.Errorf("%s, %+v", s.Loans[0].State, s.Account)
 	}
+	b.entriesAddUp(t, "u1")
 	if _, err := b.SettleEarly(t.Context(), "u1", "H5:u1", "settle-002", loan, "VA"); !errs.Is(err, errs.NothingToPay) {
 		t.Errorf("settled twice: %v", err)
 	}
 	if _, err := b.QuoteEarlySettlement(t.Context(), "u2", loan); !errs.Is(err, errs.NotFound) {
 		t.Errorf("another's loan: %v", err)
 	}
+}
+
+// The price of a day is kept while its money is collected: interest by the day does not make it fall short past midnight.
+func TestAnEarlySettlementThatIsPaidTheNextDayCostsItsQuote(t *testing.T) {
+	t.Parallel()
+	b := newBed(t)
+	b.open(t, "u1", 1_000_000)
+	b.clock.Set(time.Date(2026, time.May, 10, 12, 0, 0, 0, civil.Jakarta()))
+	r := b.purchase("u1", loanPrice)
+	r.ProductCode = "SPL_ID_REDUCING"
+	loan := b.reserve(t, r)[0].LoanID
+	if err := b.apply(t.Context(), b.confirmed(r.Orders[0].OrderID, b.clock.Now())); err != nil {
+		t.Fatal(err)
+	}
+	b.advanceTo(t, 2026, time.May, 20)
+	settlement, err := b.SettleEarly(t.Context(), "u1", "H5:u1", "settle-001", loan, "VA")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.advanceTo(t, 2026, time.May, 21)
+	b.outcome(t, settlement.Repayment, app.CashLegSucceeded)
+	s := b.standing(t, "u1")
+	if s.Loans[0].State != domain.LoanSettled || !s.Account.Used.IsZero() || !s.Account.Credit.IsZero() {
+		t.Errorf("%s with %s open, %+v", s.Loans[0].State, s.Loans[0].Position.OpenTotal, s.Account)
+	}
+	b.entriesAddUp(t, "u1")
 }
 
 func TestOperatorsWaiveGiveUpAndRecover(t *testing.T) {
@@ -278,9 +306,32 @@ func TestOperatorsWaiveGiveUpAndRecover(t *testing.T) {
 	if _, err := b.RecordRecovery(t.Context(), loan, op("recover-2", 50_000)); err != nil {
 		t.Fatal(err)
 	}
+	b.entriesAddUp(t, "u1")
 	b.advanceTo(t, 2026, time.December, 1)
+	b.entriesAddUp(t, "u1")
 	if s := b.standing(t, "u1"); s.Loans[0].State != domain.LoanWrittenOff || s.Loans[0].Position.Received != rp(50_000) {
 		t.Errorf("%+v", s.Loans[0].Position)
+	}
+}
+
+// A loan that was given up before a bill was made is not on it: the bill is of the other loan, and not late before its own day.
+func TestALoanThatWasGivenUpMakesNoLaterBillLate(t *testing.T) {
+	t.Parallel()
+	b, loan := begun(t)
+	b.running(t, "u1", 90_000)
+	b.advanceTo(t, 2026, time.June, 2)
+	if _, err := b.WriteOffLoan(t.Context(), loan, app.Operation{Actor: "ADMIN:alice", RequestID: "giveup-01", Reason: "gone"}); err != nil {
+		t.Fatal(err)
+	}
+	b.repay(t, "u1", 30_000+2_655+900)
+	b.advanceTo(t, 2026, time.June, 26)
+	s := b.standing(t, "u1")
+	wantBills(t, s, domain.BillOverdue, domain.BillIssued)
+	if len(s.Bills[1].Lines) != 1 {
+		t.Errorf("lines %+v", s.Bills[1].Lines)
+	}
+	if n := b.count(t, `SELECT state FROM bills WHERE bill_date = '2026-06-25'`); n != int(domain.BillIssued) {
+		t.Errorf("the bill was told to be in state %d", n)
 	}
 }
 
@@ -386,6 +437,22 @@ func TestEntriesAddUpToWhatIsOpenAndPagesGiveEachOnce(t *testing.T) {
 	detail, err := b.QueryBillTxnDetail(t.Context(), "u1", "", s.Bills[0].ID)
 	if err != nil || len(detail.Entries) != 2 || len(detail.Loans) != 1 || detail.Loans[0].ID != loan {
 		t.Errorf("%+v, %v", detail.Entries, err)
+	}
+	if len(detail.Repayments) != 1 || len(detail.Repayments[0].Allocations) != 4 {
+		t.Errorf("paid by %+v", detail.Repayments)
+	}
+	repaid, err := b.QueryBillTxnDetail(t.Context(), "u1", ids.Format(ids.Repayment, detail.Repayments[0].ID), ids.ID{})
+	if err != nil || len(repaid.Entries) != 1 || len(repaid.Repayments) != 1 || len(repaid.Loans) != 1 || repaid.Loans[0].ID != loan {
+		t.Errorf("a repayment: %+v, %v", repaid, err)
+	}
+	if none, err := b.QueryBillTxnDetail(t.Context(), "u1", "", ids.ID{}); !errs.Is(err, errs.NotFound) {
+		t.Errorf("a bill without an id: %+v, %v", none.Entries, err)
+	}
+	if _, err := b.QueryRepayChannels(t.Context(), "u1", []ids.ID{s.Bills[0].ID}); err != nil {
+		t.Errorf("channels for a bill: %v", err)
+	}
+	if _, err := b.QueryRepayChannels(t.Context(), "u1", []ids.ID{{1}}); !errs.Is(err, errs.NotFound) {
+		t.Errorf("channels for a bill that is nobody's: %v", err)
 	}
 	if _, err := b.QueryBillTxnDetail(t.Context(), "u1", "lon_x", ids.ID{}); !errs.Is(err, errs.NotFound) {
 		t.Errorf("an unknown entry: %v", err)

@@ -112,7 +112,7 @@ func sortedIDs(set map[ids.ID]bool) []ids.ID {
 	return slices.SortedFunc(maps.Keys(set), func(x, y ids.ID) int { return bytes.Compare(x[:], y[:]) })
 }
 
-// arrived gives the money to loans, by the day on which it was paid.
+// arrived gives the money to loans, by the day on which it was paid, or for which a settlement was quoted.
 func (s *settling) arrived(ctx context.Context, r Repayment, o LegOutcome) error {
 	if o.Amount != r.Amount {
 		return errs.LegAmountMismatch.New("repayment %s is of %s, and %s arrived", ids.Format(ids.Repayment, r.ID), r.Amount, o.Amount)
@@ -125,14 +125,15 @@ func (s *settling) arrived(ctx context.Context, r Repayment, o LegOutcome) error
 	if err != nil {
 		return err
 	}
-	kind := domain.FactRepaid
+	kind, at := domain.FactRepaid, r.PayTime
 	if r.Kind == RepayEarly {
-		kind = domain.FactEarlySettled
+		// The price is that of the day on which it was asked for, and is kept while the money is collected.
+		kind, at = domain.FactEarlySettled, r.CreateTime
 	}
 	var facts []LoanFact
 	for _, share := range shares {
 		l := s.loanOf(r.UserID, share.LoanID)
-		date, err := s.valueDate(ctx, l, r.PayTime)
+		date, err := s.valueDate(ctx, l, at)
 		if err != nil {
 			return err
 		}
@@ -187,7 +188,7 @@ func (s *settling) loanOf(userID string, id ids.ID) Loan {
 	return Loan{}
 }
 
-// valueDate is the day of the payment in the loan's calendar, not before the loan began.
+// valueDate is the day of a time in the loan's calendar, not before the loan began.
 func (s *settling) valueDate(ctx context.Context, l Loan, at time.Time) (d civil.Date, err error) {
 	if l.ID.IsZero() {
 		return d, errs.NotFound.New("the repayment names a loan that its user does not have")

@@ -118,6 +118,24 @@ type RefundSource struct {
 	KeepTime time.Time
 }
 
+// LoanReturn is a part of a refund that goes back by a repayment.
+type LoanReturn struct {
+	LoanID, RefundID, RepaymentID ids.ID
+	// Amount is in minor units of the loan's currency.
+	Amount int64
+	// Time is when the refund reached the loan.
+	Time time.Time
+}
+
+// Payout is money that was paid out of a credit balance.
+type Payout struct {
+	// ID is the journal's.
+	ID ids.ID
+	// Amount is in minor units of the account's currency.
+	Amount int64
+	Time   time.Time
+}
+
 // InstalmentRow is where an instalment stands, as the last figuring left it.
 type InstalmentRow struct {
 	LoanID ids.ID

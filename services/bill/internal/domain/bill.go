@@ -90,16 +90,17 @@ type Bill struct {
 	State BillState
 	// Lines are its instalments, by loan and sequence.
 	Lines []BillLine
-	// Charged, Open, Paid and Cancelled are the sums over its lines, written off and
-	// recovered figures aside; OpenTotal is what is left to pay.
-	Charged, Open, Paid, Cancelled Parts
-	OpenTotal                      money.Amount
+	// Charged, Open, Paid and Cancelled are the sums over its lines, GivenUp that of
+	// what was written off, recovered or not; OpenTotal is what is left to pay.
+	Charged, Open, Paid, Cancelled, GivenUp Parts
+	OpenTotal                               money.Amount
 }
 
 // BillsOf are the bills made by the date of the positions (which must be the same
 // for all), oldest first, with the figures of that date. Instalments that an early
-// settlement asked for before their bill are not on one until its date. All loans
-// are of one currency. It fails with ErrInvariant.
+// settlement asked for before their bill are not on one until its date, those of a
+// loan that was given up before their bill on none. All loans are of one currency.
+// It fails with ErrInvariant.
 func BillsOf(loans []LoanPosition) ([]Bill, error) {
 	type key struct{ bill, due civil.Date }
 	lines := map[key][]BillLine{}
@@ -108,7 +109,7 @@ func BillsOf(loans []LoanPosition) ([]Bill, error) {
 			return nil, broken("loan %s is as of %s, others as of %s", l.LoanID, l.Position.AsOf, loans[0].Position.AsOf)
 		}
 		for _, in := range l.Position.Instalments {
-			if !in.BillDate.After(l.Position.AsOf) {
+			if l.Position.OnBill(in) {
 				k := key{in.BillDate, in.DueDate}
 				lines[k] = append(lines[k], BillLine{LoanID: l.LoanID, InstalmentPosition: in})
 			}
@@ -135,12 +136,13 @@ func BillOf(billDate, dueDate civil.Date, lines []BillLine) (Bill, error) {
 		return cmp.Or(slices.Compare(a.LoanID[:], b.LoanID[:]), cmp.Compare(a.Sequence, b.Sequence))
 	})
 	zero := ZeroParts(lines[0].Charged.Principal.Currency())
-	b := Bill{BillDate: billDate, DueDate: dueDate, Lines: lines, Charged: zero, Open: zero, Paid: zero, Cancelled: zero}
+	b := Bill{BillDate: billDate, DueDate: dueDate, Lines: lines, Charged: zero, Open: zero, Paid: zero, Cancelled: zero, GivenUp: zero}
 	var k calculation
 	overdue, gone, received := false, false, false
 	for _, l := range lines {
 		b.Charged, b.Open = k.addParts(b.Charged, l.Charged), k.addParts(b.Open, l.Open)
 		b.Paid, b.Cancelled = k.addParts(b.Paid, l.Paid), k.addParts(b.Cancelled, l.Cancelled)
+		b.GivenUp = k.addParts(b.GivenUp, k.addParts(l.WrittenOff, l.Recovered))
 		overdue = overdue || l.State == InstalmentOverdue || l.State == InstalmentWrittenOff
 		gone = gone || l.State == InstalmentCancelled
 		received = received || l.State == InstalmentPaid && k.total(l.Charged).IsPositive()

@@ -116,6 +116,18 @@ func TestBillStatesFollowTheFacts(t *testing.T) {
 	}
 }
 
+// The first loan is given up before its second bill is made: that bill is of the second loan alone, and not late.
+func TestABillIsWithoutWhatWasGivenUpBeforeItWasMade(t *testing.T) {
+	t.Parallel()
+	bills, err := BillsOf(twoLoans(t, "2026-05-26", []Fact{fact(t, 1, FactWrittenOff, "2026-05-20", rp(0))}, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(bills) != 2 || bills[0].State != BillOverdue || bills[1].State != BillIssued || len(bills[1].Lines) != 1 || bills[1].Charged.Principal != rp(30_000) {
+		t.Errorf("%+v", bills)
+	}
+}
+
 func TestBillsRefuseMixedDays(t *testing.T) {
 	t.Parallel()
 	loans := twoLoans(t, "2026-05-25", nil, nil)

@@ -96,10 +96,11 @@ func (r *replay) settles(f Fact) bool {
 }
 
 // settle drops the interest that settling saves and asks for the rest at once.
-func (r *replay) settle(date civil.Date) {
-	for i, saved := range r.savings(date) {
-		in := &r.pos.Instalments[i]
-		r.move(&in.Open, &in.Cancelled, PartInterest, saved)
+func (r *replay) settle(f Fact) {
+	for i, saved := range r.savings(f.Date) {
+		r.drop(f, &r.pos.Instalments[i], PartInterest, saved)
 	}
-	r.accelerated = true
+	if r.pos.AcceleratedOn.IsZero() {
+		r.pos.AcceleratedOn = f.Date
+	}
 }

@@ -95,8 +95,13 @@ type Position struct {
 	// and late fees that were paid and waived afterwards.
 	Overpaid money.Amount
 	// SettledOn is the day since which nothing is open, WrittenOffOn that of the
-	// write-off; zero when there is none.
-	SettledOn, WrittenOffOn civil.Date
+	// write-off, AcceleratedOn that on which an early settlement asked for everything;
+	// zero when there is none.
+	SettledOn, WrittenOffOn, AcceleratedOn civil.Date
+	// Dropped is interest and fee that were not billed and never will be, since the loan
+	// was settled early or given up by the fact DroppedBy. It is part of Cancelled.
+	Dropped   money.Amount
+	DroppedBy ids.ID
 	// Allocations are where the money went, in the order of the facts. Those of one
 	// fact add up to its amount.
 	Allocations []Allocation
@@ -171,6 +176,11 @@ func (p Position) Instalment(sequence int) (InstalmentPosition, bool) {
 		return InstalmentPosition{}, false
 	}
 	return p.Instalments[sequence-1], true
+}
+
+// OnBill reports whether an instalment is on a bill that was made by the date: what was given up before its bill was made is not.
+func (p Position) OnBill(in InstalmentPosition) bool {
+	return !in.BillDate.After(p.AsOf) && (p.WrittenOffOn.IsZero() || !in.BillDate.After(p.WrittenOffOn))
 }
 
 // AllocatedBy is the allocations of one fact.

@@ -116,7 +116,7 @@ func debtsOf(c money.Currency, loans []LoanPosition, target RepaymentTarget) ([]
 		named[l.LoanID] = true
 		for _, in := range p.Instalments {
 			name := BillName{in.BillDate, in.DueDate}
-			onBill := !in.BillDate.After(p.AsOf)
+			onBill := p.OnBill(in)
 			if onBill {
 				bills[name] = true
 			}

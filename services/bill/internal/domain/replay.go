@@ -39,9 +39,7 @@ type replay struct {
 	calculation
 	terms Contract
 	late  latecomer
-	// accelerated says that an early settlement asked for everything.
-	accelerated bool
-	pos         Position
+	pos   Position
 }
 
 // replayed is a loan after its facts and late fees up to a date.
@@ -75,7 +73,7 @@ func newReplay(terms Contract, asOf civil.Date) *replay {
 	c := terms.Product.Currency
 	zero := money.Zero(c)
 	r := &replay{terms: terms}
-	r.pos = Position{AsOf: asOf, Received: zero, Returned: zero, Overpaid: zero}
+	r.pos = Position{AsOf: asOf, Received: zero, Returned: zero, Overpaid: zero, Dropped: zero}
 	r.pos.Instalments = make([]InstalmentPosition, len(terms.Plan.Instalments))
 	for i, in := range terms.Plan.Instalments {
 		planned := Parts{in.Principal, in.Interest, in.Fee, zero}
@@ -100,10 +98,10 @@ func (r *replay) apply(f Fact) error {
 	case FactRefunded:
 		return r.refund(f)
 	case FactWrittenOff:
-		r.writeOff(f.Date)
+		r.writeOff(f)
 	case FactEarlySettled:
 		if r.pos.WrittenOffOn.IsZero() && r.settles(f) {
-			r.settle(f.Date)
+			r.settle(f)
 		}
 		r.receive(f)
 	default: // FactRepaid and FactRecovered bring money.
@@ -155,26 +153,34 @@ func (r *replay) waive(f Fact) {
 
 // writeOff gives up what is owed. Interest and fee that are not billed were never
 // earned, so they are cancelled instead. A second write-off does nothing.
-func (r *replay) writeOff(date civil.Date) {
+func (r *replay) writeOff(f Fact) {
 	if !r.pos.WrittenOffOn.IsZero() {
 		return
 	}
 	for i := range r.pos.Instalments {
 		in := &r.pos.Instalments[i]
-		if !r.billed(i, date) {
-			r.move(&in.Open, &in.Cancelled, PartInterest, in.Open.Interest)
-			r.move(&in.Open, &in.Cancelled, PartFee, in.Open.Fee)
+		if !r.billed(i, f.Date) {
+			r.drop(f, in, PartInterest, in.Open.Interest)
+			r.drop(f, in, PartFee, in.Open.Fee)
 		}
 		for _, part := range loanParts() {
 			r.move(&in.Open, &in.WrittenOff, part, in.Open.Of(part))
 		}
 	}
-	r.pos.WrittenOffOn = date
+	r.pos.WrittenOffOn = f.Date
+}
+
+// drop cancels an amount of what is owed and was not billed.
+func (r *replay) drop(f Fact, in *InstalmentPosition, part Part, amount money.Amount) {
+	dropped := r.move(&in.Open, &in.Cancelled, part, amount)
+	if dropped.IsPositive() {
+		r.pos.Dropped, r.pos.DroppedBy = r.add(r.pos.Dropped, dropped), f.ID
+	}
 }
 
 // billed reports whether an instalment's bill was made by a date.
 func (r *replay) billed(i int, date civil.Date) bool {
-	return r.accelerated || !date.Before(r.pos.Instalments[i].BillDate)
+	return !r.pos.AcceleratedOn.IsZero() || !date.Before(r.pos.Instalments[i].BillDate)
 }
 
 // overdue reports whether an instalment that is open was not paid in time.

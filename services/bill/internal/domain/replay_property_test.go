@@ -145,8 +145,13 @@ func checkPosition(t *rapid.T, terms Contract, facts []Fact, p Position) {
 	for _, w := range p.Waivers {
 		waived += w.Released.Minor() + w.Returned.Minor()
 	}
+	dropped := p.Cancelled.Interest.Minor() + p.Cancelled.Fee.Minor() - p.Dropped.Minor()
 	for _, r := range p.Refunds {
 		cash += r.Cash.Minor()
+		dropped -= r.Interest.Minor() + r.Fee.Minor()
+	}
+	if dropped != 0 || p.Dropped.IsPositive() == p.DroppedBy.IsZero() {
+		t.Fatalf("%d of the interest and fee that are cancelled is explained by nobody: %+v", dropped, p)
 	}
 	for i, in := range p.Instalments {
 		principal += in.Charged.Principal.Minor()

@@ -276,6 +276,10 @@ func (h *household) audit() {
 	h.must(err)
 	for _, b := range bills {
 		billed += b.OpenTotal.Minor()
+		var k calculation
+		if sum := k.addParts(k.addParts(b.Open, b.Paid), k.addParts(b.Cancelled, b.GivenUp)); sum != b.Charged || k.err != nil {
+			h.t.Fatalf("the bill of %s charges %+v, of which %+v is accounted for", b.BillDate, b.Charged, sum)
+		}
 	}
 	if h.account.Used.Minor() != used || h.ledger[LoanPrincipal] != used || !h.account.Held.IsZero() ||
 		-h.ledger[CreditBalance] != overpaid || billed+unbilled != open {

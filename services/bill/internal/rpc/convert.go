@@ -127,7 +127,7 @@ func summaryOf(a app.Account) *commonv1.CreditSummary {
 func accountOf(a app.Account) *billv1.CreditAccount {
 	return &billv1.CreditAccount{
 		AccountId: ids.Format(ids.Account, a.ID), UserId: a.UserID, Summary: summaryOf(a),
-		FreezeReason: a.FreezeReason, OpenTime: timeOf(a.OpenTime), Version: a.Version,
+		FreezeReason: a.FreezeReason, OpenTime: timeOf(a.OpenTime), Version: a.Version, CreditBalance: moneyOf(a.Credit),
 	}
 }
 

@@ -28,6 +28,7 @@ func (s *InternalServer) QuotePlans(ctx context.Context, req *billv1.QuotePlansR
 	}
 	q, err := s.App.QuotePlans(ctx, app.QuoteRequest{
 		UserID: req.GetUserId(), Business: req.GetBusiness(), Orders: orders, TenorMonths: int(req.GetTenorMonths()), ProductCode: req.GetProductCode(),
+		ProductVersion: int(req.GetProductVersion()),
 	})
 	if err != nil {
 		return nil, err

@@ -97,6 +97,9 @@ func parseProduct(m *billv1.Product) (domain.Product, error) {
 	if p.Rounding, err = roundingOf(m.GetRounding()); err != nil {
 		return p, invalid("product.rounding", err, "%q is not one of the values", m.GetRounding())
 	}
+	if !p.Method.Valid() {
+		return p, invalid("product.interest_method", nil, "name one of the methods")
+	}
 	r.named("remainder_to", m.GetRemainderTo(), "LAST", &p.RemainderTo)
 	r.named("day_count", m.GetDayCount(), "30_360", &p.DayCount)
 	for i, t := range m.GetTenors() {

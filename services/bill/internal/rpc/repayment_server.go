@@ -12,8 +12,12 @@ import (
 )
 
 // QueryRepayChannels implements BillService.
-func (s *BillServer) QueryRepayChannels(ctx context.Context, _ *billv1.QueryRepayChannelsRequest) (*billv1.QueryRepayChannelsResponse, error) {
-	list, err := s.App.QueryRepayChannels(ctx)
+func (s *BillServer) QueryRepayChannels(ctx context.Context, req *billv1.QueryRepayChannelsRequest) (*billv1.QueryRepayChannelsResponse, error) {
+	bills, err := parseIDs("bill_ids", ids.Bill, req.GetBillIds())
+	if err != nil {
+		return nil, err
+	}
+	list, err := s.App.QueryRepayChannels(ctx, caller.FromContext(ctx).UserID, bills)
 	if err != nil {
 		return nil, err
 	}
@@ -60,8 +64,14 @@ func (s *BillServer) QueryRepayment(ctx context.Context, req *billv1.QueryRepaym
 	if err != nil {
 		return nil, err
 	}
-	m := repaymentOf(b.Repayment)
+	m := allocatedOf(b.Repayment, allocations)
 	m.RedirectUrl = b.RedirectURL
+	return &billv1.QueryRepaymentResponse{Repayment: m}, nil
+}
+
+// allocatedOf is a repayment with where its money went.
+func allocatedOf(r app.Repayment, allocations []app.RepaymentAllocation) *billv1.Repayment {
+	m := repaymentOf(r)
 	for _, a := range allocations {
 		piece := &billv1.RepaymentAllocation{Sequence: int32(a.Sequence), Part: a.Part.String(), Amount: moneyOf(a.Amount)}
 		if !a.LoanID.IsZero() {
@@ -69,7 +79,7 @@ func (s *BillServer) QueryRepayment(ctx context.Context, req *billv1.QueryRepaym
 		}
 		m.Allocations = append(m.Allocations, piece)
 	}
-	return &billv1.QueryRepaymentResponse{Repayment: m}, nil
+	return m
 }
 
 // QuoteEarlySettlement implements BillService.

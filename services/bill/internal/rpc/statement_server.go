@@ -25,7 +25,7 @@ func (s *BillServer) QueryBills(ctx context.Context, req *billv1.QueryBillsReque
 	if err != nil {
 		return nil, err
 	}
-	before, err := readToken(req.GetPageToken())
+	before, err := readToken(req.GetPageToken(), func(key string) bool { _, err := ids.Parse(ids.Bill, key); return err == nil })
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +72,7 @@ func titled(code string) string {
 func (s *BillServer) QueryBillTxnList(ctx context.Context, req *billv1.QueryBillTxnListRequest) (*billv1.QueryBillTxnListResponse, error) {
 	filter := app.EntryFilter{Business: req.GetBusiness(), State: req.GetState(), Limit: sizeOf(req.GetPageSize())}
 	var err error
-	if filter.Before, err = readToken(req.GetPageToken()); err != nil {
+	if filter.Before, err = readToken(req.GetPageToken(), app.IsEntryKey); err != nil {
 		return nil, err
 	}
 	if req.GetFromTime() != nil {
@@ -110,12 +110,15 @@ func (s *BillServer) QueryBillTxnDetail(ctx context.Context, req *billv1.QueryBi
 	if err != nil {
 		return nil, err
 	}
-	resp := &billv1.QueryBillTxnDetailResponse{}
+	resp := &billv1.QueryBillTxnDetailResponse{ContractIds: d.Contracts}
 	for _, e := range d.Entries {
 		resp.Entries = append(resp.Entries, entryOf(e))
 	}
 	for _, l := range d.Loans {
 		resp.Loans = append(resp.Loans, standingLoanOf(l))
+	}
+	for _, r := range d.Repayments {
+		resp.Repayments = append(resp.Repayments, allocatedOf(r.Repayment, r.Allocations))
 	}
 	return resp, nil
 }
@@ -127,9 +130,10 @@ func sizeOf(asked int32) int {
 	return int(asked)
 }
 
-func readToken(token string) (string, error) {
+// readToken gives the key in a token; empty for the first page. A key that no list gives out is refused.
+func readToken(token string, isKey func(string) bool) (string, error) {
 	text, err := base64.RawURLEncoding.DecodeString(token)
-	if err != nil {
+	if err != nil || (len(text) > 0 && !isKey(string(text))) {
 		return "", errs.PageTokenInvalid.Wrap(err, "start from the first page")
 	}
 	return string(text), nil
@@ -149,6 +153,7 @@ func billOf(b app.UserBill) *billv1.Bill {
 	return &billv1.Bill{
 		BillId: ids.Format(ids.Bill, b.ID), BillDate: b.BillDate.String(), DueDate: b.DueDate.String(), State: billv1.BillState(b.State),
 		Charged: partsOf(b.Charged), Open: partsOf(b.Open), Paid: partsOf(b.Paid), InstalmentCount: int32(len(b.Lines)),
+		Cancelled: partsOf(b.Cancelled), GivenUp: partsOf(b.GivenUp),
 	}
 }
 
@@ -172,9 +177,12 @@ func standingLoanOf(l app.UserLoan) *billv1.Loan {
 	for _, in := range p.Instalments {
 		status := &billv1.InstalmentStatus{
 			Sequence: int32(in.Sequence), BillDate: in.BillDate.String(), DueDate: in.DueDate.String(), State: in.State.String(),
-			Charged: partsOf(in.Charged), Open: partsOf(in.Open), Paid: partsOf(in.Paid),
+			Charged: partsOf(in.Charged), Open: partsOf(in.Open), Paid: partsOf(in.Paid), Cancelled: partsOf(in.Cancelled),
 		}
-		if !in.BillDate.After(p.AsOf) {
+		if up, err := in.WrittenOff.Add(in.Recovered); err == nil { // Positions are checked: it always adds up.
+			status.GivenUp = partsOf(up)
+		}
+		if p.OnBill(in) {
 			status.BillId = ids.Format(ids.Bill, app.BillID(l.UserID, domain.BillName{BillDate: in.BillDate, DueDate: in.DueDate}))
 		}
 		out.Instalments = append(out.Instalments, status)

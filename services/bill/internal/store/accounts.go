@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/creditpay/creditpay/pkg/errs"
+	"github.com/creditpay/creditpay/pkg/ids"
 	"github.com/creditpay/creditpay/pkg/money"
 	"github.com/creditpay/creditpay/pkg/mysqlx"
 
@@ -108,4 +109,13 @@ const insertAccountChange = `INSERT INTO account_changes (id, account_id, actor,
 // InsertAccountChange implements app.Tx.
 func (t *Tx) InsertAccountChange(c app.AccountChange) {
 	t.Tx.Queue(insertAccountChange, c.ID, c.AccountID, c.Actor, c.What, c.Reason, c.Before, c.After, c.Time)
+}
+
+const selectPayouts = `SELECT journal_id, debit_minor, post_time FROM journal_lines WHERE object_id = ? AND cause = 'CREDIT_PAID_OUT' AND account = 'CREDIT_BALANCE'`
+
+// Payouts implements app.Store. The journal is the only record of them that has an amount.
+func (s *Store) Payouts(ctx context.Context, accountID ids.ID) ([]app.Payout, error) {
+	rows, err := s.kit.DB.QueryContext(ctx, selectPayouts, ids.Format(ids.Account, accountID))
+	out, err := scanAll(rows, err, func(row mysqlx.Row) (p app.Payout, err error) { return p, row.Scan(&p.ID, &p.Amount, &p.Time) })
+	return out, mysqlx.Fault(err, "read what was paid out")
 }

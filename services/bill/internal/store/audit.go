@@ -58,7 +58,17 @@ func loanChecks() []audit.Check {
 		{Name: "billed_without_bill", Rule: "every instalment whose day has come is on a bill",
 			Query: `SELECT CONCAT('lon:', HEX(i.loan_id)), CONCAT('instalment ', i.sequence, ' of ', i.bill_date) FROM instalments i JOIN loans l ON l.id = i.loan_id
 				LEFT JOIN bills b ON b.user_id = l.user_id AND b.bill_date = i.bill_date AND b.due_date = i.due_date
-				WHERE i.state IN (3, 4) AND i.bill_date <= DATE(CURRENT_TIMESTAMP) AND b.id IS NULL`},
+				WHERE i.state IN (3, 4) AND b.id IS NULL`},
+		{Name: "bill_state", Rule: "a bill was told to be what its instalments make it, unless it is to be looked at",
+			Query: `SELECT CONCAT('bil:', HEX(s.id)), CONCAT('was told to be in state ', s.state, ', its instalments make it ', s.made) FROM (
+				SELECT b.id, b.state, CASE WHEN MAX(i.state IN (4, 6)) = 1 THEN 'OVERDUE'
+						WHEN SUM(i.open_principal_minor + i.open_interest_minor + i.open_fee_minor + i.open_late_minor) > 0 THEN 'ISSUED' ELSE 'PAID or CANCELLED' END AS made
+					FROM bills b JOIN loans l ON l.user_id = b.user_id
+					JOIN instalments i ON i.loan_id = l.id AND i.bill_date = b.bill_date AND i.due_date = b.due_date
+					WHERE b.look_time IS NULL` + butGivenUp + ` GROUP BY b.id, b.state) s
+				WHERE s.made <> CASE s.state WHEN 3 THEN 'OVERDUE' WHEN 1 THEN 'ISSUED' WHEN 0 THEN 'new' ELSE 'PAID or CANCELLED' END`},
+		{Name: "bill_look_overdue", Rule: "a bill that may have changed is looked at within a quarter of an hour", UsesNow: true,
+			Query: `SELECT CONCAT('bil:', HEX(id)), CONCAT('to be looked at since ', look_time) FROM bills WHERE look_time < ? - INTERVAL 900 SECOND`},
 		{Name: "account_overdue_loans", Rule: "an account counts its overdue loans, and is OVERDUE with one unless it is frozen",
 			Query: `SELECT CONCAT('acc:', HEX(a.id)), CONCAT('counts ', a.overdue_loans, ' in state ', a.state, ', its loans are ', COALESCE(l.late, 0))
 				FROM credit_accounts a LEFT JOIN (SELECT user_id, COUNT(*) AS late FROM loans WHERE state = 3 GROUP BY user_id) l ON l.user_id = a.user_id

@@ -27,6 +27,8 @@ const (
 		WHERE s.loan_id = ? GROUP BY s.repayment_id, l.currency_code`
 	selectSource = `SELECT s.amount_minor, s.keep_time, r.currency_code FROM refund_sources s JOIN loan_refunds r ON r.refund_id = s.refund_id
 		WHERE s.refund_id = ? AND s.repayment_id = ?`
+	selectReturns = `SELECT s.loan_id, s.refund_id, s.repayment_id, s.amount_minor, r.create_time FROM refund_sources s
+		JOIN loan_refunds r ON r.refund_id = s.refund_id WHERE s.keep_time IS NULL AND s.loan_id IN `
 	keepSource = `UPDATE refund_sources SET keep_time = ?, keep_actor = ? WHERE refund_id = ? AND repayment_id = ? AND keep_time IS NULL`
 )
 
@@ -223,29 +225,54 @@ func (t *Tx) KeepSource(refundID, repaymentID ids.ID, actor string, at time.Time
 	t.Tx.QueueExpect(1, changed(), keepSource, at, actor, refundID, repaymentID)
 }
 
+const selectKept = `SELECT reference, user_id, currency_code, amount_minor, create_time FROM kept_cash WHERE `
+
 // KeptCash implements app.Store.
 func (s *Store) KeptCash(ctx context.Context, reference ids.ID) (app.KeptCash, bool, error) {
-	k := app.KeptCash{Reference: reference}
-	var code string
-	var minor int64
-	err := s.kit.DB.QueryRowContext(ctx, `SELECT user_id, currency_code, amount_minor, create_time FROM kept_cash WHERE reference = ?`, reference).
-		Scan(&k.UserID, &code, &minor, &k.CreateTime)
-	if mysqlx.NoRows(err) {
-		return k, false, nil
+	list, err := s.kept(ctx, `reference = ?`, reference)
+	if err != nil || len(list) == 0 {
+		return app.KeptCash{}, false, err
 	}
-	if err != nil {
-		return k, false, mysqlx.Fault(err, "read kept cash")
-	}
-	currency, err := money.CurrencyOf(code)
-	if err != nil {
-		return k, false, errs.Internal.Wrap(err, "stored cash has an unknown currency")
-	}
-	k.Amount = money.New(minor, currency)
-	return k, true, nil
+	return list[0], true, nil
+}
+
+// KeptOfUser implements app.Store.
+func (s *Store) KeptOfUser(ctx context.Context, userID string) ([]app.KeptCash, error) {
+	return s.kept(ctx, `user_id = ?`, userID)
+}
+
+func (s *Store) kept(ctx context.Context, where string, of any) ([]app.KeptCash, error) {
+	rows, err := s.kit.DB.QueryContext(ctx, selectKept+where, of)
+	out, err := scanAll(rows, err, func(row mysqlx.Row) (k app.KeptCash, err error) {
+		var code string
+		var minor int64
+		if err := row.Scan(&k.Reference, &k.UserID, &code, &minor, &k.CreateTime); err != nil {
+			return k, err
+		}
+		currency, err := money.CurrencyOf(code)
+		if err != nil {
+			return k, errs.Internal.Wrap(err, "stored cash has an unknown currency")
+		}
+		k.Amount = money.New(minor, currency)
+		return k, nil
+	})
+	return out, mysqlx.Fault(err, "read kept cash")
 }
 
 // InsertKeptCash implements app.Tx.
 func (t *Tx) InsertKeptCash(k app.KeptCash) {
 	t.Tx.Queue(`INSERT INTO kept_cash (reference, user_id, currency_code, amount_minor, create_time) VALUES (?, ?, ?, ?, ?)`,
 		k.Reference, k.UserID, k.Amount.Currency().Code(), k.Amount.Minor(), k.CreateTime)
+}
+
+// ReturnsOfLoans implements app.Store.
+func (s *Store) ReturnsOfLoans(ctx context.Context, loanIDs []ids.ID) ([]app.LoanReturn, error) {
+	if len(loanIDs) == 0 {
+		return nil, nil
+	}
+	rows, err := s.kit.DB.QueryContext(ctx, selectReturns+mysqlx.In(len(loanIDs)), arguments(loanIDs)...)
+	out, err := scanAll(rows, err, func(row mysqlx.Row) (r app.LoanReturn, err error) {
+		return r, row.Scan(&r.LoanID, &r.RefundID, &r.RepaymentID, &r.Amount, &r.Time)
+	})
+	return out, mysqlx.Fault(err, "read what refunds give back")
 }

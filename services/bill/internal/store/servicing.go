@@ -317,6 +317,9 @@ const (
 		i.cancelled_principal_minor, i.cancelled_interest_minor, i.cancelled_fee_minor, i.cancelled_late_minor
 		FROM bills b JOIN credit_accounts a ON a.user_id = b.user_id JOIN loans l FORCE INDEX (loan_user) ON l.user_id = b.user_id
 		JOIN instalments i ON i.loan_id = l.id AND i.bill_date = b.bill_date AND i.due_date = b.due_date WHERE b.id IN `
+	// What was given up before its bill was made is on none. Only what has nothing open can have been.
+	butGivenUp = ` AND (i.state NOT IN (2, 5, 6) OR NOT EXISTS (SELECT 1 FROM loan_facts f
+		WHERE f.loan_id = i.loan_id AND f.kind = 5 AND f.void_time IS NULL AND f.value_date < i.bill_date))`
 )
 
 // LookAtBills implements app.Tx.
@@ -377,7 +380,7 @@ func (t *Tx) BillLines(ctx context.Context, bills []app.BillRow) (out map[ids.ID
 	for i, b := range bills {
 		args[i] = b.ID
 	}
-	rows, err := t.Tx.Query(ctx, selectLines+mysqlx.In(len(bills)), args...)
+	rows, err := t.Tx.Query(ctx, selectLines+mysqlx.In(len(bills))+butGivenUp, args...)
 	if err != nil {
 		return nil, err
 	}

@@ -312,7 +312,7 @@ func TestAuditFindsWhatIsWrong(t *testing.T) {
 		`UPDATE loans SET state = 2, outstanding_minor = principal_minor, user_id = 'u7'`,
 		`INSERT INTO instalments (loan_id, sequence, bill_date, due_date, billed, principal_minor, interest_minor, fee_minor, late_minor, paid_principal_minor,
 			paid_interest_minor, paid_fee_minor, open_principal_minor, open_interest_minor, open_fee_minor, open_late_minor, state)
-			SELECT id, 1, '2026-01-01', '2026-01-05', 1, 1, 1, 1, 1, 0, 0, 0, 1, 1, 1, 1, 4 FROM loans`,
+			SELECT id, 1, '2999-01-25', '2999-02-05', 1, 1, 1, 1, 1, 0, 0, 0, 1, 1, 1, 1, 4 FROM loans`,
 		`UPDATE loans SET roll_time = '2026-01-01'`,
 		`INSERT INTO products SELECT product_code, product_version, '{"contract_version":"v"}', '2020-01-01', '2020-01-01' FROM loans`,
 		`INSERT INTO esign_rule VALUES ('2020-01-01', 1)`,
@@ -328,7 +328,10 @@ func TestAuditFindsWhatIsWrong(t *testing.T) {
 		}
 	}
 	second := b.findings(t)
-	for _, statement := range []string{`UPDATE credit_accounts SET user_id = 'u7'`, `UPDATE loans SET state = 4`} {
+	for _, statement := range []string{`UPDATE credit_accounts SET user_id = 'u7'`, `UPDATE loans SET state = 4`,
+		`INSERT INTO bills (id, user_id, bill_date, due_date, state, version, create_time, look_time) VALUES
+			('b...............', 'u7', '2999-01-25', '2999-02-05', 1, 1, '2026-01-01', NULL), ('c...............', 'u7', '2026-01-25', '2026-02-05', 1, 1, '2026-01-01', '2026-01-01')`,
+	} {
 		if err := onOne(t.Context(), b.db, statement); err != nil {
 			t.Fatal(err)
 		}

@@ -43,21 +43,21 @@ type Queue interface {
 	// Wake fires when something became due in this process, and when Nudge is called.
 	Wake() <-chan struct{}
 	Nudge()
-	// Due gives at most limit deliveries that are due and wait for no other, the longest due first, without those of some endpoints.
+	// Due gives at most limit deliveries that are due and wait for no other, the longest due first, without those of some lanes.
 	Due(ctx context.Context, now time.Time, without []ids.ID, limit int) ([]Due, error)
 	// Claim takes a delivery until the end of the lease; false when it is not as it was any more.
 	Claim(ctx context.Context, d Due, lease time.Time) (bool, error)
-	// PutOff moves what is due of an endpoint to a later time, at most limit deliveries.
-	PutOff(ctx context.Context, endpointID ids.ID, now, until time.Time, limit int) error
+	// PutOff moves what is due of a lane to a later time, at most limit deliveries.
+	PutOff(ctx context.Context, lane ids.ID, now, until time.Time, limit int) error
 	// PutBack gives a claim back uncounted, due at a time.
 	PutBack(ctx context.Context, d domain.Delivery, due time.Time) error
 }
 
 // Due is a delivery that waits to be claimed.
 type Due struct {
-	ID, EndpointID ids.ID
-	DueTime        time.Time
-	Version        int64
+	ID, EndpointID, Lane ids.ID
+	DueTime              time.Time
+	Version              int64
 }
 
 // Tx is a transaction's writes. They are queued; what is refused fails the transaction.
@@ -93,7 +93,8 @@ type Poster interface {
 
 // Settings bound what the sender does.
 type Settings struct {
-	// PerEndpoint is how many deliveries of one endpoint are sent at once, InFlight how many in all.
+	// PerEndpoint is how many deliveries of one endpoint, or of one host of a callback endpoint, are sent at once, InFlight how many in
+	// all.
 	PerEndpoint, InFlight int
 	// AttemptTimeout bounds an attempt, from connecting to the end of the answer.
 	AttemptTimeout time.Duration

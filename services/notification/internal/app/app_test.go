@@ -17,6 +17,7 @@ import (
 	"github.com/creditpay/creditpay/pkg/clock"
 	"github.com/creditpay/creditpay/pkg/ids"
 	"github.com/creditpay/creditpay/pkg/jobs"
+	"github.com/creditpay/creditpay/pkg/money"
 	"github.com/creditpay/creditpay/pkg/mysqlx"
 	"github.com/creditpay/creditpay/pkg/outbox"
 	"github.com/creditpay/creditpay/pkg/schema/schematest"
@@ -61,7 +62,11 @@ func newDesk(t *testing.T, timeout time.Duration) *desk {
 
 // process is one process of the service; several share the desk's database.
 func (d *desk) process(timeout time.Duration) *app.App {
-	reach := domain.Reach{Loopback: true}
+	return d.reaching(domain.Reach{Loopback: true}, timeout)
+}
+
+// reaching is a process that may reach something else.
+func (d *desk) reaching(reach domain.Reach, timeout time.Duration) *app.App {
 	poster := webhook.New(reach, nil)
 	d.t.Cleanup(poster.Close)
 	return app.New(app.Deps{Store: d.store, Poster: poster, Keys: d.keys, Clock: d.clock, Wall: clock.System(), IDs: d.gen, Log: zap.NewNop(),
@@ -94,10 +99,17 @@ func (d *desk) endpoint(owner, url string, profile domain.Profile) app.Registere
 	return made
 }
 
-// tell receives an event about an order of a merchant.
+// tell receives an event about an order of a merchant, whose checkout named no address.
 func (d *desk) tell(eventType, merchant string, order ids.ID) domain.Notice {
 	d.t.Helper()
-	n := domain.Notice{EventID: d.gen.New(), Type: eventType, MerchantID: merchant, OrderID: order, OutOrderNo: "NO-1", Time: d.clock.Now(),
+	return d.tellAt(eventType, merchant, order, "")
+}
+
+// tellAt receives an event about an order whose checkout named an address.
+func (d *desk) tellAt(eventType, merchant string, order ids.ID, address string) domain.Notice {
+	d.t.Helper()
+	n := domain.Notice{NotifyURL: address, Order: domain.OrderFacts{UserID: "u-1", Amount: money.New(5, money.IDR()), Paid: money.New(5, money.IDR()), PaymentMethod: "CREDIT"},
+		EventID: d.gen.New(), Type: eventType, MerchantID: merchant, OrderID: order, OutOrderNo: "NO-1", Time: d.clock.Now(),
 		Payload: json.RawMessage(`{"order":{"outOrderNo":"NO-1"}}`)}
 	err := d.db.InTx(d.t.Context(), func(tx *mysqlx.Tx) error {
 		return d.store.Join(tx, func(tx app.EventTx) error { return d.ApplyNotices(d.t.Context(), tx, []domain.Notice{n}) })

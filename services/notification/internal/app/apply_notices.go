@@ -30,7 +30,7 @@ func (a *App) ApplyNotices(ctx context.Context, tx EventTx, notices []domain.Not
 		n.ID, n.ReceiveTime = a.IDs.New(), now
 		tx.InsertNotice(n)
 		for _, e := range endpoints {
-			if !e.Wants(n.Type) || !slices.Contains(n.Owners(), e.Owner) {
+			if !e.Wants(n) {
 				continue
 			}
 			d, err := domain.New(a.IDs.New(), n, e, now)

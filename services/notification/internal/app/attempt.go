@@ -35,6 +35,10 @@ func (a *App) attempt(ctx context.Context, due Due) {
 		a.write(ctx, log, d.Stop(a.now()), nil)
 		return
 	}
+	if refused := d.CheckAddress(a.Settings.Reach); err == nil && refused != nil {
+		a.refuse(ctx, log, d, e, refused)
+		return
+	}
 	var m domain.Message
 	if err == nil {
 		m, err = a.message(d, e, secrets)
@@ -50,8 +54,16 @@ func (a *App) attempt(ctx context.Context, due Due) {
 		return
 	}
 	end := a.now()
-	a.sender.heard(e.ID, alive(answer), end)
+	a.sender.heard(due.Lane, alive(answer), end)
 	a.write(ctx, log, d.Tried(tried, end, e.Profile.Ladder()), &tried)
+}
+
+// refuse writes down an attempt that was not made, because the address that the checkout named must not be posted to. It says nothing of
+// the host.
+func (a *App) refuse(ctx context.Context, log *zap.Logger, d domain.Delivery, e domain.Endpoint, why error) {
+	now := a.now()
+	tried := domain.Attempt{DeliveryID: d.ID, No: d.Attempts + 1, Round: d.Round, StartTime: now, Error: why.Error()}
+	a.write(ctx, log, d.Tried(tried, now, e.Profile.Ladder()), &tried)
 }
 
 // alive tells whether an endpoint answered as one that works; what it says of this delivery is another matter.
@@ -67,7 +79,7 @@ func (a *App) message(d domain.Delivery, e domain.Endpoint, secrets []domain.End
 	if err != nil {
 		return domain.Message{}, errs.Internal.Wrap(err, "make a nonce")
 	}
-	return e.Profile.Sign(d.Body, domain.Stamp{EventID: ids.Format(ids.Event, d.EventID), URL: e.URL, KeyName: e.KeyName, Keys: keys,
+	return e.Profile.Sign(d.Body, domain.Stamp{EventID: ids.Format(ids.Event, d.EventID), URL: d.Address(e), KeyName: e.KeyName, Keys: keys,
 		Time: a.Wall.Now(), Nonce: fmt.Sprintf("%06d", nonce)})
 }
 
@@ -77,7 +89,7 @@ func (a *App) post(ctx context.Context, e domain.Endpoint, d domain.Delivery, m 
 	defer cancel()
 	tried := domain.Attempt{DeliveryID: d.ID, No: d.Attempts + 1, Round: d.Round, StartTime: a.now()}
 	begin := time.Now()
-	answer, err := a.Poster.Post(ctx, e.URL, m)
+	answer, err := a.Poster.Post(ctx, d.Address(e), m)
 	tried.Latency = time.Since(begin)
 	if err != nil {
 		tried.Error = err.Error()

@@ -71,14 +71,16 @@ func (a *App) ResendDelivery(ctx context.Context, r Request, id ids.ID) (domain.
 	}
 	d, err := a.Store.Delivery(ctx, id)
 	if err == nil {
-		a.wakeFor(d.EndpointID)
+		a.wakeFor(d.Lane)
 	}
 	return d, err
 }
 
-// wakeFor has an endpoint tried at once in this process. Another process that found it dead puts its deliveries off a while longer.
-func (a *App) wakeFor(endpointID ids.ID) {
-	a.sender.retry(endpointID)
+// wakeFor has lanes tried at once in this process. Another process that found one dead puts its deliveries off a while longer.
+func (a *App) wakeFor(lanes ...ids.ID) {
+	for _, lane := range lanes {
+		a.sender.retry(lane)
+	}
 	a.Store.Nudge()
 }
 
@@ -120,6 +122,7 @@ func (a *App) ResendDeliveries(ctx context.Context, r Request, f ResendRange) (R
 		return Resent{}, errs.Internal.Wrap(err, "digest the request")
 	}
 	key := r.key("ResendDeliveries")
+	var lanes []ids.ID
 	resent, err := idempotency.Do(ctx, a.Store.Requests(), key, fp, func() (Resent, error) {
 		if err := a.enabled(ctx, f.EndpointID); err != nil {
 			return Resent{}, err
@@ -130,13 +133,14 @@ func (a *App) ResendDeliveries(ctx context.Context, r Request, f ResendRange) (R
 			if err != nil {
 				return err
 			}
-			answer = Resent{Count: min(len(found), resendMax), More: len(found) > resendMax}
+			answer, lanes = Resent{Count: min(len(found), resendMax), More: len(found) > resendMax}, nil
 			for _, d := range found[:answer.Count] {
 				after, err := d.Resend(a.now())
 				if err != nil {
 					return err
 				}
 				tx.MoveDelivery(after)
+				lanes = append(lanes, after.Lane)
 			}
 			tx.Remember(key, fp, answer)
 			return nil
@@ -144,7 +148,7 @@ func (a *App) ResendDeliveries(ctx context.Context, r Request, f ResendRange) (R
 		return answer, err
 	})
 	if err == nil {
-		a.wakeFor(f.EndpointID)
+		a.wakeFor(append(lanes, f.EndpointID)...)
 	}
 	return resent, err
 }

@@ -122,12 +122,11 @@ type EndpointChange struct {
 	Types []string
 }
 
-// UpdateEndpoint gives an endpoint another address and other types. It fails with NOT_FOUND, INVALID_ARGUMENT, ENDPOINT_URL_REFUSED,
+// UpdateEndpoint gives an endpoint another address and other types; a callback endpoint stays one. It fails with NOT_FOUND, INVALID_ARGUMENT, ENDPOINT_URL_REFUSED,
 // CONCURRENT_CHANGE, and as idempotency.Do does.
 func (a *App) UpdateEndpoint(ctx context.Context, r Request, id ids.ID, c EndpointChange) (RegisteredEndpoint, error) {
 	return a.changeEndpoint(ctx, r, "UpdateEndpoint", id, c, func(e domain.Endpoint) (domain.Endpoint, error) {
-		e.URL, e.Types = c.URL, c.Types
-		return e, e.Check(a.Settings.Reach)
+		return e.With(c.URL, c.Types, a.Settings.Reach)
 	})
 }
 

@@ -32,13 +32,13 @@ type sender struct {
 	flying   sync.WaitGroup
 
 	mu sync.Mutex // guards what follows
-	// lanes are the endpoints that are spoken to, or that failed of late.
+	// lanes are those that are spoken to, or that failed of late.
 	lanes map[ids.ID]*lane
 	// aboard are the deliveries that are being sent: a clock that jumps over their lease must not send them twice.
 	aboard map[ids.ID]bool
 }
 
-// lane is one endpoint's.
+// lane is one endpoint's, or of a callback endpoint one host's.
 type lane struct {
 	flying  int
 	breaker domain.Breaker
@@ -48,7 +48,7 @@ func newSender(s Settings) *sender {
 	return &sender{settings: s, lanes: map[ids.ID]*lane{}, aboard: map[ids.ID]bool{}}
 }
 
-// board takes a place for a delivery. Without one it gives the time until which the endpoint is left alone; the zero time when its
+// board takes a place for a delivery. Without one it gives the time until which the lane is left alone; the zero time when its
 // places are only taken.
 func (s *sender) board(d Due, now time.Time) (until time.Time, ok bool) {
 	s.mu.Lock()
@@ -56,10 +56,10 @@ func (s *sender) board(d Due, now time.Time) (until time.Time, ok bool) {
 	if s.aboard[d.ID] {
 		return time.Time{}, false
 	}
-	l := s.lanes[d.EndpointID]
+	l := s.lanes[d.Lane]
 	if l == nil {
 		l = &lane{}
-		s.lanes[d.EndpointID] = l
+		s.lanes[d.Lane] = l
 	}
 	if l.flying >= s.places(l, now) {
 		return l.breaker.Open(now), false
@@ -69,8 +69,8 @@ func (s *sender) board(d Due, now time.Time) (until time.Time, ok bool) {
 	return time.Time{}, true
 }
 
-// places is how many places an endpoint has now: one where fewer than half of all are free, so that many slow endpoints at once do not
-// take them all. The caller holds the lock.
+// places is how many places a lane has now: one where fewer than half of all are free, so that many slow ones at once do not take them
+// all. The caller holds the lock.
 func (s *sender) places(l *lane, now time.Time) int {
 	all := s.settings.PerEndpoint
 	if 2*len(s.aboard) >= s.settings.InFlight {
@@ -83,41 +83,45 @@ func (s *sender) places(l *lane, now time.Time) int {
 func (s *sender) leave(d Due) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	l := s.lanes[d.EndpointID]
+	l := s.lanes[d.Lane]
 	l.flying--
 	delete(s.aboard, d.ID)
 	if l.flying == 0 && l.breaker.Idle() {
-		delete(s.lanes, d.EndpointID)
+		delete(s.lanes, d.Lane)
 	}
 }
 
-// heard tells the breaker of an endpoint how an attempt ended.
-func (s *sender) heard(endpointID ids.ID, alive bool, at time.Time) {
+// heard tells the breaker of a lane how an attempt ended.
+func (s *sender) heard(laneID ids.ID, alive bool, at time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if l := s.lanes[endpointID]; alive {
+	if l := s.lanes[laneID]; alive {
 		l.breaker.Succeeded()
 	} else {
 		l.breaker.Failed(at)
 	}
 }
 
-// retry lets an endpoint that is left alone be tried at once.
-func (s *sender) retry(endpointID ids.ID) {
+// retry lets a lane that is left alone be tried at once.
+func (s *sender) retry(laneID ids.ID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if l := s.lanes[endpointID]; l != nil {
+	if l := s.lanes[laneID]; l != nil {
 		l.breaker.Retry()
 	}
 }
 
-// busy gives the endpoints whose places are all taken, and how many places are left in all.
+// busy gives the lanes whose places are all taken, and how many places are left in all. It forgets those that nobody tries any more:
+// checkouts name any number of hosts.
 func (s *sender) busy(now time.Time) (full []ids.ID, free int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for id, l := range s.lanes {
-		if l.flying > 0 && l.flying >= s.places(l, now) {
+		switch {
+		case l.flying > 0 && l.flying >= s.places(l, now):
 			full = append(full, id)
+		case l.flying == 0 && l.breaker.Stale(now):
+			delete(s.lanes, id)
 		}
 	}
 	return full, s.settings.InFlight - len(s.aboard)
@@ -135,8 +139,8 @@ func (a *App) RunSender(ctx context.Context) error {
 	return nil
 }
 
-// Dispatch begins the attempts that are due and for which there is a place. Each endpoint has its own places, and an endpoint without
-// one is left out when the next are looked for, so that its backlog stands in nobody's way.
+// Dispatch begins the attempts that are due and for which there is a place. Each lane has its own places, and a lane without one is left
+// out when the next are looked for, so that its backlog stands in nobody's way.
 func (a *App) Dispatch(ctx context.Context) error {
 	now := a.now()
 	without, free := a.sender.busy(now)
@@ -150,14 +154,14 @@ func (a *App) Dispatch(ctx context.Context) error {
 		}
 		begun := 0
 		for _, d := range due {
-			if slices.Contains(without, d.EndpointID) {
+			if slices.Contains(without, d.Lane) {
 				continue
 			}
 			until, ok := a.sender.board(d, now)
 			if !ok {
-				without = append(without, d.EndpointID)
+				without = append(without, d.Lane)
 				if !until.IsZero() {
-					err = errors.Join(err, a.Store.PutOff(ctx, d.EndpointID, now, until, putOffBatch))
+					err = errors.Join(err, a.Store.PutOff(ctx, d.Lane, now, until, putOffBatch))
 				}
 				continue
 			}

@@ -9,18 +9,22 @@ const (
 	// it is not held up by it. Each further failure doubles it.
 	breakerMin = 15 * time.Second
 	breakerMax = 5 * time.Minute
+	// breakerMemory is how long a failure counts: longer than the longest pause of a ladder. Who is not tried any more is forgotten.
+	breakerMemory = 7 * time.Hour
 )
 
 // Breaker leaves an endpoint alone that failed again and again, so that a dead one costs an attempt now and then instead of a place
 // each. The zero Breaker is closed.
 type Breaker struct {
 	failures int
-	until    time.Time
+	// failed is when the last attempt failed, until is how long nothing is sent.
+	failed, until time.Time
 }
 
 // Failed counts a failure that ended at a time.
 func (b *Breaker) Failed(at time.Time) {
 	b.failures++
+	b.failed = at
 	if b.failures < breakerTrips {
 		return
 	}
@@ -59,3 +63,8 @@ func (b *Breaker) Places(now time.Time, all int) int {
 
 // Idle tells that there is nothing to remember.
 func (b *Breaker) Idle() bool { return b.failures == 0 }
+
+// Stale tells that what there is to remember is too old to count.
+func (b *Breaker) Stale(now time.Time) bool {
+	return b.failures > 0 && now.Sub(b.failed) > breakerMemory
+}

@@ -50,11 +50,15 @@ var DeliveryMoves = statetable.MustNew("delivery",
 // Delivery is one event on its way to one endpoint.
 type Delivery struct {
 	ID, EndpointID, EventID ids.ID
-	Type                    string
+	// Lane is whose places and whose breaker it takes: its endpoint's id, or for a callback one of its endpoint and the address's host.
+	Lane ids.ID
+	Type string
 	// OrderID is zero when the event is about no order or several.
 	OrderID ids.ID
 	// InOrder says that it waits for earlier deliveries of its endpoint and order.
 	InOrder bool
+	// URL as its checkout named it, frozen; empty when it goes where its endpoint is by then.
+	URL string
 	// Body as it was frozen.
 	Body  []byte
 	State DeliveryState
@@ -93,8 +97,29 @@ const AnswerKept = 512
 // New is the delivery of a notice to an endpoint, due at once. Its id, and so its place among those of its order, is the caller's.
 func New(id ids.ID, n Notice, e Endpoint, now time.Time) (Delivery, error) {
 	body, err := n.Body(e.Profile)
-	return Delivery{ID: id, EndpointID: e.ID, EventID: n.EventID, Type: n.Type, OrderID: n.OrderID, InOrder: e.Profile.InOrder() && !n.OrderID.IsZero(),
-		Body: body, State: Pending, Round: 1, DueTime: now, CreateTime: now, Version: 1}, err
+	d := Delivery{ID: id, EndpointID: e.ID, Lane: e.ID, EventID: n.EventID, Type: n.Type, OrderID: n.OrderID, InOrder: e.Profile.InOrder() && !n.OrderID.IsZero(),
+		Body: body, State: Pending, Round: 1, DueTime: now, CreateTime: now, Version: 1}
+	if e.Callback() {
+		d.URL, d.Lane = n.NotifyURL, e.laneOf(n.NotifyURL)
+	}
+	return d, err
+}
+
+// Address is where it is posted now.
+func (d Delivery) Address(e Endpoint) string {
+	if d.URL != "" {
+		return d.URL
+	}
+	return e.URL
+}
+
+// CheckAddress refuses an address that must not be posted to. An endpoint's own was checked when it was registered; one that a
+// checkout named is checked here, each time.
+func (d Delivery) CheckAddress(reach Reach) error {
+	if d.URL == "" {
+		return nil
+	}
+	return reach.CheckURL(d.URL)
 }
 
 // Tried is the delivery after an attempt that ended at a time: acknowledged when the attempt has no error, else due at its next rung,

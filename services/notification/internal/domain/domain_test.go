@@ -19,7 +19,8 @@ func noon() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) }
 func TestVectorLadder(t *testing.T) {
 	t.Parallel()
 	v := load(t)
-	for profile, want := range map[domain.Profile][]int{domain.Standard: v.Ladder, domain.CashierDesk: v.Ladder, domain.PayProtocol: v.PayProtocol[1:]} {
+	for profile, want := range map[domain.Profile][]int{domain.Standard: v.Ladder, domain.CashierDesk: v.Ladder, domain.PayProtocol: v.PayProtocol[1:],
+		domain.CheckoutJSP: v.Ladder, domain.CashierDeskGM1: v.Ladder} {
 		var got []int
 		for _, pause := range profile.Ladder() {
 			got = append(got, int(pause/time.Second))
@@ -174,12 +175,19 @@ func TestAnEndpointIsChecked(t *testing.T) {
 		t.Error(err)
 	}
 	for name, change := range map[string]func(e *domain.Endpoint){
-		"a type that does not exist":         func(e *domain.Endpoint) { e.Types = []string{"order.lost"} },
-		"a merchant who wants to hear loans": func(e *domain.Endpoint) { e.Owner = "shop-1" },
-		"no profile":                         func(e *domain.Endpoint) { e.Profile = 0 },
-		"a key name that nobody is told":     func(e *domain.Endpoint) { e.KeyName = "x" },
-		"no key name":                        func(e *domain.Endpoint) { e.Profile = domain.CashierDesk },
-		"a private address":                  func(e *domain.Endpoint) { e.URL = "https://192.168.1.1/" },
+		"a type that does not exist":          func(e *domain.Endpoint) { e.Types = []string{"order.lost"} },
+		"a merchant who wants to hear loans":  func(e *domain.Endpoint) { e.Owner = "shop-1" },
+		"no profile":                          func(e *domain.Endpoint) { e.Profile = 0 },
+		"a key name that nobody is told":      func(e *domain.Endpoint) { e.KeyName = "x" },
+		"no key name":                         func(e *domain.Endpoint) { e.Profile = domain.CashierDesk },
+		"a private address":                   func(e *domain.Endpoint) { e.URL = "https://192.168.1.1/" },
+		"a merchant's without an address":     func(e *domain.Endpoint) { e.Owner, e.URL, e.Types = "shop-1", "", nil },
+		"a callback that wants to hear loans": func(e *domain.Endpoint) { e.URL = "" },
+		"a type that the profile cannot tell": func(e *domain.Endpoint) {
+			e.Profile, e.Types = domain.CheckoutJSP, []string{"order.paid", "order.confirmed"}
+		},
+		"a key name that no console is told":    func(e *domain.Endpoint) { e.Profile, e.Types, e.KeyName = domain.CheckoutJSP, nil, "x" },
+		"no key name under the older signature": func(e *domain.Endpoint) { e.Profile, e.Types = domain.CashierDeskGM1, nil },
 	} {
 		e := good
 		change(&e)
@@ -203,16 +211,119 @@ func TestWhoHearsOfWhat(t *testing.T) {
 	if got := about("order.paid", ""); !slices.Equal(got, []string{domain.Marketplace}) {
 		t.Error(got)
 	}
-	e := domain.Endpoint{State: domain.EndpointEnabled}
-	if !e.Wants("order.paid") {
+	wants := func(e domain.Endpoint, eventType string) bool {
+		return e.Wants(domain.Notice{Type: eventType, MerchantID: "shop-1"})
+	}
+	e := domain.Endpoint{State: domain.EndpointEnabled, URL: "https://market.example/"}
+	if !wants(e, "order.paid") || !wants(e, "loan.activated") {
 		t.Error("an endpoint without types wants all")
 	}
 	e.Types = []string{"order.closed"}
-	if e.Wants("order.paid") || !e.Wants("order.closed") {
+	if wants(e, "order.paid") || !wants(e, "order.closed") {
 		t.Error(e.Types)
 	}
-	if e.State = domain.EndpointDisabled; e.Wants("order.closed") {
+	if e.Owner = "shop-1"; !wants(e, "order.closed") {
+		t.Error("a merchant does not hear of its order")
+	}
+	if e.Owner = "shop-2"; wants(e, "order.closed") {
+		t.Error("a merchant hears of another's order")
+	}
+	if e.Owner, e.State = "shop-1", domain.EndpointDisabled; wants(e, "order.closed") {
 		t.Error("a disabled endpoint wants something")
+	}
+}
+
+func TestACallbackEndpointHearsOfOrdersWhoseCheckoutNamedAnAddress(t *testing.T) {
+	t.Parallel()
+	callback := domain.Endpoint{State: domain.EndpointEnabled, Profile: domain.Standard}
+	for _, eventType := range domain.EventTypes(domain.Marketplace) {
+		want := slices.Contains(domain.EventTypes("shop-1"), eventType)
+		if got := callback.Wants(domain.Notice{Type: eventType, MerchantID: "shop-1", NotifyURL: "https://market.example/"}); got != want {
+			t.Errorf("%s: %v", eventType, got)
+		}
+		if callback.Wants(domain.Notice{Type: eventType, MerchantID: "shop-1"}) {
+			t.Errorf("%s without an address", eventType)
+		}
+	}
+	if callback.State = domain.EndpointDisabled; callback.Wants(domain.Notice{Type: "order.paid", NotifyURL: "https://market.example/"}) {
+		t.Error("a disabled one wants something")
+	}
+}
+
+func TestAConsoleIsToldOfPaymentAndCancellationOnly(t *testing.T) {
+	t.Parallel()
+	console := domain.Endpoint{State: domain.EndpointEnabled, Profile: domain.CheckoutJSP, URL: "https://market.example/"}
+	told := []string{"order.paid", "order.cancelled", "order.expired"}
+	for _, eventType := range domain.EventTypes(domain.Marketplace) {
+		if got := console.Wants(domain.Notice{Type: eventType}); got != slices.Contains(told, eventType) {
+			t.Errorf("%s: %v", eventType, got)
+		}
+		for _, p := range domain.Profiles() {
+			if p.Tells(eventType) != (p != domain.CheckoutJSP || slices.Contains(told, eventType)) {
+				t.Errorf("%s tells %s: %v", p, eventType, p.Tells(eventType))
+			}
+		}
+	}
+	console.Types = told
+	if err := console.Check(domain.Reach{}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestACallbackEndpointStaysOne(t *testing.T) {
+	t.Parallel()
+	callback, plain := domain.Endpoint{Profile: domain.Standard}, domain.Endpoint{Profile: domain.Standard, URL: "https://market.example/"}
+	if err := callback.Check(domain.Reach{}); err != nil {
+		t.Error(err)
+	}
+	if _, err := callback.With("https://market.example/", nil, domain.Reach{}); !errs.Is(err, errs.InvalidArgument) {
+		t.Errorf("it got an address: %v", err)
+	}
+	if _, err := plain.With("", nil, domain.Reach{}); !errs.Is(err, errs.InvalidArgument) {
+		t.Errorf("it lost its address: %v", err)
+	}
+	if e, err := callback.With("", []string{"refund.changed"}, domain.Reach{}); err != nil || !e.Callback() || e.Types[0] != "refund.changed" {
+		t.Errorf("%+v, %v", e, err)
+	}
+	if _, err := callback.With("", []string{"bill.changed"}, domain.Reach{}); !errs.Is(err, errs.InvalidArgument) {
+		t.Error(err)
+	}
+}
+
+func TestACallbackGoesToItsOwnAddressInTheLaneOfItsHost(t *testing.T) {
+	t.Parallel()
+	callback, other, plain := domain.Endpoint{ID: ids.ID{1}, Profile: domain.Standard}, domain.Endpoint{ID: ids.ID{2}, Profile: domain.Standard},
+		domain.Endpoint{ID: ids.ID{3}, Profile: domain.Standard, URL: "https://market.example/own"}
+	of := func(e domain.Endpoint, address string) domain.Delivery {
+		d, err := domain.New(ids.ID{9}, domain.Notice{Type: "order.paid", NotifyURL: address, Payload: []byte(`{}`)}, e, noon())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	first := of(callback, "https://a.example/told?key=1")
+	if first.URL != "https://a.example/told?key=1" || first.Address(callback) != first.URL || first.Lane == callback.ID || first.Lane.IsZero() {
+		t.Errorf("%+v", first)
+	}
+	for address, same := range map[string]bool{"https://a.example/other?key=2": true, "HTTPS://A.example/": true, "https://a.example:8443/": false, "http://a.example/told": false,
+		"https://b.example/told?key=1": false, "https://a.example.evil/": false} {
+		if (of(callback, address).Lane == first.Lane) != same {
+			t.Errorf("%s: the same lane is not %v", address, same)
+		}
+	}
+	if of(other, first.URL).Lane == first.Lane {
+		t.Error("two endpoints share a lane")
+	}
+	if d := of(callback, "https://[broken"); d.URL != "https://[broken" || d.CheckAddress(domain.Reach{}) == nil {
+		t.Errorf("%+v", d)
+	}
+	if d := of(plain, first.URL); d.URL != "" || d.Lane != plain.ID || d.Address(plain) != plain.URL || d.CheckAddress(domain.Reach{}) != nil {
+		t.Errorf("%+v", d)
+	}
+	for address, ok := range map[string]bool{"https://a.example/": true, "http://a.example/": false, "https://10.0.0.1/": false, "http://127.0.0.1:9/": false} {
+		if err := of(callback, address).CheckAddress(domain.Reach{}); (err == nil) != ok {
+			t.Errorf("%s: %v", address, err)
+		}
 	}
 }
 
@@ -225,7 +336,7 @@ func TestBodiesAreTheSameEachTimeAndOfTheirProfile(t *testing.T) {
 		if err != nil || again != nil || string(one) != string(two) {
 			t.Errorf("%s: %s, %s, %v", p, one, two, err)
 		}
-		if strings.Contains(string(one), `"outTradeNo":"NO-1"`) != (p == domain.CashierDesk) {
+		if strings.Contains(string(one), `"outTradeNo":"NO-1"`) != (p == domain.CashierDesk || p == domain.CashierDeskGM1) {
 			t.Errorf("%s: %s", p, one)
 		}
 	}
@@ -281,6 +392,26 @@ func TestABreakerLeavesADeadEndpointAlone(t *testing.T) {
 	}
 	if b.Succeeded(); b.Places(now, 4) != 4 || !b.Idle() {
 		t.Error("it stays open")
+	}
+}
+
+// A lane is remembered for as long as its ladder may come back to it, and not for ever: checkouts name any number of hosts.
+func TestABreakerRemembersAcrossEveryPauseAndThenForgets(t *testing.T) {
+	t.Parallel()
+	var b domain.Breaker
+	if b.Stale(noon()) {
+		t.Error("what never failed is stale")
+	}
+	b.Failed(noon())
+	for _, p := range domain.Profiles() {
+		for _, pause := range p.Ladder() {
+			if b.Stale(noon().Add(pause + 30*time.Second)) {
+				t.Errorf("%s: a failure is forgotten within the pause of %s", p, pause)
+			}
+		}
+	}
+	if !b.Stale(noon().Add(8 * time.Hour)) {
+		t.Error("it is remembered for ever")
 	}
 }
 

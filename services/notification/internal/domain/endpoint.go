@@ -2,7 +2,10 @@ package domain
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/creditpay/creditpay/pkg/errs"
@@ -23,7 +26,8 @@ type Endpoint struct {
 	ID ids.ID
 	// Owner is a merchant id, or Marketplace.
 	Owner string
-	URL   string
+	// URL is where it is posted; empty for a callback endpoint, whose events go where the checkout of their order named.
+	URL string
 	// Types that it wants; empty for all that concern its owner.
 	Types   []string
 	Profile Profile
@@ -42,15 +46,67 @@ func (e Endpoint) Check(reach Reach) error {
 	if e.Profile.NamesKey() != (e.KeyName != "") {
 		return errs.InvalidArgument.New("key_name: %s needs one exactly when its receiver is told which key signed", e.Profile).With("field", "key_name")
 	}
-	if err := CheckTypes(e.Owner, e.Types); err != nil {
+	if err := e.checkTypes(); err != nil {
 		return err
+	}
+	if e.Callback() {
+		if e.Owner != Marketplace {
+			return errs.EndpointURLRefused.New("url: a merchant's endpoint needs an address; only the marketplace's may be without one, "+
+				"as a callback endpoint").With("field", "url")
+		}
+		return nil
 	}
 	return reach.CheckURL(e.URL)
 }
 
-// Wants tells whether an endpoint of the right owner gets an event of a type.
-func (e Endpoint) Wants(eventType string) bool {
-	return e.State == EndpointEnabled && (len(e.Types) == 0 || slices.Contains(e.Types, eventType))
+// checkTypes refuses types that it could never get.
+func (e Endpoint) checkTypes() error {
+	for _, t := range e.Types {
+		var err *errs.Error
+		switch {
+		case !slices.Contains(EventTypes(e.Owner), t):
+			err = errs.InvalidArgument.New("event_types: %q is none of %v", t, EventTypes(e.Owner))
+		case e.Callback() && !slices.Contains(orderTypes(), t):
+			err = errs.InvalidArgument.New("event_types: %q is not about one order, so no checkout names an address for it; a callback endpoint hears of %v", t, orderTypes())
+		case !e.Profile.Tells(t):
+			err = errs.InvalidArgument.New("event_types: %s cannot tell %q, it tells only %v", e.Profile, t, checkoutTypes())
+		default:
+			continue
+		}
+		return err.With("field", "event_types")
+	}
+	return nil
+}
+
+// Callback tells whether it has no address of its own: what is about an order goes where the order's checkout named.
+func (e Endpoint) Callback() bool { return e.URL == "" }
+
+// With gives the endpoint with another address and other types. A callback endpoint stays one, and one with an address keeps one:
+// deliveries on their way know where they go by it.
+func (e Endpoint) With(address string, types []string, reach Reach) (Endpoint, error) {
+	if e.Callback() != (address == "") {
+		return e, errs.InvalidArgument.New("url: an endpoint with an address keeps one, and a callback endpoint never gets one; register another").With("field", "url")
+	}
+	e.URL, e.Types = address, types
+	return e, e.Check(reach)
+}
+
+// Wants tells whether the endpoint gets a notice.
+func (e Endpoint) Wants(n Notice) bool {
+	return e.State == EndpointEnabled && slices.Contains(n.Owners(), e.Owner) && e.Profile.Tells(n.Type) &&
+		(len(e.Types) == 0 || slices.Contains(e.Types, n.Type)) &&
+		(!e.Callback() || (n.NotifyURL != "" && slices.Contains(orderTypes(), n.Type)))
+}
+
+// laneOf is the lane of a host under a callback endpoint: hosts that checkouts name have nothing to do with each other, and one that
+// is dead must not hold up the others.
+func (e Endpoint) laneOf(address string) ids.ID {
+	host := address
+	if u, err := url.Parse(address); err == nil {
+		host = strings.ToLower(u.Scheme + "://" + u.Host)
+	}
+	sum := sha256.Sum256(append(e.ID[:], host...))
+	return ids.ID(sum[:len(ids.ID{})])
 }
 
 // EndpointSecret is a secret of an endpoint, sealed.

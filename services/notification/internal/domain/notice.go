@@ -6,14 +6,14 @@ import (
 	"slices"
 	"time"
 
-	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/ids"
+	"github.com/creditpay/creditpay/pkg/money"
 )
 
 // Marketplace is the owner of endpoints that hear of everything; other owners are merchants by their id.
 const Marketplace = ""
 
-// orderTypes are the types that concern a merchant too: they are about one order of that merchant.
+// orderTypes are the types that are about one order: they concern its merchant too, and go to the address that its checkout named.
 func orderTypes() []string {
 	return []string{"order.paid", "order.confirmed", "order.cancel_requested", "order.cancelled", "order.expired", "order.closed", "refund.changed"}
 }
@@ -50,6 +50,22 @@ type Notice struct {
 	Time, ReceiveTime time.Time
 	// Payload is the event as JSON.
 	Payload json.RawMessage
+	// NotifyURL is where the order's checkout wants it told; empty for nowhere. It may hold a secret of the marketplace: it is in no
+	// payload and is not kept in the feed.
+	NotifyURL string
+	// Order is what the event says of its order, for bodies that are made of fields. It is not kept in the feed.
+	Order OrderFacts
+}
+
+// OrderFacts is what is known of an order; what is zero is not known.
+type OrderFacts struct {
+	// UserID is the buyer.
+	UserID string
+	// Amount that was ordered for, Paid that was paid.
+	Amount, Paid money.Amount
+	// PaymentMethod by which it is paid: "CREDIT" for instalments.
+	PaymentMethod string
+	PayTime       time.Time
 }
 
 // Owners are whose endpoints hear of it.
@@ -64,7 +80,10 @@ func (n Notice) Owners() []string {
 func (n Notice) Body(p Profile) ([]byte, error) {
 	id := ids.Format(ids.Event, n.EventID)
 	var body any
-	if p == CashierDesk {
+	switch {
+	case p == CheckoutJSP:
+		body = n.checkout()
+	case p.cashierDesk():
 		body = struct {
 			EventID    string          `json:"eventId"`
 			EventType  string          `json:"eventType"`
@@ -72,7 +91,7 @@ func (n Notice) Body(p Profile) ([]byte, error) {
 			OutTradeNo string          `json:"outTradeNo,omitempty"`
 			Data       json.RawMessage `json:"data"`
 		}{id, n.Type, n.Time.UTC().Format(time.RFC3339Nano), n.OutOrderNo, n.Payload}
-	} else {
+	default:
 		body = struct {
 			ID        string          `json:"id"`
 			Type      string          `json:"type"`
@@ -85,14 +104,4 @@ func (n Notice) Body(p Profile) ([]byte, error) {
 		return nil, fmt.Errorf("write the body of %s: %w", id, err)
 	}
 	return text, nil
-}
-
-// CheckTypes refuses types that an owner cannot hear of.
-func CheckTypes(owner string, types []string) error {
-	for _, t := range types {
-		if !slices.Contains(EventTypes(owner), t) {
-			return errs.InvalidArgument.New("event_types: %q is none of %v", t, EventTypes(owner)).With("field", "event_types")
-		}
-	}
-	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -19,10 +20,16 @@ const (
 	PayProtocol Profile = 2
 	// CashierDesk signs in the body and wants {"code": 1000}.
 	CashierDesk Profile = 3
+	// CheckoutJSP is the merchant console's callback: a flat body of the order's fields.
+	CheckoutJSP Profile = 4
+	// CashierDeskGM1 is CashierDesk with the older of its two signatures.
+	CashierDeskGM1 Profile = 5
 )
 
 // Profiles gives every profile.
-func Profiles() []Profile { return []Profile{Standard, PayProtocol, CashierDesk} }
+func Profiles() []Profile {
+	return []Profile{Standard, PayProtocol, CashierDesk, CheckoutJSP, CashierDeskGM1}
+}
 
 // String is the profile's name.
 func (p Profile) String() string {
@@ -33,6 +40,10 @@ func (p Profile) String() string {
 		return "PAY_PROTOCOL"
 	case CashierDesk:
 		return "CASHIER_DESK"
+	case CheckoutJSP:
+		return "CHECKOUT_JSP"
+	case CashierDeskGM1:
+		return "CASHIER_DESK_GM1"
 	default:
 		return fmt.Sprintf("PROFILE_%d", int8(p))
 	}
@@ -48,10 +59,18 @@ func (p Profile) Ladder() []time.Duration {
 
 // InOrder tells whether the notices of an order are sent one after the other: a later one waits until the one before was acknowledged
 // or given up. Receivers of Standard Webhooks tell them apart by id and time; the others keep what came last.
-func (p Profile) InOrder() bool { return p == PayProtocol || p == CashierDesk }
+func (p Profile) InOrder() bool { return p != Standard }
 
 // NamesKey tells whether the receiver must be told by name which key signed.
-func (p Profile) NamesKey() bool { return p == PayProtocol || p == CashierDesk }
+func (p Profile) NamesKey() bool { return p == PayProtocol || p.cashierDesk() }
+
+// cashierDesk tells whether it is one of the cashier desk's two, which differ in their signature only.
+func (p Profile) cashierDesk() bool { return p == CashierDesk || p == CashierDeskGM1 }
+
+// Tells whether a profile has a body for events of a type.
+func (p Profile) Tells(eventType string) bool {
+	return p != CheckoutJSP || slices.Contains(checkoutTypes(), eventType)
+}
 
 // AnswerMax is how much of an answer is read, in bytes. An acknowledgement is shorter; of what is longer, the rest is not read.
 const AnswerMax = 16 << 10
@@ -69,14 +88,14 @@ type Answer struct {
 // Acknowledged says why an answer is no acknowledgement; empty when it is one.
 func (p Profile) Acknowledged(a Answer) (why string) {
 	switch p {
-	case Standard:
+	case Standard, CheckoutJSP: // The console's protocol states no acknowledgement; a status is what every receiver gives.
 		if a.Status < 200 || a.Status > 299 {
 			return fmt.Sprintf("answered HTTP %d, not 2xx", a.Status)
 		}
 		return ""
 	case PayProtocol:
 		return acknowledgedByText(a)
-	case CashierDesk:
+	case CashierDesk, CashierDeskGM1:
 		return acknowledgedByCode(a)
 	default:
 		return "the profile is not known"

@@ -3,6 +3,7 @@ package domain
 import (
 	"bytes"
 	"crypto/hmac"
+	"crypto/md5"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -69,6 +70,13 @@ func GMCanonical(fields map[string]string) string {
 	return strings.Join(parts, "&")
 }
 
+// SignGM1 is the cashier desk's older signature: MD5 of the text with the key behind it. MD5 is what that protocol asks for, broken as
+// it is; GM2 is for everybody who can check it.
+func SignGM1(key secret.Masked, canonical string) string {
+	sum := md5.Sum([]byte(canonical + "&key=" + key.Reveal()))
+	return hex.EncodeToString(sum[:])
+}
+
 // SignGM2 is the cashier desk's signature: the first 32 hex digits of HMAC-SHA256.
 func SignGM2(key secret.Masked, canonical string) string {
 	return hex.EncodeToString(hmacSHA256([]byte(key.Reveal()), canonical))[:32]
@@ -97,6 +105,9 @@ type Stamp struct {
 	Nonce string
 }
 
+// nonce is digits that are never used twice.
+func (s Stamp) nonce() string { return strconv.FormatInt(s.Time.UnixMilli(), 10) + s.Nonce }
+
 // Sign makes the message of one attempt out of a frozen body. Under Standard every key that is good signs, the newest first; the
 // others carry one signature, which is the newest key's.
 func (p Profile) Sign(body []byte, s Stamp) (Message, error) {
@@ -123,7 +134,11 @@ func (p Profile) Sign(body []byte, s Stamp) (Message, error) {
 		return Message{Body: body, Headers: map[string]string{"X-PAY-KEY": s.KeyName, "X-PAY-TIMESTAMP": strconv.FormatInt(s.Time.Unix(), 10),
 			"X-PAY-SIGN": SignPayProtocol(s.Keys[0], s.Time, "POST", u.RequestURI(), body)}}, nil
 	case CashierDesk:
-		return signCashierDesk(body, s)
+		return signCashierDesk(body, s, SignGM2)
+	case CashierDeskGM1:
+		return signCashierDesk(body, s, SignGM1)
+	case CheckoutJSP:
+		return signCheckout(body, s)
 	default:
 		return Message{}, fmt.Errorf("%s is no profile", p)
 	}
@@ -142,13 +157,12 @@ const gmLife = 10 * time.Minute
 
 // signCashierDesk adds appId, nonce, timestamp and signature to a frozen body, which stays as it is. All fields of the outermost
 // level that are no objects or lists are signed.
-func signCashierDesk(body []byte, s Stamp) (Message, error) {
+func signCashierDesk(body []byte, s Stamp, sign func(key secret.Masked, canonical string) string) (Message, error) {
 	var fields map[string]json.RawMessage
-	frozen := bytes.TrimSpace(body)
-	if err := json.Unmarshal(frozen, &fields); err != nil {
+	if err := json.Unmarshal(body, &fields); err != nil {
 		return Message{}, fmt.Errorf("read the body: %w", err)
 	}
-	added := [][2]string{{gmAppID, s.KeyName}, {gmNonce, strconv.FormatInt(s.Time.UnixMilli(), 10) + s.Nonce},
+	added := [][2]string{{gmAppID, s.KeyName}, {gmNonce, s.nonce()},
 		{gmTimestamp, strconv.FormatInt(s.Time.Add(gmLife).UnixMilli(), 10)}}
 	scalars := map[string]string{}
 	for name, raw := range fields {
@@ -159,16 +173,22 @@ func signCashierDesk(body []byte, s Stamp) (Message, error) {
 	for _, f := range added {
 		scalars[f[0]] = f[1]
 	}
-	added = append(added, [2]string{gmSignature, SignGM2(s.Keys[0], GMCanonical(scalars))})
+	added = append(added, [2]string{gmSignature, sign(s.Keys[0], GMCanonical(scalars))})
+	return Message{Body: withFields(body, len(fields) > 0, added)}, nil
+}
+
+// withFields is a frozen JSON object, which stays as it is, with more fields behind the others, if it has any.
+func withFields(body []byte, others bool, added [][2]string) []byte {
+	frozen := bytes.TrimSpace(body)
 	out := bytes.NewBuffer(slices.Clone(frozen[:len(frozen)-1]))
 	for i, f := range added {
-		if i > 0 || len(fields) > 0 {
+		if i > 0 || others {
 			out.WriteByte(',')
 		}
-		out.WriteString(strconv.Quote(f[0]) + ":" + strconv.Quote(f[1])) // letters, digits, dots and dashes only
+		out.WriteString(strconv.Quote(f[0]) + ":" + strconv.Quote(f[1])) // letters, digits, dots, dashes and underscores only
 	}
 	out.WriteByte('}')
-	return Message{Body: out.Bytes()}, nil
+	return out.Bytes()
 }
 
 // scalar is a JSON value as a signature sees it; false for objects, lists and null.

@@ -1,12 +1,16 @@
 package domain_test
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
+	"maps"
 	"os"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/creditpay/creditpay/pkg/money"
 	"github.com/creditpay/creditpay/pkg/secret"
 	"github.com/creditpay/creditpay/services/notification/internal/domain"
 )
@@ -16,8 +20,13 @@ type vectors struct {
 	GMSelf          struct {
 		Canonical string `json:"canonical"`
 		AppKey    string `json:"appKey"`
+		GM1       string `json:"gm1"`
 		GM2       string `json:"gm2"`
 	} `json:"gm_self"`
+	SeedBSelf struct {
+		Fields         [7]string `json:"fields"`
+		APIKey, SHA256 string
+	} `json:"seed_b_self"`
 	Ladder      []int `json:"ladder_24h4m_s"`
 	PayProtocol []int `json:"payprotocol_sends_s"`
 }
@@ -80,8 +89,31 @@ func TestVectorGMSelf(t *testing.T) {
 	if canonical != v.Canonical {
 		t.Errorf("%s, want %s", canonical, v.Canonical)
 	}
+	if got := domain.SignGM1(secret.Masked(v.AppKey), canonical); got != v.GM1 {
+		t.Errorf("GM1: %s, want %s", got, v.GM1)
+	}
 	if got := domain.SignGM2(secret.Masked(v.AppKey), canonical); got != v.GM2 {
-		t.Errorf("%s, want %s", got, v.GM2)
+		t.Errorf("GM2: %s, want %s", got, v.GM2)
+	}
+}
+
+func TestVectorSeedBSelf(t *testing.T) {
+	t.Parallel()
+	v := load(t).SeedBSelf
+	f := v.Fields
+	c := domain.Checkout{MerchantID: f[0], MerchantOrderID: f[1], RequestType: f[2], Currency: f[3], OrderAmount: f[4], PaymentMethod: f[5], ShopperID: f[6]}
+	if got := c.Digest(secret.Masked(v.APIKey)); got != v.SHA256 {
+		t.Errorf("%s, want %s", got, v.SHA256)
+	}
+}
+
+// Computed with another program: printf '1700000000\n1700000000000000042\nPOST\n/told?shop=1\n%s' "$(printf '{"a":"1"}' | sha256sum | cut -d' ' -f1)" |
+// openssl dgst -sha256 -hmac testkey.
+func TestVectorSignatureV2(t *testing.T) {
+	t.Parallel()
+	got := domain.SignCheckoutV2("testkey", time.Unix(1700000000, 0), "1700000000000000042", "POST", "/told?shop=1", []byte(`{"a":"1"}`))
+	if want := "ae57cbefda8906dcc1b0c7e525f6aa210dd136a8416c34afe7e96ba9a112b0dc"; got != want {
+		t.Errorf("%s, want %s", got, want)
 	}
 }
 
@@ -132,6 +164,80 @@ func TestACashierDesksMessageIsItsFrozenBodyWithSignedFields(t *testing.T) {
 	}
 }
 
+func TestTheOlderCashierDeskDiffersInItsSignatureOnly(t *testing.T) {
+	t.Parallel()
+	body := []byte(`{"outTradeNo":"110"}`)
+	m, err := domain.CashierDeskGM1.Sign(body, stamp("000000"))
+	canonical := "appId=app-7&nonce=1617095820812000042&outTradeNo=110&timestamp=1617096420812"
+	want := `{"outTradeNo":"110","appId":"app-7","nonce":"1617095820812000042","timestamp":"1617096420812","signature":"` + domain.SignGM1("000000", canonical) + `"}`
+	if err != nil || string(m.Body) != want {
+		t.Errorf("%s\nwant %s, %v", m.Body, want, err)
+	}
+}
+
+// paidNotice is of an order that was paid by instalments.
+func paidNotice(c money.Currency) domain.Notice {
+	return domain.Notice{Type: "order.paid", MerchantID: "M001", OutOrderNo: "ORD20221218001", Payload: []byte(`{"order":{}}`), NotifyURL: "https://market.example/?key=1",
+		Order: domain.OrderFacts{UserID: "S1", Amount: money.New(100000, c), Paid: money.New(100000, c), PaymentMethod: "CREDIT", PayTime: noon().Add(time.Millisecond)}}
+}
+
+func TestAConsolesBodyIsFlatAndInItsOrder(t *testing.T) {
+	t.Parallel()
+	unknown := paidNotice(money.IDR())
+	unknown.Order = domain.OrderFacts{}
+	for _, c := range []struct {
+		notice domain.Notice
+		change string
+		want   string
+	}{
+		{paidNotice(money.IDR()), "order.paid", `{"merchant_id":"M001","merchant_order_id":"ORD20221218001","request_type":"PAY","currency":"IDR","order_amount":"100000",` +
+			`"pay_amount":"100000","shopper_id":"S1","status":"PAID","payment_method":"CREDIT","pay_time":"2026-03-01T12:00:00.001Z"}`},
+		{paidNotice(money.USD()), "order.paid", `{"merchant_id":"M001","merchant_order_id":"ORD20221218001","request_type":"PAY","currency":"USD","order_amount":"1000.00",` +
+			`"pay_amount":"1000.00","shopper_id":"S1","status":"PAID","payment_method":"CREDIT","pay_time":"2026-03-01T12:00:00.001Z"}`},
+		{paidNotice(money.IDR()), "order.cancelled", `{"merchant_id":"M001","merchant_order_id":"ORD20221218001","request_type":"PAY","currency":"IDR","order_amount":"100000",` +
+			`"shopper_id":"S1","status":"CANCELLED","payment_method":"CREDIT"}`},
+		{paidNotice(money.IDR()), "order.expired", `{"merchant_id":"M001","merchant_order_id":"ORD20221218001","request_type":"PAY","currency":"IDR","order_amount":"100000",` +
+			`"shopper_id":"S1","status":"CANCELLED","payment_method":"CREDIT"}`},
+		{unknown, "order.paid", `{"merchant_id":"M001","merchant_order_id":"ORD20221218001","request_type":"PAY","status":"PAID"}`},
+	} {
+		c.notice.Type = c.change
+		if body, err := c.notice.Body(domain.CheckoutJSP); err != nil || string(body) != c.want {
+			t.Errorf("%s\nwant %s, %v", body, c.want, err)
+		}
+	}
+	full, err := json.Marshal(domain.Checkout{"1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16"})
+	if want := `{"merchant_id":"1","merchant_order_id":"2","request_type":"3","currency":"4","order_amount":"5","pay_amount":"6","shopper_id":"7","email":"8",` +
+		`"shopper_name":"9","status":"10","payment_method":"11","account_name":"12","account_number":"13","qr_code_image":"14","pay_time":"15","confirm_time":"16"}`; err != nil ||
+		string(full) != want {
+		t.Errorf("%s\nwant %s, %v", full, want, err)
+	}
+}
+
+// A receiver checks the digest over the texts that it reads, and the headers' signature over the bytes that it got.
+func TestAConsolesCallbackCarriesTheLegacyDigestAndASignatureOfAllOfIt(t *testing.T) {
+	t.Parallel()
+	body, err := paidNotice(money.IDR()).Body(domain.CheckoutJSP)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := domain.CheckoutJSP.Sign(body, stamp("fresh", "old"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	digest := sha256.Sum256([]byte("M001" + "ORD20221218001" + "PAY" + "IDR" + "100000" + "CREDIT" + "S1" + "fresh"))
+	if want := string(body[:len(body)-1]) + `,"encryption_data":"` + hex.EncodeToString(digest[:]) + `"}`; string(m.Body) != want || !json.Valid(m.Body) {
+		t.Errorf("%s\nwant %s", m.Body, want)
+	}
+	want := map[string]string{"X-Timestamp": "1617095820", "X-Nonce": "1617095820812000042",
+		"X-Signature-V2": domain.SignCheckoutV2("fresh", stamp().Time, "1617095820812000042", "POST", "/hooks/pay?shop=1", m.Body)}
+	if !maps.Equal(m.Headers, want) {
+		t.Errorf("%v, want %v", m.Headers, want)
+	}
+	if _, err := domain.CheckoutJSP.Sign([]byte(`[]`), stamp("fresh")); err == nil {
+		t.Error("a body that is no object was signed")
+	}
+}
+
 func TestWhatAcknowledges(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -147,6 +253,8 @@ func TestWhatAcknowledges(t *testing.T) {
 		{domain.CashierDesk, 200, `{"code":1000}`, false, true}, {domain.CashierDesk, 200, `{"code": 1000, "msg": "ok"}`, false, true},
 		{domain.CashierDesk, 200, `{"code":"1000"}`, false, false}, {domain.CashierDesk, 200, `{"code":1001}`, false, false}, {domain.CashierDesk, 200, `code=1000`, false, false},
 		{domain.CashierDesk, 201, `{"code":1000}`, false, false}, {domain.CashierDesk, 200, `[1000]`, false, false}, {domain.CashierDesk, 200, ``, false, false},
+		{domain.CashierDeskGM1, 200, `{"code":1000}`, false, true}, {domain.CashierDeskGM1, 200, `{"code":1001}`, false, false},
+		{domain.CheckoutJSP, 200, "whatever", true, true}, {domain.CheckoutJSP, 204, "", false, true}, {domain.CheckoutJSP, 302, "", false, false}, {domain.CheckoutJSP, 500, "", false, false},
 		{domain.Profile(9), 200, "", false, false},
 	} {
 		if why := c.profile.Acknowledged(domain.Answer{Status: c.status, Body: []byte(c.body), Cut: c.cut}); (why == "") != c.ok {

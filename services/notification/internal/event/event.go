@@ -24,6 +24,7 @@ import (
 	"github.com/creditpay/creditpay/pkg/mysqlx"
 	"github.com/creditpay/creditpay/services/notification/internal/app"
 	"github.com/creditpay/creditpay/services/notification/internal/domain"
+	"github.com/creditpay/creditpay/services/notification/internal/wire"
 )
 
 // The topics that are listened to.
@@ -105,35 +106,70 @@ func Read(e inbox.Event) (domain.Notice, bool, error) {
 	if n.Type == "" {
 		return n, false, nil
 	}
-	orderID, told := "", e.Payload
+	orderID := ""
+	var err error
 	switch m := e.Payload.(type) {
-	case interface{ GetOrder() *orderv1.OrderRef }:
-		orderID, n.MerchantID, n.OutOrderNo = m.GetOrder().GetOrderId(), m.GetOrder().GetMerchantId(), m.GetOrder().GetOutOrderNo()
+	case aboutOrder:
+		ref := m.GetOrder()
+		orderID, n.MerchantID, n.OutOrderNo, n.NotifyURL = ref.GetOrderId(), ref.GetMerchantId(), ref.GetOutOrderNo(), ref.GetNotifyUrl()
+		if n.Order, err = facts(e.Payload, ref); err != nil {
+			return n, false, err
+		}
 	case interface{ GetLoan() *billv1.LoanRef }:
 		orderID = m.GetLoan().GetOrderId()
 	case *paymentv1.PaymentReversed:
 		orderID = m.GetOrderId()
 	case *refundv1.RefundChanged:
-		orderID, n.MerchantID = m.GetRefund().GetOrderId(), m.GetRefund().GetMerchantId()
-		told = withoutEffect(m)
+		r := m.GetRefund()
+		orderID, n.MerchantID, n.OutOrderNo, n.NotifyURL = r.GetOrderId(), r.GetMerchantId(), r.GetOutOrderNo(), m.GetNotifyUrl()
 	}
-	var err error
 	if orderID != "" {
 		if n.OrderID, err = ids.Parse(ids.Order, orderID); err != nil {
 			return n, false, errs.InvalidArgument.Wrap(err, "the event names no order")
 		}
 	}
-	if n.Payload, err = payload(told); err != nil {
+	if n.Payload, err = payload(outside(e.Payload)); err != nil {
 		return n, false, errs.InvalidArgument.Wrap(err, "the event cannot be written as JSON")
 	}
 	return n, true, nil
 }
 
-// withoutEffect is a refund without what it does to the payer's plan, which is none of a merchant's business.
-func withoutEffect(m *refundv1.RefundChanged) proto.Message {
-	m = proto.CloneOf(m)
-	if m.GetRefund() != nil {
-		m.Refund.Effect = nil
+// aboutOrder is an event of the order service.
+type aboutOrder interface{ GetOrder() *orderv1.OrderRef }
+
+// credit is the way by which every order is paid that the suite has today, a down payment in cash included.
+const credit = "CREDIT"
+
+// facts are what an event of the order service says of its order.
+func facts(m proto.Message, ref *orderv1.OrderRef) (domain.OrderFacts, error) {
+	f := domain.OrderFacts{UserID: ref.GetUserId(), PaymentMethod: credit}
+	var err error
+	if f.Amount, err = wire.Amount(ref.GetAmount()); err != nil {
+		return f, err
+	}
+	if paid, ok := m.(*orderv1.OrderPaid); ok {
+		if paid.GetPayTime() != nil {
+			f.PayTime = paid.GetPayTime().AsTime()
+		}
+		f.Paid, err = wire.Amount(paid.GetPaidAmount())
+	}
+	return f, err
+}
+
+// outside is an event as it is told: without the address that a checkout named, which may hold a secret of the marketplace, and a refund
+// without what it does to the payer's plan, which is none of a merchant's business.
+func outside(m proto.Message) proto.Message {
+	m = proto.Clone(m)
+	switch m := m.(type) {
+	case aboutOrder:
+		if m.GetOrder() != nil {
+			m.GetOrder().NotifyUrl = ""
+		}
+	case *refundv1.RefundChanged:
+		m.NotifyUrl = ""
+		if m.GetRefund() != nil {
+			m.Refund.Effect = nil
+		}
 	}
 	return m
 }

@@ -7,7 +7,10 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	billv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/bill/v1"
 	commonv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/common/v1"
@@ -18,6 +21,7 @@ import (
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/ids"
 	"github.com/creditpay/creditpay/pkg/inbox"
+	"github.com/creditpay/creditpay/pkg/money"
 	"github.com/creditpay/creditpay/services/notification/internal/domain"
 	"github.com/creditpay/creditpay/services/notification/internal/event"
 )
@@ -54,6 +58,88 @@ func TestAnEventNamesItsOrderAndItsMerchant(t *testing.T) {
 		if err != nil || !ok || n.MerchantID != c.merchant || n.OrderID != c.order || strings.Contains(string(n.Payload), ": ") || strings.Contains(string(n.Payload), ", ") {
 			t.Errorf("%T: %+v, %v", c.m, n, err)
 		}
+	}
+}
+
+// fill sets every text of a message and of the messages in it, and a list's first; a field called notify_url gets the address.
+func fill(m protoreflect.Message, address string, deep int) {
+	for i := range m.Descriptor().Fields().Len() {
+		f := m.Descriptor().Fields().Get(i)
+		switch {
+		case f.IsMap() || deep == 0:
+		case f.Kind() == protoreflect.MessageKind && f.IsList():
+			fill(m.Mutable(f).List().AppendMutable().Message(), address, deep-1)
+		case f.Kind() == protoreflect.MessageKind && strings.HasPrefix(string(f.Message().FullName()), "creditpay."):
+			fill(m.Mutable(f).Message(), address, deep-1)
+		case f.Kind() == protoreflect.StringKind && !f.IsList():
+			m.Set(f, protoreflect.ValueOfString(textOf(f, address)))
+		}
+	}
+}
+
+// textOf is a text that the field may hold.
+func textOf(f protoreflect.FieldDescriptor, address string) string {
+	switch f.Name() {
+	case "notify_url":
+		return address
+	case "order_id":
+		return ids.Format(ids.Order, ids.ID{7})
+	case "currency_code":
+		return "IDR"
+	default:
+		return "x"
+	}
+}
+
+// The address that a checkout named may hold a secret of the marketplace. An event that gets one must lose it here, wherever it stands.
+func TestNoPayloadHoldsTheAddressThatACheckoutNamed(t *testing.T) {
+	t.Parallel()
+	const address = "https://market.example/told?key=secret"
+	named := 0
+	for _, m := range event.Wanted() {
+		m = proto.Clone(m)
+		fill(m.ProtoReflect(), address, 5)
+		text, err := protojson.Marshal(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := proto.Clone(m)
+		n, ok, err := event.Read(inbox.Event{ID: ids.ID{1}, Time: time.Now(), Payload: m})
+		if err != nil || !ok || strings.Contains(string(n.Payload), "secret") || strings.Contains(string(n.Payload), "otifyUrl") || len(n.Payload) < 20 {
+			t.Errorf("%T: %s, %v", m, n.Payload, err)
+		}
+		has := strings.Contains(string(text), address)
+		if has {
+			named++
+		}
+		if has != (n.NotifyURL == address) || !proto.Equal(m, before) {
+			t.Errorf("%T: the notice goes to %q, the event is %v", m, n.NotifyURL, m)
+		}
+		if has && n.OutOrderNo == "" {
+			t.Errorf("%T: who is told of it cannot tell which order it is about", m)
+		}
+	}
+	if named != 7 { // order.* and refund.changed.
+		t.Errorf("%d events name an address", named)
+	}
+}
+
+func TestANoticeCarriesTheFactsOfItsOrder(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 3, 1, 12, 0, 0, 5000, time.UTC)
+	ref := &orderv1.OrderRef{OrderId: ids.Format(ids.Order, ids.ID{7}), UserId: "u-1", Amount: &commonv1.Money{AmountMinor: 900, CurrencyCode: "USD"}}
+	n, _, err := event.Read(inbox.Event{Payload: &orderv1.OrderPaid{Order: ref, PaidAmount: &commonv1.Money{AmountMinor: 900, CurrencyCode: "USD"}, PayTime: timestamppb.New(at)}})
+	nine := money.New(900, money.USD())
+	if want := (domain.OrderFacts{UserID: "u-1", Amount: nine, Paid: nine, PaymentMethod: "CREDIT", PayTime: at}); err != nil || n.Order != want {
+		t.Errorf("%+v, %v", n.Order, err)
+	}
+	n, _, err = event.Read(inbox.Event{Payload: &orderv1.OrderExpired{Order: ref}})
+	if want := (domain.OrderFacts{UserID: "u-1", Amount: nine, PaymentMethod: "CREDIT"}); err != nil || n.Order != want {
+		t.Errorf("%+v, %v", n.Order, err)
+	}
+	ref.Amount.CurrencyCode = "XYZ"
+	if _, _, err = event.Read(inbox.Event{Payload: &orderv1.OrderClosed{Order: ref}}); !errs.Is(err, errs.InvalidArgument) {
+		t.Error(err)
 	}
 }
 

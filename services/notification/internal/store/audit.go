@@ -34,6 +34,9 @@ func Audit() []audit.Check {
 			Query: `SELECT CONCAT('dlv:', HEX(d.id)), CONCAT('state ', d.state, ', last attempt: ', COALESCE(a.error, 'none')) FROM deliveries d
 				LEFT JOIN delivery_attempts a ON a.delivery_id = d.id AND a.attempt_no = d.attempts WHERE (d.state = 2 AND NOT COALESCE(a.error = '', 0))
 				OR (d.state = 3 AND NOT COALESCE(a.error <> '', 0))`},
+		{Name: "delivery_knows_its_address", Rule: "a delivery has an address of its own exactly when its endpoint has none",
+			Query: `SELECT CONCAT('dlv:', HEX(d.id)), CONCAT('of its own: ', d.url <> '') FROM deliveries d JOIN endpoints e ON e.id = d.endpoint_id
+				WHERE (d.url = '') = (e.url = '')`},
 		{Name: "endpoint_without_secret", Rule: "every endpoint has one secret that stays, and two that are good at most", UsesNow: true,
 			Query: `SELECT CONCAT('edp:', HEX(e.id)), CONCAT(COALESCE(SUM(s.id IS NOT NULL AND s.expire_time IS NULL), 0), ' stay, ', COUNT(s.id), ' are good') FROM endpoints e
 				LEFT JOIN endpoint_secrets s ON s.endpoint_id = e.id AND (s.expire_time IS NULL OR s.expire_time > ?) GROUP BY e.id

@@ -16,13 +16,13 @@ import (
 // firstOfItsOrder holds for a delivery that waits for no other of its endpoint and order.
 const firstOfItsOrder = `(d.in_order = 0 OR NOT EXISTS (SELECT 1 FROM deliveries e WHERE e.order_id = d.order_id AND e.endpoint_id = d.endpoint_id AND e.state = 1 AND e.id < d.id))`
 
-// Due gives deliveries that are due and wait for no other, the longest due first, without those of some endpoints.
+// Due gives deliveries that are due and wait for no other, the longest due first, without those of some lanes.
 func (s *Store) Due(ctx context.Context, now time.Time, without []ids.ID, limit int) ([]app.Due, error) {
 	where, values := `d.due_time <= ?`, []any{now}
 	if len(without) > 0 {
-		where, values = where+` AND d.endpoint_id NOT IN `+mysqlx.In(len(without)), append(values, args(without)...)
+		where, values = where+` AND d.lane NOT IN `+mysqlx.In(len(without)), append(values, args(without)...)
 	}
-	rows, err := s.kit.DB.QueryContext(ctx, `SELECT d.id, d.endpoint_id, d.due_time, d.version FROM deliveries d WHERE `+where+` AND `+firstOfItsOrder+
+	rows, err := s.kit.DB.QueryContext(ctx, `SELECT d.id, d.endpoint_id, d.lane, d.due_time, d.version FROM deliveries d WHERE `+where+` AND `+firstOfItsOrder+
 		` ORDER BY d.due_time LIMIT ?`, append(values, limit)...)
 	if err != nil {
 		return nil, mysqlx.Fault(err, "read due deliveries")
@@ -31,7 +31,7 @@ func (s *Store) Due(ctx context.Context, now time.Time, without []ids.ID, limit 
 	var out []app.Due
 	for rows.Next() {
 		var d app.Due
-		if err := rows.Scan(&d.ID, &d.EndpointID, &d.DueTime, &d.Version); err != nil {
+		if err := rows.Scan(&d.ID, &d.EndpointID, &d.Lane, &d.DueTime, &d.Version); err != nil {
 			return nil, mysqlx.Fault(err, "read due deliveries")
 		}
 		out = append(out, d)
@@ -50,10 +50,10 @@ func (s *Store) Claim(ctx context.Context, d app.Due, lease time.Time) (bool, er
 	return n == 1, mysqlx.Fault(err, "claim a delivery")
 }
 
-// PutOff moves what is due of an endpoint to a later time. Who claimed meanwhile keeps the claim: its version is another.
-func (s *Store) PutOff(ctx context.Context, endpointID ids.ID, now, until time.Time, limit int) error {
+// PutOff moves what is due of a lane to a later time. Who claimed meanwhile keeps the claim: its version is another.
+func (s *Store) PutOff(ctx context.Context, lane ids.ID, now, until time.Time, limit int) error {
 	_, err := s.kit.DB.ExecContext(ctx, `UPDATE deliveries SET due_time = ?, lease_time = NULL, version = version + 1
-		WHERE endpoint_id = ? AND due_time <= ? ORDER BY due_time LIMIT ?`, until, endpointID, now, limit)
+		WHERE lane = ? AND due_time <= ? ORDER BY due_time LIMIT ?`, until, lane, now, limit)
 	return mysqlx.Fault(err, "put deliveries off")
 }
 
@@ -65,14 +65,14 @@ func (s *Store) PutBack(ctx context.Context, d domain.Delivery, due time.Time) e
 }
 
 // lightColumns are those of a delivery without its body.
-const lightColumns = `d.id, d.endpoint_id, d.event_id, d.type, d.order_id, d.in_order, d.state, d.attempts, d.rung, d.round, d.due_time, d.lease_time,
+const lightColumns = `d.id, d.endpoint_id, d.lane, d.url, d.event_id, d.type, d.order_id, d.in_order, d.state, d.attempts, d.rung, d.round, d.due_time, d.lease_time,
 	d.create_time, d.finish_time, d.last_error, d.version`
 
 func scanDelivery(row mysqlx.Row, more ...any) (domain.Delivery, error) {
 	var d domain.Delivery
 	var order ids.NullID
 	var due, lease, finish sql.NullTime
-	err := row.Scan(append([]any{&d.ID, &d.EndpointID, &d.EventID, &d.Type, &order, &d.InOrder, &d.State, &d.Attempts, &d.Rung, &d.Round, &due, &lease,
+	err := row.Scan(append([]any{&d.ID, &d.EndpointID, &d.Lane, &d.URL, &d.EventID, &d.Type, &order, &d.InOrder, &d.State, &d.Attempts, &d.Rung, &d.Round, &due, &lease,
 		&d.CreateTime, &finish, &d.LastError, &d.Version}, more...)...)
 	d.OrderID, d.DueTime, d.LeaseTime, d.FinishTime = order.ID, due.Time, lease.Time, finish.Time
 	return d, err

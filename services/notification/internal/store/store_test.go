@@ -3,6 +3,7 @@ package store_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -104,6 +105,75 @@ func TestWhatIsWrittenIsReadAgain(t *testing.T) {
 	}
 	if _, _, err := p.Endpoint(t.Context(), ids.ID{9}); !errs.Is(err, errs.NotFound) {
 		t.Error(err)
+	}
+}
+
+// callback stores a callback endpoint of the marketplace.
+func (p *place) callback() domain.Endpoint {
+	p.t.Helper()
+	e := domain.Endpoint{ID: p.gen.New(), Types: []string{}, Profile: domain.CheckoutJSP, State: domain.EndpointEnabled, Version: 1, CreateTime: noon()}
+	p.do(func(tx app.Tx) {
+		tx.InsertEndpoint(e)
+		tx.InsertSecret(domain.EndpointSecret{ID: p.gen.New(), EndpointID: e.ID, Sealed: []byte{1}, CreateTime: noon()})
+	})
+	return e
+}
+
+// called stores a delivery of a callback endpoint about an order whose checkout named an address.
+func (p *place) called(e domain.Endpoint, order ids.ID, address string) domain.Delivery {
+	p.t.Helper()
+	d, err := domain.New(p.gen.New(), domain.Notice{EventID: p.gen.New(), Type: "order.paid", OrderID: order, Time: noon(), NotifyURL: address}, e, p.clock.Now())
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.do(func(tx app.Tx) { tx.InsertDelivery(d) })
+	return d
+}
+
+func TestACallbackKeepsItsAddressAndItsLane(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	e := p.callback()
+	if got, _, err := p.Endpoint(t.Context(), e.ID); err != nil || !got.Callback() || got.Profile != domain.CheckoutJSP {
+		t.Errorf("%+v, %v", got, err)
+	}
+	address := "https://a.example/" + strings.Repeat("x", 2048-len("https://a.example/"))
+	one, two, other := p.called(e, ids.ID{5}, address), p.called(e, ids.ID{5}, address), p.called(e, ids.ID{6}, "https://b.example/?q=;'")
+	if got, err := p.Delivery(t.Context(), one.ID); err != nil || fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", one) || got.URL != address {
+		t.Errorf("%+v\nwant %+v, %v", got, one, err)
+	}
+	due := func(without ...ids.ID) (out []ids.ID) {
+		list, err := p.Due(t.Context(), noon(), without, 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range list {
+			out = append(out, d.ID)
+		}
+		return out
+	}
+	if got := due(); len(got) != 2 || !slices.Contains(got, one.ID) || !slices.Contains(got, other.ID) { // The second waits for the first of its order.
+		t.Errorf("%v, not %s", got, two.ID)
+	}
+	if got := due(one.Lane); !slices.Equal(got, []ids.ID{other.ID}) {
+		t.Errorf("without one host: %v", got)
+	}
+	if err := p.PutOff(t.Context(), one.Lane, noon(), noon().Add(time.Minute), 10); err != nil {
+		t.Error(err)
+	}
+	if got := due(); !slices.Equal(got, []ids.ID{other.ID}) {
+		t.Errorf("after one host was put off: %v", got)
+	}
+}
+
+func TestTheDatabaseRefusesALaneThatDoesNotFitTheAddress(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	d := p.called(p.callback(), ids.ID{5}, "https://a.example/")
+	for _, wrong := range []string{`UPDATE deliveries SET url = '' WHERE id = ?`, `UPDATE deliveries SET lane = endpoint_id WHERE id = ?`} {
+		if _, err := p.db.ExecContext(t.Context(), wrong, d.ID); err == nil {
+			t.Errorf("%s was taken", wrong)
+		}
 	}
 }
 
@@ -221,6 +291,7 @@ func TestTheAuditFindsWhatIsWrong(t *testing.T) {
 		"given_up_behind_the_last_rung":        `UPDATE deliveries SET state = 3, due_time = NULL, finish_time = create_time, rung = 5`,
 		"delivery_goes_on_or_has_ended":        `UPDATE deliveries SET rung = 6`,
 		"delivery_state_fits_its_last_attempt": `UPDATE deliveries SET state = 2, due_time = NULL, finish_time = create_time`,
+		"delivery_knows_its_address":           `UPDATE endpoints SET url = ''`,
 		"endpoint_without_secret":              `UPDATE endpoint_secrets SET expire_time = create_time`,
 	} {
 		t.Run(check, func(t *testing.T) {

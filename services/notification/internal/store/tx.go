@@ -80,8 +80,8 @@ func (t *Tx) InsertNotice(n domain.Notice) {
 
 // InsertDelivery stores a new delivery and wakes the sender.
 func (t *Tx) InsertDelivery(d domain.Delivery) {
-	t.Tx.QueueRow(`INSERT INTO deliveries (id, endpoint_id, event_id, type, order_id, in_order, body, state, attempts, rung, round, due_time, lease_time,
-		create_time, finish_time, last_error, version) VALUES `, d.ID, d.EndpointID, d.EventID, d.Type, ids.Null(d.OrderID), d.InOrder, d.Body, d.State, d.Attempts,
+	t.Tx.QueueRow(`INSERT INTO deliveries (id, endpoint_id, lane, url, event_id, type, order_id, in_order, body, state, attempts, rung, round, due_time, lease_time,
+		create_time, finish_time, last_error, version) VALUES `, d.ID, d.EndpointID, d.Lane, d.URL, d.EventID, d.Type, ids.Null(d.OrderID), d.InOrder, d.Body, d.State, d.Attempts,
 		d.Rung, d.Round, nullTime(d.DueTime), nullTime(d.LeaseTime), d.CreateTime, nullTime(d.FinishTime), cut(d.LastError), d.Version)
 	t.Tx.OnCommit(t.nudge)
 }

@@ -1,4 +1,5 @@
-// Package wire owns the translation between this service's values and the contract's messages: endpoints, deliveries, attempts, feed.
+// Package wire owns the translation between this service's values and the contract's messages: endpoints, deliveries, attempts, feed,
+// amounts.
 //
 // It must not know a verb, and decides nothing.
 package wire
@@ -8,10 +9,12 @@ import (
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	commonv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/common/v1"
 	notificationv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/notification/v1"
 
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/ids"
+	"github.com/creditpay/creditpay/pkg/money"
 	"github.com/creditpay/creditpay/services/notification/internal/app"
 	"github.com/creditpay/creditpay/services/notification/internal/domain"
 )
@@ -34,6 +37,18 @@ func ReadTime(field string, t *timestamppb.Timestamp) (time.Time, error) {
 	default:
 		return t.AsTime(), nil
 	}
+}
+
+// Amount reads an amount; the zero Amount when it is not set.
+func Amount(m *commonv1.Money) (money.Amount, error) {
+	if m == nil {
+		return money.Amount{}, nil
+	}
+	c, err := money.CurrencyOf(m.GetCurrencyCode())
+	if err != nil {
+		return money.Amount{}, errs.InvalidArgument.Wrap(err, "the currency %q is not known", m.GetCurrencyCode())
+	}
+	return money.New(m.GetAmountMinor(), c), nil
 }
 
 // ID reads a typed id; the zero id when it is empty.
@@ -63,7 +78,7 @@ func Endpoint(e app.RegisteredEndpoint) *notificationv1.Endpoint {
 func Delivery(d domain.Delivery) *notificationv1.Delivery {
 	m := &notificationv1.Delivery{DeliveryId: ids.Format(ids.Delivery, d.ID), EndpointId: ids.Format(ids.Endpoint, d.EndpointID),
 		EventId: ids.Format(ids.Event, d.EventID), EventType: d.Type, State: notificationv1.DeliveryState(d.State), Attempts: int32(d.Attempts), Round: int32(d.Round),
-		NextTime: Time(d.DueTime), CreateTime: Time(d.CreateTime), FinishTime: Time(d.FinishTime), LastError: d.LastError}
+		NextTime: Time(d.DueTime), CreateTime: Time(d.CreateTime), FinishTime: Time(d.FinishTime), LastError: d.LastError, Url: d.URL}
 	if !d.OrderID.IsZero() {
 		m.OrderId = ids.Format(ids.Order, d.OrderID)
 	}

@@ -99,7 +99,7 @@ func (a *App) newCheckout(d domain.Draft) (domain.Checkout, [][]domain.Item, err
 		// Ids rise, so that reading by id gives the request's order.
 		c.Orders[i] = domain.Order{
 			ID: a.IDs.New(), CheckoutID: c.ID, PaymentID: a.IDs.New(), MerchantID: o.MerchantID, OutOrderNo: o.OutOrderNo, ContentHash: hash,
-			UserID: d.UserID, Business: d.Business, Amount: o.Amount, Paid: nothing, Refunded: nothing, Title: o.Title,
+			UserID: d.UserID, Business: d.Business, Amount: o.Amount, Paid: nothing, Refunded: nothing, NotifyURL: d.NotifyURL, Title: o.Title,
 			State: domain.OrderCreated, Version: 1, CreateTime: now, ExpireTime: expire,
 		}
 		items[i] = o.Items

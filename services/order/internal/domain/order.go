@@ -32,6 +32,8 @@ type Order struct {
 	UserID, Business string
 	// Amount ordered for, Paid so far and Refunded so far, in one currency.
 	Amount, Paid, Refunded money.Amount
+	// NotifyURL is its checkout's: where the marketplace wants to be told of it, empty for nowhere. Neither payer nor merchant may see it.
+	NotifyURL string
 	// Title is one line that the payer recognises.
 	Title string
 	// State of the order.

@@ -59,11 +59,11 @@ func created(c domain.Checkout) proto.Message {
 func changed(o domain.Order, cause string) proto.Message {
 	ref := &orderv1.OrderRef{
 		OrderId: ids.Format(ids.Order, o.ID), CheckoutId: ids.Format(ids.Checkout, o.CheckoutID), PaymentId: ids.Format(ids.Payment, o.PaymentID),
-		UserId: o.UserID, MerchantId: o.MerchantID, OutOrderNo: o.OutOrderNo,
+		UserId: o.UserID, MerchantId: o.MerchantID, OutOrderNo: o.OutOrderNo, NotifyUrl: o.NotifyURL, Amount: wire.Money(o.Amount),
 	}
 	switch o.State {
 	case domain.OrderPaid:
-		return &orderv1.OrderPaid{Order: ref, PaidAmount: wire.Money(o.Paid)}
+		return &orderv1.OrderPaid{Order: ref, PaidAmount: wire.Money(o.Paid), PayTime: wire.Time(o.PayTime)}
 	case domain.OrderConfirmed:
 		return &orderv1.OrderConfirmed{Order: ref}
 	case domain.OrderCancelling:

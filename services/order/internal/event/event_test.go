@@ -23,7 +23,8 @@ func TestEveryStateThatIsToldHasItsMessage(t *testing.T) {
 		domain.OrderCancelled: &orderv1.OrderCancelled{}, domain.OrderExpired: &orderv1.OrderExpired{}, domain.OrderClosed: &orderv1.OrderClosed{},
 	}
 	for _, state := range domain.OrderMoves.States() {
-		o := domain.Order{ID: ids.ID{1}, CheckoutID: ids.ID{2}, State: state, Version: 4, Paid: money.New(5, money.IDR())}
+		o := domain.Order{ID: ids.ID{1}, CheckoutID: ids.ID{2}, State: state, Version: 4, Amount: money.New(5, money.IDR()), Paid: money.New(5, money.IDR()),
+			NotifyURL: "https://market.example/told"}
 		e, told := domain.EventOf(o, domain.Mark{Cause: "because"})
 		if told != (want[state] != nil) {
 			t.Errorf("%s: told %v", state, told)
@@ -35,6 +36,10 @@ func TestEveryStateThatIsToldHasItsMessage(t *testing.T) {
 		if topic != event.Topic || key != ids.Format(ids.Checkout, o.CheckoutID) || object != ids.Format(ids.Order, o.ID) || version != 4 ||
 			payload.ProtoReflect().Descriptor() != want[state].ProtoReflect().Descriptor() {
 			t.Errorf("%s: %s %s %s %d %T", state, topic, key, object, version, payload)
+		}
+		ref := payload.(interface{ GetOrder() *orderv1.OrderRef }).GetOrder()
+		if ref.GetNotifyUrl() != o.NotifyURL || ref.GetAmount().GetAmountMinor() != 5 || ref.GetAmount().GetCurrencyCode() != "IDR" {
+			t.Errorf("%s: %v", state, ref)
 		}
 	}
 }

@@ -91,7 +91,7 @@ func (s *Internal) AbortCommit(ctx context.Context, req *orderv1.AbortCommitRequ
 	return &orderv1.AbortCommitResponse{}, nil
 }
 
-// BatchGetOrders gives orders in brief.
+// BatchGetOrders gives orders in brief, and where the marketplace wants to be told of them.
 func (s *Internal) BatchGetOrders(ctx context.Context, req *orderv1.BatchGetOrdersRequest) (*orderv1.BatchGetOrdersResponse, error) {
 	list := make([]ids.ID, len(req.GetOrderIds()))
 	for i, text := range req.GetOrderIds() {
@@ -104,9 +104,13 @@ func (s *Internal) BatchGetOrders(ctx context.Context, req *orderv1.BatchGetOrde
 	if err != nil {
 		return nil, err
 	}
-	out := &orderv1.BatchGetOrdersResponse{}
+	out := &orderv1.BatchGetOrdersResponse{NotifyUrls: map[string]string{}}
 	for _, o := range orders {
-		out.Orders = append(out.Orders, brief(o))
+		m := brief(o)
+		out.Orders = append(out.Orders, m)
+		if o.NotifyURL != "" {
+			out.NotifyUrls[m.GetOrderId()] = o.NotifyURL
+		}
 	}
 	return out, nil
 }

@@ -20,11 +20,14 @@ const (
 		o.confirm_time, o.cancel_time`
 	checkoutColumns = `c.id, c.user_id, c.business, c.currency_code, c.state, c.commit_id, c.total_minor, c.redirect_url, c.notify_url,
 		c.expire_time, c.create_time, c.version`
+	// looseColumns are those of an order that is read without its checkout. The address is looked up and not joined: a locking read then
+	// locks no checkout, which would have to come before its orders.
+	looseColumns = orderColumns + `, (SELECT c.notify_url FROM checkouts c WHERE c.id = o.checkout_id)`
 	// A checkout always has orders. STRAIGHT_JOIN keeps the locking order: the checkout, then its orders.
 	checkoutsFrom = ` FROM checkouts c STRAIGHT_JOIN orders o ON o.checkout_id = c.id WHERE c.id IN `
 
-	selectOrders    = `SELECT ` + orderColumns + ` FROM orders o WHERE o.id IN `
-	selectByNumber  = `SELECT ` + orderColumns + ` FROM orders o WHERE `
+	selectOrders    = `SELECT ` + looseColumns + ` FROM orders o WHERE o.id IN `
+	selectByNumber  = `SELECT ` + looseColumns + ` FROM orders o WHERE `
 	selectCheckouts = `SELECT ` + checkoutColumns + `, 0, ` + orderColumns + checkoutsFrom
 	selectForCommit = `SELECT ` + checkoutColumns + `, EXISTS (SELECT 1 FROM aborted_commits a WHERE a.commit_id = ?), ` + orderColumns + oneCheckout
 	byCheckout      = ` ORDER BY c.id, o.id`
@@ -120,6 +123,7 @@ func scanCheckouts(found rows) (list []domain.Checkout, barred bool, err error) 
 			return nil, false, err
 		}
 		last := &list[len(list)-1]
+		o.NotifyURL = last.NotifyURL
 		last.Orders = append(last.Orders, o)
 		barred = barred || cr.barred
 	}
@@ -130,7 +134,7 @@ func scanOrders(found rows) (list []domain.Order, err error) {
 	defer func() { err = errors.Join(err, found.Close()) }()
 	for found.Next() {
 		var r orderRow
-		if err := found.Scan(r.dest()...); err != nil {
+		if err := found.Scan(append(r.dest(), &r.o.NotifyURL)...); err != nil {
 			return nil, err
 		}
 		o, err := r.order()

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"testing"
@@ -48,10 +49,10 @@ func (p *place) insert() (domain.Checkout, []domain.Item) {
 	p.t.Helper()
 	idr := func(n int64) money.Amount { return money.New(n, money.IDR()) }
 	c := domain.Checkout{ID: p.gen.New(), UserID: "u1", Business: "marketplace", State: domain.CheckoutOpen, Total: idr(300),
-		RedirectURL: "https://shop.example/", ExpireTime: p.now.Add(time.Hour), CreateTime: p.now, Version: 1}
+		RedirectURL: "https://shop.example/", NotifyURL: "https://market.example/told?key=;'", ExpireTime: p.now.Add(time.Hour), CreateTime: p.now, Version: 1}
 	for i := range int64(2) {
 		c.Orders = append(c.Orders, domain.Order{ID: p.gen.New(), CheckoutID: c.ID, PaymentID: p.gen.New(), MerchantID: "m1", OutOrderNo: p.gen.New().String(),
-			ContentHash: [32]byte{1, 31: 9}, UserID: "u1", Business: "marketplace", Amount: idr(100 * (i + 1)), Paid: idr(0), Refunded: idr(0),
+			ContentHash: [32]byte{1, 31: 9}, UserID: "u1", Business: "marketplace", Amount: idr(100 * (i + 1)), Paid: idr(0), Refunded: idr(0), NotifyURL: c.NotifyURL,
 			Title: "sepatu – 鞋 👟", State: domain.OrderCreated, Version: 1, CreateTime: p.now, ExpireTime: p.now.Add(time.Hour)})
 	}
 	items := []domain.Item{{SKU: "s;1", Name: `quote " and ; '`, Quantity: 2, UnitPrice: idr(50)}}
@@ -74,7 +75,7 @@ func TestWhatIsWrittenIsReadAgain(t *testing.T) {
 	if err != nil || !slices.Equal(got.Orders, c.Orders) {
 		t.Fatalf("orders %+v, want %+v, error %v", got.Orders, c.Orders, err)
 	}
-	if got.Orders = c.Orders; got.Total != c.Total || got.Version != 1 || got.ExpireTime != c.ExpireTime || got.RedirectURL != c.RedirectURL || got.NotifyURL != "" {
+	if got.Orders = c.Orders; got.Total != c.Total || got.Version != 1 || got.ExpireTime != c.ExpireTime || got.RedirectURL != c.RedirectURL || got.NotifyURL != c.NotifyURL {
 		t.Errorf("checkout %+v", got)
 	}
 	if lines, err := p.Items(t.Context(), c.Orders[0].ID); err != nil || !slices.Equal(lines, items) {
@@ -94,6 +95,26 @@ func TestWhatIsWrittenIsReadAgain(t *testing.T) {
 		if !errs.Is(err, errs.NotFound) {
 			t.Errorf("unknown %s: %v", name, err)
 		}
+	}
+}
+
+// An order that is locked without its checkout must leave the checkout alone: who needs both locks the checkout first.
+func TestALooseOrderKnowsItsAddressAndLocksNoCheckout(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	c, _ := p.insert()
+	err := p.Do(t.Context(), func(tx app.Tx) error {
+		locked, err := tx.(app.EventTx).LockOrders(t.Context(), []ids.ID{c.Orders[0].ID})
+		if err != nil || len(locked) != 1 || locked[0] != c.Orders[0] {
+			t.Errorf("%+v, %v", locked, err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		_, err = p.db.ExecContext(ctx, `UPDATE checkouts SET redirect_url = 'https://elsewhere.example/' WHERE id = ?`, c.ID)
+		return err
+	})
+	if err != nil {
+		t.Error(err)
 	}
 }
 

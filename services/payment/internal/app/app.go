@@ -210,6 +210,8 @@ const (
 type Pick struct {
 	ProductCode string
 	TenorMonths int32
+	// ProductVersion is the version that a quote keeps; 0 for the one that is offered.
+	ProductVersion int32
 }
 
 // Bill is the bill service.

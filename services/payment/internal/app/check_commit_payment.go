@@ -70,7 +70,11 @@ func (a *App) CheckCommitPayment(ctx context.Context, userID string, req CommitR
 }
 
 func (a *App) checkCredit(ctx context.Context, r *Readiness, checkout Checkout, terms domain.Terms) error {
-	offers, err := a.Bill.QuotePlans(ctx, checkout, Pick{ProductCode: terms.ProductCode, TenorMonths: terms.TenorMonths})
+	pick := Pick{ProductCode: terms.ProductCode, TenorMonths: terms.TenorMonths}
+	if !terms.AgreedTotal.IsPositive() {
+		pick.ProductVersion = terms.ProductVersion // A quote keeps its version; without one only what is offered now can be had.
+	}
+	offers, err := a.Bill.QuotePlans(ctx, checkout, pick)
 	if err != nil {
 		return err
 	}

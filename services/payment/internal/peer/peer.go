@@ -129,7 +129,7 @@ func financed(orders []domain.PayableOrder) []*billv1.FinancedOrder {
 // QuotePlans for the orders of a checkout.
 func (b *Bill) QuotePlans(ctx context.Context, c app.Checkout, pick app.Pick) (app.Offers, error) {
 	res, err := b.client.QuotePlans(ctx, &billv1.QuotePlansRequest{UserId: c.UserID, Business: c.Business, Orders: financed(c.Orders),
-		ProductCode: pick.ProductCode, TenorMonths: pick.TenorMonths})
+		ProductCode: pick.ProductCode, TenorMonths: pick.TenorMonths, ProductVersion: pick.ProductVersion})
 	if err != nil {
 		return app.Offers{}, err
 	}

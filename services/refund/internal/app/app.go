@@ -124,9 +124,13 @@ type Tx interface {
 // Order is what a refund needs to know of an order.
 type Order struct {
 	UserID, MerchantID string
+	// OutOrderNo is the marketplace's number of it.
+	OutOrderNo string
 	// State is the order service's word; Paid is what was paid.
 	State string
 	Paid  money.Amount
+	// NotifyURL is where the marketplace wants to be told of the order; empty for nowhere.
+	NotifyURL string
 }
 
 // Orders asks the order service.

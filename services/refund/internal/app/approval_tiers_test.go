@@ -1,6 +1,8 @@
 package app_test
 
 import (
+	"context"
+	"strings"
 	"sync"
 	"testing"
 
@@ -46,6 +48,22 @@ func TestOperatorsCannotSplitARefundPastItsApproval(t *testing.T) {
 	b.mustAsk(t, other, 5_000_000, "r-1")
 	if r := b.mustAsk(t, other, 100_000, ""); r.ApprovalsNeeded != 0 {
 		t.Errorf("the first of an order needs %d", r.ApprovalsNeeded)
+	}
+	b.prove(t)
+}
+
+func TestWhoMayOnlyAskTakesBackOnlyWhatIsItsOwn(t *testing.T) {
+	t.Parallel()
+	b := newBed(t)
+	r := b.mustAsk(t, b.order(10_000_000, 0, 0, "CONFIRMED"), 1_000_000, "")
+	for _, c := range []struct{ who, want string }{{"ADMIN:bob", "PENDING_APPROVAL CALLER_NOT_ALLOWED"}, {"ADMIN:alice", "REJECTED "}} {
+		verb := func(ctx context.Context, d app.Decision) ([]app.Decided, error) {
+			d.OnlyOwn = true
+			return b.RejectRefund(ctx, d)
+		}
+		if got := b.decide(t, verb, c.who, r.ID); len(got) != 1 || strings.TrimSpace(got[0]) != strings.TrimSpace(c.want) {
+			t.Errorf("%s: %q, want %q", c.who, got, c.want)
+		}
 	}
 	b.prove(t)
 }

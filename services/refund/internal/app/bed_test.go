@@ -9,6 +9,10 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"google.golang.org/protobuf/proto"
+
+	commonv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/common/v1"
+	refundv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/refund/v1"
 
 	"github.com/creditpay/creditpay/pkg/audit"
 	"github.com/creditpay/creditpay/pkg/clock"
@@ -29,6 +33,9 @@ import (
 )
 
 func TestMain(m *testing.M) { testkit.Main(m, testkit.Leaks) }
+
+// notifyURL is where the marketplace wants to be told of every order here.
+const notifyURL = "https://market.example/told?key=;'"
 
 func rp(minor int64) money.Amount { return money.New(minor, money.IDR()) }
 
@@ -104,7 +111,7 @@ func (w *world) lost() error {
 
 func (b *bed) order(price, down, repaid int64, state string) ids.ID {
 	id := b.ids.New()
-	b.world.orders[id] = &paid{Order: app.Order{UserID: "u1", MerchantID: "shop-1", State: state, Paid: rp(price)}, down: rp(down),
+	b.world.orders[id] = &paid{Order: app.Order{UserID: "u1", MerchantID: "shop-1", OutOrderNo: "no-" + id.String(), State: state, Paid: rp(price), NotifyURL: notifyURL}, down: rp(down),
 		credit: price - down, repaid: repaid, repayment: b.ids.New()}
 	return id
 }
@@ -322,6 +329,36 @@ func (b *bed) prove(t *testing.T) {
 	for _, f := range found {
 		t.Errorf("audit: %s %s: %s", f.Check, f.ID, f.Text)
 	}
+}
+
+// events are those that were told so far.
+func (b *bed) events(t *testing.T) (out []*refundv1.RefundChanged) {
+	t.Helper()
+	rows, err := b.db.QueryContext(t.Context(), `SELECT payload FROM outbox`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var text []byte
+		var envelope commonv1.EventEnvelope
+		m := &refundv1.RefundChanged{}
+		err := rows.Scan(&text)
+		if err == nil {
+			err = proto.Unmarshal(text, &envelope)
+		}
+		if err == nil {
+			err = envelope.GetPayload().UnmarshalTo(m)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, m)
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return out
 }
 
 func (b *bed) decide(t *testing.T, verb func(context.Context, app.Decision) ([]app.Decided, error), who string, list ...ids.ID) []string {

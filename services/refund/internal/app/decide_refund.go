@@ -20,6 +20,8 @@ type Decision struct {
 	Approver, RequestID string
 	RefundIDs           []ids.ID
 	Comment             string
+	// OnlyOwn lets the person reject only what that person asked for.
+	OnlyOwn bool
 }
 
 // Decided is what became of one refund.
@@ -138,6 +140,9 @@ func (a *App) reject(ctx context.Context, id ids.ID, d Decision) (domain.Refund,
 		return r, errors.Join(err, readErr)
 	}
 	return a.move(ctx, id, m, func(r domain.Refund) (domain.Refund, bool, error) {
+		if d.OnlyOwn && r.Requester != d.Approver {
+			return r, false, errs.CallerNotAllowed.New("somebody else asked for this refund; rejecting it needs the right to approve")
+		}
 		next, err := r.Rejected(domain.Approval{Approver: d.Approver, Comment: d.Comment, Time: m.Time})
 		return next, err == nil, err
 	}, func(tx Tx, _, _ domain.Refund) error {

@@ -49,6 +49,24 @@ func TestARefundGoesBackByTheWaysItCame(t *testing.T) {
 	}
 }
 
+func TestEveryEventOfARefundNamesWhereItsOrderIsToldOf(t *testing.T) {
+	t.Parallel()
+	b := newBed(t)
+	r := b.mustAsk(t, b.order(100_000, 0, 0, "CONFIRMED"), 60_000, "r-1")
+	if r = b.drive(t, r.ID); r.State != domain.StateSucceeded {
+		t.Fatal(r.State)
+	}
+	events := b.events(t)
+	for _, e := range events {
+		if e.GetNotifyUrl() != notifyURL || e.GetRefund().GetOutOrderNo() != "no-"+r.OrderID.String() || e.GetRefund().GetRefundId() != ids.Format(ids.Refund, r.ID) {
+			t.Errorf("%v", e)
+		}
+	}
+	if len(events) != 3 { // REQUESTED, EXECUTING, SUCCEEDED.
+		t.Errorf("%d events", len(events))
+	}
+}
+
 func TestFiftyRefundsOfSixtyOfAHundredAtOnceAreOne(t *testing.T) {
 	t.Parallel()
 	b := newBed(t)

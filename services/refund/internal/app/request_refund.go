@@ -89,7 +89,7 @@ func (a *App) request(ctx context.Context, in Request, key idempotency.Key, fp i
 	r := domain.Refund{
 		ID: a.IDs.New(), OrderID: in.OrderID, MerchantID: order.MerchantID, UserID: order.UserID, Requester: in.Requester, OutRefundNo: in.OutRefundNo,
 		Amount: in.Amount, Share: share, ReasonCode: in.ReasonCode, Reason: in.Reason, State: domain.StateRequested, Snapshot: 1, OrderState: order.State,
-		CreateTime: now, Version: 1,
+		OutOrderNo: order.OutOrderNo, NotifyURL: order.NotifyURL, CreateTime: now, Version: 1,
 	}
 	var operated money.Amount
 	if r.ByOperator() {

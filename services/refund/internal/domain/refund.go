@@ -35,6 +35,10 @@ type Refund struct {
 	Effect Effect
 	// OrderState is the order's state when Effect was frozen.
 	OrderState string
+	// OutOrderNo is the marketplace's number of the order.
+	OutOrderNo string
+	// NotifyURL is where the marketplace wants to be told of the order, for this service's events only; empty for nowhere.
+	NotifyURL string
 	// Legs are the ways by which cash goes back; known once the plan was adjusted.
 	Legs []Leg
 	// Failure is why it failed or was refused.

@@ -111,7 +111,9 @@ func (s *Refund) RejectRefund(ctx context.Context, req *refundv1.RejectRefundReq
 }
 
 func (s *Refund) decide(ctx context.Context, requestID string, refundIDs []string, comment string, verb func(context.Context, app.Decision) ([]app.Decided, error)) ([]*refundv1.RefundResult, error) {
-	d := app.Decision{Approver: caller.FromContext(ctx).String(), RequestID: requestID, Comment: comment, RefundIDs: make([]ids.ID, len(refundIDs))}
+	who := caller.FromContext(ctx)
+	d := app.Decision{Approver: who.String(), RequestID: requestID, Comment: comment, RefundIDs: make([]ids.ID, len(refundIDs)),
+		OnlyOwn: !who.Roles.Meets(caller.RolesOf(caller.RefundApprove))}
 	for i, text := range refundIDs {
 		var err error
 		if d.RefundIDs[i], err = parseID(fmt.Sprintf("refund_ids[%d]", i), ids.Refund, text); err != nil {

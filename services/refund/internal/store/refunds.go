@@ -19,7 +19,8 @@ import (
 
 const (
 	refundColumns = `r.id, r.order_id, r.merchant_id, r.user_id, r.requester, r.out_refund_no, r.currency_code, r.amount_minor, r.cash_minor, r.reason_code,
-		r.reason, r.state, r.step, r.approvals_needed, r.snapshot, r.order_state, r.effect, r.failure, r.attempts, r.version, r.create_time, r.expire_time, r.finish_time`
+		r.reason, r.state, r.step, r.approvals_needed, r.snapshot, r.order_state, r.out_order_no, r.notify_url, r.effect, r.failure, r.attempts, r.version, r.create_time, r.expire_time,
+		r.finish_time`
 	selectRefund   = `SELECT ` + refundColumns + ` FROM refunds r WHERE r.id = ?`
 	selectByNumber = `SELECT ` + refundColumns + ` FROM refunds r WHERE r.order_id = ? AND r.out_refund_no = ?`
 	selectRefunds  = `SELECT ` + refundColumns + ` FROM refunds r WHERE `
@@ -137,7 +138,7 @@ func scanRefund(row mysqlx.Row) (r domain.Refund, err error) {
 	var effect []byte
 	var expire, finish sql.NullTime
 	if err := row.Scan(&r.ID, &r.OrderID, &r.MerchantID, &r.UserID, &r.Requester, &number, &code, &amount, &cash, &r.ReasonCode, &r.Reason, &r.State,
-		&r.Step, &r.ApprovalsNeeded, &r.Snapshot, &r.OrderState, &effect, &r.Failure, &r.Attempts, &r.Version, &r.CreateTime, &expire, &finish); err != nil {
+		&r.Step, &r.ApprovalsNeeded, &r.Snapshot, &r.OrderState, &r.OutOrderNo, &r.NotifyURL, &effect, &r.Failure, &r.Attempts, &r.Version, &r.CreateTime, &expire, &finish); err != nil {
 		return r, err
 	}
 	c, err := money.CurrencyOf(code)
@@ -243,8 +244,8 @@ func (s *Store) Changes(ctx context.Context, id ids.ID) (out []app.Change, err e
 
 const (
 	insertRefund = `INSERT INTO refunds (id, order_id, merchant_id, user_id, requester, out_refund_no, currency_code, amount_minor, cash_minor, reason_code,
-		reason, state, step, approvals_needed, snapshot, order_state, effect, failure, attempts, version, create_time, expire_time, finish_time)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+		reason, state, step, approvals_needed, snapshot, order_state, out_order_no, notify_url, effect, failure, attempts, version, create_time, expire_time, finish_time)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	updateRefund = `UPDATE refunds SET state = ?, step = ?, snapshot = ?, order_state = ?, effect = ?, failure = ?, attempts = ?, finish_time = ?, version = version + 1
 		WHERE id = ? AND version = ?`
 	insertChange   = `INSERT INTO refund_changes (refund_id, version, from_state, to_state, step, actor, cause, create_time) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`
@@ -266,7 +267,7 @@ func (t *Tx) InsertRefund(r domain.Refund, m app.Mark) {
 		return
 	}
 	t.Tx.Queue(insertRefund, r.ID, r.OrderID, r.MerchantID, r.UserID, r.Requester, nullText(r.OutRefundNo), r.Amount.Currency().Code(), r.Amount.Minor(),
-		r.Share.Cash.Minor(), r.ReasonCode, clip(r.Reason, reasonMax), r.State, r.Step, r.ApprovalsNeeded, r.Snapshot, r.OrderState, effect, "", r.Attempts,
+		r.Share.Cash.Minor(), r.ReasonCode, clip(r.Reason, reasonMax), r.State, r.Step, r.ApprovalsNeeded, r.Snapshot, r.OrderState, r.OutOrderNo, r.NotifyURL, effect, "", r.Attempts,
 		r.Version, r.CreateTime, nullTime(r.ExpireTime), nullTime(r.FinishTime))
 	t.change(r.ID, r.Version, domain.StateNone, r, m)
 }

@@ -66,7 +66,7 @@ func Refund(r domain.Refund) *refundv1.Refund {
 		RefundId: ids.Format(ids.Refund, r.ID), OrderId: ids.Format(ids.Order, r.OrderID), OutRefundNo: r.OutRefundNo, Amount: Money(r.Amount),
 		State: refundv1.RefundState(r.State), Reason: r.Reason, Requester: r.Requester, Effect: Effect(r.Amount, r.Share, r.Effect, r.Legs),
 		CreateTime: Time(r.CreateTime), FinishTime: Time(r.FinishTime), ReasonCode: refundv1.RefundReasonCode(r.ReasonCode),
-		ApprovalsNeeded: int32(r.ApprovalsNeeded), ExpireTime: Time(r.ExpireTime), Failure: r.Failure, MerchantId: r.MerchantID,
+		ApprovalsNeeded: int32(r.ApprovalsNeeded), ExpireTime: Time(r.ExpireTime), Failure: r.Failure, MerchantId: r.MerchantID, OutOrderNo: r.OutOrderNo,
 	}
 	for _, a := range r.Approvals {
 		out.Approvers = append(out.Approvers, a.Approver)

@@ -4,7 +4,7 @@
 CREATE TABLE endpoints (
   id           BINARY(16)      NOT NULL,
   owner        VARBINARY(64)   NOT NULL COMMENT 'merchant id; empty for the marketplace',
-  url          VARBINARY(2048) NOT NULL,
+  url          VARBINARY(2048) NOT NULL COMMENT 'empty for a callback endpoint: checkouts name the address',
   event_types  VARBINARY(4096) NOT NULL COMMENT 'JSON list; empty for all that concern the owner',
   profile      TINYINT         NOT NULL,
   key_name     VARBINARY(64)   NOT NULL,
@@ -13,7 +13,7 @@ CREATE TABLE endpoints (
   create_time  DATETIME(6)     NOT NULL,
   PRIMARY KEY (id),
   KEY by_owner (owner, id),
-  CONSTRAINT endpoint_profile CHECK (profile BETWEEN 1 AND 3),
+  CONSTRAINT endpoint_profile CHECK (profile BETWEEN 1 AND 5),
   CONSTRAINT endpoint_state CHECK (state BETWEEN 1 AND 2)
 );
 
@@ -45,6 +45,8 @@ CREATE TABLE notices (
 CREATE TABLE deliveries (
   id           BINARY(16)      NOT NULL,
   endpoint_id  BINARY(16)      NOT NULL,
+  lane         BINARY(16)      NOT NULL COMMENT 'whose places it takes: the endpoint, or of a callback endpoint the host',
+  url          VARBINARY(2048) NOT NULL COMMENT 'as its checkout named it; empty: where the endpoint is by then',
   event_id     BINARY(16)      NOT NULL,
   type         VARBINARY(64)   NOT NULL,
   order_id     BINARY(16)      NULL,
@@ -62,12 +64,13 @@ CREATE TABLE deliveries (
   version      BIGINT          NOT NULL,
   PRIMARY KEY (id),
   UNIQUE KEY uq_endpoint_event (endpoint_id, event_id),
-  KEY by_due_time (due_time, endpoint_id),
+  KEY by_due_time (due_time, lane),
   KEY by_endpoint (endpoint_id, id),
-  KEY by_endpoint_due (endpoint_id, due_time),
+  KEY by_lane_due (lane, due_time),
   KEY by_order (order_id, id),
   KEY by_finish_time (finish_time),
   CONSTRAINT delivery_state CHECK (state BETWEEN 1 AND 4),
+  CONSTRAINT delivery_lane CHECK ((url = '') = (lane = endpoint_id)),
   CONSTRAINT delivery_ends CHECK ((state = 1) = (due_time IS NOT NULL) AND (state = 1) = (finish_time IS NULL))
 );
 

@@ -33,6 +33,8 @@ CREATE TABLE refunds (
   approvals_needed  TINYINT        NOT NULL,
   snapshot          INT            NOT NULL COMMENT 'number of what is frozen to be approved',
   order_state       VARBINARY(16)  NOT NULL COMMENT 'when it was frozen',
+  out_order_no      VARBINARY(64)  NOT NULL COMMENT 'the marketplace''s number of the order',
+  notify_url        VARBINARY(2048) NOT NULL COMMENT 'where the marketplace wants to be told of the order; empty for nowhere',
   effect            BLOB           NOT NULL COMMENT 'JSON of what it does',
   failure           VARCHAR(200)   NOT NULL,
   attempts          INT            NOT NULL,

@@ -231,7 +231,9 @@ type CreditAccount struct {
 	// When it was opened.
 	OpenTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=open_time,json=openTime,proto3" json:"open_time,omitempty"`
 	// Rises with each change; send it back with a change to be sure that nothing was overlooked.
-	Version       int64 `protobuf:"varint,6,opt,name=version,proto3" json:"version,omitempty"`
+	Version int64 `protobuf:"varint,6,opt,name=version,proto3" json:"version,omitempty"`
+	// What belongs to the user: repaid beyond what was owed. Below zero, what the user was given back of money that bounced.
+	CreditBalance *v1.Money `protobuf:"bytes,7,opt,name=credit_balance,json=creditBalance,proto3" json:"credit_balance,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -306,6 +308,13 @@ func (x *CreditAccount) GetVersion() int64 {
 		return x.Version
 	}
 	return 0
+}
+
+func (x *CreditAccount) GetCreditBalance() *v1.Money {
+	if x != nil {
+		return x.CreditBalance
+	}
+	return nil
 }
 
 // One loan: the credit leg of one order.
@@ -802,7 +811,7 @@ func (x *ServicingTerms) GetAccountStates() []string {
 // One version of a credit product. Versions are never changed; a new one replaces the old for new loans.
 type Product struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Code, for example "SPL_ID".
+	// Code, for example "SPL_ID": capitals, digits and underscores.
 	Code string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
 	// 1 for the first.
 	Version int32 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
@@ -1126,8 +1135,12 @@ type Bill struct {
 	Paid *PartAmounts `protobuf:"bytes,7,opt,name=paid,proto3" json:"paid,omitempty"`
 	// How many instalments are on it.
 	InstalmentCount int32 `protobuf:"varint,8,opt,name=instalment_count,json=instalmentCount,proto3" json:"instalment_count,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// What is not owed any more without having been paid: taken back by refunds, waived, or interest that settling early saved.
+	Cancelled *PartAmounts `protobuf:"bytes,9,opt,name=cancelled,proto3" json:"cancelled,omitempty"`
+	// What was given up, recovered or not. Charged is open, paid, cancelled and given up together.
+	GivenUp       *PartAmounts `protobuf:"bytes,10,opt,name=given_up,json=givenUp,proto3" json:"given_up,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Bill) Reset() {
@@ -1216,6 +1229,20 @@ func (x *Bill) GetInstalmentCount() int32 {
 	return 0
 }
 
+func (x *Bill) GetCancelled() *PartAmounts {
+	if x != nil {
+		return x.Cancelled
+	}
+	return nil
+}
+
+func (x *Bill) GetGivenUp() *PartAmounts {
+	if x != nil {
+		return x.GivenUp
+	}
+	return nil
+}
+
 // Where an instalment stands.
 type InstalmentStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1234,7 +1261,11 @@ type InstalmentStatus struct {
 	// What is left to pay.
 	Open *PartAmounts `protobuf:"bytes,7,opt,name=open,proto3" json:"open,omitempty"`
 	// What was paid.
-	Paid          *PartAmounts `protobuf:"bytes,8,opt,name=paid,proto3" json:"paid,omitempty"`
+	Paid *PartAmounts `protobuf:"bytes,8,opt,name=paid,proto3" json:"paid,omitempty"`
+	// What is not owed any more without having been paid: taken back by refunds, waived, or interest that settling early saved.
+	Cancelled *PartAmounts `protobuf:"bytes,9,opt,name=cancelled,proto3" json:"cancelled,omitempty"`
+	// What was given up, recovered or not. Charged is open, paid, cancelled and given up together.
+	GivenUp       *PartAmounts `protobuf:"bytes,10,opt,name=given_up,json=givenUp,proto3" json:"given_up,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1321,6 +1352,20 @@ func (x *InstalmentStatus) GetOpen() *PartAmounts {
 func (x *InstalmentStatus) GetPaid() *PartAmounts {
 	if x != nil {
 		return x.Paid
+	}
+	return nil
+}
+
+func (x *InstalmentStatus) GetCancelled() *PartAmounts {
+	if x != nil {
+		return x.Cancelled
+	}
+	return nil
+}
+
+func (x *InstalmentStatus) GetGivenUp() *PartAmounts {
+	if x != nil {
+		return x.GivenUp
 	}
 	return nil
 }
@@ -1566,7 +1611,7 @@ var File_creditpay_bill_v1_bill_proto protoreflect.FileDescriptor
 
 const file_creditpay_bill_v1_bill_proto_rawDesc = "" +
 	"\n" +
-	"\x1ccreditpay/bill/v1/bill.proto\x12\x11creditpay.bill.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fcreditpay/common/v1/money.proto\x1a\x1ecreditpay/common/v1/plan.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfd\x01\n" +
+	"\x1ccreditpay/bill/v1/bill.proto\x12\x11creditpay.bill.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fcreditpay/common/v1/money.proto\x1a\x1ecreditpay/common/v1/plan.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc0\x02\n" +
 	"\rCreditAccount\x12\x1d\n" +
 	"\n" +
 	"account_id\x18\x01 \x01(\tR\taccountId\x12\x17\n" +
@@ -1574,7 +1619,8 @@ const file_creditpay_bill_v1_bill_proto_rawDesc = "" +
 	"\asummary\x18\x03 \x01(\v2\".creditpay.common.v1.CreditSummaryR\asummary\x12#\n" +
 	"\rfreeze_reason\x18\x04 \x01(\tR\ffreezeReason\x127\n" +
 	"\topen_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\bopenTime\x12\x18\n" +
-	"\aversion\x18\x06 \x01(\x03R\aversion\"\xf5\x04\n" +
+	"\aversion\x18\x06 \x01(\x03R\aversion\x12A\n" +
+	"\x0ecredit_balance\x18\a \x01(\v2\x1a.creditpay.common.v1.MoneyR\rcreditBalance\"\xf5\x04\n" +
 	"\x04Loan\x12\x17\n" +
 	"\aloan_id\x18\x01 \x01(\tR\x06loanId\x12\x19\n" +
 	"\border_id\x18\x02 \x01(\tR\aorderId\x12\x17\n" +
@@ -1620,9 +1666,9 @@ const file_creditpay_bill_v1_bill_proto_rawDesc = "" +
 	"\x0frefund_interest\x18\t \x01(\tB\a\xbaH\x04r\x02\x18 R\x0erefundInterest\x128\n" +
 	"\x13settlement_interest\x18\n" +
 	" \x01(\tB\a\xbaH\x04r\x02\x18 R\x12settlementInterest\x12/\n" +
-	"\x0eaccount_states\x18\v \x03(\tB\b\xbaH\x05\x92\x01\x02\x10\x04R\raccountStates\"\xbc\a\n" +
-	"\aProduct\x12\x12\n" +
-	"\x04code\x18\x01 \x01(\tR\x04code\x12\x18\n" +
+	"\x0eaccount_states\x18\v \x03(\tB\b\xbaH\x05\x92\x01\x02\x10\x04R\raccountStates\"\xdb\a\n" +
+	"\aProduct\x121\n" +
+	"\x04code\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[A-Z][A-Z0-9_]{0,31}$R\x04code\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\x05R\aversion\x12\x12\n" +
 	"\x04name\x18\x03 \x01(\tR\x04name\x12#\n" +
 	"\rcurrency_code\x18\x04 \x01(\tR\fcurrencyCode\x12\x1e\n" +
@@ -1654,7 +1700,7 @@ const file_creditpay_bill_v1_bill_proto_rawDesc = "" +
 	"\binterest\x18\x02 \x01(\v2\x1a.creditpay.common.v1.MoneyR\binterest\x12,\n" +
 	"\x03fee\x18\x03 \x01(\v2\x1a.creditpay.common.v1.MoneyR\x03fee\x125\n" +
 	"\blate_fee\x18\x04 \x01(\v2\x1a.creditpay.common.v1.MoneyR\alateFee\x120\n" +
-	"\x05total\x18\x05 \x01(\v2\x1a.creditpay.common.v1.MoneyR\x05total\"\xd8\x02\n" +
+	"\x05total\x18\x05 \x01(\v2\x1a.creditpay.common.v1.MoneyR\x05total\"\xd1\x03\n" +
 	"\x04Bill\x12\x17\n" +
 	"\abill_id\x18\x01 \x01(\tR\x06billId\x12\x1b\n" +
 	"\tbill_date\x18\x02 \x01(\tR\bbillDate\x12\x19\n" +
@@ -1663,7 +1709,10 @@ const file_creditpay_bill_v1_bill_proto_rawDesc = "" +
 	"\acharged\x18\x05 \x01(\v2\x1e.creditpay.bill.v1.PartAmountsR\acharged\x122\n" +
 	"\x04open\x18\x06 \x01(\v2\x1e.creditpay.bill.v1.PartAmountsR\x04open\x122\n" +
 	"\x04paid\x18\a \x01(\v2\x1e.creditpay.bill.v1.PartAmountsR\x04paid\x12)\n" +
-	"\x10instalment_count\x18\b \x01(\x05R\x0finstalmentCount\"\xb7\x02\n" +
+	"\x10instalment_count\x18\b \x01(\x05R\x0finstalmentCount\x12<\n" +
+	"\tcancelled\x18\t \x01(\v2\x1e.creditpay.bill.v1.PartAmountsR\tcancelled\x129\n" +
+	"\bgiven_up\x18\n" +
+	" \x01(\v2\x1e.creditpay.bill.v1.PartAmountsR\agivenUp\"\xb0\x03\n" +
 	"\x10InstalmentStatus\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x05R\bsequence\x12\x1b\n" +
 	"\tbill_date\x18\x02 \x01(\tR\bbillDate\x12\x19\n" +
@@ -1672,7 +1721,10 @@ const file_creditpay_bill_v1_bill_proto_rawDesc = "" +
 	"\x05state\x18\x05 \x01(\tR\x05state\x128\n" +
 	"\acharged\x18\x06 \x01(\v2\x1e.creditpay.bill.v1.PartAmountsR\acharged\x122\n" +
 	"\x04open\x18\a \x01(\v2\x1e.creditpay.bill.v1.PartAmountsR\x04open\x122\n" +
-	"\x04paid\x18\b \x01(\v2\x1e.creditpay.bill.v1.PartAmountsR\x04paid\"\x92\x01\n" +
+	"\x04paid\x18\b \x01(\v2\x1e.creditpay.bill.v1.PartAmountsR\x04paid\x12<\n" +
+	"\tcancelled\x18\t \x01(\v2\x1e.creditpay.bill.v1.PartAmountsR\tcancelled\x129\n" +
+	"\bgiven_up\x18\n" +
+	" \x01(\v2\x1e.creditpay.bill.v1.PartAmountsR\agivenUp\"\x92\x01\n" +
 	"\x13RepaymentAllocation\x12\x17\n" +
 	"\aloan_id\x18\x01 \x01(\tR\x06loanId\x12\x1a\n" +
 	"\bsequence\x18\x02 \x01(\x05R\bsequence\x12\x12\n" +
@@ -1745,56 +1797,61 @@ var file_creditpay_bill_v1_bill_proto_goTypes = []any{
 	(*PlanOffer)(nil),             // 15: creditpay.bill.v1.PlanOffer
 	(*v1.CreditSummary)(nil),      // 16: creditpay.common.v1.CreditSummary
 	(*timestamppb.Timestamp)(nil), // 17: google.protobuf.Timestamp
-	(*v1.Plan)(nil),               // 18: creditpay.common.v1.Plan
-	(*v1.Money)(nil),              // 19: creditpay.common.v1.Money
+	(*v1.Money)(nil),              // 18: creditpay.common.v1.Money
+	(*v1.Plan)(nil),               // 19: creditpay.common.v1.Plan
 	(v1.InterestMethod)(0),        // 20: creditpay.common.v1.InterestMethod
 }
 var file_creditpay_bill_v1_bill_proto_depIdxs = []int32{
 	16, // 0: creditpay.bill.v1.CreditAccount.summary:type_name -> creditpay.common.v1.CreditSummary
 	17, // 1: creditpay.bill.v1.CreditAccount.open_time:type_name -> google.protobuf.Timestamp
-	0,  // 2: creditpay.bill.v1.Loan.state:type_name -> creditpay.bill.v1.LoanState
-	18, // 3: creditpay.bill.v1.Loan.plan:type_name -> creditpay.common.v1.Plan
-	19, // 4: creditpay.bill.v1.Loan.outstanding_principal:type_name -> creditpay.common.v1.Money
-	17, // 5: creditpay.bill.v1.Loan.draft_time:type_name -> google.protobuf.Timestamp
-	17, // 6: creditpay.bill.v1.Loan.activate_time:type_name -> google.protobuf.Timestamp
-	12, // 7: creditpay.bill.v1.Loan.instalments:type_name -> creditpay.bill.v1.InstalmentStatus
-	10, // 8: creditpay.bill.v1.Loan.open:type_name -> creditpay.bill.v1.PartAmounts
-	19, // 9: creditpay.bill.v1.Loan.overdue:type_name -> creditpay.common.v1.Money
-	19, // 10: creditpay.bill.v1.LateFeeRule.waive_below:type_name -> creditpay.common.v1.Money
-	6,  // 11: creditpay.bill.v1.ServicingTerms.late_fee:type_name -> creditpay.bill.v1.LateFeeRule
-	7,  // 12: creditpay.bill.v1.ServicingTerms.caps:type_name -> creditpay.bill.v1.CostCap
-	20, // 13: creditpay.bill.v1.Product.interest_method:type_name -> creditpay.common.v1.InterestMethod
-	5,  // 14: creditpay.bill.v1.Product.tenors:type_name -> creditpay.bill.v1.ProductTenor
-	19, // 15: creditpay.bill.v1.Product.fee_fixed:type_name -> creditpay.common.v1.Money
-	19, // 16: creditpay.bill.v1.Product.min_amount:type_name -> creditpay.common.v1.Money
-	19, // 17: creditpay.bill.v1.Product.max_amount:type_name -> creditpay.common.v1.Money
-	17, // 18: creditpay.bill.v1.Product.effective_time:type_name -> google.protobuf.Timestamp
-	8,  // 19: creditpay.bill.v1.Product.servicing:type_name -> creditpay.bill.v1.ServicingTerms
-	19, // 20: creditpay.bill.v1.PartAmounts.principal:type_name -> creditpay.common.v1.Money
-	19, // 21: creditpay.bill.v1.PartAmounts.interest:type_name -> creditpay.common.v1.Money
-	19, // 22: creditpay.bill.v1.PartAmounts.fee:type_name -> creditpay.common.v1.Money
-	19, // 23: creditpay.bill.v1.PartAmounts.late_fee:type_name -> creditpay.common.v1.Money
-	19, // 24: creditpay.bill.v1.PartAmounts.total:type_name -> creditpay.common.v1.Money
-	1,  // 25: creditpay.bill.v1.Bill.state:type_name -> creditpay.bill.v1.BillState
-	10, // 26: creditpay.bill.v1.Bill.charged:type_name -> creditpay.bill.v1.PartAmounts
-	10, // 27: creditpay.bill.v1.Bill.open:type_name -> creditpay.bill.v1.PartAmounts
-	10, // 28: creditpay.bill.v1.Bill.paid:type_name -> creditpay.bill.v1.PartAmounts
-	10, // 29: creditpay.bill.v1.InstalmentStatus.charged:type_name -> creditpay.bill.v1.PartAmounts
-	10, // 30: creditpay.bill.v1.InstalmentStatus.open:type_name -> creditpay.bill.v1.PartAmounts
-	10, // 31: creditpay.bill.v1.InstalmentStatus.paid:type_name -> creditpay.bill.v1.PartAmounts
-	19, // 32: creditpay.bill.v1.RepaymentAllocation.amount:type_name -> creditpay.common.v1.Money
-	2,  // 33: creditpay.bill.v1.Repayment.state:type_name -> creditpay.bill.v1.RepaymentState
-	19, // 34: creditpay.bill.v1.Repayment.amount:type_name -> creditpay.common.v1.Money
-	17, // 35: creditpay.bill.v1.Repayment.create_time:type_name -> google.protobuf.Timestamp
-	17, // 36: creditpay.bill.v1.Repayment.pay_time:type_name -> google.protobuf.Timestamp
-	13, // 37: creditpay.bill.v1.Repayment.allocations:type_name -> creditpay.bill.v1.RepaymentAllocation
-	18, // 38: creditpay.bill.v1.PlanOffer.total:type_name -> creditpay.common.v1.Plan
-	18, // 39: creditpay.bill.v1.PlanOffer.per_order:type_name -> creditpay.common.v1.Plan
-	40, // [40:40] is the sub-list for method output_type
-	40, // [40:40] is the sub-list for method input_type
-	40, // [40:40] is the sub-list for extension type_name
-	40, // [40:40] is the sub-list for extension extendee
-	0,  // [0:40] is the sub-list for field type_name
+	18, // 2: creditpay.bill.v1.CreditAccount.credit_balance:type_name -> creditpay.common.v1.Money
+	0,  // 3: creditpay.bill.v1.Loan.state:type_name -> creditpay.bill.v1.LoanState
+	19, // 4: creditpay.bill.v1.Loan.plan:type_name -> creditpay.common.v1.Plan
+	18, // 5: creditpay.bill.v1.Loan.outstanding_principal:type_name -> creditpay.common.v1.Money
+	17, // 6: creditpay.bill.v1.Loan.draft_time:type_name -> google.protobuf.Timestamp
+	17, // 7: creditpay.bill.v1.Loan.activate_time:type_name -> google.protobuf.Timestamp
+	12, // 8: creditpay.bill.v1.Loan.instalments:type_name -> creditpay.bill.v1.InstalmentStatus
+	10, // 9: creditpay.bill.v1.Loan.open:type_name -> creditpay.bill.v1.PartAmounts
+	18, // 10: creditpay.bill.v1.Loan.overdue:type_name -> creditpay.common.v1.Money
+	18, // 11: creditpay.bill.v1.LateFeeRule.waive_below:type_name -> creditpay.common.v1.Money
+	6,  // 12: creditpay.bill.v1.ServicingTerms.late_fee:type_name -> creditpay.bill.v1.LateFeeRule
+	7,  // 13: creditpay.bill.v1.ServicingTerms.caps:type_name -> creditpay.bill.v1.CostCap
+	20, // 14: creditpay.bill.v1.Product.interest_method:type_name -> creditpay.common.v1.InterestMethod
+	5,  // 15: creditpay.bill.v1.Product.tenors:type_name -> creditpay.bill.v1.ProductTenor
+	18, // 16: creditpay.bill.v1.Product.fee_fixed:type_name -> creditpay.common.v1.Money
+	18, // 17: creditpay.bill.v1.Product.min_amount:type_name -> creditpay.common.v1.Money
+	18, // 18: creditpay.bill.v1.Product.max_amount:type_name -> creditpay.common.v1.Money
+	17, // 19: creditpay.bill.v1.Product.effective_time:type_name -> google.protobuf.Timestamp
+	8,  // 20: creditpay.bill.v1.Product.servicing:type_name -> creditpay.bill.v1.ServicingTerms
+	18, // 21: creditpay.bill.v1.PartAmounts.principal:type_name -> creditpay.common.v1.Money
+	18, // 22: creditpay.bill.v1.PartAmounts.interest:type_name -> creditpay.common.v1.Money
+	18, // 23: creditpay.bill.v1.PartAmounts.fee:type_name -> creditpay.common.v1.Money
+	18, // 24: creditpay.bill.v1.PartAmounts.late_fee:type_name -> creditpay.common.v1.Money
+	18, // 25: creditpay.bill.v1.PartAmounts.total:type_name -> creditpay.common.v1.Money
+	1,  // 26: creditpay.bill.v1.Bill.state:type_name -> creditpay.bill.v1.BillState
+	10, // 27: creditpay.bill.v1.Bill.charged:type_name -> creditpay.bill.v1.PartAmounts
+	10, // 28: creditpay.bill.v1.Bill.open:type_name -> creditpay.bill.v1.PartAmounts
+	10, // 29: creditpay.bill.v1.Bill.paid:type_name -> creditpay.bill.v1.PartAmounts
+	10, // 30: creditpay.bill.v1.Bill.cancelled:type_name -> creditpay.bill.v1.PartAmounts
+	10, // 31: creditpay.bill.v1.Bill.given_up:type_name -> creditpay.bill.v1.PartAmounts
+	10, // 32: creditpay.bill.v1.InstalmentStatus.charged:type_name -> creditpay.bill.v1.PartAmounts
+	10, // 33: creditpay.bill.v1.InstalmentStatus.open:type_name -> creditpay.bill.v1.PartAmounts
+	10, // 34: creditpay.bill.v1.InstalmentStatus.paid:type_name -> creditpay.bill.v1.PartAmounts
+	10, // 35: creditpay.bill.v1.InstalmentStatus.cancelled:type_name -> creditpay.bill.v1.PartAmounts
+	10, // 36: creditpay.bill.v1.InstalmentStatus.given_up:type_name -> creditpay.bill.v1.PartAmounts
+	18, // 37: creditpay.bill.v1.RepaymentAllocation.amount:type_name -> creditpay.common.v1.Money
+	2,  // 38: creditpay.bill.v1.Repayment.state:type_name -> creditpay.bill.v1.RepaymentState
+	18, // 39: creditpay.bill.v1.Repayment.amount:type_name -> creditpay.common.v1.Money
+	17, // 40: creditpay.bill.v1.Repayment.create_time:type_name -> google.protobuf.Timestamp
+	17, // 41: creditpay.bill.v1.Repayment.pay_time:type_name -> google.protobuf.Timestamp
+	13, // 42: creditpay.bill.v1.Repayment.allocations:type_name -> creditpay.bill.v1.RepaymentAllocation
+	19, // 43: creditpay.bill.v1.PlanOffer.total:type_name -> creditpay.common.v1.Plan
+	19, // 44: creditpay.bill.v1.PlanOffer.per_order:type_name -> creditpay.common.v1.Plan
+	45, // [45:45] is the sub-list for method output_type
+	45, // [45:45] is the sub-list for method input_type
+	45, // [45:45] is the sub-list for extension type_name
+	45, // [45:45] is the sub-list for extension extendee
+	0,  // [0:45] is the sub-list for field type_name
 }
 
 func init() { file_creditpay_bill_v1_bill_proto_init() }

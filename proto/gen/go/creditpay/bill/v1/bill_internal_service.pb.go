@@ -99,9 +99,11 @@ type QuotePlansRequest struct {
 	// Only this tenor; 0 for all.
 	TenorMonths int32 `protobuf:"varint,4,opt,name=tenor_months,json=tenorMonths,proto3" json:"tenor_months,omitempty"`
 	// Only this product; empty for all.
-	ProductCode   string `protobuf:"bytes,5,opt,name=product_code,json=productCode,proto3" json:"product_code,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	ProductCode string `protobuf:"bytes,5,opt,name=product_code,json=productCode,proto3" json:"product_code,omitempty"`
+	// This version of the product, which a quote keeps also when a newer one is offered; 0 for the one that is offered.
+	ProductVersion int32 `protobuf:"varint,6,opt,name=product_version,json=productVersion,proto3" json:"product_version,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *QuotePlansRequest) Reset() {
@@ -167,6 +169,13 @@ func (x *QuotePlansRequest) GetProductCode() string {
 		return x.ProductCode
 	}
 	return ""
+}
+
+func (x *QuotePlansRequest) GetProductVersion() int32 {
+	if x != nil {
+		return x.ProductVersion
+	}
+	return 0
 }
 
 // Output of QuotePlans.
@@ -1611,14 +1620,15 @@ const file_creditpay_bill_v1_bill_internal_service_proto_rawDesc = "" +
 	"\border_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\aorderId\x12:\n" +
 	"\x06amount\x18\x02 \x01(\v2\x1a.creditpay.common.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x06amount\x12(\n" +
 	"\vmerchant_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\n" +
-	"merchantId\"\xa5\x02\n" +
+	"merchantId\"\xd7\x02\n" +
 	"\x11QuotePlansRequest\x125\n" +
 	"\auser_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{1,64}$R\x06userId\x129\n" +
 	"\bbusiness\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[a-z][a-z0-9_]{0,31}$R\bbusiness\x12D\n" +
 	"\x06orders\x18\x03 \x03(\v2 .creditpay.bill.v1.FinancedOrderB\n" +
 	"\xbaH\a\x92\x01\x04\b\x01\x102R\x06orders\x12,\n" +
 	"\ftenor_months\x18\x04 \x01(\x05B\t\xbaH\x06\x1a\x04\x18<(\x00R\vtenorMonths\x12*\n" +
-	"\fproduct_code\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18 R\vproductCode\"\xaa\x02\n" +
+	"\fproduct_code\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18 R\vproductCode\x120\n" +
+	"\x0fproduct_version\x18\x06 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\x0eproductVersion\"\xaa\x02\n" +
 	"\x12QuotePlansResponse\x12:\n" +
 	"\x06credit\x18\x01 \x01(\v2\".creditpay.common.v1.CreditSummaryR\x06credit\x124\n" +
 	"\x06offers\x18\x02 \x03(\v2\x1c.creditpay.bill.v1.PlanOfferR\x06offers\x12\x18\n" +

@@ -41,7 +41,8 @@ const (
 	BillEntryKind_BILL_ENTRY_KIND_REPAYMENT BillEntryKind = 4
 	// A refund.
 	BillEntryKind_BILL_ENTRY_KIND_REFUND BillEntryKind = 5
-	// A correction by an operator.
+	// A correction: late fees waived, a loan given up, interest that settling early saved (negative); money that was paid out of the
+	// credit balance, or goes back by a repayment for a refund (positive).
 	BillEntryKind_BILL_ENTRY_KIND_ADJUSTMENT BillEntryKind = 6
 )
 
@@ -404,7 +405,7 @@ type BillEntry struct {
 	Amount *v1.Money `protobuf:"bytes,6,opt,name=amount,proto3" json:"amount,omitempty"`
 	// When.
 	Time *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=time,proto3" json:"time,omitempty"`
-	// State in words: "open", "paid", "overdue".
+	// State in words: "open", "paid", "overdue", "cancelled" or "written off"; empty where there is none.
 	State         string `protobuf:"bytes,8,opt,name=state,proto3" json:"state,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -503,7 +504,7 @@ type QueryBillTxnListRequest struct {
 	Business string `protobuf:"bytes,1,opt,name=business,proto3" json:"business,omitempty"`
 	// One cycle as YYYY-MM; empty for all.
 	Cycle string `protobuf:"bytes,2,opt,name=cycle,proto3" json:"cycle,omitempty"`
-	// One state; empty for all.
+	// One state of those that entries have; empty for all.
 	State string `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
 	// From this time on.
 	FromTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=from_time,json=fromTime,proto3" json:"from_time,omitempty"`
@@ -713,8 +714,10 @@ type QueryBillTxnDetailResponse struct {
 	Entries []*BillEntry `protobuf:"bytes,1,rep,name=entries,proto3" json:"entries,omitempty"`
 	// The loans behind them.
 	Loans []*Loan `protobuf:"bytes,2,rep,name=loans,proto3" json:"loans,omitempty"`
-	// Contract numbers.
-	ContractIds   []string `protobuf:"bytes,3,rep,name=contract_ids,json=contractIds,proto3" json:"contract_ids,omitempty"`
+	// Numbers of the contracts that the loans rest on.
+	ContractIds []string `protobuf:"bytes,3,rep,name=contract_ids,json=contractIds,proto3" json:"contract_ids,omitempty"`
+	// The repayments that paid something of the entries, each with where its money went; for a repayment's entry that repayment.
+	Repayments    []*Repayment `protobuf:"bytes,4,rep,name=repayments,proto3" json:"repayments,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -766,6 +769,13 @@ func (x *QueryBillTxnDetailResponse) GetLoans() []*Loan {
 func (x *QueryBillTxnDetailResponse) GetContractIds() []string {
 	if x != nil {
 		return x.ContractIds
+	}
+	return nil
+}
+
+func (x *QueryBillTxnDetailResponse) GetRepayments() []*Repayment {
+	if x != nil {
+		return x.Repayments
 	}
 	return nil
 }
@@ -1563,11 +1573,11 @@ const file_creditpay_bill_v1_bill_service_proto_rawDesc = "" +
 	"\border_id\x18\x05 \x01(\tR\aorderId\x122\n" +
 	"\x06amount\x18\x06 \x01(\v2\x1a.creditpay.common.v1.MoneyR\x06amount\x12.\n" +
 	"\x04time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x14\n" +
-	"\x05state\x18\b \x01(\tR\x05state\"\xd1\x02\n" +
+	"\x05state\x18\b \x01(\tR\x05state\"\xfd\x02\n" +
 	"\x17QueryBillTxnListRequest\x12#\n" +
 	"\bbusiness\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18 R\bbusiness\x123\n" +
-	"\x05cycle\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x182\x16^([0-9]{4}-[0-9]{2})?$R\x05cycle\x12\x1d\n" +
-	"\x05state\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18\x10R\x05state\x127\n" +
+	"\x05cycle\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x182\x16^([0-9]{4}-[0-9]{2})?$R\x05cycle\x12I\n" +
+	"\x05state\x18\x03 \x01(\tB3\xbaH0r.2,^(open|paid|overdue|cancelled|written off)?$R\x05state\x127\n" +
 	"\tfrom_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\bfromTime\x123\n" +
 	"\ato_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x06toTime\x12&\n" +
 	"\tpage_size\x18\x06 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\bpageSize\x12'\n" +
@@ -1579,11 +1589,14 @@ const file_creditpay_bill_v1_bill_service_proto_rawDesc = "" +
 	"\x19QueryBillTxnDetailRequest\x12\"\n" +
 	"\bentry_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\aentryId\x12 \n" +
 	"\abill_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x06billId:l\xbaHi\x1ag\n" +
-	"\x13entry_id_or_bill_id\x12!set entry_id or bill_id, not both\x1a-(this.entry_id != '') != (this.bill_id != '')\"\xa6\x01\n" +
+	"\x13entry_id_or_bill_id\x12!set entry_id or bill_id, not both\x1a-(this.entry_id != '') != (this.bill_id != '')\"\xe4\x01\n" +
 	"\x1aQueryBillTxnDetailResponse\x126\n" +
 	"\aentries\x18\x01 \x03(\v2\x1c.creditpay.bill.v1.BillEntryR\aentries\x12-\n" +
 	"\x05loans\x18\x02 \x03(\v2\x17.creditpay.bill.v1.LoanR\x05loans\x12!\n" +
-	"\fcontract_ids\x18\x03 \x03(\tR\vcontractIds\"u\n" +
+	"\fcontract_ids\x18\x03 \x03(\tR\vcontractIds\x12<\n" +
+	"\n" +
+	"repayments\x18\x04 \x03(\v2\x1c.creditpay.bill.v1.RepaymentR\n" +
+	"repayments\"u\n" +
 	"\x19QueryRepayChannelsRequest\x12#\n" +
 	"\bbill_ids\x18\x01 \x03(\tB\b\xbaH\x05\x92\x01\x02\x102R\abillIds\x123\n" +
 	"\famount_minor\x18\x02 \x01(\x03B\x10\xbaH\r\"\v\x18\x80\x80\x9a\xa6\xea\xaf\xe3\x01(\x00R\vamountMinor\"y\n" +
@@ -1708,9 +1721,9 @@ var file_creditpay_bill_v1_bill_service_proto_goTypes = []any{
 	(v1.ErrorReason)(0),                     // 27: creditpay.common.v1.ErrorReason
 	(*timestamppb.Timestamp)(nil),           // 28: google.protobuf.Timestamp
 	(*Loan)(nil),                            // 29: creditpay.bill.v1.Loan
-	(BillState)(0),                          // 30: creditpay.bill.v1.BillState
-	(*Bill)(nil),                            // 31: creditpay.bill.v1.Bill
-	(*Repayment)(nil),                       // 32: creditpay.bill.v1.Repayment
+	(*Repayment)(nil),                       // 30: creditpay.bill.v1.Repayment
+	(BillState)(0),                          // 31: creditpay.bill.v1.BillState
+	(*Bill)(nil),                            // 32: creditpay.bill.v1.Bill
 }
 var file_creditpay_bill_v1_bill_service_proto_depIdxs = []int32{
 	24, // 0: creditpay.bill.v1.QueryUserInstalmentInfoRequest.amount:type_name -> creditpay.common.v1.Money
@@ -1727,40 +1740,41 @@ var file_creditpay_bill_v1_bill_service_proto_depIdxs = []int32{
 	6,  // 11: creditpay.bill.v1.QueryBillTxnListResponse.entries:type_name -> creditpay.bill.v1.BillEntry
 	6,  // 12: creditpay.bill.v1.QueryBillTxnDetailResponse.entries:type_name -> creditpay.bill.v1.BillEntry
 	29, // 13: creditpay.bill.v1.QueryBillTxnDetailResponse.loans:type_name -> creditpay.bill.v1.Loan
-	12, // 14: creditpay.bill.v1.QueryRepayChannelsResponse.channels:type_name -> creditpay.bill.v1.RepayChannel
-	30, // 15: creditpay.bill.v1.QueryBillsRequest.state:type_name -> creditpay.bill.v1.BillState
-	31, // 16: creditpay.bill.v1.QueryBillsResponse.bills:type_name -> creditpay.bill.v1.Bill
-	24, // 17: creditpay.bill.v1.QueryBillsResponse.credit_balance:type_name -> creditpay.common.v1.Money
-	32, // 18: creditpay.bill.v1.QueryRepaymentResponse.repayment:type_name -> creditpay.bill.v1.Repayment
-	24, // 19: creditpay.bill.v1.RepayBillsRequest.amount:type_name -> creditpay.common.v1.Money
-	24, // 20: creditpay.bill.v1.RepayBillsResponse.amount:type_name -> creditpay.common.v1.Money
-	24, // 21: creditpay.bill.v1.QuoteEarlySettlementResponse.amount:type_name -> creditpay.common.v1.Money
-	24, // 22: creditpay.bill.v1.QuoteEarlySettlementResponse.saved_interest:type_name -> creditpay.common.v1.Money
-	1,  // 23: creditpay.bill.v1.BillService.QueryUserInstalmentInfo:input_type -> creditpay.bill.v1.QueryUserInstalmentInfoRequest
-	3,  // 24: creditpay.bill.v1.BillService.QueryBusinessList:input_type -> creditpay.bill.v1.QueryBusinessListRequest
-	7,  // 25: creditpay.bill.v1.BillService.QueryBillTxnList:input_type -> creditpay.bill.v1.QueryBillTxnListRequest
-	9,  // 26: creditpay.bill.v1.BillService.QueryBillTxnDetail:input_type -> creditpay.bill.v1.QueryBillTxnDetailRequest
-	11, // 27: creditpay.bill.v1.BillService.QueryRepayChannels:input_type -> creditpay.bill.v1.QueryRepayChannelsRequest
-	14, // 28: creditpay.bill.v1.BillService.QueryBills:input_type -> creditpay.bill.v1.QueryBillsRequest
-	16, // 29: creditpay.bill.v1.BillService.QueryRepayment:input_type -> creditpay.bill.v1.QueryRepaymentRequest
-	18, // 30: creditpay.bill.v1.BillService.RepayBills:input_type -> creditpay.bill.v1.RepayBillsRequest
-	20, // 31: creditpay.bill.v1.BillService.QuoteEarlySettlement:input_type -> creditpay.bill.v1.QuoteEarlySettlementRequest
-	22, // 32: creditpay.bill.v1.BillService.SettleEarly:input_type -> creditpay.bill.v1.SettleEarlyRequest
-	2,  // 33: creditpay.bill.v1.BillService.QueryUserInstalmentInfo:output_type -> creditpay.bill.v1.QueryUserInstalmentInfoResponse
-	5,  // 34: creditpay.bill.v1.BillService.QueryBusinessList:output_type -> creditpay.bill.v1.QueryBusinessListResponse
-	8,  // 35: creditpay.bill.v1.BillService.QueryBillTxnList:output_type -> creditpay.bill.v1.QueryBillTxnListResponse
-	10, // 36: creditpay.bill.v1.BillService.QueryBillTxnDetail:output_type -> creditpay.bill.v1.QueryBillTxnDetailResponse
-	13, // 37: creditpay.bill.v1.BillService.QueryRepayChannels:output_type -> creditpay.bill.v1.QueryRepayChannelsResponse
-	15, // 38: creditpay.bill.v1.BillService.QueryBills:output_type -> creditpay.bill.v1.QueryBillsResponse
-	17, // 39: creditpay.bill.v1.BillService.QueryRepayment:output_type -> creditpay.bill.v1.QueryRepaymentResponse
-	19, // 40: creditpay.bill.v1.BillService.RepayBills:output_type -> creditpay.bill.v1.RepayBillsResponse
-	21, // 41: creditpay.bill.v1.BillService.QuoteEarlySettlement:output_type -> creditpay.bill.v1.QuoteEarlySettlementResponse
-	23, // 42: creditpay.bill.v1.BillService.SettleEarly:output_type -> creditpay.bill.v1.SettleEarlyResponse
-	33, // [33:43] is the sub-list for method output_type
-	23, // [23:33] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	30, // 14: creditpay.bill.v1.QueryBillTxnDetailResponse.repayments:type_name -> creditpay.bill.v1.Repayment
+	12, // 15: creditpay.bill.v1.QueryRepayChannelsResponse.channels:type_name -> creditpay.bill.v1.RepayChannel
+	31, // 16: creditpay.bill.v1.QueryBillsRequest.state:type_name -> creditpay.bill.v1.BillState
+	32, // 17: creditpay.bill.v1.QueryBillsResponse.bills:type_name -> creditpay.bill.v1.Bill
+	24, // 18: creditpay.bill.v1.QueryBillsResponse.credit_balance:type_name -> creditpay.common.v1.Money
+	30, // 19: creditpay.bill.v1.QueryRepaymentResponse.repayment:type_name -> creditpay.bill.v1.Repayment
+	24, // 20: creditpay.bill.v1.RepayBillsRequest.amount:type_name -> creditpay.common.v1.Money
+	24, // 21: creditpay.bill.v1.RepayBillsResponse.amount:type_name -> creditpay.common.v1.Money
+	24, // 22: creditpay.bill.v1.QuoteEarlySettlementResponse.amount:type_name -> creditpay.common.v1.Money
+	24, // 23: creditpay.bill.v1.QuoteEarlySettlementResponse.saved_interest:type_name -> creditpay.common.v1.Money
+	1,  // 24: creditpay.bill.v1.BillService.QueryUserInstalmentInfo:input_type -> creditpay.bill.v1.QueryUserInstalmentInfoRequest
+	3,  // 25: creditpay.bill.v1.BillService.QueryBusinessList:input_type -> creditpay.bill.v1.QueryBusinessListRequest
+	7,  // 26: creditpay.bill.v1.BillService.QueryBillTxnList:input_type -> creditpay.bill.v1.QueryBillTxnListRequest
+	9,  // 27: creditpay.bill.v1.BillService.QueryBillTxnDetail:input_type -> creditpay.bill.v1.QueryBillTxnDetailRequest
+	11, // 28: creditpay.bill.v1.BillService.QueryRepayChannels:input_type -> creditpay.bill.v1.QueryRepayChannelsRequest
+	14, // 29: creditpay.bill.v1.BillService.QueryBills:input_type -> creditpay.bill.v1.QueryBillsRequest
+	16, // 30: creditpay.bill.v1.BillService.QueryRepayment:input_type -> creditpay.bill.v1.QueryRepaymentRequest
+	18, // 31: creditpay.bill.v1.BillService.RepayBills:input_type -> creditpay.bill.v1.RepayBillsRequest
+	20, // 32: creditpay.bill.v1.BillService.QuoteEarlySettlement:input_type -> creditpay.bill.v1.QuoteEarlySettlementRequest
+	22, // 33: creditpay.bill.v1.BillService.SettleEarly:input_type -> creditpay.bill.v1.SettleEarlyRequest
+	2,  // 34: creditpay.bill.v1.BillService.QueryUserInstalmentInfo:output_type -> creditpay.bill.v1.QueryUserInstalmentInfoResponse
+	5,  // 35: creditpay.bill.v1.BillService.QueryBusinessList:output_type -> creditpay.bill.v1.QueryBusinessListResponse
+	8,  // 36: creditpay.bill.v1.BillService.QueryBillTxnList:output_type -> creditpay.bill.v1.QueryBillTxnListResponse
+	10, // 37: creditpay.bill.v1.BillService.QueryBillTxnDetail:output_type -> creditpay.bill.v1.QueryBillTxnDetailResponse
+	13, // 38: creditpay.bill.v1.BillService.QueryRepayChannels:output_type -> creditpay.bill.v1.QueryRepayChannelsResponse
+	15, // 39: creditpay.bill.v1.BillService.QueryBills:output_type -> creditpay.bill.v1.QueryBillsResponse
+	17, // 40: creditpay.bill.v1.BillService.QueryRepayment:output_type -> creditpay.bill.v1.QueryRepaymentResponse
+	19, // 41: creditpay.bill.v1.BillService.RepayBills:output_type -> creditpay.bill.v1.RepayBillsResponse
+	21, // 42: creditpay.bill.v1.BillService.QuoteEarlySettlement:output_type -> creditpay.bill.v1.QuoteEarlySettlementResponse
+	23, // 43: creditpay.bill.v1.BillService.SettleEarly:output_type -> creditpay.bill.v1.SettleEarlyResponse
+	34, // [34:44] is the sub-list for method output_type
+	24, // [24:34] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_creditpay_bill_v1_bill_service_proto_init() }

@@ -42,11 +42,12 @@ type BillServiceClient interface {
 	QueryUserInstalmentInfo(ctx context.Context, in *QueryUserInstalmentInfoRequest, opts ...grpc.CallOption) (*QueryUserInstalmentInfoResponse, error)
 	// The business lines in which this user has bill entries.
 	QueryBusinessList(ctx context.Context, in *QueryBusinessListRequest, opts ...grpc.CallOption) (*QueryBusinessListResponse, error)
-	// The user's bill entries, newest first.
+	// The user's bill entries, newest first. Without the purchases they add up to what is open of the instalments among them, less what
+	// was paid or taken back of those that are not billed yet, less the credit balance.
 	QueryBillTxnList(ctx context.Context, in *QueryBillTxnListRequest, opts ...grpc.CallOption) (*QueryBillTxnListResponse, error)
-	// One entry or bill with its instalments, allocations, order and contract.
+	// One entry or bill with its instalments, allocations, order and contract. Errors: NOT_FOUND.
 	QueryBillTxnDetail(ctx context.Context, in *QueryBillTxnDetailRequest, opts ...grpc.CallOption) (*QueryBillTxnDetailResponse, error)
-	// The ways to repay.
+	// The ways to repay. Errors: NOT_FOUND for a bill that is not the user's.
 	QueryRepayChannels(ctx context.Context, in *QueryRepayChannelsRequest, opts ...grpc.CallOption) (*QueryRepayChannelsResponse, error)
 	// The user's bills, newest first.
 	QueryBills(ctx context.Context, in *QueryBillsRequest, opts ...grpc.CallOption) (*QueryBillsResponse, error)
@@ -56,7 +57,7 @@ type BillServiceClient interface {
 	RepayBills(ctx context.Context, in *RepayBillsRequest, opts ...grpc.CallOption) (*RepayBillsResponse, error)
 	// What it costs to settle a loan today and what interest that saves.
 	QuoteEarlySettlement(ctx context.Context, in *QuoteEarlySettlementRequest, opts ...grpc.CallOption) (*QuoteEarlySettlementResponse, error)
-	// Begins the settlement of a loan.
+	// Begins the settlement of a loan at today's price, which is kept while the money is collected.
 	SettleEarly(ctx context.Context, in *SettleEarlyRequest, opts ...grpc.CallOption) (*SettleEarlyResponse, error)
 }
 
@@ -179,11 +180,12 @@ type BillServiceServer interface {
 	QueryUserInstalmentInfo(context.Context, *QueryUserInstalmentInfoRequest) (*QueryUserInstalmentInfoResponse, error)
 	// The business lines in which this user has bill entries.
 	QueryBusinessList(context.Context, *QueryBusinessListRequest) (*QueryBusinessListResponse, error)
-	// The user's bill entries, newest first.
+	// The user's bill entries, newest first. Without the purchases they add up to what is open of the instalments among them, less what
+	// was paid or taken back of those that are not billed yet, less the credit balance.
 	QueryBillTxnList(context.Context, *QueryBillTxnListRequest) (*QueryBillTxnListResponse, error)
-	// One entry or bill with its instalments, allocations, order and contract.
+	// One entry or bill with its instalments, allocations, order and contract. Errors: NOT_FOUND.
 	QueryBillTxnDetail(context.Context, *QueryBillTxnDetailRequest) (*QueryBillTxnDetailResponse, error)
-	// The ways to repay.
+	// The ways to repay. Errors: NOT_FOUND for a bill that is not the user's.
 	QueryRepayChannels(context.Context, *QueryRepayChannelsRequest) (*QueryRepayChannelsResponse, error)
 	// The user's bills, newest first.
 	QueryBills(context.Context, *QueryBillsRequest) (*QueryBillsResponse, error)
@@ -193,7 +195,7 @@ type BillServiceServer interface {
 	RepayBills(context.Context, *RepayBillsRequest) (*RepayBillsResponse, error)
 	// What it costs to settle a loan today and what interest that saves.
 	QuoteEarlySettlement(context.Context, *QuoteEarlySettlementRequest) (*QuoteEarlySettlementResponse, error)
-	// Begins the settlement of a loan.
+	// Begins the settlement of a loan at today's price, which is kept while the money is collected.
 	SettleEarly(context.Context, *SettleEarlyRequest) (*SettleEarlyResponse, error)
 	mustEmbedUnimplementedBillServiceServer()
 }

@@ -38,6 +38,12 @@ const (
 	// The body carries appId, nonce, timestamp and signature. HTTP 200 with {"code": 1000} acknowledges. 15 repeats in 24 h 4 min. The
 	// notices of an order come one after the other.
 	DeliveryProfile_DELIVERY_PROFILE_CASHIER_DESK DeliveryProfile = 3
+	// A flat body of the order's fields with encryption_data, and headers X-Timestamp, X-Nonce and X-Signature-V2 over all of it. Tells
+	// order.paid, order.cancelled and order.expired only. Any 2xx acknowledges. 15 repeats in 24 h 4 min. The notices of an order come one
+	// after the other.
+	DeliveryProfile_DELIVERY_PROFILE_CHECKOUT_JSP DeliveryProfile = 4
+	// CASHIER_DESK with the older signature, MD5 with the key behind the text: for receivers that cannot check the other one.
+	DeliveryProfile_DELIVERY_PROFILE_CASHIER_DESK_GM1 DeliveryProfile = 5
 )
 
 // Enum value maps for DeliveryProfile.
@@ -47,12 +53,16 @@ var (
 		1: "DELIVERY_PROFILE_STANDARD",
 		2: "DELIVERY_PROFILE_PAY_PROTOCOL",
 		3: "DELIVERY_PROFILE_CASHIER_DESK",
+		4: "DELIVERY_PROFILE_CHECKOUT_JSP",
+		5: "DELIVERY_PROFILE_CASHIER_DESK_GM1",
 	}
 	DeliveryProfile_value = map[string]int32{
-		"DELIVERY_PROFILE_UNSPECIFIED":  0,
-		"DELIVERY_PROFILE_STANDARD":     1,
-		"DELIVERY_PROFILE_PAY_PROTOCOL": 2,
-		"DELIVERY_PROFILE_CASHIER_DESK": 3,
+		"DELIVERY_PROFILE_UNSPECIFIED":      0,
+		"DELIVERY_PROFILE_STANDARD":         1,
+		"DELIVERY_PROFILE_PAY_PROTOCOL":     2,
+		"DELIVERY_PROFILE_CASHIER_DESK":     3,
+		"DELIVERY_PROFILE_CHECKOUT_JSP":     4,
+		"DELIVERY_PROFILE_CASHIER_DESK_GM1": 5,
 	}
 )
 
@@ -204,13 +214,14 @@ type Endpoint struct {
 	EndpointId string `protobuf:"bytes,1,opt,name=endpoint_id,json=endpointId,proto3" json:"endpoint_id,omitempty"`
 	// The merchant whose orders it hears of; empty for the marketplace, which hears of everything.
 	MerchantId string `protobuf:"bytes,2,opt,name=merchant_id,json=merchantId,proto3" json:"merchant_id,omitempty"`
-	// Where deliveries are posted.
+	// Where deliveries are posted. Empty for a callback endpoint: events about an order go to the notify_url that its checkout named, and
+	// an order without one is not told to it.
 	Url string `protobuf:"bytes,3,opt,name=url,proto3" json:"url,omitempty"`
 	// The types that it wants, for example "order.paid"; empty for all that concern its owner.
 	EventTypes []string `protobuf:"bytes,4,rep,name=event_types,json=eventTypes,proto3" json:"event_types,omitempty"`
 	// How it is spoken to.
 	Profile DeliveryProfile `protobuf:"varint,5,opt,name=profile,proto3,enum=creditpay.notification.v1.DeliveryProfile" json:"profile,omitempty"`
-	// The name under which the receiver knows the key: X-PAY-KEY or appId. Empty for STANDARD.
+	// The name under which the receiver knows the key: X-PAY-KEY or appId. Empty for STANDARD and CHECKOUT_JSP.
 	KeyName string `protobuf:"bytes,6,opt,name=key_name,json=keyName,proto3" json:"key_name,omitempty"`
 	// State.
 	State EndpointState `protobuf:"varint,7,opt,name=state,proto3,enum=creditpay.notification.v1.EndpointState" json:"state,omitempty"`
@@ -405,7 +416,10 @@ type Delivery struct {
 	// When it ended; not set while it is PENDING.
 	FinishTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=finish_time,json=finishTime,proto3" json:"finish_time,omitempty"`
 	// What went wrong at the last attempt; empty when nothing did.
-	LastError     string `protobuf:"bytes,12,opt,name=last_error,json=lastError,proto3" json:"last_error,omitempty"`
+	LastError string `protobuf:"bytes,12,opt,name=last_error,json=lastError,proto3" json:"last_error,omitempty"`
+	// Where it is posted when a checkout named the address; empty when it goes to the endpoint's own url. It may hold a secret of the
+	// marketplace.
+	Url           string `protobuf:"bytes,13,opt,name=url,proto3" json:"url,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -520,6 +534,13 @@ func (x *Delivery) GetFinishTime() *timestamppb.Timestamp {
 func (x *Delivery) GetLastError() string {
 	if x != nil {
 		return x.LastError
+	}
+	return ""
+}
+
+func (x *Delivery) GetUrl() string {
+	if x != nil {
+		return x.Url
 	}
 	return ""
 }
@@ -649,7 +670,7 @@ const file_creditpay_notification_v1_notification_proto_rawDesc = "" +
 	"\vcreate_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12;\n" +
 	"\vexpire_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"expireTime\"\xe5\x03\n" +
+	"expireTime\"\xfc\x03\n" +
 	"\bDelivery\x12\x1f\n" +
 	"\vdelivery_id\x18\x01 \x01(\tR\n" +
 	"deliveryId\x12\x1f\n" +
@@ -669,7 +690,8 @@ const file_creditpay_notification_v1_notification_proto_rawDesc = "" +
 	"\vfinish_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"finishTime\x12\x1d\n" +
 	"\n" +
-	"last_error\x18\f \x01(\tR\tlastError\"\xef\x01\n" +
+	"last_error\x18\f \x01(\tR\tlastError\x12\x15\n" +
+	"\x03url\x18\r \x01(\tB\x03\x80\x01\x01R\x03url\"\xef\x01\n" +
 	"\x0fDeliveryAttempt\x12\x1d\n" +
 	"\n" +
 	"attempt_no\x18\x01 \x01(\x05R\tattemptNo\x12\x14\n" +
@@ -681,12 +703,14 @@ const file_creditpay_notification_v1_notification_proto_rawDesc = "" +
 	"\vhttp_status\x18\x05 \x01(\x05R\n" +
 	"httpStatus\x12\x16\n" +
 	"\x06answer\x18\x06 \x01(\fR\x06answer\x12\x14\n" +
-	"\x05error\x18\a \x01(\tR\x05error*\x98\x01\n" +
+	"\x05error\x18\a \x01(\tR\x05error*\xe2\x01\n" +
 	"\x0fDeliveryProfile\x12 \n" +
 	"\x1cDELIVERY_PROFILE_UNSPECIFIED\x10\x00\x12\x1d\n" +
 	"\x19DELIVERY_PROFILE_STANDARD\x10\x01\x12!\n" +
 	"\x1dDELIVERY_PROFILE_PAY_PROTOCOL\x10\x02\x12!\n" +
-	"\x1dDELIVERY_PROFILE_CASHIER_DESK\x10\x03*h\n" +
+	"\x1dDELIVERY_PROFILE_CASHIER_DESK\x10\x03\x12!\n" +
+	"\x1dDELIVERY_PROFILE_CHECKOUT_JSP\x10\x04\x12%\n" +
+	"!DELIVERY_PROFILE_CASHIER_DESK_GM1\x10\x05*h\n" +
 	"\rEndpointState\x12\x1e\n" +
 	"\x1aENDPOINT_STATE_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16ENDPOINT_STATE_ENABLED\x10\x01\x12\x1b\n" +

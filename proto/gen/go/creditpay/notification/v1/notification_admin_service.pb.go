@@ -33,13 +33,14 @@ type CreateEndpointRequest struct {
 	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// The merchant; empty for the marketplace.
 	MerchantId string `protobuf:"bytes,2,opt,name=merchant_id,json=merchantId,proto3" json:"merchant_id,omitempty"`
-	// Absolute address, https.
+	// Absolute address, https; empty for a callback endpoint, which only the marketplace may have.
 	Url string `protobuf:"bytes,3,opt,name=url,proto3" json:"url,omitempty"`
-	// The types that it wants; empty for all that concern its owner.
+	// The types that it wants; empty for all that concern its owner. A callback endpoint hears of order.* and refund.changed; a profile may
+	// tell fewer.
 	EventTypes []string `protobuf:"bytes,4,rep,name=event_types,json=eventTypes,proto3" json:"event_types,omitempty"`
 	// How it is spoken to.
 	Profile DeliveryProfile `protobuf:"varint,5,opt,name=profile,proto3,enum=creditpay.notification.v1.DeliveryProfile" json:"profile,omitempty"`
-	// The name under which the receiver knows the key; needed by PAY_PROTOCOL and CASHIER_DESK, empty for STANDARD.
+	// The name under which the receiver knows the key; needed by PAY_PROTOCOL, CASHIER_DESK and CASHIER_DESK_GM1, empty for the others.
 	KeyName       string `protobuf:"bytes,6,opt,name=key_name,json=keyName,proto3" json:"key_name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -179,7 +180,7 @@ type UpdateEndpointRequest struct {
 	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// Typed id "edp_…".
 	EndpointId string `protobuf:"bytes,2,opt,name=endpoint_id,json=endpointId,proto3" json:"endpoint_id,omitempty"`
-	// The new address.
+	// The new address; empty for a callback endpoint.
 	Url string `protobuf:"bytes,3,opt,name=url,proto3" json:"url,omitempty"`
 	// The new types; empty for all that concern its owner.
 	EventTypes    []string `protobuf:"bytes,4,rep,name=event_types,json=eventTypes,proto3" json:"event_types,omitempty"`
@@ -1155,14 +1156,13 @@ var File_creditpay_notification_v1_notification_admin_service_proto protoreflect
 
 const file_creditpay_notification_v1_notification_admin_service_proto_rawDesc = "" +
 	"\n" +
-	":creditpay/notification/v1/notification_admin_service.proto\x12\x19creditpay.notification.v1\x1a\x1bbuf/validate/validate.proto\x1a creditpay/common/v1/access.proto\x1a,creditpay/notification/v1/notification.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xdd\x02\n" +
+	":creditpay/notification/v1/notification_admin_service.proto\x12\x19creditpay.notification.v1\x1a\x1bbuf/validate/validate.proto\x1a creditpay/common/v1/access.proto\x1a,creditpay/notification/v1/notification.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xdb\x02\n" +
 	"\x15CreateEndpointRequest\x12=\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9._:-]{8,64}$R\trequestId\x12(\n" +
 	"\vmerchant_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\n" +
-	"merchantId\x12\x1c\n" +
-	"\x03url\x18\x03 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\x80\x10R\x03url\x121\n" +
+	"merchantId\x12\x1a\n" +
+	"\x03url\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x10R\x03url\x121\n" +
 	"\vevent_types\x18\x04 \x03(\tB\x10\xbaH\r\x92\x01\n" +
 	"\x102\x18\x01\"\x04r\x02\x18@R\n" +
 	"eventTypes\x12P\n" +
@@ -1171,14 +1171,13 @@ const file_creditpay_notification_v1_notification_admin_service_proto_rawDesc = 
 	"\bkey_name\x18\x06 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[A-Za-z0-9._-]{0,64}$R\akeyName\"v\n" +
 	"\x16CreateEndpointResponse\x12?\n" +
 	"\bendpoint\x18\x01 \x01(\v2#.creditpay.notification.v1.EndpointR\bendpoint\x12\x1b\n" +
-	"\x06secret\x18\x02 \x01(\tB\x03\x80\x01\x01R\x06secret\"\xe3\x01\n" +
+	"\x06secret\x18\x02 \x01(\tB\x03\x80\x01\x01R\x06secret\"\xe1\x01\n" +
 	"\x15UpdateEndpointRequest\x12=\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9._:-]{8,64}$R\trequestId\x12:\n" +
 	"\vendpoint_id\x18\x02 \x01(\tB\x19\xbaH\x16r\x142\x12^edp_[0-9a-z]{26}$R\n" +
-	"endpointId\x12\x1c\n" +
-	"\x03url\x18\x03 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\x80\x10R\x03url\x121\n" +
+	"endpointId\x12\x1a\n" +
+	"\x03url\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x10R\x03url\x121\n" +
 	"\vevent_types\x18\x04 \x03(\tB\x10\xbaH\r\x92\x01\n" +
 	"\x102\x18\x01\"\x04r\x02\x18@R\n" +
 	"eventTypes\"Y\n" +

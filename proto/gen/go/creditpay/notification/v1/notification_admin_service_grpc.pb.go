@@ -36,11 +36,12 @@ const (
 //
 // Endpoints and deliveries, for operators.
 type NotificationAdminServiceClient interface {
-	// Registers an endpoint and makes its secret, which is shown here only: a repeat of the request answers without it. Errors:
-	// ENDPOINT_URL_REFUSED.
+	// Registers an endpoint and makes its secret, which is shown here only: a repeat of the request answers without it. Without a url it is
+	// a callback endpoint of the marketplace: events about an order go to the notify_url that its checkout named, and an order without one
+	// is not told to it. Errors: ENDPOINT_URL_REFUSED.
 	CreateEndpoint(ctx context.Context, in *CreateEndpointRequest, opts ...grpc.CallOption) (*CreateEndpointResponse, error)
-	// Gives an endpoint another address and other types; deliveries on their way follow. Errors: NOT_FOUND, ENDPOINT_URL_REFUSED,
-	// CONCURRENT_CHANGE.
+	// Gives an endpoint another address and other types; deliveries on their way follow. A callback endpoint stays one, and so does one
+	// with an address. Errors: NOT_FOUND, ENDPOINT_URL_REFUSED, CONCURRENT_CHANGE.
 	UpdateEndpoint(ctx context.Context, in *UpdateEndpointRequest, opts ...grpc.CallOption) (*UpdateEndpointResponse, error)
 	// Disables an endpoint, or enables it again. While it is disabled, events make no deliveries to it and those on their way are
 	// stopped. Errors: NOT_FOUND, CONCURRENT_CHANGE.
@@ -166,11 +167,12 @@ func (c *notificationAdminServiceClient) ResendDeliveries(ctx context.Context, i
 //
 // Endpoints and deliveries, for operators.
 type NotificationAdminServiceServer interface {
-	// Registers an endpoint and makes its secret, which is shown here only: a repeat of the request answers without it. Errors:
-	// ENDPOINT_URL_REFUSED.
+	// Registers an endpoint and makes its secret, which is shown here only: a repeat of the request answers without it. Without a url it is
+	// a callback endpoint of the marketplace: events about an order go to the notify_url that its checkout named, and an order without one
+	// is not told to it. Errors: ENDPOINT_URL_REFUSED.
 	CreateEndpoint(context.Context, *CreateEndpointRequest) (*CreateEndpointResponse, error)
-	// Gives an endpoint another address and other types; deliveries on their way follow. Errors: NOT_FOUND, ENDPOINT_URL_REFUSED,
-	// CONCURRENT_CHANGE.
+	// Gives an endpoint another address and other types; deliveries on their way follow. A callback endpoint stays one, and so does one
+	// with an address. Errors: NOT_FOUND, ENDPOINT_URL_REFUSED, CONCURRENT_CHANGE.
 	UpdateEndpoint(context.Context, *UpdateEndpointRequest) (*UpdateEndpointResponse, error)
 	// Disables an endpoint, or enables it again. While it is disabled, events make no deliveries to it and those on their way are
 	// stopped. Errors: NOT_FOUND, CONCURRENT_CHANGE.

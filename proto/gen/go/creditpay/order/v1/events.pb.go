@@ -10,6 +10,7 @@ import (
 	v1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/common/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -101,7 +102,9 @@ type OrderPaid struct {
 	// Which order.
 	Order *OrderRef `protobuf:"bytes,1,opt,name=order,proto3" json:"order,omitempty"`
 	// What was paid.
-	PaidAmount    *v1.Money `protobuf:"bytes,2,opt,name=paid_amount,json=paidAmount,proto3" json:"paid_amount,omitempty"`
+	PaidAmount *v1.Money `protobuf:"bytes,2,opt,name=paid_amount,json=paidAmount,proto3" json:"paid_amount,omitempty"`
+	// When it was paid.
+	PayTime       *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=pay_time,json=payTime,proto3" json:"pay_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -146,6 +149,13 @@ func (x *OrderPaid) GetOrder() *OrderRef {
 func (x *OrderPaid) GetPaidAmount() *v1.Money {
 	if x != nil {
 		return x.PaidAmount
+	}
+	return nil
+}
+
+func (x *OrderPaid) GetPayTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.PayTime
 	}
 	return nil
 }
@@ -398,7 +408,7 @@ func (x *OrderClosed) GetOrder() *OrderRef {
 	return nil
 }
 
-// The names of an order.
+// The names of an order, and what of it every event tells.
 type OrderRef struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Typed id "ord_…".
@@ -412,7 +422,12 @@ type OrderRef struct {
 	// The shop.
 	MerchantId string `protobuf:"bytes,5,opt,name=merchant_id,json=merchantId,proto3" json:"merchant_id,omitempty"`
 	// The marketplace's number.
-	OutOrderNo    string `protobuf:"bytes,6,opt,name=out_order_no,json=outOrderNo,proto3" json:"out_order_no,omitempty"`
+	OutOrderNo string `protobuf:"bytes,6,opt,name=out_order_no,json=outOrderNo,proto3" json:"out_order_no,omitempty"`
+	// Where the marketplace wants to be told of the order, as the checkout named it; empty for nowhere. It may hold a secret of the
+	// marketplace: the notification service posts to it and tells it to nobody.
+	NotifyUrl string `protobuf:"bytes,7,opt,name=notify_url,json=notifyUrl,proto3" json:"notify_url,omitempty"`
+	// What was ordered for.
+	Amount        *v1.Money `protobuf:"bytes,8,opt,name=amount,proto3" json:"amount,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -489,21 +504,36 @@ func (x *OrderRef) GetOutOrderNo() string {
 	return ""
 }
 
+func (x *OrderRef) GetNotifyUrl() string {
+	if x != nil {
+		return x.NotifyUrl
+	}
+	return ""
+}
+
+func (x *OrderRef) GetAmount() *v1.Money {
+	if x != nil {
+		return x.Amount
+	}
+	return nil
+}
+
 var File_creditpay_order_v1_events_proto protoreflect.FileDescriptor
 
 const file_creditpay_order_v1_events_proto_rawDesc = "" +
 	"\n" +
-	"\x1fcreditpay/order/v1/events.proto\x12\x12creditpay.order.v1\x1a\x1fcreditpay/common/v1/money.proto\"\xa7\x01\n" +
+	"\x1fcreditpay/order/v1/events.proto\x12\x12creditpay.order.v1\x1a\x1fcreditpay/common/v1/money.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa7\x01\n" +
 	"\x0fCheckoutCreated\x12\x1f\n" +
 	"\vcheckout_id\x18\x01 \x01(\tR\n" +
 	"checkoutId\x12\x17\n" +
 	"\auser_id\x18\x02 \x01(\tR\x06userId\x12\x1b\n" +
 	"\torder_ids\x18\x03 \x03(\tR\borderIds\x12=\n" +
-	"\ftotal_amount\x18\x04 \x01(\v2\x1a.creditpay.common.v1.MoneyR\vtotalAmount\"|\n" +
+	"\ftotal_amount\x18\x04 \x01(\v2\x1a.creditpay.common.v1.MoneyR\vtotalAmount\"\xb3\x01\n" +
 	"\tOrderPaid\x122\n" +
 	"\x05order\x18\x01 \x01(\v2\x1c.creditpay.order.v1.OrderRefR\x05order\x12;\n" +
 	"\vpaid_amount\x18\x02 \x01(\v2\x1a.creditpay.common.v1.MoneyR\n" +
-	"paidAmount\"D\n" +
+	"paidAmount\x125\n" +
+	"\bpay_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\apayTime\"D\n" +
 	"\x0eOrderConfirmed\x122\n" +
 	"\x05order\x18\x01 \x01(\v2\x1c.creditpay.order.v1.OrderRefR\x05order\"b\n" +
 	"\x14OrderCancelRequested\x122\n" +
@@ -515,7 +545,7 @@ const file_creditpay_order_v1_events_proto_rawDesc = "" +
 	"\fOrderExpired\x122\n" +
 	"\x05order\x18\x01 \x01(\v2\x1c.creditpay.order.v1.OrderRefR\x05order\"A\n" +
 	"\vOrderClosed\x122\n" +
-	"\x05order\x18\x01 \x01(\v2\x1c.creditpay.order.v1.OrderRefR\x05order\"\xc1\x01\n" +
+	"\x05order\x18\x01 \x01(\v2\x1c.creditpay.order.v1.OrderRefR\x05order\"\x99\x02\n" +
 	"\bOrderRef\x12\x19\n" +
 	"\border_id\x18\x01 \x01(\tR\aorderId\x12\x1f\n" +
 	"\vcheckout_id\x18\x02 \x01(\tR\n" +
@@ -526,7 +556,10 @@ const file_creditpay_order_v1_events_proto_rawDesc = "" +
 	"\vmerchant_id\x18\x05 \x01(\tR\n" +
 	"merchantId\x12 \n" +
 	"\fout_order_no\x18\x06 \x01(\tR\n" +
-	"outOrderNoBHZFgithub.com/creditpay/creditpay/proto/gen/go/creditpay/order/v1;orderv1b\x06proto3"
+	"outOrderNo\x12\"\n" +
+	"\n" +
+	"notify_url\x18\a \x01(\tB\x03\x80\x01\x01R\tnotifyUrl\x122\n" +
+	"\x06amount\x18\b \x01(\v2\x1a.creditpay.common.v1.MoneyR\x06amountBHZFgithub.com/creditpay/creditpay/proto/gen/go/creditpay/order/v1;orderv1b\x06proto3"
 
 var (
 	file_creditpay_order_v1_events_proto_rawDescOnce sync.Once
@@ -542,30 +575,33 @@ func file_creditpay_order_v1_events_proto_rawDescGZIP() []byte {
 
 var file_creditpay_order_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_creditpay_order_v1_events_proto_goTypes = []any{
-	(*CheckoutCreated)(nil),      // 0: creditpay.order.v1.CheckoutCreated
-	(*OrderPaid)(nil),            // 1: creditpay.order.v1.OrderPaid
-	(*OrderConfirmed)(nil),       // 2: creditpay.order.v1.OrderConfirmed
-	(*OrderCancelRequested)(nil), // 3: creditpay.order.v1.OrderCancelRequested
-	(*OrderCancelled)(nil),       // 4: creditpay.order.v1.OrderCancelled
-	(*OrderExpired)(nil),         // 5: creditpay.order.v1.OrderExpired
-	(*OrderClosed)(nil),          // 6: creditpay.order.v1.OrderClosed
-	(*OrderRef)(nil),             // 7: creditpay.order.v1.OrderRef
-	(*v1.Money)(nil),             // 8: creditpay.common.v1.Money
+	(*CheckoutCreated)(nil),       // 0: creditpay.order.v1.CheckoutCreated
+	(*OrderPaid)(nil),             // 1: creditpay.order.v1.OrderPaid
+	(*OrderConfirmed)(nil),        // 2: creditpay.order.v1.OrderConfirmed
+	(*OrderCancelRequested)(nil),  // 3: creditpay.order.v1.OrderCancelRequested
+	(*OrderCancelled)(nil),        // 4: creditpay.order.v1.OrderCancelled
+	(*OrderExpired)(nil),          // 5: creditpay.order.v1.OrderExpired
+	(*OrderClosed)(nil),           // 6: creditpay.order.v1.OrderClosed
+	(*OrderRef)(nil),              // 7: creditpay.order.v1.OrderRef
+	(*v1.Money)(nil),              // 8: creditpay.common.v1.Money
+	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
 }
 var file_creditpay_order_v1_events_proto_depIdxs = []int32{
-	8, // 0: creditpay.order.v1.CheckoutCreated.total_amount:type_name -> creditpay.common.v1.Money
-	7, // 1: creditpay.order.v1.OrderPaid.order:type_name -> creditpay.order.v1.OrderRef
-	8, // 2: creditpay.order.v1.OrderPaid.paid_amount:type_name -> creditpay.common.v1.Money
-	7, // 3: creditpay.order.v1.OrderConfirmed.order:type_name -> creditpay.order.v1.OrderRef
-	7, // 4: creditpay.order.v1.OrderCancelRequested.order:type_name -> creditpay.order.v1.OrderRef
-	7, // 5: creditpay.order.v1.OrderCancelled.order:type_name -> creditpay.order.v1.OrderRef
-	7, // 6: creditpay.order.v1.OrderExpired.order:type_name -> creditpay.order.v1.OrderRef
-	7, // 7: creditpay.order.v1.OrderClosed.order:type_name -> creditpay.order.v1.OrderRef
-	8, // [8:8] is the sub-list for method output_type
-	8, // [8:8] is the sub-list for method input_type
-	8, // [8:8] is the sub-list for extension type_name
-	8, // [8:8] is the sub-list for extension extendee
-	0, // [0:8] is the sub-list for field type_name
+	8,  // 0: creditpay.order.v1.CheckoutCreated.total_amount:type_name -> creditpay.common.v1.Money
+	7,  // 1: creditpay.order.v1.OrderPaid.order:type_name -> creditpay.order.v1.OrderRef
+	8,  // 2: creditpay.order.v1.OrderPaid.paid_amount:type_name -> creditpay.common.v1.Money
+	9,  // 3: creditpay.order.v1.OrderPaid.pay_time:type_name -> google.protobuf.Timestamp
+	7,  // 4: creditpay.order.v1.OrderConfirmed.order:type_name -> creditpay.order.v1.OrderRef
+	7,  // 5: creditpay.order.v1.OrderCancelRequested.order:type_name -> creditpay.order.v1.OrderRef
+	7,  // 6: creditpay.order.v1.OrderCancelled.order:type_name -> creditpay.order.v1.OrderRef
+	7,  // 7: creditpay.order.v1.OrderExpired.order:type_name -> creditpay.order.v1.OrderRef
+	7,  // 8: creditpay.order.v1.OrderClosed.order:type_name -> creditpay.order.v1.OrderRef
+	8,  // 9: creditpay.order.v1.OrderRef.amount:type_name -> creditpay.common.v1.Money
+	10, // [10:10] is the sub-list for method output_type
+	10, // [10:10] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_creditpay_order_v1_events_proto_init() }

@@ -74,7 +74,10 @@ func (x *BatchGetOrdersRequest) GetOrderIds() []string {
 type BatchGetOrdersResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The orders found.
-	Orders        []*OrderBrief `protobuf:"bytes,1,rep,name=orders,proto3" json:"orders,omitempty"`
+	Orders []*OrderBrief `protobuf:"bytes,1,rep,name=orders,proto3" json:"orders,omitempty"`
+	// Where the marketplace wants to be told of an order, by order id; orders whose checkout named no address are left out. It may hold
+	// a secret of the marketplace and stands here, not in the brief, because merchants and payers read briefs.
+	NotifyUrls    map[string]string `protobuf:"bytes,2,rep,name=notify_urls,json=notifyUrls,proto3" json:"notify_urls,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -112,6 +115,13 @@ func (*BatchGetOrdersResponse) Descriptor() ([]byte, []int) {
 func (x *BatchGetOrdersResponse) GetOrders() []*OrderBrief {
 	if x != nil {
 		return x.Orders
+	}
+	return nil
+}
+
+func (x *BatchGetOrdersResponse) GetNotifyUrls() map[string]string {
+	if x != nil {
+		return x.NotifyUrls
 	}
 	return nil
 }
@@ -581,9 +591,14 @@ const file_creditpay_order_v1_order_internal_service_proto_rawDesc = "" +
 	"/creditpay/order/v1/order_internal_service.proto\x12\x12creditpay.order.v1\x1a\x1bbuf/validate/validate.proto\x1a creditpay/common/v1/access.proto\x1a\x1fcreditpay/common/v1/money.proto\x1a\x1ecreditpay/order/v1/order.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"@\n" +
 	"\x15BatchGetOrdersRequest\x12'\n" +
 	"\torder_ids\x18\x01 \x03(\tB\n" +
-	"\xbaH\a\x92\x01\x04\b\x01\x10dR\borderIds\"P\n" +
+	"\xbaH\a\x92\x01\x04\b\x01\x10dR\borderIds\"\xf1\x01\n" +
 	"\x16BatchGetOrdersResponse\x126\n" +
-	"\x06orders\x18\x01 \x03(\v2\x1e.creditpay.order.v1.OrderBriefR\x06orders\"@\n" +
+	"\x06orders\x18\x01 \x03(\v2\x1e.creditpay.order.v1.OrderBriefR\x06orders\x12`\n" +
+	"\vnotify_urls\x18\x02 \x03(\v2:.creditpay.order.v1.BatchGetOrdersResponse.NotifyUrlsEntryB\x03\x80\x01\x01R\n" +
+	"notifyUrls\x1a=\n" +
+	"\x0fNotifyUrlsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"@\n" +
 	"\x12GetCheckoutRequest\x12*\n" +
 	"\vcheckout_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\n" +
 	"checkoutId\"\xd3\x01\n" +
@@ -642,7 +657,7 @@ func file_creditpay_order_v1_order_internal_service_proto_rawDescGZIP() []byte {
 	return file_creditpay_order_v1_order_internal_service_proto_rawDescData
 }
 
-var file_creditpay_order_v1_order_internal_service_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_creditpay_order_v1_order_internal_service_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_creditpay_order_v1_order_internal_service_proto_goTypes = []any{
 	(*BatchGetOrdersRequest)(nil),  // 0: creditpay.order.v1.BatchGetOrdersRequest
 	(*BatchGetOrdersResponse)(nil), // 1: creditpay.order.v1.BatchGetOrdersResponse
@@ -653,35 +668,37 @@ var file_creditpay_order_v1_order_internal_service_proto_goTypes = []any{
 	(*BeginCommitResponse)(nil),    // 6: creditpay.order.v1.BeginCommitResponse
 	(*AbortCommitRequest)(nil),     // 7: creditpay.order.v1.AbortCommitRequest
 	(*AbortCommitResponse)(nil),    // 8: creditpay.order.v1.AbortCommitResponse
-	(*OrderBrief)(nil),             // 9: creditpay.order.v1.OrderBrief
-	(OrderState)(0),                // 10: creditpay.order.v1.OrderState
-	(*v1.Money)(nil),               // 11: creditpay.common.v1.Money
-	(CheckoutState)(0),             // 12: creditpay.order.v1.CheckoutState
-	(*timestamppb.Timestamp)(nil),  // 13: google.protobuf.Timestamp
+	nil,                            // 9: creditpay.order.v1.BatchGetOrdersResponse.NotifyUrlsEntry
+	(*OrderBrief)(nil),             // 10: creditpay.order.v1.OrderBrief
+	(OrderState)(0),                // 11: creditpay.order.v1.OrderState
+	(*v1.Money)(nil),               // 12: creditpay.common.v1.Money
+	(CheckoutState)(0),             // 13: creditpay.order.v1.CheckoutState
+	(*timestamppb.Timestamp)(nil),  // 14: google.protobuf.Timestamp
 }
 var file_creditpay_order_v1_order_internal_service_proto_depIdxs = []int32{
-	9,  // 0: creditpay.order.v1.BatchGetOrdersResponse.orders:type_name -> creditpay.order.v1.OrderBrief
-	10, // 1: creditpay.order.v1.PayableOrder.state:type_name -> creditpay.order.v1.OrderState
-	11, // 2: creditpay.order.v1.PayableOrder.amount:type_name -> creditpay.common.v1.Money
-	12, // 3: creditpay.order.v1.GetCheckoutResponse.state:type_name -> creditpay.order.v1.CheckoutState
-	3,  // 4: creditpay.order.v1.GetCheckoutResponse.orders:type_name -> creditpay.order.v1.PayableOrder
-	11, // 5: creditpay.order.v1.GetCheckoutResponse.payable_amount:type_name -> creditpay.common.v1.Money
-	13, // 6: creditpay.order.v1.GetCheckoutResponse.expire_time:type_name -> google.protobuf.Timestamp
-	11, // 7: creditpay.order.v1.BeginCommitRequest.expected_amount:type_name -> creditpay.common.v1.Money
-	3,  // 8: creditpay.order.v1.BeginCommitResponse.orders:type_name -> creditpay.order.v1.PayableOrder
-	2,  // 9: creditpay.order.v1.OrderInternalService.GetCheckout:input_type -> creditpay.order.v1.GetCheckoutRequest
-	5,  // 10: creditpay.order.v1.OrderInternalService.BeginCommit:input_type -> creditpay.order.v1.BeginCommitRequest
-	7,  // 11: creditpay.order.v1.OrderInternalService.AbortCommit:input_type -> creditpay.order.v1.AbortCommitRequest
-	0,  // 12: creditpay.order.v1.OrderInternalService.BatchGetOrders:input_type -> creditpay.order.v1.BatchGetOrdersRequest
-	4,  // 13: creditpay.order.v1.OrderInternalService.GetCheckout:output_type -> creditpay.order.v1.GetCheckoutResponse
-	6,  // 14: creditpay.order.v1.OrderInternalService.BeginCommit:output_type -> creditpay.order.v1.BeginCommitResponse
-	8,  // 15: creditpay.order.v1.OrderInternalService.AbortCommit:output_type -> creditpay.order.v1.AbortCommitResponse
-	1,  // 16: creditpay.order.v1.OrderInternalService.BatchGetOrders:output_type -> creditpay.order.v1.BatchGetOrdersResponse
-	13, // [13:17] is the sub-list for method output_type
-	9,  // [9:13] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	10, // 0: creditpay.order.v1.BatchGetOrdersResponse.orders:type_name -> creditpay.order.v1.OrderBrief
+	9,  // 1: creditpay.order.v1.BatchGetOrdersResponse.notify_urls:type_name -> creditpay.order.v1.BatchGetOrdersResponse.NotifyUrlsEntry
+	11, // 2: creditpay.order.v1.PayableOrder.state:type_name -> creditpay.order.v1.OrderState
+	12, // 3: creditpay.order.v1.PayableOrder.amount:type_name -> creditpay.common.v1.Money
+	13, // 4: creditpay.order.v1.GetCheckoutResponse.state:type_name -> creditpay.order.v1.CheckoutState
+	3,  // 5: creditpay.order.v1.GetCheckoutResponse.orders:type_name -> creditpay.order.v1.PayableOrder
+	12, // 6: creditpay.order.v1.GetCheckoutResponse.payable_amount:type_name -> creditpay.common.v1.Money
+	14, // 7: creditpay.order.v1.GetCheckoutResponse.expire_time:type_name -> google.protobuf.Timestamp
+	12, // 8: creditpay.order.v1.BeginCommitRequest.expected_amount:type_name -> creditpay.common.v1.Money
+	3,  // 9: creditpay.order.v1.BeginCommitResponse.orders:type_name -> creditpay.order.v1.PayableOrder
+	2,  // 10: creditpay.order.v1.OrderInternalService.GetCheckout:input_type -> creditpay.order.v1.GetCheckoutRequest
+	5,  // 11: creditpay.order.v1.OrderInternalService.BeginCommit:input_type -> creditpay.order.v1.BeginCommitRequest
+	7,  // 12: creditpay.order.v1.OrderInternalService.AbortCommit:input_type -> creditpay.order.v1.AbortCommitRequest
+	0,  // 13: creditpay.order.v1.OrderInternalService.BatchGetOrders:input_type -> creditpay.order.v1.BatchGetOrdersRequest
+	4,  // 14: creditpay.order.v1.OrderInternalService.GetCheckout:output_type -> creditpay.order.v1.GetCheckoutResponse
+	6,  // 15: creditpay.order.v1.OrderInternalService.BeginCommit:output_type -> creditpay.order.v1.BeginCommitResponse
+	8,  // 16: creditpay.order.v1.OrderInternalService.AbortCommit:output_type -> creditpay.order.v1.AbortCommitResponse
+	1,  // 17: creditpay.order.v1.OrderInternalService.BatchGetOrders:output_type -> creditpay.order.v1.BatchGetOrdersResponse
+	14, // [14:18] is the sub-list for method output_type
+	10, // [10:14] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_creditpay_order_v1_order_internal_service_proto_init() }
@@ -696,7 +713,7 @@ func file_creditpay_order_v1_order_internal_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditpay_order_v1_order_internal_service_proto_rawDesc), len(file_creditpay_order_v1_order_internal_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   9,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

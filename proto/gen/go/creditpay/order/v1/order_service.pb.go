@@ -40,7 +40,8 @@ type GeneratePaymentsRequest struct {
 	Orders []*OrderDraft `protobuf:"bytes,5,rep,name=orders,proto3" json:"orders,omitempty"`
 	// Where the payer's browser goes after the result page, https (http allowed for localhost).
 	RedirectUrl string `protobuf:"bytes,6,opt,name=redirect_url,json=redirectUrl,proto3" json:"redirect_url,omitempty"`
-	// Where notifications for these orders go; empty for none.
+	// Where the marketplace's callback endpoint tells it of these orders, see the notification service; empty for nowhere. It is told to
+	// nobody else.
 	NotifyUrl string `protobuf:"bytes,7,opt,name=notify_url,json=notifyUrl,proto3" json:"notify_url,omitempty"`
 	// Until when it can be paid: 1 minute to 30 days ahead. Not set: the service's default (24 hours).
 	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
@@ -1153,7 +1154,7 @@ var File_creditpay_order_v1_order_service_proto protoreflect.FileDescriptor
 
 const file_creditpay_order_v1_order_service_proto_rawDesc = "" +
 	"\n" +
-	"&creditpay/order/v1/order_service.proto\x12\x12creditpay.order.v1\x1a\x1bbuf/validate/validate.proto\x1a creditpay/common/v1/access.proto\x1a\x1fcreditpay/common/v1/error.proto\x1a\x1fcreditpay/common/v1/money.proto\x1a\x1ecreditpay/common/v1/plan.proto\x1a\x1ecreditpay/order/v1/order.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe4\x03\n" +
+	"&creditpay/order/v1/order_service.proto\x12\x12creditpay.order.v1\x1a\x1bbuf/validate/validate.proto\x1a creditpay/common/v1/access.proto\x1a\x1fcreditpay/common/v1/error.proto\x1a\x1fcreditpay/common/v1/money.proto\x1a\x1ecreditpay/common/v1/plan.proto\x1a\x1ecreditpay/order/v1/order.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe7\x03\n" +
 	"\x17GeneratePaymentsRequest\x12=\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9_.:-]{8,64}$R\trequestId\x125\n" +
@@ -1162,9 +1163,9 @@ const file_creditpay_order_v1_order_service_proto_rawDesc = "" +
 	"\rcurrency_code\x18\x04 \x01(\tB\x13\xbaH\x10r\x0e2\f^[A-Z]{3,4}$R\fcurrencyCode\x12B\n" +
 	"\x06orders\x18\x05 \x03(\v2\x1e.creditpay.order.v1.OrderDraftB\n" +
 	"\xbaH\a\x92\x01\x04\b\x01\x102R\x06orders\x12.\n" +
-	"\fredirect_url\x18\x06 \x01(\tB\v\xbaH\br\x06\x18\x80\x10\x88\x01\x01R\vredirectUrl\x12-\n" +
+	"\fredirect_url\x18\x06 \x01(\tB\v\xbaH\br\x06\x18\x80\x10\x88\x01\x01R\vredirectUrl\x120\n" +
 	"\n" +
-	"notify_url\x18\a \x01(\tB\x0e\xbaH\v\xd8\x01\x01r\x06\x18\x80\x10\x88\x01\x01R\tnotifyUrl\x12;\n" +
+	"notify_url\x18\a \x01(\tB\x11\xbaH\v\xd8\x01\x01r\x06\x18\x80\x10\x88\x01\x01\x80\x01\x01R\tnotifyUrl\x12;\n" +
 	"\vexpire_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"expireTime\"\xda\x01\n" +
 	"\bCheckout\x12\x1f\n" +

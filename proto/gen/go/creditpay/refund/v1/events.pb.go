@@ -27,7 +27,10 @@ type RefundChanged struct {
 	// The refund in its new state, without timeline.
 	Refund *Refund `protobuf:"bytes,1,opt,name=refund,proto3" json:"refund,omitempty"`
 	// The state before; UNSPECIFIED when it was asked for.
-	FromState     RefundState `protobuf:"varint,2,opt,name=from_state,json=fromState,proto3,enum=creditpay.refund.v1.RefundState" json:"from_state,omitempty"`
+	FromState RefundState `protobuf:"varint,2,opt,name=from_state,json=fromState,proto3,enum=creditpay.refund.v1.RefundState" json:"from_state,omitempty"`
+	// Where the marketplace wants to be told of the order, as its checkout named it; empty for nowhere. It may hold a secret of the
+	// marketplace: the notification service posts to it and tells it to nobody.
+	NotifyUrl     string `protobuf:"bytes,3,opt,name=notify_url,json=notifyUrl,proto3" json:"notify_url,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -76,15 +79,24 @@ func (x *RefundChanged) GetFromState() RefundState {
 	return RefundState_REFUND_STATE_UNSPECIFIED
 }
 
+func (x *RefundChanged) GetNotifyUrl() string {
+	if x != nil {
+		return x.NotifyUrl
+	}
+	return ""
+}
+
 var File_creditpay_refund_v1_events_proto protoreflect.FileDescriptor
 
 const file_creditpay_refund_v1_events_proto_rawDesc = "" +
 	"\n" +
-	" creditpay/refund/v1/events.proto\x12\x13creditpay.refund.v1\x1a(creditpay/refund/v1/refund_service.proto\"\x85\x01\n" +
+	" creditpay/refund/v1/events.proto\x12\x13creditpay.refund.v1\x1a(creditpay/refund/v1/refund_service.proto\"\xa9\x01\n" +
 	"\rRefundChanged\x123\n" +
 	"\x06refund\x18\x01 \x01(\v2\x1b.creditpay.refund.v1.RefundR\x06refund\x12?\n" +
 	"\n" +
-	"from_state\x18\x02 \x01(\x0e2 .creditpay.refund.v1.RefundStateR\tfromStateBJZHgithub.com/creditpay/creditpay/proto/gen/go/creditpay/refund/v1;refundv1b\x06proto3"
+	"from_state\x18\x02 \x01(\x0e2 .creditpay.refund.v1.RefundStateR\tfromState\x12\"\n" +
+	"\n" +
+	"notify_url\x18\x03 \x01(\tB\x03\x80\x01\x01R\tnotifyUrlBJZHgithub.com/creditpay/creditpay/proto/gen/go/creditpay/refund/v1;refundv1b\x06proto3"
 
 var (
 	file_creditpay_refund_v1_events_proto_rawDescOnce sync.Once

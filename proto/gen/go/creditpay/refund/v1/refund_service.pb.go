@@ -625,7 +625,9 @@ type Refund struct {
 	// Typed id of the shop.
 	MerchantId string `protobuf:"bytes,16,opt,name=merchant_id,json=merchantId,proto3" json:"merchant_id,omitempty"`
 	// What happened to it, oldest first; in GetRefund only.
-	Timeline      []*v1.TimelineEntry `protobuf:"bytes,17,rep,name=timeline,proto3" json:"timeline,omitempty"`
+	Timeline []*v1.TimelineEntry `protobuf:"bytes,17,rep,name=timeline,proto3" json:"timeline,omitempty"`
+	// The marketplace's number of the order.
+	OutOrderNo    string `protobuf:"bytes,18,opt,name=out_order_no,json=outOrderNo,proto3" json:"out_order_no,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -777,6 +779,13 @@ func (x *Refund) GetTimeline() []*v1.TimelineEntry {
 		return x.Timeline
 	}
 	return nil
+}
+
+func (x *Refund) GetOutOrderNo() string {
+	if x != nil {
+		return x.OutOrderNo
+	}
+	return ""
 }
 
 // Input of PreviewRefund.
@@ -2249,7 +2258,7 @@ const file_creditpay_refund_v1_refund_service_proto_rawDesc = "" +
 	"\vopen_before\x18\x03 \x01(\v2\x1a.creditpay.common.v1.MoneyR\n" +
 	"openBefore\x129\n" +
 	"\n" +
-	"open_after\x18\x04 \x01(\v2\x1a.creditpay.common.v1.MoneyR\topenAfter\"\x84\x06\n" +
+	"open_after\x18\x04 \x01(\v2\x1a.creditpay.common.v1.MoneyR\topenAfter\"\xa6\x06\n" +
 	"\x06Refund\x12\x1b\n" +
 	"\trefund_id\x18\x01 \x01(\tR\brefundId\x12\x19\n" +
 	"\border_id\x18\x02 \x01(\tR\aorderId\x12\"\n" +
@@ -2273,7 +2282,9 @@ const file_creditpay_refund_v1_refund_service_proto_rawDesc = "" +
 	"\afailure\x18\x0f \x01(\tR\afailure\x12\x1f\n" +
 	"\vmerchant_id\x18\x10 \x01(\tR\n" +
 	"merchantId\x12>\n" +
-	"\btimeline\x18\x11 \x03(\v2\".creditpay.common.v1.TimelineEntryR\btimeline\"x\n" +
+	"\btimeline\x18\x11 \x03(\v2\".creditpay.common.v1.TimelineEntryR\btimeline\x12 \n" +
+	"\fout_order_no\x18\x12 \x01(\tR\n" +
+	"outOrderNo\"x\n" +
 	"\x14PreviewRefundRequest\x12$\n" +
 	"\border_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\aorderId\x12:\n" +
 	"\x06amount\x18\x02 \x01(\v2\x1a.creditpay.common.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x06amount\"R\n" +
@@ -2405,7 +2416,7 @@ const file_creditpay_refund_v1_refund_service_proto_rawDesc = "" +
 	"\x14REFUND_STATE_EXPIRED\x10\x05\x12\x1a\n" +
 	"\x16REFUND_STATE_EXECUTING\x10\x06\x12\x1a\n" +
 	"\x16REFUND_STATE_SUCCEEDED\x10\a\x12\x17\n" +
-	"\x13REFUND_STATE_FAILED\x10\b2\xb0\r\n" +
+	"\x13REFUND_STATE_FAILED\x10\b2\xb1\r\n" +
 	"\rRefundService\x12\xa5\x01\n" +
 	"\rPreviewRefund\x12).creditpay.refund.v1.PreviewRefundRequest\x1a*.creditpay.refund.v1.PreviewRefundResponse\"=\x8a\xb5\x18\a\n" +
 	"\x02\x01\x03\x12\x01\x01\x82\xd3\xe4\x93\x02,\x12*/admin/v1/orders/{order_id}/refund-preview\x12o\n" +
@@ -2414,9 +2425,9 @@ const file_creditpay_refund_v1_refund_service_proto_rawDesc = "" +
 	"\x12AdminRefundPayment\x12..creditpay.refund.v1.AdminRefundPaymentRequest\x1a/.creditpay.refund.v1.AdminRefundPaymentResponse\"&\x8a\xb5\x18\x06\n" +
 	"\x01\x03\x12\x01\x04\x82\xd3\xe4\x93\x02\x16:\x01*\"\x11/admin/v1/refunds\x12\x96\x01\n" +
 	"\rApproveRefund\x12).creditpay.refund.v1.ApproveRefundRequest\x1a*.creditpay.refund.v1.ApproveRefundResponse\".\x8a\xb5\x18\x06\n" +
-	"\x01\x03\x12\x01\x05\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/admin/v1/refunds:approve\x12\x92\x01\n" +
-	"\fRejectRefund\x12(.creditpay.refund.v1.RejectRefundRequest\x1a).creditpay.refund.v1.RejectRefundResponse\"-\x8a\xb5\x18\x06\n" +
-	"\x01\x03\x12\x01\x05\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/admin/v1/refunds:reject\x12\x8d\x01\n" +
+	"\x01\x03\x12\x01\x05\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/admin/v1/refunds:approve\x12\x93\x01\n" +
+	"\fRejectRefund\x12(.creditpay.refund.v1.RejectRefundRequest\x1a).creditpay.refund.v1.RejectRefundResponse\".\x8a\xb5\x18\a\n" +
+	"\x01\x03\x12\x02\x05\x04\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/admin/v1/refunds:reject\x12\x8d\x01\n" +
 	"\tGetRefund\x12%.creditpay.refund.v1.GetRefundRequest\x1a&.creditpay.refund.v1.GetRefundResponse\"1\x8a\xb5\x18\b\n" +
 	"\x03\x01\x03\x04\x12\x01\x01\x82\xd3\xe4\x93\x02\x1f\x12\x1d/admin/v1/refunds/{refund_id}\x12\xa8\x01\n" +
 	"\x0eRetryRefundLeg\x12*.creditpay.refund.v1.RetryRefundLegRequest\x1a+.creditpay.refund.v1.RetryRefundLegResponse\"=\x8a\xb5\x18\x06\n" +

@@ -52,7 +52,8 @@ type RefundServiceClient interface {
 	// APPROVER_IS_REQUESTER, ALREADY_APPROVED, REFUND_CHANGED, REFUND_STATE_INVALID, ORDER_STATE_INVALID (the order was taken back as a
 	// whole meanwhile), NOT_FOUND.
 	ApproveRefund(ctx context.Context, in *ApproveRefundRequest, opts ...grpc.CallOption) (*ApproveRefundResponse, error)
-	// Rejects refunds; each has its own result.
+	// Rejects refunds; each has its own result. Who may only ask for refunds may take back what it asked for, and nothing else. Reasons of
+	// results: CALLER_NOT_ALLOWED, REFUND_STATE_INVALID, NOT_FOUND.
 	RejectRefund(ctx context.Context, in *RejectRefundRequest, opts ...grpc.CallOption) (*RejectRefundResponse, error)
 	// One refund.
 	GetRefund(ctx context.Context, in *GetRefundRequest, opts ...grpc.CallOption) (*GetRefundResponse, error)
@@ -206,7 +207,8 @@ type RefundServiceServer interface {
 	// APPROVER_IS_REQUESTER, ALREADY_APPROVED, REFUND_CHANGED, REFUND_STATE_INVALID, ORDER_STATE_INVALID (the order was taken back as a
 	// whole meanwhile), NOT_FOUND.
 	ApproveRefund(context.Context, *ApproveRefundRequest) (*ApproveRefundResponse, error)
-	// Rejects refunds; each has its own result.
+	// Rejects refunds; each has its own result. Who may only ask for refunds may take back what it asked for, and nothing else. Reasons of
+	// results: CALLER_NOT_ALLOWED, REFUND_STATE_INVALID, NOT_FOUND.
 	RejectRefund(context.Context, *RejectRefundRequest) (*RejectRefundResponse, error)
 	// One refund.
 	GetRefund(context.Context, *GetRefundRequest) (*GetRefundResponse, error)
