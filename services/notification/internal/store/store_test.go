@@ -123,7 +123,7 @@ func TestDueDeliveriesWaitForEarlierOnesOfTheirOrder(t *testing.T) {
 	first, second, other, none := p.delivery(ids.ID{5}), p.delivery(ids.ID{5}), p.delivery(ids.ID{6}), p.delivery(ids.ID{})
 	_ = second
 	due := func(without ...ids.ID) (out []ids.ID) {
-		list, err := p.Due(t.Context(), noon(), without, 10)
+		list, err := p.Due(t.Context(), noon(), domain.WaitsLongest, without, 10)
 		if err != nil {
 			t.Fatal(err)
 		}

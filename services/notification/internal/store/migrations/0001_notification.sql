@@ -66,6 +66,7 @@ CREATE TABLE deliveries (
   KEY by_endpoint (endpoint_id, id),
   KEY by_endpoint_due (endpoint_id, due_time),
   KEY by_order (order_id, id),
+  KEY by_turn (endpoint_id, order_id, state, id),
   KEY by_finish_time (finish_time),
   CONSTRAINT delivery_state CHECK (state BETWEEN 1 AND 4),
   CONSTRAINT delivery_ends CHECK ((state = 1) = (due_time IS NOT NULL) AND (state = 1) = (finish_time IS NULL))
