@@ -16,6 +16,9 @@ import (
 const (
 	// backlogAge is how long ago the first of the backlog was due: the service was down for an hour.
 	backlogAge = time.Hour
+	// backlogPace is how long after an event the next one comes while the backlog drains. What is new must need less than half of what the
+	// machine can send, or it would have to wait in any order.
+	backlogPace = 2 * webhookPace
 	// backlogRate is how many deliveries a second are sent at the least, or the drain is given up.
 	backlogRate = 50
 )
@@ -53,15 +56,11 @@ func (b *bench) measureBacklog(ctx context.Context, r *receivers, good int) (*Ba
 		return nil, err
 	}
 	out := &Backlog{Deliveries: made}
-	// Until its consumer has joined the group, a service that has just started hears nothing: that is no matter of the backlog.
-	if err := b.stack.tell(ctx, r, func(told int) bool { return told == 0 }); err != nil {
+	if err := b.stack.awaitConsumer(ctx, r); err != nil {
 		return nil, err
 	}
-	if _, missing := r.wait(ctx, 1); missing > 0 {
-		return nil, errors.New("the service that was started again hears of nothing")
-	}
 	limit := webhookPatience + time.Duration(made/backlogRate)*time.Second
-	err = b.stack.tell(ctx, r, func(told int) bool {
+	err = b.stack.tell(ctx, r, backlogPace, func(told int) bool {
 		out.Events = told
 		return told == 0 || (r.backlog() > 0 && time.Since(begin) < limit)
 	})
@@ -76,6 +75,33 @@ func (b *bench) measureBacklog(ctx context.Context, r *receivers, good int) (*Ba
 	out.Open, err = b.stack.rest(ctx)
 	b.say("they drained in %.1f s, %.0f deliveries/s; of %d new events p50 %s, p99 %s", out.Took.Seconds(), out.PerSecond(r.count), out.Events, ms(out.New.P50), ms(out.New.P99))
 	return out, err
+}
+
+// awaitConsumer tells an event that is not measured and waits until the service has stored it: until its consumer has joined the group, a service
+// that has just started hears nothing, which is no matter of the backlog.
+func (s *stack) awaitConsumer(ctx context.Context, r *receivers) error {
+	stored := func() (n int, err error) {
+		err = s.admin.QueryRowContext(ctx, `SELECT COUNT(*) FROM `+schemaOf(notificationProcess)+`.notices`).Scan(&n)
+		return n, err
+	}
+	before, err := stored()
+	if err != nil {
+		return err
+	}
+	if err := s.tell(ctx, r, 0, func(told int) bool { return told == 0 }); err != nil {
+		return err
+	}
+	for deadline := time.Now().Add(webhookPatience); ; {
+		n, err := stored()
+		if err != nil || n > before {
+			r.forget()
+			return err
+		}
+		if time.Now().After(deadline) {
+			return errors.New("the service that was started again hears of nothing")
+		}
+		time.Sleep(drainPoll)
+	}
 }
 
 // stopOne ends a process in order.
@@ -171,6 +197,13 @@ func (s *stack) rest(ctx context.Context) (open int, err error) {
 		}
 		time.Sleep(drainPoll)
 	}
+}
+
+// forget has what was told so far not measured.
+func (r *receivers) forget() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.took, r.told, r.seen = nil, map[string]time.Time{}, map[string]bool{}
 }
 
 // expect has each endpoint wait for an event of the backlog.

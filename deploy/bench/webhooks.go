@@ -186,7 +186,7 @@ func (b *bench) measureWebhooks(ctx context.Context, dir string) (_ *Webhooks, e
 		into *Quantiles
 	}{{false, new(Quantiles)}, {false, &w.Alone}, {true, &w.Beside}} { // The first warms up.
 		r.bad.Store(run.bad)
-		if err := b.stack.tell(ctx, r, func(told int) bool { return told < w.Events }); err != nil {
+		if err := b.stack.tell(ctx, r, webhookPace, func(told int) bool { return told < w.Events }); err != nil {
 			return nil, err
 		}
 		var missing int
@@ -243,8 +243,8 @@ func (s *stack) register(ctx context.Context, r *receivers) error {
 	return group.Wait()
 }
 
-// tell tells orders as paid, each at its pace, as the order service does, as long as more is wanted than were told.
-func (s *stack) tell(ctx context.Context, r *receivers, more func(told int) bool) (err error) {
+// tell tells orders as paid, one at each pace, as the order service does, as long as more is wanted than were told.
+func (s *stack) tell(ctx context.Context, r *receivers, pace time.Duration, more func(told int) bool) (err error) {
 	writer := &kafka.Writer{Addr: kafka.TCP(s.brokerAddr), Topic: orderEvents, Balancer: &kafka.Hash{}, BatchSize: 1, RequiredAcks: kafka.RequireAll}
 	defer func() { err = errors.Join(err, writer.Close()) }()
 	generator := ids.NewGenerator(clock.System())
@@ -264,7 +264,7 @@ func (s *stack) tell(ctx context.Context, r *receivers, more func(told int) bool
 		if err := writer.WriteMessages(ctx, kafka.Message{Key: []byte(order), Value: value, Headers: []kafka.Header{{Key: "event-id", Value: []byte(event)}}}); err != nil {
 			return err
 		}
-		pause := time.NewTimer(webhookPace)
+		pause := time.NewTimer(pace)
 		select {
 		case <-ctx.Done():
 			pause.Stop()

@@ -174,10 +174,10 @@ func (a *App) RunSender(ctx context.Context) error {
 // that had its turn is left out until the others had theirs, and one without a place until it has one, so that no backlog stands in another
 // endpoint's way.
 func (a *App) Dispatch(ctx context.Context) error {
-	now := a.now()
 	var putOff, served []ids.ID
 	begun := 0 // in this round
 	for range dispatchTurns {
+		now := a.now() // Each look sees what came during the one before.
 		full, free := a.sender.busy(now)
 		if free <= 0 {
 			return nil // Who leaves wakes the loop.
