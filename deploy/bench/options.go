@@ -24,6 +24,8 @@ type Options struct {
 	BillDayLoans int
 	// Endpoints is how many webhook endpoints hear of events beside bad ones; 0 for none.
 	Endpoints int
+	// Backlog is how many deliveries to those endpoints are due when the service comes back from a standstill; 0 for none.
+	Backlog int
 	// WebhooksOnly leaves everything else out.
 	WebhooksOnly bool
 	// BillDayOnly leaves everything else out.
@@ -67,6 +69,9 @@ func (o Options) Validate() error {
 	}
 	if o.Endpoints < 0 || o.Endpoints > 10_000 || (o.Endpoints > 0 && o.Endpoints < 10) {
 		wrong = errors.Join(wrong, errors.New("the endpoints must be none, or 10 to 10,000"))
+	}
+	if o.Backlog < 0 || o.Backlog > 10_000_000 {
+		wrong = errors.Join(wrong, errors.New("the backlog must be 0 to 10 million"))
 	}
 	if o.BufferPoolMB < 64 {
 		wrong = errors.Join(wrong, errors.New("the buffer pool must be 64 MiB or more"))

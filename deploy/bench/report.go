@@ -23,6 +23,7 @@ const (
 	wantBillDelay    = 2.0
 	wantQuoteRatio   = 5.0
 	wantWebhookDelay = 3.0
+	wantBacklogDelay = 3.0
 )
 
 // Check is one figure that must hold.
@@ -110,6 +111,7 @@ func (r Result) Checks() []Check {
 		checks = append(checks,
 			Check{Name: "each delivery arrives", Holds: w.Missing == 0, Correctness: true, Figure: fmt.Sprintf("%d of %d are missing", w.Missing, 3*w.Events*w.Good)},
 			Check{Name: "deliveries beside bad endpoints", Holds: w.Delay() <= wantWebhookDelay, Figure: fmt.Sprintf("p99 %.2f × that without, at most %.0f ×", w.Delay(), wantWebhookDelay)})
+		checks = append(checks, w.backlogChecks()...)
 	}
 	if len(r.Stack) == 0 {
 		return checks
@@ -159,6 +161,20 @@ func (d *BillDay) checks() []Check {
 			Figure: fmt.Sprintf("%.3f of writing the same rows straight, at least %.1f", share, wantBillShare)})
 	}
 	return checks
+}
+
+// backlogChecks compares what was measured while a backlog drained with what must hold.
+func (w Webhooks) backlogChecks() []Check {
+	b := w.Backlog
+	if b == nil {
+		return nil
+	}
+	return []Check{
+		{Name: "a backlog drains", Holds: b.Missing == 0 && b.Open == 0, Correctness: true,
+			Figure: fmt.Sprintf("of %d in the backlog and %d new ones %d never came, %d are not told to be delivered", b.Deliveries, b.Events*w.Endpoints, b.Missing, b.Open)},
+		{Name: "new deliveries while a backlog drains", Holds: w.BacklogDelay() <= wantBacklogDelay,
+			Figure: fmt.Sprintf("p99 %.2f × that without, at most %.0f ×", w.BacklogDelay(), wantBacklogDelay)},
+	}
 }
 
 // Wrong reports whether purchases failed or the books are wrong: no figure counts then.
@@ -299,6 +315,10 @@ func (r Result) writeWebhooks(w *printer) {
 	w.block(fmt.Sprintf("webhooks: %d events to %d endpoints each, from the event to the receipt at %d good ones, ms\np50\tp99\tmax\tdeliveries\t\t", h.Events, h.Endpoints, h.Good))
 	w.line("%s\t%s\t%s\t%d\tall endpoints are good\t", bare(h.Alone.P50), bare(h.Alone.P99), bare(h.Alone.Max), h.Alone.Count)
 	w.line("%s\t%s\t%s\t%d\ta tenth hangs for %s, a tenth answers 500\t", bare(h.Beside.P50), bare(h.Beside.P99), bare(h.Beside.Max), h.Beside.Count, hangTime)
+	if b := h.Backlog; b != nil {
+		w.line("%s\t%s\t%s\t%d\tnew ones while a backlog of %d drains\t", bare(b.New.P50), bare(b.New.P99), bare(b.New.Max), b.New.Count, b.Deliveries)
+		w.block(fmt.Sprintf("the backlog of %d drained in %.1f s beside %d new events: %.0f deliveries/s", b.Deliveries, b.Took.Seconds(), b.Events, b.PerSecond(h.Endpoints)))
+	}
 }
 
 // middle is the round of the median throughput.

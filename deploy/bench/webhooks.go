@@ -51,6 +51,13 @@ type Webhooks struct {
 	Alone, Beside Quantiles
 	// Missing counts deliveries that never came to a good endpoint.
 	Missing int
+	// Backlog is nil where it was not measured.
+	Backlog *Backlog
+}
+
+// BacklogDelay is how many times as long the 99th percentile of new deliveries is while a backlog drains.
+func (w Webhooks) BacklogDelay() float64 {
+	return quotient(w.Backlog.New.P99.Seconds(), w.Alone.P99.Seconds())
 }
 
 // Delay is how many times as long the 99th percentile is beside bad endpoints.
@@ -70,6 +77,9 @@ type receivers struct {
 	told map[string]time.Time // by event
 	seen map[string]bool      // by event and endpoint
 	took []time.Duration
+	// waits are the deliveries of the backlog that have not arrived, by event and endpoint; last is when one did last.
+	waits map[string]bool
+	last  time.Time
 }
 
 func listen(ctx context.Context, count int) (*receivers, error) {
@@ -77,7 +87,7 @@ func listen(ctx context.Context, count int) (*receivers, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &receivers{addr: l.Addr().String(), count: count, told: map[string]time.Time{}, seen: map[string]bool{}}
+	r := &receivers{addr: l.Addr().String(), count: count, told: map[string]time.Time{}, seen: map[string]bool{}, waits: map[string]bool{}}
 	r.server = &http.Server{Handler: r, ReadHeaderTimeout: time.Minute}
 	go func() { _ = r.server.Serve(l) }() // It ends when it is closed.
 	return r, nil
@@ -110,6 +120,10 @@ func (r *receivers) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	defer r.mu.Unlock()
 	begin, known := r.told[event]
 	key := event + req.URL.Path
+	if r.waits[key] {
+		delete(r.waits, key)
+		r.last = at
+	}
 	if known && !r.seen[key] && r.good(number) {
 		r.seen[key] = true
 		r.took = append(r.took, at.Sub(begin))
@@ -172,13 +186,18 @@ func (b *bench) measureWebhooks(ctx context.Context, dir string) (_ *Webhooks, e
 		into *Quantiles
 	}{{false, new(Quantiles)}, {false, &w.Alone}, {true, &w.Beside}} { // The first warms up.
 		r.bad.Store(run.bad)
-		if err := b.stack.tell(ctx, r, w.Events); err != nil {
+		if err := b.stack.tell(ctx, r, webhookPace, func(told int) bool { return told < w.Events }); err != nil {
 			return nil, err
 		}
 		var missing int
 		*run.into, missing = r.wait(ctx, w.Events*w.Good)
 		w.Missing += missing
 		b.say("%d events to %d endpoints, some bad: %v; at the good ones p50 %s, p99 %s", w.Events, w.Endpoints, run.bad, ms(run.into.P50), ms(run.into.P99))
+	}
+	if b.options.Backlog > 0 {
+		if w.Backlog, err = b.measureBacklog(ctx, r, w.Good); err != nil {
+			return nil, err
+		}
 	}
 	return w, ctx.Err()
 }
@@ -197,14 +216,7 @@ func (s *stack) startNotification(ctx context.Context, free *ports) error {
 	if err := errors.Join(err1, err2); err != nil {
 		return err
 	}
-	env := s.environment(notificationProcess)
-	env["CREDITPAY_NOTIFICATION_ALLOW_LOOPBACK"] = "true"
-	p, err := s.start(notificationProcess, filepath.Join(s.bin, notificationProcess), nil, env)
-	if err != nil {
-		return err
-	}
-	_, err = p.until(ctx, 30*time.Second, answers("http://"+s.httpAddr[notificationProcess]+"/readyz"))
-	return err
+	return s.runNotification(ctx)
 }
 
 // register makes an endpoint of the marketplace for each receiver.
@@ -231,12 +243,12 @@ func (s *stack) register(ctx context.Context, r *receivers) error {
 	return group.Wait()
 }
 
-// tell tells so many orders as paid, each at its pace, as the order service does.
-func (s *stack) tell(ctx context.Context, r *receivers, events int) (err error) {
+// tell tells orders as paid, one at each pace, as the order service does, as long as more is wanted than were told.
+func (s *stack) tell(ctx context.Context, r *receivers, pace time.Duration, more func(told int) bool) (err error) {
 	writer := &kafka.Writer{Addr: kafka.TCP(s.brokerAddr), Topic: orderEvents, Balancer: &kafka.Hash{}, BatchSize: 1, RequiredAcks: kafka.RequireAll}
 	defer func() { err = errors.Join(err, writer.Close()) }()
 	generator := ids.NewGenerator(clock.System())
-	for range events {
+	for told := 0; more(told); told++ {
 		event, order := ids.Format(ids.Event, generator.New()), ids.Format(ids.Order, generator.New())
 		payload, err := anypb.New(&orderv1.OrderPaid{Order: &orderv1.OrderRef{OrderId: order, MerchantId: "shop-1", OutOrderNo: order}})
 		if err != nil {
@@ -252,7 +264,7 @@ func (s *stack) tell(ctx context.Context, r *receivers, events int) (err error) 
 		if err := writer.WriteMessages(ctx, kafka.Message{Key: []byte(order), Value: value, Headers: []kafka.Header{{Key: "event-id", Value: []byte(event)}}}); err != nil {
 			return err
 		}
-		pause := time.NewTimer(webhookPace)
+		pause := time.NewTimer(pace)
 		select {
 		case <-ctx.Done():
 			pause.Stop()

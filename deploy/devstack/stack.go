@@ -185,10 +185,7 @@ func ownerOf(stateDir string) string {
 }
 
 func (s *Stack) makeServices(ctx context.Context, log *zap.Logger, brokers []string) ([]service.Part, []*spine.Spine, error) {
-	var observer mysqlx.Observer
-	if plan := newCrashPlan(ctx, s.config.CrashAfterTx); plan != nil {
-		observer = plan
-	}
+	observer, ofNotifications := s.observers(ctx)
 	shared := spine.Deps{Log: log, Clock: s.state.clock, IDs: ids.NewGenerator(s.state.clock), TxObserver: observer,
 		// One stack at a time holds the state directory, so the next one may take its leases over at once, also after a kill.
 		Owner: ownerOf(s.config.StateDir)}
@@ -220,6 +217,7 @@ func (s *Stack) makeServices(ctx context.Context, log *zap.Logger, brokers []str
 	if err != nil {
 		return nil, nil, errors.Join(err, orders.Close(), payments.Close(), bills.Close())
 	}
+	shared.TxObserver = ofNotifications
 	notifications, err := s.makeNotifications(ctx, shared, brokers)
 	if err != nil {
 		return nil, nil, errors.Join(err, orders.Close(), payments.Close(), bills.Close(), refunds.Close())
@@ -228,13 +226,25 @@ func (s *Stack) makeServices(ctx context.Context, log *zap.Logger, brokers []str
 		[]*spine.Spine{orders.Spine, payments.Spine, bills.Spine, refunds.Spine, notifications.Spine}, nil
 }
 
-// makeNotifications makes the notification service; receivers may run on this machine. Its transactions are not counted: crash tests step
-// through those of a purchase.
+// observers gives those of the transactions of the notification service and of all others: one is a crash plan, if there is one. Crash tests
+// step through what a purchase causes, or through what is told of it.
+func (s *Stack) observers(ctx context.Context) (others, notifications mysqlx.Observer) {
+	plan := newCrashPlan(ctx, s.config.CrashAfterTx)
+	switch {
+	case plan == nil:
+		return nil, nil
+	case s.config.CrashInNotification:
+		return nil, plan
+	default:
+		return plan, nil
+	}
+}
+
+// makeNotifications makes the notification service; receivers may run on this machine.
 func (s *Stack) makeNotifications(ctx context.Context, shared spine.Deps, brokers []string) (*notification.Service, error) {
 	config := defaults[notification.Config]()
 	config.Config = s.spineConfig(notification.Name, brokers)
 	config.AllowLoopback = true
-	shared.TxObserver = nil
 	return notification.New(ctx, config, notification.Deps{Spine: shared, Keys: s.state.keys})
 }
 

@@ -67,6 +67,7 @@ func parse(args []string) (bench.Options, error) {
 	flags.IntVar(&o.FillOrders, "orders", 1_000_000, "orders to fill the database with")
 	flags.IntVar(&o.BillDayLoans, "loans", 200_000, "running loans that are billed in one night, on a database of their own; 0 for none")
 	flags.IntVar(&o.Endpoints, "endpoints", 1000, "webhook endpoints that hear of events, a tenth of which hangs and a tenth fails; 0 for none")
+	flags.IntVar(&o.Backlog, "backlog", 100_000, "deliveries to -endpoints that are due when the notification service comes back from a standstill; 0 for none")
 	flags.BoolVar(&o.WebhooksOnly, "webhooks", false, "measure -endpoints only")
 	flags.BoolVar(&o.BillDayOnly, "billday", false, "measure the billing of -loans only")
 	flags.BoolVar(&o.REST, "rest", true, "also measure with the payer's calls through the gateway")
@@ -101,10 +102,12 @@ func parse(args []string) (bench.Options, error) {
 	return o, nil
 }
 
-// quickLoans is how many loans a quick run bills, quickEndpoints how many endpoints hear of its events.
+// quickLoans is how many loans a quick run bills, quickEndpoints how many endpoints hear of its events, quickBacklog how many deliveries to
+// them are due after a standstill.
 const (
 	quickLoans     = 2000
 	quickEndpoints = 50
+	quickBacklog   = 5000
 )
 
 // shorten is -quick: what was not set on the command line is made short.
@@ -123,6 +126,9 @@ func shorten(o *bench.Options, seconds *float64, sweep *string, million *bool, s
 	}
 	if !set["endpoints"] {
 		o.Endpoints = quickEndpoints
+	}
+	if !set["backlog"] {
+		o.Backlog = quickBacklog
 	}
 	if !set["loans"] {
 		o.BillDayLoans = quickLoans

@@ -43,8 +43,11 @@ type Queue interface {
 	// Wake fires when something became due in this process, and when Nudge is called.
 	Wake() <-chan struct{}
 	Nudge()
-	// Due gives at most limit deliveries that are due and wait for no other, the longest due first, without those of some lanes.
-	Due(ctx context.Context, now time.Time, without []ids.ID, limit int) ([]Due, error)
+	// Due gives at most limit deliveries that are due and wait for no other, those at an end of what is due first, without those of some
+	// lanes.
+	Due(ctx context.Context, now time.Time, end domain.End, without []ids.ID, limit int) ([]Due, error)
+	// DueOf gives the same of one lane.
+	DueOf(ctx context.Context, now time.Time, end domain.End, lane ids.ID, limit int) ([]Due, error)
 	// Claim takes a delivery until the end of the lease; false when it is not as it was any more.
 	Claim(ctx context.Context, d Due, lease time.Time) (bool, error)
 	// PutOff moves what is due of a lane to a later time, at most limit deliveries.
@@ -71,6 +74,8 @@ type Tx interface {
 	ExpireSecret(s domain.EndpointSecret)
 	// MoveDelivery stores a delivery whose version was one less. Mismatch: CONCURRENT_CHANGE.
 	MoveDelivery(d domain.Delivery)
+	// MoveFollowers makes due at a time what waits for a delivery: the later ones of its endpoint and order that were not tried in their round.
+	MoveFollowers(d domain.Delivery, due time.Time)
 	InsertAttempt(a domain.Attempt)
 	// Resendable gives at most limit deliveries of an endpoint to be sent again, oldest first, without their bodies.
 	Resendable(ctx context.Context, f ResendRange, limit int) ([]domain.Delivery, error)

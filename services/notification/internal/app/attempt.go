@@ -108,6 +108,9 @@ func (a *App) write(ctx context.Context, log *zap.Logger, after domain.Delivery,
 			tx.InsertAttempt(*tried)
 		}
 		tx.MoveDelivery(after)
+		if after.InOrder {
+			tx.MoveFollowers(after, after.FollowersDue())
+		}
 		return nil
 	})
 	if err != nil {

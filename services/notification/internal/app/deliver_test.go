@@ -268,7 +268,7 @@ func TestAClaimedDeliveryWhoseProcessDiedIsSentAgainUnderTheSameId(t *testing.T)
 	r := newReceiver(t, status(200))
 	e := d.endpoint("shop-1", r.URL, domain.Standard)
 	n := d.tell("order.paid", "shop-1", d.gen.New())
-	due, err := d.store.Due(t.Context(), d.clock.Now(), nil, 10)
+	due, err := d.store.Due(t.Context(), d.clock.Now(), domain.WaitsLongest, nil, 10)
 	if err != nil || len(due) != 1 {
 		t.Fatalf("%v, %v", due, err)
 	}

@@ -140,6 +140,15 @@ func (d Delivery) Tried(a Attempt, end time.Time, ladder []time.Duration) Delive
 	return d
 }
 
+// FollowersDue is when those are due that wait for this one: at once when it has ended, and not before it is due itself. So what cannot be
+// sent is not due, and no look at what is due has to pass it over.
+func (d Delivery) FollowersDue() time.Time {
+	if d.State != Pending {
+		return d.FinishTime
+	}
+	return d.DueTime
+}
+
 // Stop is the delivery after its endpoint was found disabled.
 func (d Delivery) Stop(now time.Time) Delivery {
 	d.State, d.FinishTime, d.DueTime, d.LeaseTime = Stopped, now, time.Time{}, time.Time{}

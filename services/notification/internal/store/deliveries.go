@@ -13,17 +13,36 @@ import (
 	"github.com/creditpay/creditpay/services/notification/internal/domain"
 )
 
-// firstOfItsOrder holds for a delivery that waits for no other of its endpoint and order.
-const firstOfItsOrder = `(d.in_order = 0 OR NOT EXISTS (SELECT 1 FROM deliveries e WHERE e.order_id = d.order_id AND e.endpoint_id = d.endpoint_id AND e.state = 1 AND e.id < d.id))`
+// firstOfItsOrder holds for a delivery that waits for no other of its endpoint and order. The planner has to be told the index: by its
+// figures it may take one that finds all deliveries of the endpoint.
+const firstOfItsOrder = `(d.in_order = 0 OR NOT EXISTS (SELECT 1 FROM deliveries e FORCE INDEX (by_turn)
+	WHERE e.order_id = d.order_id AND e.endpoint_id = d.endpoint_id AND e.state = 1 AND e.id < d.id))`
 
-// Due gives deliveries that are due and wait for no other, the longest due first, without those of some lanes.
-func (s *Store) Due(ctx context.Context, now time.Time, without []ids.ID, limit int) ([]app.Due, error) {
-	where, values := `d.due_time <= ?`, []any{now}
+// Due gives deliveries that are due and wait for no other, those at an end of what is due first, without those of some lanes. Indexes
+// other than that of the time are kept from the planner, who would weigh each id that is left out against each of them.
+func (s *Store) Due(ctx context.Context, now time.Time, end domain.End, without []ids.ID, limit int) ([]app.Due, error) {
+	where, values := ``, []any{}
 	if len(without) > 0 {
-		where, values = where+` AND d.lane NOT IN `+mysqlx.In(len(without)), append(values, args(without)...)
+		where, values = ` AND k.lane NOT IN `+mysqlx.In(len(without)), args(without)
 	}
-	rows, err := s.kit.DB.QueryContext(ctx, `SELECT d.id, d.endpoint_id, d.lane, d.due_time, d.version FROM deliveries d WHERE `+where+` AND `+firstOfItsOrder+
-		` ORDER BY d.due_time LIMIT ?`, append(values, limit)...)
+	return s.due(ctx, now, end, `by_due_time`, where, values, limit)
+}
+
+// DueOf gives the same of one lane.
+func (s *Store) DueOf(ctx context.Context, now time.Time, end domain.End, lane ids.ID, limit int) ([]app.Due, error) {
+	return s.due(ctx, now, end, `by_lane_due`, ` AND k.lane = ?`, []any{lane}, limit)
+}
+
+// due looks along an index. The index alone says whose a due delivery is (k), and only the rows of those that are asked for are read (d): a
+// look that passes over 100,000 takes some 20 ms that way, and 120 ms where it reads them all.
+func (s *Store) due(ctx context.Context, now time.Time, end domain.End, index, where string, values []any, limit int) ([]app.Due, error) {
+	order := ` ORDER BY k.due_time`
+	if end == domain.DueLast {
+		order += ` DESC`
+	}
+	rows, err := s.kit.DB.QueryContext(ctx, `SELECT d.id, d.endpoint_id, d.lane, d.due_time, d.version FROM deliveries k FORCE INDEX (`+index+`)
+		STRAIGHT_JOIN deliveries d ON d.id = k.id WHERE k.due_time <= ?`+where+` AND `+firstOfItsOrder+order+` LIMIT ?`,
+		append(append([]any{now}, values...), limit)...)
 	if err != nil {
 		return nil, mysqlx.Fault(err, "read due deliveries")
 	}

@@ -143,7 +143,7 @@ func TestACallbackKeepsItsAddressAndItsLane(t *testing.T) {
 		t.Errorf("%+v\nwant %+v, %v", got, one, err)
 	}
 	due := func(without ...ids.ID) (out []ids.ID) {
-		list, err := p.Due(t.Context(), noon(), without, 10)
+		list, err := p.Due(t.Context(), noon(), domain.WaitsLongest, without, 10)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -193,7 +193,7 @@ func TestDueDeliveriesWaitForEarlierOnesOfTheirOrder(t *testing.T) {
 	first, second, other, none := p.delivery(ids.ID{5}), p.delivery(ids.ID{5}), p.delivery(ids.ID{6}), p.delivery(ids.ID{})
 	_ = second
 	due := func(without ...ids.ID) (out []ids.ID) {
-		list, err := p.Due(t.Context(), noon(), without, 10)
+		list, err := p.Due(t.Context(), noon(), domain.WaitsLongest, without, 10)
 		if err != nil {
 			t.Fatal(err)
 		}

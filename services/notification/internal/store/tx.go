@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"time"
 
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/ids"
@@ -91,6 +92,12 @@ func (t *Tx) MoveDelivery(d domain.Delivery) {
 	t.Tx.QueueExpect(1, changed("the delivery"), `UPDATE deliveries SET state = ?, attempts = ?, rung = ?, round = ?, due_time = ?, lease_time = ?, finish_time = ?,
 		last_error = ?, version = ? WHERE id = ? AND version = ?`, d.State, d.Attempts, d.Rung, d.Round, nullTime(d.DueTime), nullTime(d.LeaseTime),
 		nullTime(d.FinishTime), cut(d.LastError), d.Version, d.ID, d.Version-1)
+}
+
+// MoveFollowers makes due at a time what waits for a delivery.
+func (t *Tx) MoveFollowers(d domain.Delivery, due time.Time) {
+	t.Tx.Queue(`UPDATE deliveries SET due_time = ?, version = version + 1 WHERE endpoint_id = ? AND order_id = ? AND state = 1 AND id > ? AND in_order = 1
+		AND rung = 0 AND lease_time IS NULL`, due, d.EndpointID, d.OrderID, d.ID)
 }
 
 // InsertAttempt stores an attempt.

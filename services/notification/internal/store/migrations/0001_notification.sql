@@ -68,6 +68,7 @@ CREATE TABLE deliveries (
   KEY by_endpoint (endpoint_id, id),
   KEY by_lane_due (lane, due_time),
   KEY by_order (order_id, id),
+  KEY by_turn (endpoint_id, order_id, state, id),
   KEY by_finish_time (finish_time),
   CONSTRAINT delivery_state CHECK (state BETWEEN 1 AND 4),
   CONSTRAINT delivery_lane CHECK ((url = '') = (lane = endpoint_id)),
