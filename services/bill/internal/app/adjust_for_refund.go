@@ -18,6 +18,8 @@ type RefundRequest struct {
 	RefundID, OrderID ids.ID
 	// Amount is the part of the refund that the loan financed, above zero.
 	Amount money.Amount
+	// Expected is the fingerprint of the only adjustment that may be made; empty for whatever it is.
+	Expected string
 	// Actor is who asks; it does not tell requests apart.
 	Actor string
 }
@@ -25,7 +27,7 @@ type RefundRequest struct {
 // AdjustForRefund adjusts the loan that counts of an order. A draft shrinks, or is taken back when nothing of it is left; a loan that
 // has begun gets a fact of today, and what follows from it is figured by replay. Cash goes back by the repayments that brought it, the
 // rest of it is credit balance. The same refund with the same content answers its record. It fails with errs.NotFound (no loan
-// counts), errs.RefundExceedsBudget, errs.RequestIDReused, errs.CurrencyMismatch and errs.AmountOutOfRange.
+// counts), errs.RefundExceedsBudget, errs.RefundChanged (not the adjustment that is expected), errs.RequestIDReused, errs.CurrencyMismatch and errs.AmountOutOfRange.
 func (a *App) AdjustForRefund(ctx context.Context, r RefundRequest) (domain.RefundAdjustment, error) {
 	return again(ctx, func() (domain.RefundAdjustment, error) {
 		var adj domain.RefundAdjustment
@@ -57,6 +59,9 @@ func (a *App) adjust(ctx context.Context, tx LockingTx, r RefundRequest) (domain
 	w, err := a.workOut(ctx, tx, loans, r, now)
 	if err != nil {
 		return domain.RefundAdjustment{}, err
+	}
+	if r.Expected != "" && r.Expected != w.adj.Fingerprint() {
+		return domain.RefundAdjustment{}, errs.RefundChanged.New("the refund would now do something else to the loan than what was approved; look at it again")
 	}
 	tx.InsertLoanRefund(LoanRefund{
 		RefundID: r.RefundID, LoanID: w.loan.ID, OrderID: r.OrderID, Kind: w.kind(), Amount: r.Amount, Effect: w.adj, Actor: r.Actor, CreateTime: now,

@@ -508,3 +508,35 @@ func TestARefundFreesOnlyWhatComesBelowTheLimit(t *testing.T) {
 		t.Errorf("%s is owed no longer, %s is freed", adj.Released.Principal, adj.LimitFreed)
 	}
 }
+
+func TestOnlyTheAdjustmentThatIsExpectedIsMade(t *testing.T) {
+	t.Parallel()
+	b, order, _ := begunOrder(t)
+	foretold, err := b.PreviewRefundAdjustment(t.Context(), order, rp(100_000))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.advanceTo(t, 2026, time.June, 3)
+	b.repay(t, "u1", 250_000)
+	r := b.refunding(order, 100_000)
+	r.Expected = foretold.Fingerprint()
+	if _, err := b.AdjustForRefund(t.Context(), r); !errs.Is(err, errs.RefundChanged) {
+		t.Errorf("the payer repaid since: %v", err)
+	}
+	if n := b.count(t, `SELECT COUNT(*) FROM loan_refunds`); n != 0 {
+		t.Errorf("%d refunds are there", n)
+	}
+	now, err := b.PreviewRefundAdjustment(t.Context(), order, rp(100_000))
+	if err != nil || now.Fingerprint() == foretold.Fingerprint() || len(now.Fingerprint()) != 64 {
+		t.Errorf("%s and %s, %v", now.Fingerprint(), foretold.Fingerprint(), err)
+	}
+	// What other purchases take from the limit does not count.
+	b.reserve(t, b.purchase("u1", 10_000))
+	r.Expected = now.Fingerprint()
+	for range 2 {
+		if adj, err := b.AdjustForRefund(t.Context(), r); err != nil || adj.Fingerprint() != now.Fingerprint() {
+			t.Errorf("%+v, %v", adj, err)
+		}
+	}
+	b.audit(t)
+}

@@ -1,6 +1,9 @@
 package domain
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
 	"slices"
 	"time"
 
@@ -33,6 +36,25 @@ type RefundAdjustment struct {
 	Instalments []InstalmentChange
 	// State is that of the loan afterwards.
 	State LoanState
+}
+
+// Fingerprint tells adjustments apart by what they do with the money: SHA-256 in hex
+// over all but the limit, the plan and the state, which other purchases and the day
+// move.
+func (a RefundAdjustment) Fingerprint() string {
+	h := sha256.New()
+	put := func(format string, args ...any) {
+		_, _ = fmt.Fprintf(h, format+"\n", args...) // A hash takes everything.
+	}
+	put("%s %s %s %s", a.Released.Principal, a.Released.Interest, a.Released.Fee, a.Released.Late)
+	put("%s %s", a.Cash, a.Credit)
+	for _, s := range a.Sources {
+		put("by %s %s", s.RepaymentID, s.Amount)
+	}
+	for _, in := range a.Instalments {
+		put("instalment %d %s %s %s", in.Sequence, in.DueDate, in.Before, in.After)
+	}
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // RepaymentReturn is a part of a refund that goes back by a repayment.

@@ -26,7 +26,8 @@ func (s *InternalServer) AdjustForRefund(ctx context.Context, req *billv1.Adjust
 	if err != nil {
 		return nil, err
 	}
-	adj, err := s.App.AdjustForRefund(ctx, app.RefundRequest{RefundID: refund, OrderID: order, Amount: amount, Actor: caller.FromContext(ctx).String()})
+	adj, err := s.App.AdjustForRefund(ctx, app.RefundRequest{RefundID: refund, OrderID: order, Amount: amount, Expected: req.GetExpectedFingerprint(),
+		Actor: caller.FromContext(ctx).String()})
 	if err != nil {
 		return nil, err
 	}
@@ -89,6 +90,7 @@ func adjustmentOf(a domain.RefundAdjustment) *billv1.RefundAdjustment {
 	out := &billv1.RefundAdjustment{
 		PrincipalReleased: moneyOf(a.Released.Principal), InterestReleased: moneyOf(a.Released.Interest), FeeReleased: moneyOf(a.Released.Fee),
 		CashAmount: moneyOf(a.Cash), CreditBalanceAmount: moneyOf(a.Credit), LimitFreed: moneyOf(a.LimitFreed), LoanState: a.State.String(),
+		Fingerprint: a.Fingerprint(),
 	}
 	for _, r := range a.Sources {
 		out.Sources = append(out.Sources, &billv1.RepaymentReturn{RepaymentId: ids.Format(ids.Repayment, r.RepaymentID), Amount: moneyOf(r.Amount)})

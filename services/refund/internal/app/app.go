@@ -165,8 +165,9 @@ type Payments interface {
 type Bills interface {
 	// Preview is what Adjust would do now.
 	Preview(ctx context.Context, orderID ids.ID, credit money.Amount) (domain.Effect, error)
-	// Adjust adjusts an order's loan for a refund.
-	Adjust(ctx context.Context, refundID, orderID ids.ID, credit money.Amount) (domain.Effect, error)
+	// Adjust adjusts an order's loan for a refund. expected is the fingerprint of the only effect that is allowed, empty for any;
+	// errs.RefundChanged when it would be another.
+	Adjust(ctx context.Context, refundID, orderID ids.ID, credit money.Amount, expected string) (domain.Effect, error)
 	// KeepAsCredit turns what goes back by a repayment into credit balance.
 	KeepAsCredit(ctx context.Context, refundID, repaymentID ids.ID) error
 }

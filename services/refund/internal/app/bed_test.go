@@ -138,6 +138,7 @@ func (o *paid) effect(credit int64) domain.Effect {
 	if back > 0 {
 		e.Sources = []domain.Source{{RepaymentID: o.repayment, Amount: back}}
 	}
+	e.Fingerprint = fmt.Sprintf("%d-%d", e.PrincipalReduced, back)
 	return e
 }
 
@@ -150,7 +151,7 @@ func (w *world) Preview(_ context.Context, id ids.ID, credit money.Amount) (doma
 	return w.orders[id].effect(credit.Minor()), nil
 }
 
-func (w *world) Adjust(_ context.Context, refund, order ids.ID, credit money.Amount) (domain.Effect, error) {
+func (w *world) Adjust(_ context.Context, refund, order ids.ID, credit money.Amount, expected string) (domain.Effect, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	e, done := w.adjusted[refund]
@@ -160,6 +161,9 @@ func (w *world) Adjust(_ context.Context, refund, order ids.ID, credit money.Amo
 			return e, errs.RefundExceedsBudget.New("more than was financed")
 		}
 		e = o.effect(credit.Minor())
+		if expected != "" && expected != e.Fingerprint {
+			return e, errs.RefundChanged.New("another effect")
+		}
 		o.credit -= credit.Minor()
 		for _, s := range e.Sources {
 			o.repaid -= s.Amount

@@ -68,14 +68,18 @@ func (a *App) begin(ctx context.Context, r domain.Refund) error {
 	return a.note(ctx, r, "carried out", func(r domain.Refund) (domain.Refund, error) { return r.Moved(domain.StateExecuting, a.now()) })
 }
 
-// adjust has the loan adjusted: bill first, cash second. A refusal ends the refund, since nothing moved yet.
+// adjust has the loan adjusted: bill first, cash second. A refusal ends the refund, since nothing moved yet. What people approved is done
+// as they saw it or not at all: when it would do something else now, they are asked again.
 func (a *App) adjust(ctx context.Context, r domain.Refund) error {
 	effect := domain.Effect{}
 	if r.Share.Credit.IsPositive() {
 		var err error
 		effect, err = peer(ctx, a, func(ctx context.Context) (domain.Effect, error) {
-			return a.Bills.Adjust(ctx, r.ID, r.OrderID, r.Share.Credit)
+			return a.Bills.Adjust(ctx, r.ID, r.OrderID, r.Share.Credit, r.ApprovedEffect())
 		})
+		if errs.Is(err, errs.RefundChanged) {
+			return a.reopen(ctx, r)
+		}
 		if refused(err) {
 			return a.fail(ctx, r, err)
 		}
@@ -87,6 +91,33 @@ func (a *App) adjust(ctx context.Context, r domain.Refund) error {
 		r.Effect, r.Legs, r.Step, r.Attempts = effect, effect.Legs(r.Share), domain.StepPayment, 0
 		return r, nil
 	})
+}
+
+// reopen gives a refund back to its approvers, with what it would do now.
+func (a *App) reopen(ctx context.Context, r domain.Refund) error {
+	order, err := peer(ctx, a, func(ctx context.Context) (Order, error) { return a.Orders.Order(ctx, r.OrderID) })
+	if err != nil {
+		return err
+	}
+	effect, err := a.previewCredit(ctx, r.OrderID, r.Share)
+	if refused(err) {
+		return a.fail(ctx, r, err)
+	}
+	if err != nil {
+		return err
+	}
+	m := Mark{Actor: actorDrive, Cause: "it would do something else now", Time: a.now()}
+	_, err = a.move(ctx, r.ID, m, func(now domain.Refund) (domain.Refund, bool, error) {
+		if now.Version != r.Version {
+			return now, false, errs.ConcurrentChange.New("the refund changed at the same time")
+		}
+		next, err := now.Reopened(effect, order.State, m.Time)
+		return next, err == nil, err
+	}, func(tx Tx, _, to domain.Refund) error {
+		tx.SetExpiry(to.ID, to.ExpireTime)
+		return nil
+	})
+	return err
 }
 
 // refused reports whether an answer is a rule's and final: the other service did nothing, and will not.

@@ -150,6 +150,9 @@ func (s *story) operates() {
 
 // end lets everything that can end do so.
 func (s *story) end() {
+	for _, id := range s.refunds {
+		s.drive(s.t, id) // Some go back to their approvers.
+	}
 	s.clock.Advance(domain.ApprovalTime + time.Hour)
 	s.world.lose = false
 	for _, id := range s.refunds {

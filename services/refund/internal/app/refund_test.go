@@ -486,3 +486,39 @@ func TestARefundThatIsReadWhileItMovesIsOfOneMoment(t *testing.T) {
 		group.Wait()
 	}
 }
+
+// The payer repays between the last approval and the first step: what was approved is not what would happen, so nothing happens.
+func TestWhatIsCarriedOutIsWhatWasApproved(t *testing.T) {
+	t.Parallel()
+	b := newBed(t)
+	order := b.order(1_000_000, 0, 0, "CONFIRMED")
+	r := b.mustAsk(t, order, 1_000_000, "")
+	if got := b.decide(t, b.ApproveRefund, "ADMIN:bob", r.ID); !slices.Equal(got, []string{"APPROVED "}) {
+		t.Fatalf("approved: %q", got)
+	}
+	b.world.orders[order].repaid = 300_000
+	b.clock.Advance(time.Hour)
+	r = b.drive(t, r.ID)
+	if r.State != domain.StatePendingApproval || r.Snapshot != 2 || len(r.Approvals) != 0 || r.ExpireTime != b.clock.Now().Add(domain.ApprovalTime) || len(b.world.adjusted) != 0 ||
+		len(r.Effect.Sources) != 1 {
+		t.Fatalf("%s, snapshot %d, approved by %v until %s, %d loans adjusted", r.State, r.Snapshot, r.Approvals, r.ExpireTime, len(b.world.adjusted))
+	}
+	b.prove(t)
+	if got := b.decide(t, b.ApproveRefund, "ADMIN:bob", r.ID); !slices.Equal(got, []string{"APPROVED "}) {
+		t.Fatalf("approved anew: %q", got)
+	}
+	b.drive(t, r.ID)
+	b.world.end(domain.LegReturned)
+	if r = b.drive(t, r.ID); r.State != domain.StateSucceeded || b.world.paidBack() != 300_000 {
+		t.Errorf("%s, %d went back in cash", r.State, b.world.paidBack())
+	}
+	b.prove(t)
+	// Nobody had to approve this one: it does what it does.
+	other := b.order(1_000_000, 0, 0, "CONFIRMED")
+	small := b.mustAsk(t, other, 50_000, "")
+	b.world.orders[other].repaid = 1_000_000
+	if small = b.drive(t, small.ID); small.State != domain.StateExecuting || len(small.Legs) != 1 {
+		t.Errorf("%s with %v", small.State, small.Legs)
+	}
+	b.prove(t)
+}

@@ -82,6 +82,14 @@ func (r Refund) Rejected(a Approval) (Refund, error) {
 	return r.Moved(StateRejected, a.Time)
 }
 
+// ApprovedEffect is the fingerprint of what people approved; empty when nobody had to.
+func (r Refund) ApprovedEffect() string {
+	if r.ApprovalsNeeded == 0 {
+		return ""
+	}
+	return r.Effect.Fingerprint
+}
+
 // Refrozen gives the refund with what it would do now; everybody must approve it anew.
 func (r Refund) Refrozen(effect Effect, orderState string) Refund {
 	r.Effect, r.OrderState, r.Approvals = effect, orderState, nil

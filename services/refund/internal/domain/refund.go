@@ -85,6 +85,8 @@ type Effect struct {
 	Instalments []InstalmentChange `json:"instalments,omitempty"`
 	// Plan is what is left of the plan, as the bill service writes it (protojson); empty when there is no loan.
 	Plan []byte `json:"plan,omitempty"`
+	// Fingerprint is the bill service's: it makes this adjustment and no other when it is told to expect it. Empty when there is no loan.
+	Fingerprint string `json:"fingerprint,omitempty"`
 }
 
 // Source is a repayment and what goes back by it.
@@ -103,7 +105,7 @@ type InstalmentChange struct {
 
 // Equal reports whether two effects do the same with the money. The limit may differ: other purchases move it, too.
 func (e Effect) Equal(o Effect) bool {
-	return e.PrincipalReduced == o.PrincipalReduced && e.InterestReduced == o.InterestReduced && e.FeeReduced == o.FeeReduced &&
+	return e.Fingerprint == o.Fingerprint && e.PrincipalReduced == o.PrincipalReduced && e.InterestReduced == o.InterestReduced && e.FeeReduced == o.FeeReduced &&
 		e.CreditBalance == o.CreditBalance && slices.Equal(e.Sources, o.Sources) && slices.Equal(e.Instalments, o.Instalments)
 }
 
@@ -139,6 +141,20 @@ func (r Refund) Moved(to State, now time.Time) (Refund, error) {
 		r.FinishTime = now
 	}
 	return r, nil
+}
+
+// Reopened gives a refund that was approved back to its approvers, with what it would do now, before anything moved. Errors:
+// errs.RefundStateInvalid.
+func (r Refund) Reopened(effect Effect, orderState string, now time.Time) (Refund, error) {
+	if r.Step != StepAdjust {
+		return r, errs.RefundStateInvalid.New("the refund is at step %s; something moved", r.Step).With("state", r.State.String())
+	}
+	next, err := r.Moved(StatePendingApproval, now)
+	if err != nil {
+		return r, err
+	}
+	next.ExpireTime = now.Add(ApprovalTime)
+	return next.Refrozen(effect, orderState), nil
 }
 
 // LegMoved gives the refund with a leg in another state; the same refund when it is there already. Errors: errs.NotFound,

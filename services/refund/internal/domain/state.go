@@ -46,6 +46,7 @@ var Moves = statetable.MustNew("refund",
 	statetable.Move[State]{From: StatePendingApproval, To: StateExpired, Cause: "nobody approved it in time"},
 	statetable.Move[State]{From: StateRequested, To: StateExecuting, Cause: "carried out"},
 	statetable.Move[State]{From: StateApproved, To: StateExecuting, Cause: "carried out"},
+	statetable.Move[State]{From: StateExecuting, To: StatePendingApproval, Cause: "would do something else than what was approved"},
 	statetable.Move[State]{From: StateExecuting, To: StateSucceeded, Cause: "the payer has everything"},
 	statetable.Move[State]{From: StateExecuting, To: StateFailed, Cause: "refused before anything moved"},
 )

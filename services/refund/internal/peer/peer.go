@@ -157,8 +157,9 @@ func (b *Bills) Preview(ctx context.Context, orderID ids.ID, credit money.Amount
 }
 
 // Adjust implements app.Bills.
-func (b *Bills) Adjust(ctx context.Context, refundID, orderID ids.ID, credit money.Amount) (domain.Effect, error) {
-	res, err := b.client.AdjustForRefund(ctx, &billv1.AdjustForRefundRequest{RefundId: ids.Format(ids.Refund, refundID), OrderId: ids.Format(ids.Order, orderID), Amount: wire.Money(credit)})
+func (b *Bills) Adjust(ctx context.Context, refundID, orderID ids.ID, credit money.Amount, expected string) (domain.Effect, error) {
+	res, err := b.client.AdjustForRefund(ctx, &billv1.AdjustForRefundRequest{RefundId: ids.Format(ids.Refund, refundID), OrderId: ids.Format(ids.Order, orderID), Amount: wire.Money(credit),
+		ExpectedFingerprint: expected})
 	if err != nil {
 		return domain.Effect{}, err
 	}
@@ -176,7 +177,7 @@ func effectOf(m *billv1.RefundAdjustment) (domain.Effect, error) {
 	minor := func(a *commonv1.Money) int64 { return a.GetAmountMinor() }
 	e := domain.Effect{
 		PrincipalReduced: minor(m.GetPrincipalReleased()), InterestReduced: minor(m.GetInterestReleased()), FeeReduced: minor(m.GetFeeReleased()),
-		LimitFreed: minor(m.GetLimitFreed()), CreditBalance: minor(m.GetCreditBalanceAmount()),
+		LimitFreed: minor(m.GetLimitFreed()), CreditBalance: minor(m.GetCreditBalanceAmount()), Fingerprint: m.GetFingerprint(),
 	}
 	sum := e.CreditBalance
 	for _, s := range m.GetSources() {

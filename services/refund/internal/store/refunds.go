@@ -246,7 +246,7 @@ const (
 	insertRefund = `INSERT INTO refunds (id, order_id, merchant_id, user_id, requester, out_refund_no, currency_code, amount_minor, cash_minor, reason_code,
 		reason, state, step, approvals_needed, snapshot, order_state, out_order_no, notify_url, effect, failure, attempts, version, create_time, expire_time, finish_time)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
-	updateRefund = `UPDATE refunds SET state = ?, step = ?, snapshot = ?, order_state = ?, effect = ?, failure = ?, attempts = ?, finish_time = ?, version = version + 1
+	updateRefund = `UPDATE refunds SET state = ?, step = ?, snapshot = ?, order_state = ?, effect = ?, failure = ?, attempts = ?, expire_time = ?, finish_time = ?, version = version + 1
 		WHERE id = ? AND version = ?`
 	insertChange   = `INSERT INTO refund_changes (refund_id, version, from_state, to_state, step, actor, cause, create_time) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`
 	insertApproval = `INSERT INTO approvals (refund_id, snapshot, approver, requester, request_id, comment, create_time) VALUES (?, ?, ?, ?, ?, ?, ?)`
@@ -280,7 +280,7 @@ func (t *Tx) MoveRefund(from, to domain.Refund, m app.Mark) {
 		return
 	}
 	t.Tx.QueueExpect(1, changed(), updateRefund, to.State, to.Step, to.Snapshot, to.OrderState, effect, clip(to.Failure, reasonMax), to.Attempts,
-		nullTime(to.FinishTime), to.ID, from.Version)
+		nullTime(to.ExpireTime), nullTime(to.FinishTime), to.ID, from.Version)
 	t.change(to.ID, from.Version+1, from.State, to, m)
 	for _, a := range to.Approvals {
 		if !contains(from, a) || from.Snapshot != to.Snapshot {

@@ -589,9 +589,11 @@ type AdjustForRefundRequest struct {
 	// Typed id "ord_…".
 	OrderId string `protobuf:"bytes,2,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
 	// The part of the refund that the loan financed, above zero.
-	Amount        *v1.Money `protobuf:"bytes,3,opt,name=amount,proto3" json:"amount,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Amount *v1.Money `protobuf:"bytes,3,opt,name=amount,proto3" json:"amount,omitempty"`
+	// Fingerprint of the adjustment that people approved: another one is not made. Empty for whatever it is.
+	ExpectedFingerprint string `protobuf:"bytes,4,opt,name=expected_fingerprint,json=expectedFingerprint,proto3" json:"expected_fingerprint,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
 }
 
 func (x *AdjustForRefundRequest) Reset() {
@@ -643,6 +645,13 @@ func (x *AdjustForRefundRequest) GetAmount() *v1.Money {
 		return x.Amount
 	}
 	return nil
+}
+
+func (x *AdjustForRefundRequest) GetExpectedFingerprint() string {
+	if x != nil {
+		return x.ExpectedFingerprint
+	}
+	return ""
 }
 
 // Output of AdjustForRefund.
@@ -826,7 +835,10 @@ type RefundAdjustment struct {
 	// The instalments that change, by sequence. Of a draft, of which nothing is owed yet, as planned before and after.
 	Instalments []*InstalmentChange `protobuf:"bytes,9,rep,name=instalments,proto3" json:"instalments,omitempty"`
 	// Name of the loan's state afterwards, for example "ACTIVE", "SETTLED" or "VOID".
-	LoanState     string `protobuf:"bytes,10,opt,name=loan_state,json=loanState,proto3" json:"loan_state,omitempty"`
+	LoanState string `protobuf:"bytes,10,opt,name=loan_state,json=loanState,proto3" json:"loan_state,omitempty"`
+	// What it does with the money, as SHA-256 in hex: the same for the same effect. The limit, the plan that is left and the loan's state
+	// do not count, since other purchases and the day move them.
+	Fingerprint   string `protobuf:"bytes,11,opt,name=fingerprint,proto3" json:"fingerprint,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -927,6 +939,13 @@ func (x *RefundAdjustment) GetInstalments() []*InstalmentChange {
 func (x *RefundAdjustment) GetLoanState() string {
 	if x != nil {
 		return x.LoanState
+	}
+	return ""
+}
+
+func (x *RefundAdjustment) GetFingerprint() string {
+	if x != nil {
+		return x.Fingerprint
 	}
 	return ""
 }
@@ -1656,11 +1675,12 @@ const file_creditpay_bill_v1_bill_internal_service_proto_rawDesc = "" +
 	"\torder_ids\x18\x02 \x03(\tB\n" +
 	"\xbaH\a\x92\x01\x04\x102\x18\x01R\borderIds\x12 \n" +
 	"\x06reason\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x06reason\"\x17\n" +
-	"\x15ReleaseCreditResponse\"\xa2\x01\n" +
+	"\x15ReleaseCreditResponse\"\xef\x01\n" +
 	"\x16AdjustForRefundRequest\x12&\n" +
 	"\trefund_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\brefundId\x12$\n" +
 	"\border_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\aorderId\x12:\n" +
-	"\x06amount\x18\x03 \x01(\v2\x1a.creditpay.common.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x06amount\"\x9b\x01\n" +
+	"\x06amount\x18\x03 \x01(\v2\x1a.creditpay.common.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x06amount\x12K\n" +
+	"\x14expected_fingerprint\x18\x04 \x01(\tB\x18\xbaH\x15r\x132\x11^([0-9a-f]{64})?$R\x13expectedFingerprint\"\x9b\x01\n" +
 	"\x17AdjustForRefundResponse\x12;\n" +
 	"\vcash_amount\x18\x01 \x01(\v2\x1a.creditpay.common.v1.MoneyR\n" +
 	"cashAmount\x12C\n" +
@@ -1673,7 +1693,7 @@ const file_creditpay_bill_v1_bill_internal_service_proto_rawDesc = "" +
 	"\x1fPreviewRefundAdjustmentResponse\x12C\n" +
 	"\n" +
 	"adjustment\x18\x01 \x01(\v2#.creditpay.bill.v1.RefundAdjustmentR\n" +
-	"adjustment\"\x8d\x05\n" +
+	"adjustment\"\xaf\x05\n" +
 	"\x10RefundAdjustment\x12I\n" +
 	"\x12principal_released\x18\x01 \x01(\v2\x1a.creditpay.common.v1.MoneyR\x11principalReleased\x12G\n" +
 	"\x11interest_released\x18\x02 \x01(\v2\x1a.creditpay.common.v1.MoneyR\x10interestReleased\x12=\n" +
@@ -1689,7 +1709,8 @@ const file_creditpay_bill_v1_bill_internal_service_proto_rawDesc = "" +
 	"\vinstalments\x18\t \x03(\v2#.creditpay.bill.v1.InstalmentChangeR\vinstalments\x12\x1d\n" +
 	"\n" +
 	"loan_state\x18\n" +
-	" \x01(\tR\tloanState\"h\n" +
+	" \x01(\tR\tloanState\x12 \n" +
+	"\vfingerprint\x18\v \x01(\tR\vfingerprint\"h\n" +
 	"\x0fRepaymentReturn\x12!\n" +
 	"\frepayment_id\x18\x01 \x01(\tR\vrepaymentId\x122\n" +
 	"\x06amount\x18\x02 \x01(\v2\x1a.creditpay.common.v1.MoneyR\x06amount\"\xc1\x01\n" +

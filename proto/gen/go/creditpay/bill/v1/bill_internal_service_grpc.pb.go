@@ -53,7 +53,7 @@ type BillInternalServiceClient interface {
 	// shrink; afterwards the plan does, by the product's refund rule, and what the user paid already is to be given back: by the
 	// repayments that brought it, newest first, and what none of them can give back becomes credit balance at once. Repeating it answers
 	// the same. Errors: NOT_FOUND (the order has no loan that counts), REFUND_EXCEEDS_BUDGET (more than was financed and not refunded
-	// before), REQUEST_ID_REUSED (this refund was another one), CURRENCY_MISMATCH, AMOUNT_OUT_OF_RANGE.
+	// before), REFUND_CHANGED (not the adjustment that is expected), REQUEST_ID_REUSED (this refund was another one), CURRENCY_MISMATCH, AMOUNT_OUT_OF_RANGE.
 	AdjustForRefund(ctx context.Context, in *AdjustForRefundRequest, opts ...grpc.CallOption) (*AdjustForRefundResponse, error)
 	// Turns what a refund was to give back by a repayment into credit balance, because it cannot go back that way. Repeating it is
 	// harmless. Errors: NOT_FOUND (the refund gives nothing back by this repayment).
@@ -201,7 +201,7 @@ type BillInternalServiceServer interface {
 	// shrink; afterwards the plan does, by the product's refund rule, and what the user paid already is to be given back: by the
 	// repayments that brought it, newest first, and what none of them can give back becomes credit balance at once. Repeating it answers
 	// the same. Errors: NOT_FOUND (the order has no loan that counts), REFUND_EXCEEDS_BUDGET (more than was financed and not refunded
-	// before), REQUEST_ID_REUSED (this refund was another one), CURRENCY_MISMATCH, AMOUNT_OUT_OF_RANGE.
+	// before), REFUND_CHANGED (not the adjustment that is expected), REQUEST_ID_REUSED (this refund was another one), CURRENCY_MISMATCH, AMOUNT_OUT_OF_RANGE.
 	AdjustForRefund(context.Context, *AdjustForRefundRequest) (*AdjustForRefundResponse, error)
 	// Turns what a refund was to give back by a repayment into credit balance, because it cannot go back that way. Repeating it is
 	// harmless. Errors: NOT_FOUND (the refund gives nothing back by this repayment).
