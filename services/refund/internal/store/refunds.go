@@ -248,6 +248,7 @@ const (
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	updateRefund = `UPDATE refunds SET state = ?, step = ?, snapshot = ?, order_state = ?, effect = ?, failure = ?, attempts = ?, finish_time = ?, version = version + 1
 		WHERE id = ? AND version = ?`
+	countWait      = `UPDATE refunds SET attempts = attempts + 1 WHERE id = ? AND version = ?`
 	insertChange   = `INSERT INTO refund_changes (refund_id, version, from_state, to_state, step, actor, cause, create_time) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`
 	insertApproval = `INSERT INTO approvals (refund_id, snapshot, approver, requester, request_id, comment, create_time) VALUES (?, ?, ?, ?, ?, ?, ?)`
 	putLeg         = `INSERT INTO refund_legs (refund_id, number, kind, repayment_id, amount_minor, state, reference, evidence, actor) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -294,6 +295,9 @@ func (t *Tx) MoveRefund(from, to domain.Refund, m app.Mark) {
 		t.Tx.Queue(putLeg, to.ID, l.Number, l.Kind, ids.Null(l.RepaymentID), l.Amount.Minor(), l.State, nullText(l.Reference), clip(l.Evidence, reasonMax), l.Actor)
 	}
 }
+
+// CountWait implements app.Tx.
+func (t *Tx) CountWait(r domain.Refund) { t.Tx.QueueExpect(1, changed(), countWait, r.ID, r.Version) }
 
 func contains(r domain.Refund, a domain.Approval) bool {
 	for _, other := range r.Approvals {
