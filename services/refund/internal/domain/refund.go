@@ -165,6 +165,11 @@ func (r Refund) LegMoved(number int, to LegState, reference string) (Refund, err
 	return r, nil
 }
 
+// EffectKnown tells whether Effect says something: it was frozen to be approved, or the plan was adjusted.
+func (r Refund) EffectKnown() bool {
+	return r.ApprovalsNeeded > 0 || r.Step > StepAdjust || r.State == StateSucceeded
+}
+
 // LegsMoved says which legs are in another state than in an earlier version of the refund, as its timeline shows it; empty for none. It says
 // nothing of ways and amounts, which are the payer's.
 func (r Refund) LegsMoved(before Refund) string {

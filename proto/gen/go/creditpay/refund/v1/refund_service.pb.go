@@ -608,7 +608,9 @@ type Refund struct {
 	Requester string `protobuf:"bytes,7,opt,name=requester,proto3" json:"requester,omitempty"`
 	// Who approved; empty when nobody had to.
 	Approvers []string `protobuf:"bytes,8,rep,name=approvers,proto3" json:"approvers,omitempty"`
-	// What it did or will do; not set for a merchant, since the payer's plan is none of a merchant's business.
+	// What it did, or was to do when it was frozen to be approved; not set for a merchant, since the payer's plan is none of a merchant's
+	// business. Of a refund that nobody must approve only amount, credit_part and down_payment_part are set until its plan was adjusted, and
+	// when it FAILED.
 	Effect *RefundEffect `protobuf:"bytes,9,opt,name=effect,proto3" json:"effect,omitempty"`
 	// When it was asked for.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
