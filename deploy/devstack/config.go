@@ -36,6 +36,8 @@ type Config struct {
 	// CrashAfterTx makes the process kill itself after so many committed transactions, counted from the first SIGUSR1 on. For
 	// crash tests; 0 never.
 	CrashAfterTx int `env:"CRASH_AFTER_TX" envDefault:"0"`
+	// CrashDeliveries counts the notification service's transactions too.
+	CrashDeliveries bool `env:"CRASH_DELIVERIES" envDefault:"false"`
 	// CallerRate is how many REST requests a second one caller may send.
 	CallerRate int `env:"GATEWAY_CALLER_RATE" envDefault:"50"`
 }

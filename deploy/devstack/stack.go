@@ -228,13 +228,15 @@ func (s *Stack) makeServices(ctx context.Context, log *zap.Logger, brokers []str
 		[]*spine.Spine{orders.Spine, payments.Spine, bills.Spine, refunds.Spine, notifications.Spine}, nil
 }
 
-// makeNotifications makes the notification service; receivers may run on this machine. Its transactions are not counted: crash tests step
-// through those of a purchase.
+// makeNotifications makes the notification service; receivers may run on this machine. Its transactions are counted only for who asks:
+// most crash tests step through those of a purchase.
 func (s *Stack) makeNotifications(ctx context.Context, shared spine.Deps, brokers []string) (*notification.Service, error) {
 	config := defaults[notification.Config]()
 	config.Config = s.spineConfig(notification.Name, brokers)
 	config.AllowLoopback = true
-	shared.TxObserver = nil
+	if !s.config.CrashDeliveries {
+		shared.TxObserver = nil
+	}
 	return notification.New(ctx, config, notification.Deps{Spine: shared, Keys: s.state.keys})
 }
 
