@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -96,39 +97,69 @@ func (t *Tx) LockRefund(ctx context.Context, id ids.ID) (domain.Refund, bool, er
 	return list[0], true, nil
 }
 
-// readTries bounds how often refunds are read anew because one of them moved meanwhile.
-const readTries = 5
+// readTries bounds how often a refund is read anew because it moved meanwhile: more often than one moves before it waits for somebody.
+const readTries = 20
 
-// readRefunds reads refunds, each as it was at one moment. It fails with errs.ConcurrentChange when they do not stand still.
-func readRefunds(ctx context.Context, query queryFunc, text string, args ...any) (list []domain.Refund, err error) {
-	for range readTries {
-		if list, err = readOnce(ctx, query, text, args...); !errs.Is(err, errs.ConcurrentChange) {
-			return list, err
-		}
+// readRefunds reads refunds, each as it was at one moment, which need not be the same for all: one that moves between the statements is
+// read anew, and keeps its place, also when it would not be found any more. It fails with errs.ConcurrentChange when one does not stand
+// still.
+func readRefunds(ctx context.Context, query queryFunc, text string, args ...any) ([]domain.Refund, error) {
+	list, err := readRows(ctx, query, text, args...)
+	open := make([]*domain.Refund, len(list))
+	for i := range list {
+		open[i] = &list[i]
 	}
-	return nil, err
+	for try := 0; err == nil && len(open) > 0; try++ {
+		if try == readTries {
+			return nil, errs.ConcurrentChange.New("the refund moved while it was read; repeat the call")
+		}
+		if try > 0 {
+			if err = readAnew(ctx, query, open); err != nil {
+				break
+			}
+		}
+		open, err = complete(ctx, query, open)
+	}
+	return list, err
 }
 
-func readOnce(ctx context.Context, query queryFunc, text string, args ...any) ([]domain.Refund, error) {
+// readRows reads refunds without what stands in other tables.
+func readRows(ctx context.Context, query queryFunc, text string, args ...any) (out []domain.Refund, err error) {
 	rows, err := query(ctx, text, args...)
 	if err != nil {
 		return nil, err
 	}
-	var out []domain.Refund
+	defer func() { err = errors.Join(err, rows.Close()) }()
 	for rows.Next() {
 		r, err := scanRefund(rows)
 		if err != nil {
-			return nil, errors.Join(err, rows.Close())
+			return nil, err
 		}
 		out = append(out, r)
 	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil || len(out) == 0 {
-		return out, err
+	return out, rows.Err()
+}
+
+// readAnew reads the rows of refunds that moved.
+func readAnew(ctx context.Context, query queryFunc, open []*domain.Refund) error {
+	args, at := idsOf(open)
+	now, err := readRows(ctx, query, selectRefunds+`r.id IN `+mysqlx.In(len(args)), args...)
+	for _, r := range now {
+		*at[r.ID] = r
 	}
-	if err := addLegs(ctx, query, out); err != nil {
+	return err
+}
+
+// complete adds legs and approvals, and gives the refunds that moved since their rows were read.
+func complete(ctx context.Context, query queryFunc, open []*domain.Refund) ([]*domain.Refund, error) {
+	moved := map[ids.ID]bool{}
+	if err := addLegs(ctx, query, open, moved); err != nil {
 		return nil, err
 	}
-	return out, addApprovals(ctx, query, out)
+	if err := addApprovals(ctx, query, open, moved); err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(slices.Clone(open), func(r *domain.Refund) bool { return !moved[r.ID] }), nil
 }
 
 func scanRefund(row mysqlx.Row) (r domain.Refund, err error) {
@@ -153,20 +184,16 @@ func scanRefund(row mysqlx.Row) (r domain.Refund, err error) {
 	return r, nil
 }
 
-// idsOf are the refunds' ids as arguments, and where each stands.
-func idsOf(list []domain.Refund) (args []any, at map[ids.ID]int) {
-	at = make(map[ids.ID]int, len(list))
-	for i, r := range list {
-		args, at[r.ID] = append(args, r.ID), i
+// idsOf are the refunds' ids as arguments, and the refund of each.
+func idsOf(list []*domain.Refund) (args []any, at map[ids.ID]*domain.Refund) {
+	at = make(map[ids.ID]*domain.Refund, len(list))
+	for _, r := range list {
+		args, at[r.ID] = append(args, r.ID), r
 	}
 	return args, at
 }
 
-func moved() error {
-	return errs.ConcurrentChange.New("the refund moved while it was read; repeat the call")
-}
-
-func addLegs(ctx context.Context, query queryFunc, list []domain.Refund) (err error) {
+func addLegs(ctx context.Context, query queryFunc, list []*domain.Refund, moved map[ids.ID]bool) (err error) {
 	args, at := idsOf(list)
 	rows, err := query(ctx, selectLegs+mysqlx.In(len(args))+orderOfLegs, args...)
 	if err != nil {
@@ -183,9 +210,10 @@ func addLegs(ctx context.Context, query queryFunc, list []domain.Refund) (err er
 		if err := rows.Scan(&refund, &version, &l.Number, &l.Kind, &repayment, &amount, &l.State, &reference, &l.Evidence, &l.Actor); err != nil {
 			return err
 		}
-		r := &list[at[refund]]
+		r := at[refund]
 		if version != r.Version {
-			return moved()
+			moved[refund] = true
+			continue
 		}
 		if l.Number == 0 {
 			continue
@@ -197,7 +225,7 @@ func addLegs(ctx context.Context, query queryFunc, list []domain.Refund) (err er
 	return rows.Err()
 }
 
-func addApprovals(ctx context.Context, query queryFunc, list []domain.Refund) (err error) {
+func addApprovals(ctx context.Context, query queryFunc, list []*domain.Refund, moved map[ids.ID]bool) (err error) {
 	args, at := idsOf(list)
 	rows, err := query(ctx, selectApprovals+mysqlx.In(len(args))+orderOfApprovals, args...)
 	if err != nil {
@@ -212,9 +240,10 @@ func addApprovals(ctx context.Context, query queryFunc, list []domain.Refund) (e
 		if err := rows.Scan(&refund, &version, &a.Approver, &a.RequestID, &a.Comment, &when); err != nil {
 			return err
 		}
-		r := &list[at[refund]]
+		r := at[refund]
 		if version != r.Version {
-			return moved()
+			moved[refund] = true
+			continue
 		}
 		if a.Approver == "" {
 			continue
