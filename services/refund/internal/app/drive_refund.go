@@ -83,7 +83,12 @@ func (a *App) adjust(ctx context.Context, r domain.Refund) error {
 			return err
 		}
 	}
-	return a.note(ctx, r, "plan adjusted", func(r domain.Refund) (domain.Refund, error) {
+	cause := "plan adjusted"
+	if r.ApprovalsNeeded > 0 && !effect.Equal(r.Effect) {
+		cause = "plan adjusted, otherwise than was approved: the payer or time changed the loan since"
+		a.Log.Warn("a refund did something else than was approved", zap.String("refund", ids.Format(ids.Refund, r.ID)), zap.Int("snapshot", r.Snapshot))
+	}
+	return a.note(ctx, r, cause, func(r domain.Refund) (domain.Refund, error) {
 		r.Effect, r.Legs, r.Step, r.Attempts = effect, effect.Legs(r.Share), domain.StepPayment, 0
 		return r, nil
 	})

@@ -279,6 +279,7 @@ const (
 		WHERE id = ? AND version = ?`
 	countWait      = `UPDATE refunds SET attempts = attempts + 1 WHERE id = ? AND version = ?`
 	insertChange   = `INSERT INTO refund_changes (refund_id, version, from_state, to_state, step, actor, cause, create_time) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`
+	insertSnapshot = `INSERT INTO refund_snapshots (refund_id, snapshot, order_state, effect, create_time) VALUES (?, ?, ?, ?, ?)`
 	insertApproval = `INSERT INTO approvals (refund_id, snapshot, approver, requester, request_id, comment, create_time) VALUES (?, ?, ?, ?, ?, ?, ?)`
 	putLeg         = `INSERT INTO refund_legs (refund_id, number, kind, repayment_id, amount_minor, state, reference, evidence, actor) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON DUPLICATE KEY UPDATE state = VALUES(state), reference = VALUES(reference), evidence = VALUES(evidence), actor = VALUES(actor)`
@@ -299,6 +300,9 @@ func (t *Tx) InsertRefund(r domain.Refund, m app.Mark) {
 	t.Tx.Queue(insertRefund, r.ID, r.OrderID, r.MerchantID, r.UserID, r.Requester, nullText(r.OutRefundNo), r.Amount.Currency().Code(), r.Amount.Minor(),
 		r.Share.Cash.Minor(), r.ReasonCode, clip(r.Reason, reasonMax), r.State, r.Step, r.ApprovalsNeeded, r.Snapshot, r.OrderState, r.OutOrderNo, r.NotifyURL, effect, "", r.Attempts,
 		r.Version, r.CreateTime, nullTime(r.ExpireTime), nullTime(r.FinishTime))
+	if r.ApprovalsNeeded > 0 {
+		t.Tx.Queue(insertSnapshot, r.ID, r.Snapshot, r.OrderState, effect, m.Time)
+	}
 	t.change(r.ID, r.Version, domain.StateNone, r, m)
 }
 
@@ -312,6 +316,9 @@ func (t *Tx) MoveRefund(from, to domain.Refund, m app.Mark) {
 	t.Tx.QueueExpect(1, changed(), updateRefund, to.State, to.Step, to.Snapshot, to.OrderState, effect, clip(to.Failure, reasonMax), to.Attempts,
 		nullTime(to.FinishTime), to.ID, from.Version)
 	t.change(to.ID, from.Version+1, from.State, to, m)
+	if to.Snapshot != from.Snapshot {
+		t.Tx.Queue(insertSnapshot, to.ID, to.Snapshot, to.OrderState, effect, m.Time)
+	}
 	for _, a := range to.Approvals {
 		if !contains(from, a) || from.Snapshot != to.Snapshot {
 			t.Tx.Queue(insertApproval, to.ID, to.Snapshot, a.Approver, to.Requester, a.RequestID, clip(a.Comment, reasonMax), a.Time)
