@@ -16,6 +16,7 @@ const (
 	refundStatePrefix    = "REFUND_STATE_"
 	refundLegStatePrefix = "REFUND_LEG_STATE_"
 	refundLegKindPrefix  = "REFUND_LEG_KIND_"
+	refundReasonPrefix   = "REFUND_REASON_CODE_"
 )
 
 func (t *target) refundCommand() *cobra.Command {
@@ -102,6 +103,19 @@ func printRefund(out io.Writer, r *refundv1.Refund) {
 	}
 }
 
+// printEffect prints what a refund does, which is what an approver approves.
+func printEffect(out io.Writer, e *refundv1.RefundEffect) {
+	p := func(format string, args ...any) { _, _ = fmt.Fprintf(out, format+"\n", args...) }
+	if e.GetPrincipalReduced() == nil {
+		return // It is not known yet.
+	}
+	p("effect  principal %d and charges %d less, limit %d free, cash back %d (of it down payment %d)", e.GetPrincipalReduced().GetAmountMinor(),
+		e.GetChargesReduced().GetAmountMinor(), e.GetLimitFreed().GetAmountMinor(), e.GetCashReturned().GetAmountMinor(), e.GetDownPaymentPart().GetAmountMinor())
+	for _, i := range e.GetInstalments() {
+		p("  #%d due %s  %d → %d", i.GetSequence(), i.GetDueDate(), i.GetOpenBefore().GetAmountMinor(), i.GetOpenAfter().GetAmountMinor())
+	}
+}
+
 func (t *target) refundShowCommand() *cobra.Command {
 	return &cobra.Command{Use: "show <refund id>", Short: "A refund with its legs and what happened to it", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -112,7 +126,8 @@ func (t *target) refundShowCommand() *cobra.Command {
 				}
 				out, r := cmd.OutOrStdout(), res.GetRefund()
 				printRefund(out, r)
-				_, _ = fmt.Fprintf(out, "reason  %s\n", r.GetReason())
+				printEffect(out, r.GetEffect())
+				_, _ = fmt.Fprintf(out, "reason  %s: %s\n", strings.TrimPrefix(r.GetReasonCode().String(), refundReasonPrefix), r.GetReason())
 				for _, e := range r.GetTimeline() {
 					_, _ = fmt.Fprintf(out, "  %s  %-16s → %-16s %s: %s\n", e.GetTime().AsTime().Format("2006-01-02T15:04:05.000Z"), e.GetFromState(), e.GetToState(),
 						e.GetActor(), e.GetCause())

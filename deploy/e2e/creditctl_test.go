@@ -95,6 +95,9 @@ func refundIsApproved(t *testing.T, s *stack, p *payer) {
 	if out := s.does(t, "refund", "list", "--order", orderID, "--refund-state", "pending_approval"); !strings.Contains(out, id) || !strings.Contains(out, "approved by 0 of 1") {
 		t.Errorf("refund list prints %q", out)
 	}
+	if out := s.does(t, "refund", "show", id); !strings.Contains(out, "effect  principal 300000 and charges ") || !strings.Contains(out, "#1 due ") {
+		t.Errorf("refund show prints %q before it is approved", out)
+	}
 	if out, err := s.creditctl(t, "refund", "approve", id); err == nil || !strings.Contains(out, "APPROVER_IS_REQUESTER") {
 		t.Errorf("who asked approved: %q, %v", out, err)
 	}

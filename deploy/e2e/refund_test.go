@@ -128,6 +128,30 @@ func TestARefundBeforeReceiptShrinksTheHold(t *testing.T) {
 	s.proveBooks(t)
 }
 
+func TestAShopReadsItsRefundsOverRESTWithoutThePayersPlan(t *testing.T) {
+	t.Parallel()
+	s := shared(t)
+	orderID := s.payer(t, 1_000_000).buys(t, 100_000)
+	asked, _ := s.refund(t, orderID, 40_000)
+	r := s.awaitRefund(t, asked.GetRefundId(), refundSucceeded)
+	own := s.mint(t, caller.Caller{Kind: caller.Merchant, Name: "console", MerchantID: r.GetMerchantId()})
+	other := s.mint(t, caller.Caller{Kind: caller.Merchant, Name: "console", MerchantID: "shop-of-nobody"})
+	var one refundv1.GetRefundResponse
+	if err := s.rest(t.Context(), http.MethodGet, "/merchant/v1/refunds/"+r.GetRefundId(), own, nil, &one); err != nil ||
+		one.GetRefund().GetState() != r.GetState() || len(one.GetRefund().GetTimeline()) == 0 || one.GetRefund().GetEffect() != nil {
+		t.Errorf("%v, %v", &one, err)
+	}
+	if err := s.rest(t.Context(), http.MethodGet, "/merchant/v1/refunds/"+r.GetRefundId(), other, nil, &one); reasonOf(t, err) != errs.NotFound.Name() {
+		t.Errorf("another shop reads it: %v", err)
+	}
+	for token, want := range map[string]int{own: 1, other: 0} {
+		var list refundv1.ListRefundsResponse
+		if err := s.rest(t.Context(), http.MethodGet, "/merchant/v1/refunds?orderId="+orderID, token, nil, &list); err != nil || len(list.GetRefunds()) != want {
+			t.Errorf("%v, want %d, %v", &list, want, err)
+		}
+	}
+}
+
 func TestARefundOfEverythingBeforeReceiptClosesTheOrder(t *testing.T) {
 	t.Parallel()
 	s := shared(t)

@@ -106,8 +106,8 @@ type RefundReader interface {
 	Account(ctx context.Context, userID string) (Account, bool, error)
 	// Facts gives the facts of loans that stand, by loan.
 	Facts(ctx context.Context, loanIDs []ids.ID) (map[ids.ID][]domain.Fact, error)
-	// RefundsGiven is what refunds of a loan gave back by each repayment, kept as credit balance since or not.
-	RefundsGiven(ctx context.Context, loanID ids.ID) (map[ids.ID]money.Amount, error)
+	// RefundsGiven is what refunds of a loan gave back by repayments, kept as credit balance since or not.
+	RefundsGiven(ctx context.Context, loanID ids.ID) ([]domain.Given, error)
 }
 
 // workOut is the one computation of the preview and of the refund itself.

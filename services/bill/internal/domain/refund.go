@@ -162,8 +162,14 @@ type BegunLoan struct {
 	// Payable is what earlier refunds give back by repayments and was not kept as
 	// credit balance since.
 	Payable money.Amount
-	// Given is what earlier refunds gave back by each repayment, kept or not.
-	Given map[ids.ID]money.Amount
+	// Given is what earlier refunds gave back by repayments, kept or not.
+	Given []Given
+}
+
+// Given is a part that a refund gave back by a repayment.
+type Given struct {
+	RefundID, RepaymentID ids.ID
+	Amount                money.Amount
 }
 
 // Refund is what a refund of a day does to the loan, and the position after it. The
@@ -226,10 +232,11 @@ func (b BegunLoan) sources(k *calculation, before Position, cash money.Amount) (
 	}
 	left := k.sub(cash, owed)
 	paid, newest := b.paidBy(k, before)
+	gone := b.givenOf(k, before)
 	var list []RepaymentReturn
 	for _, id := range newest {
 		room := paid[id]
-		if given, ok := b.Given[id]; ok {
+		if given, ok := gone[id]; ok {
 			room = k.sub(room, given)
 		}
 		if share := lesser(room, left); share.IsPositive() {
@@ -238,6 +245,36 @@ func (b BegunLoan) sources(k *calculation, before Position, cash money.Amount) (
 		}
 	}
 	return list, k.add(left, owed)
+}
+
+// givenOf is what earlier refunds gave back of what each repayment paid, as a position has it. A refund that comes before the money, as
+// one does before a settlement of its day, leaves the settlement less to pay: what it gave back by it is overpaid in the position, as far
+// as anything is, and no part of what was paid.
+func (b BegunLoan) givenOf(k *calculation, p Position) map[ids.ID]money.Amount {
+	facts := make(map[ids.ID]Fact, len(b.Facts))
+	for _, f := range b.Facts {
+		facts[f.ID] = f
+	}
+	overpaid := map[ids.ID]money.Amount{}
+	for _, a := range p.Allocations {
+		if a.Part == PartOverpaid {
+			overpaid[a.FactID] = a.Amount
+		}
+	}
+	given := map[ids.ID]money.Amount{}
+	for _, g := range b.Given {
+		amount := g.Amount
+		if left, ok := overpaid[g.RepaymentID]; ok && compareFacts(facts[g.RefundID], facts[g.RepaymentID]) < 0 {
+			share := lesser(amount, left)
+			amount, overpaid[g.RepaymentID] = k.sub(amount, share), k.sub(left, share)
+		}
+		sum, ok := given[g.RepaymentID]
+		if !ok {
+			sum = money.Zero(amount.Currency())
+		}
+		given[g.RepaymentID] = k.add(sum, amount)
+	}
+	return given
 }
 
 // paidBy is what each repayment paid of principal, interest and fee, which is what

@@ -116,7 +116,7 @@ func TestARefundAddsUpForEveryHistory(t *testing.T) {
 		}
 		before := mustReplay(t, terms, facts, asOf)
 		left := rp(terms.Plan.Principal.Minor() - before.Cancelled.Principal.Minor())
-		b := BegunLoan{Terms: terms, Facts: facts, Payable: rp(0), Given: map[ids.ID]money.Amount{}}
+		b := BegunLoan{Terms: terms, Facts: facts, Payable: rp(0)}
 		fact := Fact{ID: rapid.SampledFrom([]ids.ID{{15: 1}, {0: 255}}).Draw(t, "id"), Kind: FactRefunded, Date: asOf, Amount: rp(left.Minor() + 1)}
 		if _, _, err := b.Refund(fact, asOf); !errs.Is(err, errs.RefundExceedsBudget) {
 			t.Fatalf("%s of %s: %v", fact.Amount, left, err)
@@ -189,9 +189,85 @@ func TestWhatWentBackOfMoneyThatBouncedDoesNotGoBackTwice(t *testing.T) {
 	second := Fact{ID: ids.ID{2}, Kind: FactRepaid, Date: start, Amount: plan.Total}
 	refund := Fact{ID: ids.ID{3}, Kind: FactRefunded, Date: start, Amount: rp(100_000)}
 	// A first repayment bounced, by which 60,000 had gone back.
-	b := BegunLoan{Terms: terms, Facts: []Fact{second}, Payable: rp(60_000), Given: map[ids.ID]money.Amount{{1}: rp(60_000)}}
+	b := BegunLoan{Terms: terms, Facts: []Fact{second}, Payable: rp(60_000), Given: []Given{{RefundID: ids.ID{9}, RepaymentID: ids.ID{1}, Amount: rp(60_000)}}}
 	adj, _, err := b.Refund(refund, start)
 	if err != nil || adj.Credit != rp(60_000) || len(adj.Sources) != 1 || adj.Sources[0].Amount.Minor() != adj.Cash.Minor()-60_000 {
 		t.Errorf("%+v: %v", adj, err)
 	}
+}
+
+// Refunds of any parts, one after the other, give back all that a loan's money paid, by that money. A settlement is no exception, though it
+// comes behind the refunds of its day.
+func TestRefundsGoBackByAllThatTheMoneyPaid(t *testing.T) {
+	t.Parallel()
+	for name, days := range map[string]int{"on the day of the settlement": 0, "on the day after": 1} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := DefaultProducts(money.IDR())[0]
+			p.Tenors = []Tenor{{3, 29_500, PerMonth}}
+			terms := contractOf(t, p, rp(300_000), "2026-04-10")
+			repaid := fact(t, 1, FactRepaid, "2026-04-10", rp(50_000))
+			q, err := QuotePayOff(terms, []Fact{repaid}, day(t, "2026-04-10"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			b := BegunLoan{Terms: terms, Payable: rp(0), Facts: []Fact{repaid, {ID: ids.ID{2}, Kind: FactEarlySettled, Date: q.Date, Amount: q.Amount}}}
+			back := map[ids.ID]int64{}
+			for i, part := range []int64{100_000, 1, 120_000, 79_999} {
+				refund := Fact{ID: ids.ID{byte(10 + i)}, Kind: FactRefunded, Date: q.Date.AddDays(days), Amount: rp(part)}
+				adj, _, err := b.Refund(refund, refund.Date)
+				if err != nil || !adj.Credit.IsZero() {
+					t.Fatalf("refund %d of %d: %+v, %v", i, part, adj, err)
+				}
+				for _, s := range adj.Sources {
+					back[s.RepaymentID] += s.Amount.Minor()
+					b.Payable = rp(b.Payable.Minor() + s.Amount.Minor())
+					b.Given = append(b.Given, Given{RefundID: refund.ID, RepaymentID: s.RepaymentID, Amount: s.Amount})
+				}
+				b.Facts = append(b.Facts, refund)
+			}
+			if back[ids.ID{2}] > q.Amount.Minor() || back[ids.ID{1}] > 50_000 || back[ids.ID{1}]+back[ids.ID{2}] < 300_000 {
+				t.Errorf("of 50,000 and %s went back %v", q.Amount, back)
+			}
+		})
+	}
+}
+
+// Of every history with refunds upon refunds, no repayment gives back more than it brought.
+func TestNoRepaymentGivesBackMoreThanItBrought(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		terms := drawTerms(t)
+		facts := drawFacts(t, terms, 10)
+		asOf := terms.Start
+		if len(facts) > 0 {
+			asOf = facts[len(facts)-1].Date
+		}
+		b := BegunLoan{Terms: terms, Facts: facts, Payable: rp(0)}
+		brought, back := map[ids.ID]int64{}, map[ids.ID]int64{}
+		for _, f := range facts {
+			brought[f.ID] = f.Amount.Minor()
+		}
+		for i := range 4 {
+			before := mustReplay(t, terms, b.Facts, asOf)
+			left := rp(terms.Plan.Principal.Minor() - before.Cancelled.Principal.Minor())
+			if left.IsZero() {
+				return
+			}
+			refund := Fact{ID: ids.ID{0: 254, 15: byte(i)}, Kind: FactRefunded, Date: asOf, Amount: shareOf(t, left, "refund")}
+			adj, _, err := b.Refund(refund, asOf)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, s := range adj.Sources {
+				if back[s.RepaymentID] += s.Amount.Minor(); back[s.RepaymentID] > brought[s.RepaymentID] {
+					t.Fatalf("%s brought %d and gives %d back", s.RepaymentID, brought[s.RepaymentID], back[s.RepaymentID])
+				}
+				b.Payable = rp(b.Payable.Minor() + s.Amount.Minor())
+				b.Given = append(b.Given, Given{RefundID: refund.ID, RepaymentID: s.RepaymentID, Amount: s.Amount})
+			}
+			b.Facts = append(b.Facts, refund)
+			asOf = asOf.AddDays(rapid.IntRange(0, 2).Draw(t, "days"))
+		}
+	})
 }

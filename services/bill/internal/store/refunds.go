@@ -23,8 +23,8 @@ const (
 		create_time) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	insertSource = `INSERT INTO refund_sources (refund_id, repayment_id, loan_id, amount_minor) VALUES `
 	// The currency comes last: only loans that gave something back are read for it.
-	selectGiven = `SELECT STRAIGHT_JOIN s.repayment_id, SUM(s.amount_minor), l.currency_code FROM refund_sources s JOIN loans l ON l.id = s.loan_id
-		WHERE s.loan_id = ? GROUP BY s.repayment_id, l.currency_code`
+	selectGiven = `SELECT STRAIGHT_JOIN s.refund_id, s.repayment_id, s.amount_minor, l.currency_code FROM refund_sources s JOIN loans l ON l.id = s.loan_id
+		WHERE s.loan_id = ?`
 	selectSource = `SELECT s.amount_minor, s.keep_time, r.currency_code FROM refund_sources s JOIN loan_refunds r ON r.refund_id = s.refund_id
 		WHERE s.refund_id = ? AND s.repayment_id = ?`
 	selectReturns = `SELECT s.loan_id, s.refund_id, s.repayment_id, s.amount_minor, r.create_time FROM refund_sources s
@@ -164,35 +164,35 @@ func (t *Tx) InsertLoanRefund(r app.LoanRefund) {
 }
 
 // RefundsGiven implements app.Store.
-func (s *Store) RefundsGiven(ctx context.Context, loanID ids.ID) (map[ids.ID]money.Amount, error) {
+func (s *Store) RefundsGiven(ctx context.Context, loanID ids.ID) ([]domain.Given, error) {
 	given, err := readGiven(ctx, s.kit.DB.QueryContext, loanID)
 	return given, mysqlx.Fault(err, "read what refunds gave back")
 }
 
 // RefundsGiven implements app.LockingTx.
-func (t *Tx) RefundsGiven(ctx context.Context, loanID ids.ID) (map[ids.ID]money.Amount, error) {
+func (t *Tx) RefundsGiven(ctx context.Context, loanID ids.ID) ([]domain.Given, error) {
 	return readGiven(ctx, t.Tx.Query, loanID)
 }
 
-func readGiven(ctx context.Context, query queryFunc, loanID ids.ID) (out map[ids.ID]money.Amount, err error) {
+func readGiven(ctx context.Context, query queryFunc, loanID ids.ID) (out []domain.Given, err error) {
 	rows, err := query(ctx, selectGiven, loanID)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
-	out = map[ids.ID]money.Amount{}
 	for rows.Next() {
-		var repayment ids.ID
-		var sum int64
+		var g domain.Given
+		var minor int64
 		var code string
-		if err := rows.Scan(&repayment, &sum, &code); err != nil {
+		if err := rows.Scan(&g.RefundID, &g.RepaymentID, &minor, &code); err != nil {
 			return nil, err
 		}
 		of, err := amounts(code)
 		if err != nil {
 			return nil, err
 		}
-		out[repayment] = of(sum)
+		g.Amount = of(minor)
+		out = append(out, g)
 	}
 	return out, rows.Err()
 }

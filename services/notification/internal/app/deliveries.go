@@ -99,13 +99,16 @@ type ResendRange struct {
 	From, To   time.Time
 	// Delivered takes those, too, that were acknowledged.
 	Delivered bool
+	// Above is the last delivery of the call before.
+	Above ids.ID
 }
 
 // Resent is what became of a range.
 type Resent struct {
 	Count int `json:"count"`
-	// More tells that the bound was reached.
-	More bool `json:"more"`
+	// More tells that the bound was reached, Last is the last delivery then.
+	More bool   `json:"more"`
+	Last ids.ID `json:"last"`
 }
 
 // resendMax bounds what one call sends again.
@@ -134,6 +137,9 @@ func (a *App) ResendDeliveries(ctx context.Context, r Request, f ResendRange) (R
 				return err
 			}
 			answer, lanes = Resent{Count: min(len(found), resendMax), More: len(found) > resendMax}, nil
+			if answer.More {
+				answer.Last = found[resendMax-1].ID
+			}
 			for _, d := range found[:answer.Count] {
 				after, err := d.Resend(a.now())
 				if err != nil {

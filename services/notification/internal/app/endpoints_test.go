@@ -2,12 +2,14 @@ package app_test
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/ids"
+	"github.com/creditpay/creditpay/pkg/secret"
 	"github.com/creditpay/creditpay/services/notification/internal/app"
 	"github.com/creditpay/creditpay/services/notification/internal/domain"
 )
@@ -78,6 +80,32 @@ func TestBothKeysSignUntilTheOldOneEnds(t *testing.T) {
 		d.clock.Advance(time.Second)
 	}
 	d.proveBooks()
+}
+
+// A message of these profiles carries one signature, and nobody outside can know a key before it is shown.
+func TestAReceiverOfOneSignatureHasTheOverlapToEnterTheNewKey(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, 5*time.Second)
+	r := newReceiver(t, text("success"))
+	e := d.endpoint("shop-1", r.URL, domain.PayProtocol)
+	rotated, err := d.RotateSecret(t.Context(), request(), e.ID, 10*time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.tell("order.paid", "shop-1", d.gen.New())
+	d.settle(e, 1)
+	d.clock.Advance(10 * time.Minute)
+	if _, err := d.ResendDelivery(t.Context(), request(), d.deliveries(e)[0].ID); err != nil {
+		t.Fatal(err)
+	}
+	d.settle(e, 2)
+	for i, key := range []secret.Masked{e.Text, rotated.Text} {
+		seen := r.requests()[i]
+		seconds, err := strconv.ParseInt(seen.header.Get("X-PAY-TIMESTAMP"), 10, 64)
+		if want := domain.SignPayProtocol(key, time.Unix(seconds, 0), "POST", "/", []byte(seen.body)); err != nil || seen.header.Get("X-PAY-SIGN") != want {
+			t.Errorf("attempt %d is not signed with its key: %v", i+1, err)
+		}
+	}
 }
 
 func TestAnEndpointIsChangedAndListed(t *testing.T) {

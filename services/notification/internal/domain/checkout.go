@@ -89,7 +89,7 @@ func signCheckout(body []byte, s Stamp) (Message, error) {
 	if err != nil {
 		return Message{}, fmt.Errorf("read the address: %w", err)
 	}
-	posted := withFields(body, true, [][2]string{{"encryption_data", c.Digest(s.Keys[0])}})
+	posted := withFields(body, true, [][2]string{{"encryption_data", c.Digest(s.known())}})
 	return Message{Body: posted, Headers: map[string]string{"X-Timestamp": strconv.FormatInt(s.Time.Unix(), 10), "X-Nonce": s.nonce(),
-		"X-Signature-V2": SignCheckoutV2(s.Keys[0], s.Time, s.nonce(), "POST", u.RequestURI(), posted)}}, nil
+		"X-Signature-V2": SignCheckoutV2(s.known(), s.Time, s.nonce(), "POST", u.RequestURI(), posted)}}, nil
 }

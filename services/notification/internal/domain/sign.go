@@ -108,8 +108,12 @@ type Stamp struct {
 // nonce is digits that are never used twice.
 func (s Stamp) nonce() string { return strconv.FormatInt(s.Time.UnixMilli(), 10) + s.Nonce }
 
+// known is the key that signs where a message carries one signature: the oldest that is good. The receiver has it; the newer one was shown
+// when the rotation began, and the overlap is the time to enter it there.
+func (s Stamp) known() secret.Masked { return s.Keys[len(s.Keys)-1] }
+
 // Sign makes the message of one attempt out of a frozen body. Under Standard every key that is good signs, the newest first; the
-// others carry one signature, which is the newest key's.
+// others carry one signature, see known.
 func (p Profile) Sign(body []byte, s Stamp) (Message, error) {
 	if len(s.Keys) == 0 {
 		return Message{}, ErrSecret
@@ -132,7 +136,7 @@ func (p Profile) Sign(body []byte, s Stamp) (Message, error) {
 			return Message{}, fmt.Errorf("read the address: %w", err)
 		}
 		return Message{Body: body, Headers: map[string]string{"X-PAY-KEY": s.KeyName, "X-PAY-TIMESTAMP": strconv.FormatInt(s.Time.Unix(), 10),
-			"X-PAY-SIGN": SignPayProtocol(s.Keys[0], s.Time, "POST", u.RequestURI(), body)}}, nil
+			"X-PAY-SIGN": SignPayProtocol(s.known(), s.Time, "POST", u.RequestURI(), body)}}, nil
 	case CashierDesk:
 		return signCashierDesk(body, s, SignGM2)
 	case CashierDeskGM1:
@@ -173,7 +177,7 @@ func signCashierDesk(body []byte, s Stamp, sign func(key secret.Masked, canonica
 	for _, f := range added {
 		scalars[f[0]] = f[1]
 	}
-	added = append(added, [2]string{gmSignature, sign(s.Keys[0], GMCanonical(scalars))})
+	added = append(added, [2]string{gmSignature, sign(s.known(), GMCanonical(scalars))})
 	return Message{Body: withFields(body, len(fields) > 0, added)}, nil
 }
 

@@ -144,7 +144,7 @@ func TestUnderStandardEveryLiveKeySignsTheNewestFirst(t *testing.T) {
 func TestPayProtocolSignsPathWithQueryAndBody(t *testing.T) {
 	t.Parallel()
 	m, err := domain.PayProtocol.Sign([]byte(`{"a":1}`), stamp("new", "old"))
-	want := domain.SignPayProtocol("new", stamp().Time, "POST", "/hooks/pay?shop=1", []byte(`{"a":1}`))
+	want := domain.SignPayProtocol("old", stamp().Time, "POST", "/hooks/pay?shop=1", []byte(`{"a":1}`))
 	if err != nil || m.Headers["X-PAY-SIGN"] != want || m.Headers["X-PAY-KEY"] != "app-7" || m.Headers["X-PAY-TIMESTAMP"] != "1617095820" {
 		t.Errorf("%v, %v", m, err)
 	}
@@ -220,7 +220,7 @@ func TestAConsolesCallbackCarriesTheLegacyDigestAndASignatureOfAllOfIt(t *testin
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := domain.CheckoutJSP.Sign(body, stamp("fresh", "old"))
+	m, err := domain.CheckoutJSP.Sign(body, stamp("next", "fresh"))
 	if err != nil {
 		t.Fatal(err)
 	}

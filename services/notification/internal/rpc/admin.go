@@ -179,11 +179,18 @@ func (s *Admin) ResendDeliveries(ctx context.Context, req *notificationv1.Resend
 	if f.To, err = wire.ReadTime("to_time", req.GetToTime()); err != nil {
 		return nil, err
 	}
+	if f.Above, err = readToken(req.GetPageToken()); err != nil {
+		return nil, err
+	}
 	resent, err := s.App.ResendDeliveries(ctx, request(ctx, req), f)
 	if err != nil {
 		return nil, err
 	}
-	return &notificationv1.ResendDeliveriesResponse{Resent: int32(resent.Count), More: resent.More}, nil
+	res := &notificationv1.ResendDeliveriesResponse{Resent: int32(resent.Count), More: resent.More}
+	if resent.More {
+		res.NextPageToken = writeToken(resent.Last)
+	}
+	return res, nil
 }
 
 func writeToken(id ids.ID) string { return base64.RawURLEncoding.EncodeToString([]byte(id.String())) }

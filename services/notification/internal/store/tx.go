@@ -116,8 +116,8 @@ func (t *Tx) Resendable(ctx context.Context, f app.ResendRange, limit int) ([]do
 	if f.Delivered {
 		states = append(states, domain.Delivered)
 	}
-	rows, err := t.Tx.Query(ctx, `SELECT `+lightColumns+` FROM deliveries d WHERE d.endpoint_id = ? AND d.id >= ? AND d.id < ? AND d.state IN `+mysqlx.In(len(states))+
-		` ORDER BY d.id LIMIT ?`, append(append([]any{f.EndpointID, ids.First(f.From), ids.First(f.To)}, states...), limit)...)
+	rows, err := t.Tx.Query(ctx, `SELECT `+lightColumns+` FROM deliveries d WHERE d.endpoint_id = ? AND d.id >= ? AND d.id > ? AND d.id < ? AND d.state IN `+mysqlx.In(len(states))+
+		` ORDER BY d.id LIMIT ?`, append(append([]any{f.EndpointID, ids.First(f.From), f.Above, ids.First(f.To)}, states...), limit)...)
 	if err != nil {
 		return nil, mysqlx.Fault(err, "read deliveries to be sent again")
 	}

@@ -37,6 +37,14 @@ type Mark struct {
 	Time         time.Time
 }
 
+// with is the mark of a move that names the legs that moved: which leg failed, was asked for again or was given back is evidence.
+func (m Mark) with(from, to domain.Refund) Mark {
+	if legs := to.LegsMoved(from); legs != "" {
+		m.Cause = legs + ": " + m.Cause
+	}
+	return m
+}
+
 // Change is an entry of a refund's timeline.
 type Change struct {
 	From, To domain.State
@@ -111,6 +119,8 @@ type Tx interface {
 	InsertRefund(r domain.Refund, m Mark)
 	// MoveRefund writes what changed of a refund, its new approvals and legs included, and adds to its timeline.
 	MoveRefund(from, to domain.Refund, m Mark)
+	// CountWait counts a look at the legs that found nothing new. It is no change, and stands in no timeline.
+	CountWait(r domain.Refund)
 	// SetDrive sets the timer that carries a refund out.
 	SetDrive(id ids.ID, at time.Time)
 	// PutTiers replaces the tiers of a currency and notes who did.
@@ -235,7 +245,7 @@ func (a *App) move(ctx context.Context, id ids.ID, m Mark, change func(r domain.
 		if !moved {
 			return nil
 		}
-		tx.MoveRefund(before, next, m)
+		tx.MoveRefund(before, next, m.with(before, next))
 		after.Version++
 		if next.State != before.State {
 			tx.Emit(domain.Changed{Refund: after, From: before.State})

@@ -223,7 +223,10 @@ func (a *App) waitForLegs(ctx context.Context, r domain.Refund) (jobs.Outcome, e
 	if r.Attempts < 7 {
 		wait = min(askAfter<<r.Attempts, askMost)
 	}
-	err := a.note(ctx, r, "waits for its legs", func(r domain.Refund) (domain.Refund, error) { r.Attempts++; return r, nil })
+	err := a.Store.Do(ctx, func(tx Tx) error {
+		tx.CountWait(r)
+		return nil
+	})
 	if errs.Is(err, errs.ConcurrentChange) {
 		wait, err = 0, nil
 	}

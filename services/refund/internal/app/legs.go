@@ -30,7 +30,7 @@ func (a *App) HearOfReturn(ctx context.Context, tx Tx, refundID ids.ID, back Ret
 	if err != nil {
 		return err
 	}
-	tx.MoveRefund(r, next, Mark{Actor: actorDrive, Cause: "told by the payment service", Time: now})
+	tx.MoveRefund(r, next, Mark{Actor: actorDrive, Cause: "told by the payment service", Time: now}.with(r, next))
 	tx.SetDrive(refundID, now)
 	return nil
 }

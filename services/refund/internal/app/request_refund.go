@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/idempotency"
@@ -103,7 +104,7 @@ func (a *App) request(ctx context.Context, in Request, key idempotency.Key, fp i
 			return requested{}, err
 		}
 	}
-	mark := Mark{Actor: in.Requester, Cause: in.Reason, Time: now}
+	mark := Mark{Actor: in.Requester, Cause: fmt.Sprintf("%s: %s", in.Amount, in.Reason), Time: now}
 	answer := requested{RefundID: r.ID}
 	return answer, a.Store.Do(ctx, func(tx Tx) error {
 		before, err := tx.LockBudget(ctx, budget, now)

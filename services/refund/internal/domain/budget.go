@@ -2,6 +2,7 @@ package domain
 
 import (
 	"math/big"
+	"strconv"
 
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/ids"
@@ -27,6 +28,8 @@ func MayRefund(orderState string) error {
 	switch orderState {
 	case "PAID", "CONFIRMED", "CLOSED":
 		return nil
+	case "COMMITTING":
+		return errs.OrderStateInvalid.New("the order is COMMITTING: its payment is not finished; repeat once it is PAID, or cancel it").With("state", orderState)
 	default:
 		return errs.OrderStateInvalid.New("the order is %s and cannot be refunded", orderState).With("state", orderState)
 	}
@@ -52,7 +55,7 @@ func (b Budget) Reserve(amount money.Amount) (Budget, Share, error) {
 		return b, none, errs.Internal.Wrap(err, "the budget of a refund")
 	}
 	if amount.Minor() > left.Minor() {
-		return b, none, errs.RefundExceedsBudget.New("%s is left to refund", left).With("left_minor", left.String())
+		return b, none, exceeds(left)
 	}
 	cash := cashShare(b, amount)
 	c := b.Price.Currency()
@@ -60,6 +63,15 @@ func (b Budget) Reserve(amount money.Amount) (Budget, Share, error) {
 	b.Reserved = money.New(b.Reserved.Minor()+amount.Minor(), c)
 	b.ReservedCash = money.New(b.ReservedCash.Minor()+cash, c)
 	return b, share, nil
+}
+
+// exceeds refuses a refund of more than what is left, and says how much that is.
+func exceeds(left money.Amount) error {
+	err := errs.RefundExceedsBudget.New("%s is left to refund; ask for that at most", left)
+	if left.IsZero() {
+		err = errs.RefundExceedsBudget.New("nothing is left to refund: all of the order was refunded, or is asked for")
+	}
+	return err.With("left_minor", strconv.FormatInt(left.Minor(), 10)).With("currency_code", left.Currency().Code())
 }
 
 // cashShare is the part of a refund that is of the down payment, in minor units. Products of amounts do not fit 64 bits.

@@ -1,6 +1,10 @@
 package domain_test
 
 import (
+	"errors"
+	"maps"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -88,6 +92,23 @@ func TestWhatIsNoRefundIsRefused(t *testing.T) {
 		if _, _, err := b.Reserve(amount); !errs.Is(err, want) {
 			t.Errorf("%s: %v", amount, err)
 		}
+	}
+}
+
+func TestARefusalSaysWhatIsLeftAndWhatToDo(t *testing.T) {
+	t.Parallel()
+	b := domain.Budget{Price: rp(100), DownPayment: rp(0), Reserved: rp(60), ReservedCash: rp(0)}
+	for left, words := range map[int64]string{40: "ask for that at most", 0: "nothing is left"} {
+		b.Reserved = rp(100 - left)
+		_, _, err := b.Reserve(rp(left + 1))
+		var e *errs.Error
+		if !errors.As(err, &e) || !strings.Contains(e.Error(), words) ||
+			!maps.Equal(e.Metadata(), map[string]string{"left_minor": strconv.FormatInt(left, 10), "currency_code": "IDR"}) {
+			t.Errorf("of %d left: %v", left, err)
+		}
+	}
+	if err := domain.MayRefund("COMMITTING"); !errs.Is(err, errs.OrderStateInvalid) || !strings.Contains(err.Error(), "once it is PAID") {
+		t.Error(err)
 	}
 }
 

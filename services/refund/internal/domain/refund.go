@@ -1,7 +1,9 @@
 package domain
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/creditpay/creditpay/pkg/errs"
@@ -177,6 +179,28 @@ func (r Refund) LegMoved(number int, to LegState, reference string) (Refund, err
 	}
 	l.State = to
 	return r, nil
+}
+
+// EffectKnown tells whether Effect says something: it was frozen to be approved, or the plan was adjusted.
+func (r Refund) EffectKnown() bool {
+	return r.ApprovalsNeeded > 0 || r.Step > StepAdjust || r.State == StateSucceeded
+}
+
+// LegsMoved says which legs are in another state than in an earlier version of the refund, as its timeline shows it; empty for none. It says
+// nothing of ways and amounts, which are the payer's.
+func (r Refund) LegsMoved(before Refund) string {
+	var out []string
+	for i, l := range r.Legs {
+		if i >= len(before.Legs) || before.Legs[i].State == l.State {
+			continue
+		}
+		name := l.Reference
+		if name == "" {
+			name = fmt.Sprintf("leg %d", l.Number)
+		}
+		out = append(out, fmt.Sprintf("%s %s → %s", name, before.Legs[i].State, l.State))
+	}
+	return strings.Join(out, ", ")
 }
 
 // ByOperator tells whether an operator asked for it; the marketplace's refunds have a number of the marketplace.

@@ -20,6 +20,10 @@ func Audit() []audit.Check {
 			Query: `SELECT CONCAT('rfd:', HEX(r.id)), CONCAT('needs ', r.approvals_needed, ', has ', COUNT(a.approver)) FROM refunds r
 				LEFT JOIN approvals a ON a.refund_id = r.id AND a.snapshot = r.snapshot AND a.approver <> r.requester WHERE r.state IN (3, 6, 7, 8)
 				GROUP BY r.id, r.approvals_needed HAVING COUNT(a.approver) < r.approvals_needed`},
+		{Name: "frozen_is_kept", Rule: "what waits to be approved, or was, is kept as it was frozen",
+			Query: `SELECT CONCAT('rfd:', HEX(r.id)), CONCAT('snapshot ', r.snapshot, IF(s.refund_id IS NULL, ' is missing', ' is another')) FROM refunds r
+				LEFT JOIN refund_snapshots s ON s.refund_id = r.id AND s.snapshot = r.snapshot
+				WHERE r.approvals_needed > 0 AND r.state IN (2, 3) AND NOT COALESCE(s.effect = r.effect AND s.order_state = r.order_state, 0)`},
 		{Name: "succeeded_with_open_leg", Rule: "a refund succeeds when the payer has everything",
 			Query: `SELECT CONCAT('rfd:', HEX(r.id)), CONCAT('leg ', l.number, ' is ', l.state) FROM refunds r JOIN refund_legs l ON l.refund_id = r.id
 				WHERE r.state = 7 AND l.state NOT IN (3, 5)`},

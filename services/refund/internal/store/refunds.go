@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -96,39 +97,69 @@ func (t *Tx) LockRefund(ctx context.Context, id ids.ID) (domain.Refund, bool, er
 	return list[0], true, nil
 }
 
-// readTries bounds how often refunds are read anew because one of them moved meanwhile.
-const readTries = 5
+// readTries bounds how often a refund is read anew because it moved meanwhile: more often than one moves before it waits for somebody.
+const readTries = 20
 
-// readRefunds reads refunds, each as it was at one moment. It fails with errs.ConcurrentChange when they do not stand still.
-func readRefunds(ctx context.Context, query queryFunc, text string, args ...any) (list []domain.Refund, err error) {
-	for range readTries {
-		if list, err = readOnce(ctx, query, text, args...); !errs.Is(err, errs.ConcurrentChange) {
-			return list, err
-		}
+// readRefunds reads refunds, each as it was at one moment, which need not be the same for all: one that moves between the statements is
+// read anew, and keeps its place, also when it would not be found any more. It fails with errs.ConcurrentChange when one does not stand
+// still.
+func readRefunds(ctx context.Context, query queryFunc, text string, args ...any) ([]domain.Refund, error) {
+	list, err := readRows(ctx, query, text, args...)
+	open := make([]*domain.Refund, len(list))
+	for i := range list {
+		open[i] = &list[i]
 	}
-	return nil, err
+	for try := 0; err == nil && len(open) > 0; try++ {
+		if try == readTries {
+			return nil, errs.ConcurrentChange.New("the refund moved while it was read; repeat the call")
+		}
+		if try > 0 {
+			if err = readAnew(ctx, query, open); err != nil {
+				break
+			}
+		}
+		open, err = complete(ctx, query, open)
+	}
+	return list, err
 }
 
-func readOnce(ctx context.Context, query queryFunc, text string, args ...any) ([]domain.Refund, error) {
+// readRows reads refunds without what stands in other tables.
+func readRows(ctx context.Context, query queryFunc, text string, args ...any) (out []domain.Refund, err error) {
 	rows, err := query(ctx, text, args...)
 	if err != nil {
 		return nil, err
 	}
-	var out []domain.Refund
+	defer func() { err = errors.Join(err, rows.Close()) }()
 	for rows.Next() {
 		r, err := scanRefund(rows)
 		if err != nil {
-			return nil, errors.Join(err, rows.Close())
+			return nil, err
 		}
 		out = append(out, r)
 	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil || len(out) == 0 {
-		return out, err
+	return out, rows.Err()
+}
+
+// readAnew reads the rows of refunds that moved.
+func readAnew(ctx context.Context, query queryFunc, open []*domain.Refund) error {
+	args, at := idsOf(open)
+	now, err := readRows(ctx, query, selectRefunds+`r.id IN `+mysqlx.In(len(args)), args...)
+	for _, r := range now {
+		*at[r.ID] = r
 	}
-	if err := addLegs(ctx, query, out); err != nil {
+	return err
+}
+
+// complete adds legs and approvals, and gives the refunds that moved since their rows were read.
+func complete(ctx context.Context, query queryFunc, open []*domain.Refund) ([]*domain.Refund, error) {
+	moved := map[ids.ID]bool{}
+	if err := addLegs(ctx, query, open, moved); err != nil {
 		return nil, err
 	}
-	return out, addApprovals(ctx, query, out)
+	if err := addApprovals(ctx, query, open, moved); err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(slices.Clone(open), func(r *domain.Refund) bool { return !moved[r.ID] }), nil
 }
 
 func scanRefund(row mysqlx.Row) (r domain.Refund, err error) {
@@ -153,20 +184,16 @@ func scanRefund(row mysqlx.Row) (r domain.Refund, err error) {
 	return r, nil
 }
 
-// idsOf are the refunds' ids as arguments, and where each stands.
-func idsOf(list []domain.Refund) (args []any, at map[ids.ID]int) {
-	at = make(map[ids.ID]int, len(list))
-	for i, r := range list {
-		args, at[r.ID] = append(args, r.ID), i
+// idsOf are the refunds' ids as arguments, and the refund of each.
+func idsOf(list []*domain.Refund) (args []any, at map[ids.ID]*domain.Refund) {
+	at = make(map[ids.ID]*domain.Refund, len(list))
+	for _, r := range list {
+		args, at[r.ID] = append(args, r.ID), r
 	}
 	return args, at
 }
 
-func moved() error {
-	return errs.ConcurrentChange.New("the refund moved while it was read; repeat the call")
-}
-
-func addLegs(ctx context.Context, query queryFunc, list []domain.Refund) (err error) {
+func addLegs(ctx context.Context, query queryFunc, list []*domain.Refund, moved map[ids.ID]bool) (err error) {
 	args, at := idsOf(list)
 	rows, err := query(ctx, selectLegs+mysqlx.In(len(args))+orderOfLegs, args...)
 	if err != nil {
@@ -183,9 +210,10 @@ func addLegs(ctx context.Context, query queryFunc, list []domain.Refund) (err er
 		if err := rows.Scan(&refund, &version, &l.Number, &l.Kind, &repayment, &amount, &l.State, &reference, &l.Evidence, &l.Actor); err != nil {
 			return err
 		}
-		r := &list[at[refund]]
+		r := at[refund]
 		if version != r.Version {
-			return moved()
+			moved[refund] = true
+			continue
 		}
 		if l.Number == 0 {
 			continue
@@ -197,7 +225,7 @@ func addLegs(ctx context.Context, query queryFunc, list []domain.Refund) (err er
 	return rows.Err()
 }
 
-func addApprovals(ctx context.Context, query queryFunc, list []domain.Refund) (err error) {
+func addApprovals(ctx context.Context, query queryFunc, list []*domain.Refund, moved map[ids.ID]bool) (err error) {
 	args, at := idsOf(list)
 	rows, err := query(ctx, selectApprovals+mysqlx.In(len(args))+orderOfApprovals, args...)
 	if err != nil {
@@ -212,9 +240,10 @@ func addApprovals(ctx context.Context, query queryFunc, list []domain.Refund) (e
 		if err := rows.Scan(&refund, &version, &a.Approver, &a.RequestID, &a.Comment, &when); err != nil {
 			return err
 		}
-		r := &list[at[refund]]
+		r := at[refund]
 		if version != r.Version {
-			return moved()
+			moved[refund] = true
+			continue
 		}
 		if a.Approver == "" {
 			continue
@@ -248,7 +277,9 @@ const (
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	updateRefund = `UPDATE refunds SET state = ?, step = ?, snapshot = ?, order_state = ?, effect = ?, failure = ?, attempts = ?, expire_time = ?, finish_time = ?, version = version + 1
 		WHERE id = ? AND version = ?`
+	countWait      = `UPDATE refunds SET attempts = attempts + 1 WHERE id = ? AND version = ?`
 	insertChange   = `INSERT INTO refund_changes (refund_id, version, from_state, to_state, step, actor, cause, create_time) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`
+	insertSnapshot = `INSERT INTO refund_snapshots (refund_id, snapshot, order_state, effect, create_time) VALUES (?, ?, ?, ?, ?)`
 	insertApproval = `INSERT INTO approvals (refund_id, snapshot, approver, requester, request_id, comment, create_time) VALUES (?, ?, ?, ?, ?, ?, ?)`
 	putLeg         = `INSERT INTO refund_legs (refund_id, number, kind, repayment_id, amount_minor, state, reference, evidence, actor) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON DUPLICATE KEY UPDATE state = VALUES(state), reference = VALUES(reference), evidence = VALUES(evidence), actor = VALUES(actor)`
@@ -269,6 +300,9 @@ func (t *Tx) InsertRefund(r domain.Refund, m app.Mark) {
 	t.Tx.Queue(insertRefund, r.ID, r.OrderID, r.MerchantID, r.UserID, r.Requester, nullText(r.OutRefundNo), r.Amount.Currency().Code(), r.Amount.Minor(),
 		r.Share.Cash.Minor(), r.ReasonCode, clip(r.Reason, reasonMax), r.State, r.Step, r.ApprovalsNeeded, r.Snapshot, r.OrderState, r.OutOrderNo, r.NotifyURL, effect, "", r.Attempts,
 		r.Version, r.CreateTime, nullTime(r.ExpireTime), nullTime(r.FinishTime))
+	if r.ApprovalsNeeded > 0 {
+		t.Tx.Queue(insertSnapshot, r.ID, r.Snapshot, r.OrderState, effect, m.Time)
+	}
 	t.change(r.ID, r.Version, domain.StateNone, r, m)
 }
 
@@ -282,6 +316,9 @@ func (t *Tx) MoveRefund(from, to domain.Refund, m app.Mark) {
 	t.Tx.QueueExpect(1, changed(), updateRefund, to.State, to.Step, to.Snapshot, to.OrderState, effect, clip(to.Failure, reasonMax), to.Attempts,
 		nullTime(to.ExpireTime), nullTime(to.FinishTime), to.ID, from.Version)
 	t.change(to.ID, from.Version+1, from.State, to, m)
+	if to.Snapshot != from.Snapshot {
+		t.Tx.Queue(insertSnapshot, to.ID, to.Snapshot, to.OrderState, effect, m.Time)
+	}
 	for _, a := range to.Approvals {
 		if !contains(from, a) || from.Snapshot != to.Snapshot {
 			t.Tx.Queue(insertApproval, to.ID, to.Snapshot, a.Approver, to.Requester, a.RequestID, clip(a.Comment, reasonMax), a.Time)
@@ -294,6 +331,9 @@ func (t *Tx) MoveRefund(from, to domain.Refund, m app.Mark) {
 		t.Tx.Queue(putLeg, to.ID, l.Number, l.Kind, ids.Null(l.RepaymentID), l.Amount.Minor(), l.State, nullText(l.Reference), clip(l.Evidence, reasonMax), l.Actor)
 	}
 }
+
+// CountWait implements app.Tx.
+func (t *Tx) CountWait(r domain.Refund) { t.Tx.QueueExpect(1, changed(), countWait, r.ID, r.Version) }
 
 func contains(r domain.Refund, a domain.Approval) bool {
 	for _, other := range r.Approvals {

@@ -68,6 +68,9 @@ func Refund(r domain.Refund) *refundv1.Refund {
 		CreateTime: Time(r.CreateTime), FinishTime: Time(r.FinishTime), ReasonCode: refundv1.RefundReasonCode(r.ReasonCode),
 		ApprovalsNeeded: int32(r.ApprovalsNeeded), ExpireTime: Time(r.ExpireTime), Failure: r.Failure, MerchantId: r.MerchantID, OutOrderNo: r.OutOrderNo,
 	}
+	if !r.EffectKnown() {
+		out.Effect = &refundv1.RefundEffect{Amount: Money(r.Amount), CreditPart: Money(r.Share.Credit), DownPaymentPart: Money(r.Share.Cash)}
+	}
 	for _, a := range r.Approvals {
 		out.Approvers = append(out.Approvers, a.Approver)
 	}

@@ -1028,8 +1028,10 @@ type ResendDeliveriesRequest struct {
 	ToTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=to_time,json=toTime,proto3" json:"to_time,omitempty"`
 	// Also those that were acknowledged: the receiver lost what it had.
 	IncludeDelivered bool `protobuf:"varint,5,opt,name=include_delivered,json=includeDelivered,proto3" json:"include_delivered,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// Where to go on: next_page_token of the call before.
+	PageToken     string `protobuf:"bytes,6,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ResendDeliveriesRequest) Reset() {
@@ -1097,13 +1099,22 @@ func (x *ResendDeliveriesRequest) GetIncludeDelivered() bool {
 	return false
 }
 
+func (x *ResendDeliveriesRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
 // Output of ResendDeliveries.
 type ResendDeliveriesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// How many are sent again.
 	Resent int32 `protobuf:"varint,1,opt,name=resent,proto3" json:"resent,omitempty"`
-	// There are more: call again with another request_id.
-	More          bool `protobuf:"varint,2,opt,name=more,proto3" json:"more,omitempty"`
+	// There are more: call again with another request_id and next_page_token.
+	More bool `protobuf:"varint,2,opt,name=more,proto3" json:"more,omitempty"`
+	// Where to go on; empty when there are no more.
+	NextPageToken string `protobuf:"bytes,3,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1150,6 +1161,13 @@ func (x *ResendDeliveriesResponse) GetMore() bool {
 		return x.More
 	}
 	return false
+}
+
+func (x *ResendDeliveriesResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
 }
 
 var File_creditpay_notification_v1_notification_admin_service_proto protoreflect.FileDescriptor
@@ -1240,7 +1258,7 @@ const file_creditpay_notification_v1_notification_admin_service_proto_rawDesc = 
 	"\vdelivery_id\x18\x02 \x01(\tB\x19\xbaH\x16r\x142\x12^dlv_[0-9a-z]{26}$R\n" +
 	"deliveryId\"Y\n" +
 	"\x16ResendDeliveryResponse\x12?\n" +
-	"\bdelivery\x18\x01 \x01(\v2#.creditpay.notification.v1.DeliveryR\bdelivery\"\xbf\x02\n" +
+	"\bdelivery\x18\x01 \x01(\v2#.creditpay.notification.v1.DeliveryR\bdelivery\"\xe8\x02\n" +
 	"\x17ResendDeliveriesRequest\x12=\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9._:-]{8,64}$R\trequestId\x12:\n" +
@@ -1248,10 +1266,13 @@ const file_creditpay_notification_v1_notification_admin_service_proto_rawDesc = 
 	"endpointId\x12?\n" +
 	"\tfrom_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\bfromTime\x12;\n" +
 	"\ato_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\x06toTime\x12+\n" +
-	"\x11include_delivered\x18\x05 \x01(\bR\x10includeDelivered\"F\n" +
+	"\x11include_delivered\x18\x05 \x01(\bR\x10includeDelivered\x12'\n" +
+	"\n" +
+	"page_token\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\tpageToken\"n\n" +
 	"\x18ResendDeliveriesResponse\x12\x16\n" +
 	"\x06resent\x18\x01 \x01(\x05R\x06resent\x12\x12\n" +
-	"\x04more\x18\x02 \x01(\bR\x04more2\x9c\r\n" +
+	"\x04more\x18\x02 \x01(\bR\x04more\x12&\n" +
+	"\x0fnext_page_token\x18\x03 \x01(\tR\rnextPageToken2\x9c\r\n" +
 	"\x18NotificationAdminService\x12\xac\x01\n" +
 	"\x0eCreateEndpoint\x120.creditpay.notification.v1.CreateEndpointRequest\x1a1.creditpay.notification.v1.CreateEndpointResponse\"5\x8a\xb5\x18\x06\n" +
 	"\x01\x03\x12\x01\x06\x82\xd3\xe4\x93\x02%:\x01*\" /admin/v1/notification-endpoints\x12\xba\x01\n" +

@@ -46,7 +46,8 @@ type NotificationAdminServiceClient interface {
 	// Disables an endpoint, or enables it again. While it is disabled, events make no deliveries to it and those on their way are
 	// stopped. Errors: NOT_FOUND, CONCURRENT_CHANGE.
 	SetEndpointState(ctx context.Context, in *SetEndpointStateRequest, opts ...grpc.CallOption) (*SetEndpointStateResponse, error)
-	// Makes a new secret, which is shown here only. The one before is good until the overlap is over; an older one ends at once.
+	// Makes a new secret, which is shown here only. The one before is good until the overlap is over; an older one ends at once. Under
+	// STANDARD both sign meanwhile; under the others, whose messages carry one signature, the one before does.
 	// Errors: NOT_FOUND, CONCURRENT_CHANGE.
 	RotateEndpointSecret(ctx context.Context, in *RotateEndpointSecretRequest, opts ...grpc.CallOption) (*RotateEndpointSecretResponse, error)
 	// Endpoints, newest first. Errors: PAGE_TOKEN_INVALID.
@@ -177,7 +178,8 @@ type NotificationAdminServiceServer interface {
 	// Disables an endpoint, or enables it again. While it is disabled, events make no deliveries to it and those on their way are
 	// stopped. Errors: NOT_FOUND, CONCURRENT_CHANGE.
 	SetEndpointState(context.Context, *SetEndpointStateRequest) (*SetEndpointStateResponse, error)
-	// Makes a new secret, which is shown here only. The one before is good until the overlap is over; an older one ends at once.
+	// Makes a new secret, which is shown here only. The one before is good until the overlap is over; an older one ends at once. Under
+	// STANDARD both sign meanwhile; under the others, whose messages carry one signature, the one before does.
 	// Errors: NOT_FOUND, CONCURRENT_CHANGE.
 	RotateEndpointSecret(context.Context, *RotateEndpointSecretRequest) (*RotateEndpointSecretResponse, error)
 	// Endpoints, newest first. Errors: PAGE_TOKEN_INVALID.

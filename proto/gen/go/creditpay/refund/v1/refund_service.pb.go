@@ -608,7 +608,9 @@ type Refund struct {
 	Requester string `protobuf:"bytes,7,opt,name=requester,proto3" json:"requester,omitempty"`
 	// Who approved; empty when nobody had to.
 	Approvers []string `protobuf:"bytes,8,rep,name=approvers,proto3" json:"approvers,omitempty"`
-	// What it did or will do; not set for a merchant, since the payer's plan is none of a merchant's business.
+	// What it did, or was to do when it was frozen to be approved; not set for a merchant, since the payer's plan is none of a merchant's
+	// business. Of a refund that nobody must approve only amount, credit_part and down_payment_part are set until its plan was adjusted, and
+	// when it FAILED.
 	Effect *RefundEffect `protobuf:"bytes,9,opt,name=effect,proto3" json:"effect,omitempty"`
 	// When it was asked for.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
@@ -2416,7 +2418,7 @@ const file_creditpay_refund_v1_refund_service_proto_rawDesc = "" +
 	"\x14REFUND_STATE_EXPIRED\x10\x05\x12\x1a\n" +
 	"\x16REFUND_STATE_EXECUTING\x10\x06\x12\x1a\n" +
 	"\x16REFUND_STATE_SUCCEEDED\x10\a\x12\x17\n" +
-	"\x13REFUND_STATE_FAILED\x10\b2\xb1\r\n" +
+	"\x13REFUND_STATE_FAILED\x10\b2\xed\r\n" +
 	"\rRefundService\x12\xa5\x01\n" +
 	"\rPreviewRefund\x12).creditpay.refund.v1.PreviewRefundRequest\x1a*.creditpay.refund.v1.PreviewRefundResponse\"=\x8a\xb5\x18\a\n" +
 	"\x02\x01\x03\x12\x01\x01\x82\xd3\xe4\x93\x02,\x12*/admin/v1/orders/{order_id}/refund-preview\x12o\n" +
@@ -2427,9 +2429,9 @@ const file_creditpay_refund_v1_refund_service_proto_rawDesc = "" +
 	"\rApproveRefund\x12).creditpay.refund.v1.ApproveRefundRequest\x1a*.creditpay.refund.v1.ApproveRefundResponse\".\x8a\xb5\x18\x06\n" +
 	"\x01\x03\x12\x01\x05\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/admin/v1/refunds:approve\x12\x93\x01\n" +
 	"\fRejectRefund\x12(.creditpay.refund.v1.RejectRefundRequest\x1a).creditpay.refund.v1.RejectRefundResponse\".\x8a\xb5\x18\a\n" +
-	"\x01\x03\x12\x02\x05\x04\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/admin/v1/refunds:reject\x12\x8d\x01\n" +
-	"\tGetRefund\x12%.creditpay.refund.v1.GetRefundRequest\x1a&.creditpay.refund.v1.GetRefundResponse\"1\x8a\xb5\x18\b\n" +
-	"\x03\x01\x03\x04\x12\x01\x01\x82\xd3\xe4\x93\x02\x1f\x12\x1d/admin/v1/refunds/{refund_id}\x12\xa8\x01\n" +
+	"\x01\x03\x12\x02\x05\x04\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/admin/v1/refunds:reject\x12\xb1\x01\n" +
+	"\tGetRefund\x12%.creditpay.refund.v1.GetRefundRequest\x1a&.creditpay.refund.v1.GetRefundResponse\"U\x8a\xb5\x18\b\n" +
+	"\x03\x01\x03\x04\x12\x01\x01\x82\xd3\xe4\x93\x02CZ\"\x12 /merchant/v1/refunds/{refund_id}\x12\x1d/admin/v1/refunds/{refund_id}\x12\xa8\x01\n" +
 	"\x0eRetryRefundLeg\x12*.creditpay.refund.v1.RetryRefundLegRequest\x1a+.creditpay.refund.v1.RetryRefundLegResponse\"=\x8a\xb5\x18\x06\n" +
 	"\x01\x03\x12\x01\x03\x82\xd3\xe4\x93\x02-:\x01*\"(/admin/v1/refunds/{refund_id}/legs:retry\x12\xb0\x01\n" +
 	"\x10ResolveRefundLeg\x12,.creditpay.refund.v1.ResolveRefundLegRequest\x1a-.creditpay.refund.v1.ResolveRefundLegResponse\"?\x8a\xb5\x18\x06\n" +
@@ -2437,9 +2439,9 @@ const file_creditpay_refund_v1_refund_service_proto_rawDesc = "" +
 	"\x11ListApprovalTiers\x12-.creditpay.refund.v1.ListApprovalTiersRequest\x1a..creditpay.refund.v1.ListApprovalTiersResponse\"*\x8a\xb5\x18\x06\n" +
 	"\x01\x03\x12\x01\x01\x82\xd3\xe4\x93\x02\x1a\x12\x18/admin/v1/approval-tiers\x12\x9e\x01\n" +
 	"\x10SetApprovalTiers\x12,.creditpay.refund.v1.SetApprovalTiersRequest\x1a-.creditpay.refund.v1.SetApprovalTiersResponse\"-\x8a\xb5\x18\x06\n" +
-	"\x01\x03\x12\x01\x06\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/admin/v1/approval-tiers\x12\x87\x01\n" +
-	"\vListRefunds\x12'.creditpay.refund.v1.ListRefundsRequest\x1a(.creditpay.refund.v1.ListRefundsResponse\"%\x8a\xb5\x18\b\n" +
-	"\x03\x01\x03\x04\x12\x01\x01\x82\xd3\xe4\x93\x02\x13\x12\x11/admin/v1/refundsBJZHgithub.com/creditpay/creditpay/proto/gen/go/creditpay/refund/v1;refundv1b\x06proto3"
+	"\x01\x03\x12\x01\x06\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/admin/v1/approval-tiers\x12\x9f\x01\n" +
+	"\vListRefunds\x12'.creditpay.refund.v1.ListRefundsRequest\x1a(.creditpay.refund.v1.ListRefundsResponse\"=\x8a\xb5\x18\b\n" +
+	"\x03\x01\x03\x04\x12\x01\x01\x82\xd3\xe4\x93\x02+Z\x16\x12\x14/merchant/v1/refunds\x12\x11/admin/v1/refundsBJZHgithub.com/creditpay/creditpay/proto/gen/go/creditpay/refund/v1;refundv1b\x06proto3"
 
 var (
 	file_creditpay_refund_v1_refund_service_proto_rawDescOnce sync.Once
