@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -128,7 +129,7 @@ func TestARefundBeforeReceiptShrinksTheHold(t *testing.T) {
 	s.proveBooks(t)
 }
 
-func TestAShopReadsItsRefundsOverRESTWithoutThePayersPlan(t *testing.T) {
+func TestAShopReadsItsRefundsOverRESTWithoutThePayersPlanAndWhoDecided(t *testing.T) {
 	t.Parallel()
 	s := shared(t)
 	orderID := s.payer(t, 1_000_000).buys(t, 100_000)
@@ -140,6 +141,9 @@ func TestAShopReadsItsRefundsOverRESTWithoutThePayersPlan(t *testing.T) {
 	if err := s.rest(t.Context(), http.MethodGet, "/merchant/v1/refunds/"+r.GetRefundId(), own, nil, &one); err != nil ||
 		one.GetRefund().GetState() != r.GetState() || len(one.GetRefund().GetTimeline()) == 0 || one.GetRefund().GetEffect() != nil {
 		t.Errorf("%v, %v", &one, err)
+	}
+	if text := one.String(); strings.Contains(text, ":marketplace") || strings.Contains(text, "sent back:") || one.GetRefund().GetRequester() != "SPM" {
+		t.Errorf("a shop sees who decided: %s", text)
 	}
 	if err := s.rest(t.Context(), http.MethodGet, "/merchant/v1/refunds/"+r.GetRefundId(), other, nil, &one); reasonOf(t, err) != errs.NotFound.Name() {
 		t.Errorf("another shop reads it: %v", err)

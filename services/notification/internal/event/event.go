@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/encoding/protojson"
@@ -157,7 +158,7 @@ func facts(m proto.Message, ref *orderv1.OrderRef) (domain.OrderFacts, error) {
 }
 
 // outside is an event as it is told: without the address that a checkout named, which may hold a secret of the marketplace, and a refund
-// without what it does to the payer's plan, which is none of a merchant's business.
+// without what it does to the payer's plan and without the names and words of operators, which are none of a merchant's business.
 func outside(m proto.Message) proto.Message {
 	m = proto.Clone(m)
 	switch m := m.(type) {
@@ -167,8 +168,12 @@ func outside(m proto.Message) proto.Message {
 		}
 	case *refundv1.RefundChanged:
 		m.NotifyUrl = ""
-		if m.GetRefund() != nil {
-			m.Refund.Effect = nil
+		if r := m.GetRefund(); r != nil {
+			r.Effect, r.Approvers = nil, nil
+			r.Requester, _, _ = strings.Cut(r.GetRequester(), ":")
+			if r.GetState() == refundv1.RefundState_REFUND_STATE_REJECTED {
+				r.Failure = "" // An approver's words.
+			}
 		}
 	}
 	return m

@@ -158,15 +158,16 @@ func TestWhatIsNotToldAndWhatCannotBeRead(t *testing.T) {
 	}
 }
 
-func TestARefundIsToldToItsMerchantWithoutThePayersPlan(t *testing.T) {
+func TestARefundIsToldToItsMerchantWithoutThePayersPlanAndTheOperatorsNames(t *testing.T) {
 	t.Parallel()
-	refund := &refundv1.Refund{RefundId: "rfd_1", OrderId: ids.Format(ids.Order, ids.ID{1}), MerchantId: "shop-1",
+	refund := &refundv1.Refund{RefundId: "rfd_1", OrderId: ids.Format(ids.Order, ids.ID{1}), MerchantId: "shop-1", Requester: "ADMIN:alice",
+		Approvers: []string{"ADMIN:bob"}, State: refundv1.RefundState_REFUND_STATE_REJECTED, Failure: "carol is not amused",
 		Effect: &refundv1.RefundEffect{PlanAfter: &commonv1.Plan{ProductCode: "SPL_ID"}}}
 	n, ok, err := event.Read(inbox.Event{ID: ids.ID{1}, Time: time.Now(), Payload: &refundv1.RefundChanged{Refund: refund}})
 	if err != nil || !ok || !slices.Equal(n.Owners(), []string{domain.Marketplace, "shop-1"}) || n.OrderID != (ids.ID{1}) {
 		t.Errorf("%+v, %v, %v", n, ok, err)
 	}
-	if text := string(n.Payload); strings.Contains(text, "SPL_ID") || !strings.Contains(text, "rfd_1") || refund.GetEffect() == nil {
+	if text := string(n.Payload); strings.Contains(text, "SPL_ID") || strings.Contains(text, "alice") || strings.Contains(text, "bob") || strings.Contains(text, "carol") || !strings.Contains(text, "rfd_1") || refund.GetEffect() == nil {
 		t.Errorf("payload %s, the event's own effect %v", text, refund.GetEffect())
 	}
 }

@@ -15,19 +15,16 @@ import (
 )
 
 const (
-	orderColumns = `o.id, o.checkout_id, o.payment_id, o.merchant_id, o.out_order_no, o.content_hash, o.user_id, o.business, o.currency_code,
+	orderColumns = `o.id, o.checkout_id, o.payment_id, o.merchant_id, o.out_order_no, o.content_hash, o.user_id, o.business, o.notify_url, o.currency_code,
 		o.amount_minor, o.paid_minor, o.refunded_minor, o.title, o.state, o.commit_id, o.version, o.create_time, o.expire_time, o.pay_time,
 		o.confirm_time, o.cancel_time`
 	checkoutColumns = `c.id, c.user_id, c.business, c.currency_code, c.state, c.commit_id, c.total_minor, c.redirect_url, c.notify_url,
 		c.expire_time, c.create_time, c.version`
-	// looseColumns are those of an order that is read without its checkout. The address is looked up and not joined: a locking read then
-	// locks no checkout, which would have to come before its orders.
-	looseColumns = orderColumns + `, (SELECT c.notify_url FROM checkouts c WHERE c.id = o.checkout_id)`
 	// A checkout always has orders. STRAIGHT_JOIN keeps the locking order: the checkout, then its orders.
 	checkoutsFrom = ` FROM checkouts c STRAIGHT_JOIN orders o ON o.checkout_id = c.id WHERE c.id IN `
 
-	selectOrders    = `SELECT ` + looseColumns + ` FROM orders o WHERE o.id IN `
-	selectByNumber  = `SELECT ` + looseColumns + ` FROM orders o WHERE `
+	selectOrders    = `SELECT ` + orderColumns + ` FROM orders o WHERE o.id IN `
+	selectByNumber  = `SELECT ` + orderColumns + ` FROM orders o WHERE `
 	selectCheckouts = `SELECT ` + checkoutColumns + `, 0, ` + orderColumns + checkoutsFrom
 	selectForCommit = `SELECT ` + checkoutColumns + `, EXISTS (SELECT 1 FROM aborted_commits a WHERE a.commit_id = ?), ` + orderColumns + oneCheckout
 	byCheckout      = ` ORDER BY c.id, o.id`
@@ -60,7 +57,7 @@ type orderRow struct {
 }
 
 func (r *orderRow) dest() []any {
-	return []any{&r.o.ID, &r.o.CheckoutID, &r.o.PaymentID, &r.o.MerchantID, &r.o.OutOrderNo, &r.hash, &r.o.UserID, &r.o.Business, &r.currency,
+	return []any{&r.o.ID, &r.o.CheckoutID, &r.o.PaymentID, &r.o.MerchantID, &r.o.OutOrderNo, &r.hash, &r.o.UserID, &r.o.Business, &r.o.NotifyURL, &r.currency,
 		&r.amount, &r.paid, &r.refunded, &r.o.Title, &r.o.State, &r.commit, &r.o.Version, &r.o.CreateTime, &r.o.ExpireTime, &r.pay, &r.confirm,
 		&r.cancel}
 }
@@ -123,7 +120,6 @@ func scanCheckouts(found rows) (list []domain.Checkout, barred bool, err error) 
 			return nil, false, err
 		}
 		last := &list[len(list)-1]
-		o.NotifyURL = last.NotifyURL
 		last.Orders = append(last.Orders, o)
 		barred = barred || cr.barred
 	}
@@ -134,7 +130,7 @@ func scanOrders(found rows) (list []domain.Order, err error) {
 	defer func() { err = errors.Join(err, found.Close()) }()
 	for found.Next() {
 		var r orderRow
-		if err := found.Scan(append(r.dest(), &r.o.NotifyURL)...); err != nil {
+		if err := found.Scan(r.dest()...); err != nil {
 			return nil, err
 		}
 		o, err := r.order()

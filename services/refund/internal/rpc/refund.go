@@ -6,6 +6,7 @@ package rpc
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	commonv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/common/v1"
 	refundv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/refund/v1"
@@ -147,10 +148,19 @@ func (s *Refund) GetRefund(ctx context.Context, req *refundv1.GetRefundRequest) 
 	return &refundv1.GetRefundResponse{Refund: forCaller(ctx, withTimeline(r, changes))}, nil
 }
 
-// forCaller leaves out what is none of a merchant's business: what a refund does to the payer's plan.
+// forCaller leaves out what is none of a merchant's business: what a refund does to the payer's plan, and which operators said what of it.
 func forCaller(ctx context.Context, m *refundv1.Refund) *refundv1.Refund {
-	if merchantOf(ctx) != "" {
-		m.Effect = nil
+	if merchantOf(ctx) == "" {
+		return m
+	}
+	m.Effect, m.Approvers = nil, nil
+	m.Requester, _, _ = strings.Cut(m.GetRequester(), ":")
+	for _, e := range m.GetTimeline() {
+		e.Actor, _, _ = strings.Cut(e.GetActor(), ":")
+		e.Cause = ""
+	}
+	if m.GetState() == refundv1.RefundState_REFUND_STATE_REJECTED {
+		m.Failure = "" // An approver's words.
 	}
 	return m
 }

@@ -604,9 +604,9 @@ type Refund struct {
 	State RefundState `protobuf:"varint,5,opt,name=state,proto3,enum=creditpay.refund.v1.RefundState" json:"state,omitempty"`
 	// Why.
 	Reason string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
-	// Who asked.
+	// Who asked, for example "ADMIN:alice"; a merchant sees the kind only.
 	Requester string `protobuf:"bytes,7,opt,name=requester,proto3" json:"requester,omitempty"`
-	// Who approved; empty when nobody had to.
+	// Who approved; empty when nobody had to, and for a merchant.
 	Approvers []string `protobuf:"bytes,8,rep,name=approvers,proto3" json:"approvers,omitempty"`
 	// What it did, or was to do when it was frozen to be approved; not set for a merchant, since the payer's plan is none of a merchant's
 	// business. Of a refund that nobody must approve only amount, credit_part and down_payment_part are set until its plan was adjusted, and
@@ -626,7 +626,7 @@ type Refund struct {
 	Failure string `protobuf:"bytes,15,opt,name=failure,proto3" json:"failure,omitempty"`
 	// Typed id of the shop.
 	MerchantId string `protobuf:"bytes,16,opt,name=merchant_id,json=merchantId,proto3" json:"merchant_id,omitempty"`
-	// What happened to it, oldest first; in GetRefund only.
+	// What happened to it, oldest first; in GetRefund only; for a merchant without names and causes.
 	Timeline []*v1.TimelineEntry `protobuf:"bytes,17,rep,name=timeline,proto3" json:"timeline,omitempty"`
 	// The marketplace's number of the order.
 	OutOrderNo    string `protobuf:"bytes,18,opt,name=out_order_no,json=outOrderNo,proto3" json:"out_order_no,omitempty"`
