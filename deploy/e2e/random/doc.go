@@ -9,7 +9,7 @@
 // The environment says how much and what:
 //
 //	CREDITPAY_RANDOM_RUNS   how many runs, 1000 by default
-//	CREDITPAY_RANDOM_SEED   the seed, a new one each time by default; it is printed
+//	CREDITPAY_RANDOM_SEED   the seed; the same each time by default, "new" for another one, which is printed
 //	CREDITPAY_RANDOM_RUN    this run alone, of that seed
 //	CREDITPAY_RANDOM_FROM   the day on which its wave began, YYYY-MM-DD, for a run that is repeated
 //

@@ -201,16 +201,33 @@ func (r *run) finishLoans(ctx context.Context, v *view) (more bool) {
 			continue
 		}
 		more = true
-		s := r.repaysOf(o, "early", 0, false)
-		r.take(ctx, s, v)
-		r.mu.Lock()
-		last := r.legs[len(r.legs)-1]
-		r.mu.Unlock()
-		if !last.paid {
+		last := r.beginsToPay(ctx, o, "early", v)
+		if last == nil {
+			// Settling costs nothing, because only interest that is not billed yet is left, which settling saves: it is paid as it stands.
+			last = r.beginsToPay(ctx, o, "a loan", v)
+		}
+		if last != nil && !last.paid {
 			r.take(ctx, r.tells(last, word{request: r.id("notice"), status: tellPaid}), v)
 		}
 	}
 	return more
+}
+
+// beginsToPay has the payer begin a repayment and gives its leg; nil when there is nothing to pay.
+func (r *run) beginsToPay(ctx context.Context, o *order, way string, v *view) *leg {
+	count := func() int {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return len(r.legs)
+	}
+	before := count()
+	r.take(ctx, r.repaysOf(o, way, 0, false), v)
+	if count() == before {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.legs[len(r.legs)-1]
 }
 
 // judgeEnd proves that everything is in a final state that fits the others.
