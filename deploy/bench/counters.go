@@ -28,7 +28,7 @@ func (s *stack) counters(ctx context.Context) (counters, error) {
 	}
 	c := counters{cpu: cpu, calls: map[string]float64{}}
 	for _, name := range servicesWithSchema() {
-		text, err := get(ctx, "http://"+s.httpAddr[name]+"/metrics")
+		text, err := get(ctx, "http://"+s.opsAddr[name]+"/metrics")
 		if err != nil {
 			return c, fmt.Errorf("read the metrics of %s: %w", name, err)
 		}

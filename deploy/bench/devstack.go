@@ -46,6 +46,7 @@ func startDevstack(ctx context.Context, program, dir string, free *ports) (healt
 	}
 	p, err := startProcess("devstack", program, nil, map[string]string{
 		"CREDITPAY_STATE_DIR": filepath.Join(dir, "devstack"), "CREDITPAY_HTTP_ADDR": rest, "CREDITPAY_GRPC_ADDR": grpc,
+		"CREDITPAY_OPS_ADDR": "off",
 	}, filepath.Join(dir, "devstack.log"))
 	if err != nil {
 		return 0, 0, err

@@ -55,9 +55,9 @@ type stack struct {
 	signer *auth.Signer
 	dsns   map[string]string
 
-	grpcAddr, httpAddr map[string]string
-	brokerAddr         string
-	limitAddr          string
+	grpcAddr, httpAddr, opsAddr map[string]string
+	brokerAddr                  string
+	limitAddr                   string
 
 	processes []*process
 	// healthAfter is the time from a process's start to its first healthy answer.
@@ -85,7 +85,10 @@ func openStack(ctx context.Context, dir, bin string, bufferPoolMB int) (s *stack
 	if err != nil {
 		return nil, err
 	}
-	s = &stack{dir: dir, bin: bin, dsns: map[string]string{}, grpcAddr: map[string]string{}, httpAddr: map[string]string{}, healthAfter: map[string]time.Duration{}}
+	s = &stack{
+		dir: dir, bin: bin, dsns: map[string]string{}, grpcAddr: map[string]string{}, httpAddr: map[string]string{},
+		opsAddr: map[string]string{}, healthAfter: map[string]time.Duration{},
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close())
@@ -157,10 +160,11 @@ func (s *stack) startServices(ctx context.Context, free *ports) error {
 		return err
 	}
 	for _, name := range suite() {
-		var err1, err2 error
+		var err1, err2, err3 error
 		s.grpcAddr[name], err1 = free.addr()
 		s.httpAddr[name], err2 = free.addr()
-		if err := errors.Join(err1, err2); err != nil {
+		s.opsAddr[name], err3 = free.addr()
+		if err := errors.Join(err1, err2, err3); err != nil {
 			return err
 		}
 	}
@@ -252,6 +256,7 @@ func (s *stack) environment(name string) map[string]string {
 	env := map[string]string{
 		"CREDITPAY_GRPC_ADDR":              s.grpcAddr[name],
 		"CREDITPAY_HTTP_ADDR":              s.httpAddr[name],
+		"CREDITPAY_OPS_ADDR":               s.opsAddr[name],
 		"CREDITPAY_LOG_LEVEL":              "warn",
 		"CREDITPAY_TOKEN_KEYS_FILE":        filepath.Join(s.dir, auth.KeySetFile),
 		"CREDITPAY_TOKEN_SIGNING_KEY_FILE": filepath.Join(s.dir, auth.SigningKeyFile),

@@ -213,6 +213,7 @@ func (s *stack) startNotification(ctx context.Context, free *ports) error {
 	var err1, err2 error
 	s.grpcAddr[notificationProcess], err1 = free.addr()
 	s.httpAddr[notificationProcess], err2 = free.addr()
+	s.opsAddr[notificationProcess] = "off" // nobody reads its metrics
 	if err := errors.Join(err1, err2); err != nil {
 		return err
 	}

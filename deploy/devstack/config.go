@@ -16,10 +16,13 @@ import (
 type Config struct {
 	// StateDir holds everything that outlives a restart: database, broker log, keys, credentials, clock.
 	StateDir string `env:"STATE_DIR" envDefault:".local"`
-	// HTTPAddr is where REST, the documentation, /healthz, /readyz and /metrics listen.
-	HTTPAddr string `env:"HTTP_ADDR" envDefault:":8080"`
+	// HTTPAddr is where REST, the documentation, /healthz and /readyz listen. Whoever names another address than the loopback
+	// opens the stack to that network.
+	HTTPAddr string `env:"HTTP_ADDR" envDefault:"127.0.0.1:8080"`
 	// GRPCAddr is where gRPC of all services listens, with reflection.
-	GRPCAddr string `env:"GRPC_ADDR" envDefault:":9090"`
+	GRPCAddr string `env:"GRPC_ADDR" envDefault:"127.0.0.1:9090"`
+	// OpsAddr is where /metrics, /readyz in detail and /debug/pprof listen; "off", or empty, for none.
+	OpsAddr string `env:"OPS_ADDR" envDefault:"127.0.0.1:8081"`
 	// CashierAddr is where the simulator of the marketplace's cash desk listens, on the loopback; port 0 chooses a free one.
 	CashierAddr string `env:"CASHIER_ADDR" envDefault:"127.0.0.1:0"`
 	// MySQLDSN names a MySQL or MariaDB server to use instead of a private one (go-sql-driver form). Its user must be allowed to

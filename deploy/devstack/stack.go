@@ -109,7 +109,8 @@ func (s *Stack) openBroker() ([]string, error) {
 // makeHost makes services and servers. They call each other over the stack's own gRPC port, as they would over a network.
 func (s *Stack) makeHost(ctx context.Context, brokers []string) error {
 	hostConfig := service.Defaults()
-	hostConfig.GRPCAddr, hostConfig.HTTPAddr = s.config.GRPCAddr, s.config.HTTPAddr
+	hostConfig.GRPCAddr, hostConfig.HTTPAddr, hostConfig.OpsAddr = s.config.GRPCAddr, s.config.HTTPAddr, s.config.OpsAddr
+	hostConfig.Reflection = true
 	hostConfig.LogLevel, hostConfig.LogFormat = s.config.LogLevel, "console"
 	hostConfig.DrainTime = 5 * time.Second
 	log, err := service.NewLogger(hostConfig, "devstack")
@@ -318,7 +319,10 @@ func (s *Stack) welcome(ctx context.Context) error {
 	s.say("\nCredit Pay is running. Ctrl-C stops it; all data stays in %s.\n", s.config.StateDir)
 	s.say("  REST          %s/h5/v1, /merchant/v1 and /admin/v1", s.Info.HTTP)
 	s.say("  API pages     %s/docs", s.Info.HTTP)
-	s.say("  health        %s/healthz  /readyz  /metrics", s.Info.HTTP)
+	s.say("  health        %s/healthz  /readyz", s.Info.HTTP)
+	if ops := s.host.Addrs().Ops; ops != "" {
+		s.say("  operations    http://%s/metrics  /readyz  /debug/pprof", ops)
+	}
 	s.say("  gRPC          %s (reflection is on)", s.Info.GRPC)
 	s.say("  cash desk     %s?reference=leg_… (simulates the marketplace's)", s.Info.Cashier)
 	s.say("  credentials   %s", s.state.path(credentialsFile))

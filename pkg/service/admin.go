@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"net/http/pprof"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -13,42 +14,78 @@ import (
 // readyTime bounds the readiness checks of all parts together.
 const readyTime = 2 * time.Second
 
-// newHTTP makes the HTTP server: liveness, readiness and metrics, and beside them what the process serves.
+// newHTTP makes the public HTTP server: liveness, whether the process is ready, and what the process serves besides.
 func (h *Host) newHTTP() {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
-		// Alive is all that this says: a process that drains, or whose database is away, must not be killed for it.
-		reply(w, http.StatusOK, map[string]any{"alive": true})
-	})
-	mux.HandleFunc("GET /readyz", h.readyz)
-	mux.Handle("GET /metrics", promhttp.HandlerFor(h.deps.Registry, promhttp.HandlerOpts{Registry: h.deps.Registry, MaxRequestsInFlight: 4, Timeout: 10 * time.Second}))
+	mux.HandleFunc("GET /healthz", healthz)
+	mux.HandleFunc("GET /readyz", h.readyz(bare))
 	if h.deps.HTTP != nil {
 		mux.Handle("/", h.deps.HTTP)
 	}
-	h.http = &http.Server{
-		Handler:           mux,
+	h.http = h.newServer(mux, 45*time.Second) // above the longest deadline that the gateway allows
+}
+
+// newOps makes the HTTP server for operators: metrics, profiles, and what is not ready.
+func (h *Host) newOps() {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", healthz)
+	mux.HandleFunc("GET /readyz", h.readyz(detailed))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(h.deps.Registry, promhttp.HandlerOpts{
+		Registry: h.deps.Registry, MaxRequestsInFlight: 4, Timeout: 10 * time.Second,
+	}))
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol) // cmdline is left out: arguments are nobody's business
+	h.ops = h.newServer(mux, 2*time.Minute)                 // a profile takes 30 s unless it is asked for more
+}
+
+// newServer makes an HTTP server with bounds.
+func (h *Host) newServer(handler http.Handler, write time.Duration) *http.Server {
+	return &http.Server{
+		Handler:           handler,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       15 * time.Second,
-		WriteTimeout:      45 * time.Second, // above the longest deadline that the gateway allows
+		WriteTimeout:      write,
 		IdleTimeout:       90 * time.Second,
 		MaxHeaderBytes:    32 << 10,
 		ErrorLog:          zap.NewStdLog(h.deps.Log.Named("http")),
 	}
 }
 
-// readyz answers 200 when every part is ready, otherwise 503 with the names of those that are not; why stands in the log.
-func (h *Host) readyz(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), readyTime)
-	defer cancel()
-	waiting := h.notReady(ctx)
-	if h.draining.Load() {
-		waiting = append(waiting, "draining")
+// healthz says that the process is alive and no more: one that drains, or whose database is away, must not be killed for it.
+func healthz(w http.ResponseWriter, _ *http.Request) {
+	reply(w, http.StatusOK, map[string]any{"alive": true})
+}
+
+// detail says how much readyz tells.
+type detail int
+
+const (
+	// bare tells whether the process is ready: the public must not learn what it is made of.
+	bare detail = iota
+	// detailed names the parts that are not ready.
+	detailed
+)
+
+// readyz answers 200 when every part is ready, otherwise 503; why stands in the log.
+func (h *Host) readyz(how detail) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), readyTime)
+		defer cancel()
+		waiting := h.notReady(ctx)
+		if h.draining.Load() {
+			waiting = append(waiting, "draining")
+		}
+		status, body := http.StatusOK, map[string]any{"ready": len(waiting) == 0}
+		if len(waiting) > 0 {
+			status = http.StatusServiceUnavailable
+			if how == detailed {
+				body["waiting_for"] = waiting
+			}
+		}
+		reply(w, status, body)
 	}
-	if len(waiting) > 0 {
-		reply(w, http.StatusServiceUnavailable, map[string]any{"ready": false, "waiting_for": waiting})
-		return
-	}
-	reply(w, http.StatusOK, map[string]any{"ready": true})
 }
 
 // notReady asks all parts at once and names those that are not ready.

@@ -34,8 +34,13 @@ const Off = "off"
 type Config struct {
 	// GRPCAddr is where gRPC listens, "host:port"; "off" for a process without gRPC.
 	GRPCAddr string `env:"GRPC_ADDR" envDefault:":9090"`
-	// HTTPAddr is where /healthz, /readyz and /metrics listen, and REST where there is any; "off" for none.
+	// HTTPAddr is where /healthz and a bare /readyz listen, and REST where there is any; "off" for none.
 	HTTPAddr string `env:"HTTP_ADDR" envDefault:":8080"`
+	// OpsAddr is where /metrics, /readyz with the names of what is not ready, and /debug/pprof listen: an address that only
+	// operators reach. "off" for none.
+	OpsAddr string `env:"OPS_ADDR" envDefault:"127.0.0.1:8081"`
+	// Reflection offers gRPC reflection, without a token, to whoever reaches GRPCAddr: for development.
+	Reflection bool `env:"GRPC_REFLECTION" envDefault:"false"`
 	// LogLevel is the least level that is logged: debug, info, warn or error.
 	LogLevel string `env:"LOG_LEVEL" envDefault:"info"`
 	// LogFormat is json, or console for people.

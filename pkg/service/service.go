@@ -55,7 +55,7 @@ type Deps struct {
 	Clock clock.Clock
 	// TracerProvider takes spans; nil for none.
 	TracerProvider trace.TracerProvider
-	// HTTP serves everything on HTTPAddr but /healthz, /readyz and /metrics; nil for nothing else.
+	// HTTP serves everything on HTTPAddr but /healthz and /readyz; nil for nothing else.
 	HTTP http.Handler
 	// Ops serves opsv1.OpsService; nil for none.
 	Ops opsv1.OpsServiceServer
@@ -70,6 +70,7 @@ type Host struct {
 	grpc   *grpc.Server
 	health *health.Server
 	http   *http.Server
+	ops    *http.Server
 
 	addrs    Addrs
 	started  chan struct{}
@@ -83,6 +84,8 @@ type Addrs struct {
 	GRPC string
 	// HTTP is "host:port".
 	HTTP string
+	// Ops is "host:port".
+	Ops string
 }
 
 // New prepares a Host; nothing listens yet. From then on the Host owns the parts and closes them at the end of Run. It fails for
@@ -110,10 +113,13 @@ func New(config Config, deps Deps, parts ...Part) (*Host, error) {
 	if listens(config.HTTPAddr) {
 		h.newHTTP()
 	}
+	if listens(config.OpsAddr) {
+		h.newOps()
+	}
 	return h, nil
 }
 
-// newGRPC makes the gRPC server with all parts, operations, health and reflection.
+// newGRPC makes the gRPC server with all parts, operations and health, and with reflection where it is configured.
 func (h *Host) newGRPC() error {
 	options, err := rpckit.ServerOptions(rpckit.Config{
 		Log:            h.deps.Log,
@@ -146,7 +152,9 @@ func (h *Host) newGRPC() error {
 		h.health.SetServingStatus(name, healthv1.HealthCheckResponse_SERVING)
 	}
 	healthv1.RegisterHealthServer(h.grpc, h.health)
-	reflection.Register(h.grpc)
+	if h.config.Reflection {
+		reflection.Register(h.grpc)
+	}
 	return nil
 }
 
@@ -163,7 +171,7 @@ func (h *Host) Run(ctx context.Context) error {
 	if h.ran.Swap(true) {
 		return errors.New("run host: it ran before")
 	}
-	grpcListener, httpListener, err := h.listen(ctx)
+	listeners, err := h.listen(ctx)
 	if err != nil {
 		return errors.Join(fmt.Errorf("run host: %w", err), h.close())
 	}
@@ -174,24 +182,8 @@ func (h *Host) Run(ctx context.Context) error {
 	for _, part := range h.parts {
 		group.Go(func() error { return named(part, part.Run(failed)) })
 	}
-	if grpcListener != nil {
-		group.Go(func() error {
-			// ErrServerStopped: the end came before the server had begun.
-			if err := h.grpc.Serve(grpcListener); !errors.Is(err, grpc.ErrServerStopped) {
-				return err
-			}
-			return nil
-		})
-	}
-	if httpListener != nil {
-		group.Go(func() error {
-			if err := h.http.Serve(httpListener); !errors.Is(err, http.ErrServerClosed) {
-				return err
-			}
-			return nil
-		})
-	}
-	h.deps.Log.Info("started", zap.String("grpc", h.addrs.GRPC), zap.String("http", h.addrs.HTTP))
+	h.serve(group, listeners)
+	h.deps.Log.Info("started", zap.String("grpc", h.addrs.GRPC), zap.String("http", h.addrs.HTTP), zap.String("ops", h.addrs.Ops))
 	close(h.started)
 
 	select {
@@ -217,25 +209,69 @@ func named(part Part, err error) error {
 	return fmt.Errorf("%s: %w", part.Name(), err)
 }
 
-// listen opens the listeners; both or none.
-func (h *Host) listen(ctx context.Context) (forGRPC, forHTTP net.Listener, err error) {
-	var network net.ListenConfig
-	if h.grpc != nil {
-		if forGRPC, err = network.Listen(ctx, "tcp", h.config.GRPCAddr); err != nil {
-			return nil, nil, fmt.Errorf("listen for gRPC: %w", err)
+// listeners are the open ports of a Host; nil where it does not listen.
+type listeners struct{ grpc, http, ops net.Listener }
+
+// close closes those that are open.
+func (l listeners) close() {
+	for _, one := range []net.Listener{l.grpc, l.http, l.ops} {
+		if one != nil {
+			_ = one.Close() // nothing was accepted
 		}
-		h.addrs.GRPC = forGRPC.Addr().String()
 	}
-	if h.http != nil {
-		if forHTTP, err = network.Listen(ctx, "tcp", h.config.HTTPAddr); err != nil {
-			if forGRPC != nil {
-				_ = forGRPC.Close() // nothing was accepted
+}
+
+// listen opens the listeners; all or none.
+func (h *Host) listen(ctx context.Context) (listeners, error) {
+	var (
+		network net.ListenConfig
+		open    listeners
+	)
+	for _, one := range []struct {
+		name, addr string
+		wanted     bool
+		into       *net.Listener
+		bound      *string
+	}{
+		{"gRPC", h.config.GRPCAddr, h.grpc != nil, &open.grpc, &h.addrs.GRPC},
+		{"HTTP", h.config.HTTPAddr, h.http != nil, &open.http, &h.addrs.HTTP},
+		{"operations (CREDITPAY_OPS_ADDR; \"off\" for none)", h.config.OpsAddr, h.ops != nil, &open.ops, &h.addrs.Ops},
+	} {
+		if !one.wanted {
+			continue
+		}
+		made, err := network.Listen(ctx, "tcp", one.addr)
+		if err != nil {
+			open.close()
+			return listeners{}, fmt.Errorf("listen for %s: %w", one.name, err)
+		}
+		*one.into, *one.bound = made, made.Addr().String()
+	}
+	return open, nil
+}
+
+// serve begins to answer on the listeners.
+func (h *Host) serve(group *errgroup.Group, open listeners) {
+	if open.grpc != nil {
+		group.Go(func() error {
+			// ErrServerStopped: the end came before the server had begun.
+			if err := h.grpc.Serve(open.grpc); !errors.Is(err, grpc.ErrServerStopped) {
+				return err
 			}
-			return nil, nil, fmt.Errorf("listen for HTTP: %w", err)
-		}
-		h.addrs.HTTP = forHTTP.Addr().String()
+			return nil
+		})
 	}
-	return forGRPC, forHTTP, nil
+	for server, listener := range map[*http.Server]net.Listener{h.http: open.http, h.ops: open.ops} {
+		if listener == nil {
+			continue
+		}
+		group.Go(func() error {
+			if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+				return err
+			}
+			return nil
+		})
+	}
 }
 
 // drain lets calls at work end, for DrainTime at most. HTTP comes first: its calls become gRPC calls.
@@ -253,6 +289,14 @@ func (h *Host) drain() {
 			_ = h.http.Close() // the connections are lost either way
 		}
 	}
+	h.drainGRPC(ctx)
+	if h.ops != nil {
+		_ = h.ops.Close() // nobody waits for a scrape or a profile
+	}
+}
+
+// drainGRPC lets gRPC calls at work end until ctx does.
+func (h *Host) drainGRPC(ctx context.Context) {
 	if h.grpc == nil {
 		return
 	}

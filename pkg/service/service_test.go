@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	reflectionv1 "google.golang.org/grpc/reflection/grpc_reflection_v1"
 
 	"github.com/creditpay/creditpay/pkg/caller"
 	"github.com/creditpay/creditpay/pkg/rpckit"
@@ -78,7 +79,7 @@ func (b *blockingOps) ListDeadLetters(context.Context, *opsv1.ListDeadLettersReq
 
 func config() service.Config {
 	c := service.Defaults()
-	c.GRPCAddr, c.HTTPAddr, c.DrainTime = "127.0.0.1:0", "127.0.0.1:0", 5*time.Second
+	c.GRPCAddr, c.HTTPAddr, c.OpsAddr, c.DrainTime = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0", 5*time.Second
 	return c
 }
 
@@ -178,16 +179,29 @@ func TestReadinessNamesThePartsThatAreNotReady(t *testing.T) {
 	d := deps()
 	d.HTTP = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "rest") })
 	host, stop, done := run(t, config(), d, &part{name: "order"}, &part{name: "bill", ready: errors.New("password of database wrong")})
-	base := "http://" + host.Addrs().HTTP
-	if status, text := get(t, base+"/healthz"); status != 200 {
-		t.Errorf("healthz: %d %s", status, text)
+	base, ops := "http://"+host.Addrs().HTTP, "http://"+host.Addrs().Ops
+	for _, addr := range []string{base, ops} {
+		if status, text := get(t, addr+"/healthz"); status != 200 {
+			t.Errorf("healthz: %d %s", status, text)
+		}
 	}
-	status, text := get(t, base+"/readyz")
+	status, text := get(t, ops+"/readyz")
 	if status != 503 || !strings.Contains(text, "bill") || strings.Contains(text, "order") || strings.Contains(text, "password") {
-		t.Errorf("readyz: %d %s", status, text)
+		t.Errorf("readyz for operators: %d %s", status, text)
 	}
-	if status, text := get(t, base+"/metrics"); status != 200 || !strings.Contains(text, "creditpay_rpc_in_flight") {
-		t.Errorf("metrics: %d %s", status, text)
+	if status, text := get(t, base+"/readyz"); status != 503 || strings.TrimSpace(text) != `{"ready":false}` {
+		t.Errorf("readyz for the public: %d %s", status, text)
+	}
+	for path, want := range map[string]string{"/metrics": "creditpay_rpc_in_flight", "/debug/pprof/": "goroutine"} {
+		if status, text := get(t, ops+path); status != 200 || !strings.Contains(text, want) {
+			t.Errorf("%s for operators: %d %s", path, status, text)
+		}
+		if status, text := get(t, base+path); status != 200 || text != "rest" {
+			t.Errorf("%s is open to the public: %d %s", path, status, text)
+		}
+	}
+	if status, _ := get(t, ops+"/h5/v1/x"); status != 404 {
+		t.Errorf("REST on the operators' address: %d", status)
 	}
 	if status, text := get(t, base+"/h5/v1/x"); status != 200 || text != "rest" {
 		t.Errorf("beside it: %d %s", status, text)
@@ -195,6 +209,30 @@ func TestReadinessNamesThePartsThatAreNotReady(t *testing.T) {
 	stop()
 	if err := <-done; err != nil {
 		t.Error(err)
+	}
+}
+
+func TestReflection_OnlyWhereConfigured(t *testing.T) {
+	t.Parallel()
+	for _, on := range []bool{false, true} {
+		c := config()
+		c.Reflection = on
+		host, stop, done := run(t, c, deps(), &part{name: "order"})
+		stream, err := reflectionv1.NewServerReflectionClient(dial(t, host.Addrs().GRPC)).ServerReflectionInfo(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		list := &reflectionv1.ServerReflectionRequest{MessageRequest: &reflectionv1.ServerReflectionRequest_ListServices{}}
+		if err := stream.Send(list); err != nil {
+			t.Fatal(err)
+		}
+		if _, err = stream.Recv(); (err == nil) != on {
+			t.Errorf("reflection configured %t: %v", on, err)
+		}
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
 	}
 }
 
@@ -260,6 +298,9 @@ func TestDefaultsAreValidAndTracingIsOffWithoutACollector(t *testing.T) {
 	c := service.Defaults()
 	if err := c.Validate(); err != nil {
 		t.Error(err)
+	}
+	if c.OpsAddr != "127.0.0.1:8081" || c.Reflection {
+		t.Errorf("metrics and profiles are on %s, reflection %t; want loopback and none", c.OpsAddr, c.Reflection)
 	}
 	if c.GRPCAddr != ":9090" || c.DrainTime != 10*time.Second {
 		t.Errorf("got %+v", c)

@@ -64,7 +64,8 @@ func newSite(t *testing.T, env ...string) *site {
 	s := &site{db: testkit.MySQLInstance(t), dir: shortDir(t)}
 	grpcAddr := freeAddr(t)
 	s.env = append(slices.Clone(env), "CREDITPAY_STATE_DIR="+filepath.Join(s.dir, "state"), "CREDITPAY_DEMO_PURCHASE=false", "CREDITPAY_LOG_LEVEL=error",
-		"CREDITPAY_HTTP_ADDR="+freeAddr(t), "CREDITPAY_GRPC_ADDR="+grpcAddr, "CREDITPAY_MYSQL_DSN="+s.db.AdminDSN())
+		"CREDITPAY_HTTP_ADDR="+freeAddr(t), "CREDITPAY_GRPC_ADDR="+grpcAddr,
+		"CREDITPAY_OPS_ADDR=off", "CREDITPAY_MYSQL_DSN="+s.db.AdminDSN())
 	var err error
 	s.conn, err = grpc.NewClient(grpcAddr, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithConnectParams(grpc.ConnectParams{
 		Backoff: backoff.Config{BaseDelay: 20 * time.Millisecond, Multiplier: 1.2, MaxDelay: 100 * time.Millisecond}, MinConnectTimeout: time.Second}))

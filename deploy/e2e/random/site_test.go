@@ -113,7 +113,7 @@ func (s *site) start(t *testing.T) {
 	}
 	state := filepath.Join(dir, "state")
 	s.process, err = program.Start(file, []string{"CREDITPAY_STATE_DIR=" + state, "CREDITPAY_HTTP_ADDR=" + addrs[0], "CREDITPAY_GRPC_ADDR=" + addrs[1],
-		"CREDITPAY_DEMO_PURCHASE=false", "CREDITPAY_LOG_LEVEL=error"}, "make audit")
+		"CREDITPAY_OPS_ADDR=off", "CREDITPAY_DEMO_PURCHASE=false", "CREDITPAY_LOG_LEVEL=error"}, "make audit")
 	if err != nil {
 		t.Fatal(err)
 	}
