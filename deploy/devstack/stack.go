@@ -51,8 +51,9 @@ type Stack struct {
 	state  *state
 	db     *database
 	broker *localbroker.Broker
-	conn   *grpc.ClientConn
 	desk   *cashier.Desk
+	// peers are the connections of the services and of the gateway by name, each with a token of its own.
+	peers map[string]*peer
 	// marketplace is the connection by which the desk calls as the marketplace does.
 	marketplace *grpc.ClientConn
 	host        *service.Host
@@ -133,12 +134,8 @@ func (s *Stack) makeHost(ctx context.Context, brokers []string) error {
 		registry.Register(collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))); err != nil {
 		return err
 	}
-	source, err := auth.NewSource(s.state.signer, caller.Caller{Kind: caller.Service, Name: "devstack"}, time.Hour, clock.System())
-	if err != nil {
-		return err
-	}
 	self := loopback(s.config.GRPCAddr)
-	if s.conn, err = rpckit.Dial(self, rpckit.ClientConfig{TokenSource: source, Transport: rpckit.Plaintext}); err != nil {
+	if err := s.dialPeers(self); err != nil {
 		return err
 	}
 	if s.marketplace, err = rpckit.Dial(self, rpckit.ClientConfig{TokenSource: fixedToken(s.Credentials.SPMToken), Transport: rpckit.Plaintext}); err != nil {
@@ -158,7 +155,7 @@ func (s *Stack) makeHost(ctx context.Context, brokers []string) error {
 	edge, err := gateway.New(gateway.Config{OrderAddr: self, PaymentAddr: self, BillAddr: self, RefundAddr: self, NotificationAddr: self,
 		CallerRate: s.config.CallerRate, CallerBurst: 2 * s.config.CallerRate, AddressRate: 10 * s.config.CallerRate, AddressBurst: 20 * s.config.CallerRate,
 		LimitEntries: 10_000, Peer: rpckit.ClientConfig{Transport: rpckit.Plaintext}},
-		gateway.Deps{Log: log, Verifier: verifier, Registry: registry, Clock: clock.System(), Tokens: source})
+		gateway.Deps{Log: log, Verifier: verifier, Registry: registry, Clock: clock.System(), Tokens: s.peers[gatewayName].tokens})
 	if err != nil {
 		return err
 	}
@@ -173,6 +170,35 @@ func (s *Stack) makeHost(ctx context.Context, brokers []string) error {
 	}
 	return writeJSON(s.state.path(stackFile), s.Info)
 }
+
+// gatewayName is the name of the gateway in its tokens.
+const gatewayName = "gateway"
+
+// peer is how one service of the stack calls the others.
+type peer struct {
+	tokens *auth.Source
+	conn   *grpc.ClientConn
+}
+
+// dialPeers connects every service to self, each with a token of its own name: who may call what is as it is between processes.
+func (s *Stack) dialPeers(self string) error {
+	s.peers = map[string]*peer{}
+	for _, name := range append(servicesWithSchema(), gatewayName) {
+		tokens, err := auth.NewSource(s.state.signer, caller.Caller{Kind: caller.Service, Name: name}, time.Hour, clock.System())
+		if err != nil {
+			return err
+		}
+		conn, err := rpckit.Dial(self, rpckit.ClientConfig{TokenSource: tokens, Transport: rpckit.Plaintext})
+		if err != nil {
+			return err
+		}
+		s.peers[name] = &peer{tokens: tokens, conn: conn}
+	}
+	return nil
+}
+
+// as returns the connection of the service of that name.
+func (s *Stack) as(name string) *grpc.ClientConn { return s.peers[name].conn }
 
 // fixedToken is always the same token.
 type fixedToken string
@@ -193,7 +219,7 @@ func (s *Stack) makeServices(ctx context.Context, log *zap.Logger, brokers []str
 	orderConfig := defaults[order.Config]()
 	orderConfig.Config = s.spineConfig(order.Name, brokers)
 	orderConfig.CashierURL = "http://" + loopback(s.config.HTTPAddr) + "/checkout"
-	orders, err := order.New(ctx, orderConfig, order.Deps{Spine: shared, Keyring: s.state.keys, Payment: s.conn, Bill: s.conn, Refund: s.conn})
+	orders, err := order.New(ctx, orderConfig, order.Deps{Spine: shared, Keyring: s.state.keys, Payment: s.as(order.Name), Bill: s.as(order.Name), Refund: s.as(order.Name)})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -201,20 +227,20 @@ func (s *Stack) makeServices(ctx context.Context, log *zap.Logger, brokers []str
 	paymentConfig.Config = s.spineConfig(payment.Name, brokers)
 	paymentConfig.RecoverAfter = 5 * time.Second // People watch: what a crash left is finished soon after the restart.
 	paymentConfig.CashURL = s.desk.URL()
-	payments, err := payment.New(ctx, paymentConfig, payment.Deps{Spine: shared, Keys: s.state.keys, Order: s.conn, Bill: s.conn})
+	payments, err := payment.New(ctx, paymentConfig, payment.Deps{Spine: shared, Keys: s.state.keys, Order: s.as(payment.Name), Bill: s.as(payment.Name)})
 	if err != nil {
 		return nil, nil, errors.Join(err, orders.Close())
 	}
 	billConfig := defaults[bill.Config]()
 	billConfig.Config = s.spineConfig(bill.Name, brokers)
 	billConfig.Esign.SandboxDir, billConfig.Esign.LinkBase = CodesDir(s.config.StateDir), "http://"+loopback(s.config.HTTPAddr)
-	bills, err := bill.New(ctx, billConfig, bill.Deps{Spine: shared, Keys: s.state.keys, Payment: s.conn})
+	bills, err := bill.New(ctx, billConfig, bill.Deps{Spine: shared, Keys: s.state.keys, Payment: s.as(bill.Name)})
 	if err != nil {
 		return nil, nil, errors.Join(err, orders.Close(), payments.Close())
 	}
 	refundConfig := defaults[refund.Config]()
 	refundConfig.Config = s.spineConfig(refund.Name, brokers)
-	refunds, err := refund.New(ctx, refundConfig, refund.Deps{Spine: shared, Order: s.conn, Payment: s.conn, Bill: s.conn})
+	refunds, err := refund.New(ctx, refundConfig, refund.Deps{Spine: shared, Order: s.as(refund.Name), Payment: s.as(refund.Name), Bill: s.as(refund.Name)})
 	if err != nil {
 		return nil, nil, errors.Join(err, orders.Close(), payments.Close(), bills.Close())
 	}
@@ -286,7 +312,8 @@ func (s *Stack) Run(ctx context.Context) error {
 		return errors.Join(err, s.stop(context.WithoutCancel(ctx)))
 	case <-s.host.Started():
 	}
-	s.desk.Serve(paymentv1.NewPaymentInternalServiceClient(s.conn), paymentv1.NewPaymentServiceClient(s.marketplace))
+	// The desk finds legs as the bill service does, who may; the marketplace's own desk knows its legs from the payer's page.
+	s.desk.Serve(paymentv1.NewPaymentInternalServiceClient(s.as(bill.Name)), paymentv1.NewPaymentServiceClient(s.marketplace))
 	demo := s.welcome(ctx)
 	if demo != nil && ctx.Err() == nil {
 		cancel()
@@ -338,10 +365,11 @@ func (s *Stack) stop(ctx context.Context) error {
 	if s.desk != nil {
 		errList = append(errList, s.desk.Close(ctx))
 	}
-	for _, conn := range []*grpc.ClientConn{s.conn, s.marketplace} {
-		if conn != nil {
-			errList = append(errList, conn.Close())
-		}
+	for _, p := range s.peers {
+		errList = append(errList, p.conn.Close())
+	}
+	if s.marketplace != nil {
+		errList = append(errList, s.marketplace.Close())
 	}
 	if s.broker != nil {
 		errList = append(errList, s.broker.Close())

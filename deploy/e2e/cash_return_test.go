@@ -36,7 +36,7 @@ func (s *stack) pressed(t testing.TB, button, reference string, want paymentv1.L
 // wantReturn wants the one return of a refund in a state.
 func (s *stack) wantReturn(t testing.TB, refundID string, want paymentv1.CashReturnState) {
 	t.Helper()
-	res, err := paymentv1.NewPaymentInternalServiceClient(s.conn).GetCashReturns(s.asService(t), &paymentv1.GetCashReturnsRequest{RefundId: refundID})
+	res, err := paymentv1.NewPaymentInternalServiceClient(s.conn).GetCashReturns(s.asService(t, "refund"), &paymentv1.GetCashReturnsRequest{RefundId: refundID})
 	if err != nil || len(res.GetCashReturns()) != 1 || res.GetCashReturns()[0].GetState() != want ||
 		(want == paymentv1.CashReturnState_CASH_RETURN_STATE_RETURNED) != (res.GetCashReturns()[0].GetReturnTime() != nil) {
 		t.Errorf("GetCashReturns: %v, %v, want %s", res, told(err), want)
@@ -46,7 +46,7 @@ func (s *stack) wantReturn(t testing.TB, refundID string, want paymentv1.CashRet
 // paymentTimeline is what the payment service tells of an order, a line an entry.
 func (s *stack) paymentTimeline(t testing.TB, orderID string) string {
 	t.Helper()
-	res, err := paymentv1.NewPaymentInternalServiceClient(s.conn).BatchGetPayments(s.asService(t), &paymentv1.BatchGetPaymentsRequest{OrderIds: []string{orderID}})
+	res, err := paymentv1.NewPaymentInternalServiceClient(s.conn).BatchGetPayments(s.asService(t, "refund"), &paymentv1.BatchGetPaymentsRequest{OrderIds: []string{orderID}})
 	if err != nil {
 		t.Fatal(told(err))
 	}
@@ -70,7 +70,7 @@ func TestTheCashOfARefundGoesBackAtTheCashDeskAndACancelTakesTheRest(t *testing.
 
 	payments := paymentv1.NewPaymentInternalServiceClient(s.conn)
 	req := &paymentv1.RefundOrderPaymentRequest{RefundId: newRefund(), OrderId: orderID, CreditAmount: idr(0), CashAmount: idr(back)}
-	res, err := payments.RefundOrderPayment(s.asService(t), req)
+	res, err := payments.RefundOrderPayment(s.asService(t, "refund"), req)
 	r := res.GetCashReturn()
 	if err != nil || r.GetOrderId() != orderID || r.GetSubjectId() != leg.GetSubjectId() || r.GetAmount().GetAmountMinor() != back {
 		t.Fatalf("RefundOrderPayment: %v, %v", res, told(err))
@@ -78,7 +78,7 @@ func TestTheCashOfARefundGoesBackAtTheCashDeskAndACancelTakesTheRest(t *testing.
 	s.wantReturn(t, req.GetRefundId(), paymentv1.CashReturnState_CASH_RETURN_STATE_RETURNING)
 	s.pressed(t, "fail", r.GetReference(), paymentv1.LegState_LEG_STATE_FAILED)
 	s.wantReturn(t, req.GetRefundId(), paymentv1.CashReturnState_CASH_RETURN_STATE_FAILED)
-	if again, err := payments.RetryCashReturn(s.asService(t), &paymentv1.RetryCashReturnRequest{Reference: r.GetReference()}); err != nil ||
+	if again, err := payments.RetryCashReturn(s.asService(t, "refund"), &paymentv1.RetryCashReturnRequest{Reference: r.GetReference()}); err != nil ||
 		again.GetCashReturn().GetReference() != r.GetReference() {
 		t.Fatalf("RetryCashReturn: %v, %v", again, told(err))
 	}
@@ -87,7 +87,7 @@ func TestTheCashOfARefundGoesBackAtTheCashDeskAndACancelTakesTheRest(t *testing.
 	}
 	s.wantReturn(t, req.GetRefundId(), paymentv1.CashReturnState_CASH_RETURN_STATE_RETURNED)
 	req.CashAmount = idr(back + 1)
-	_, err = payments.RefundOrderPayment(s.asService(t), req)
+	_, err = payments.RefundOrderPayment(s.asService(t, "refund"), req)
 	wantReason(t, told(err), errs.RequestIDReused)
 
 	if _, err := orderv1.NewOrderServiceClient(s.conn).CancelPayments(s.spm(t), &orderv1.CancelPaymentsRequest{RequestId: unique("cancel"),
@@ -120,17 +120,17 @@ func TestAPartOfARepaymentThatCannotGoBackIsEndedByAnOperator(t *testing.T) {
 	s.pressed(t, "pay", leg.GetReference(), paymentv1.LegState_LEG_STATE_SUCCEEDED)
 	payments := paymentv1.NewPaymentInternalServiceClient(s.conn)
 	req := &paymentv1.ReturnRepaymentRequest{RefundId: newRefund(), RepaymentId: leg.GetSubjectId(), Amount: idr(25_000)}
-	res, err := payments.ReturnRepayment(s.asService(t), req)
+	res, err := payments.ReturnRepayment(s.asService(t, "refund"), req)
 	if err != nil || res.GetCashReturn().GetRefundId() != req.GetRefundId() || res.GetCashReturn().GetOrderId() != "" {
 		t.Fatalf("ReturnRepayment: %v, %v", res, told(err))
 	}
 	reference := res.GetCashReturn().GetReference()
 	end := &paymentv1.ResolveCashReturnRequest{Reference: reference, Actor: "ADMIN:ann", Evidence: "the account is closed"}
-	_, err = payments.ResolveCashReturn(s.asService(t), end)
+	_, err = payments.ResolveCashReturn(s.asService(t, "refund"), end)
 	wantReason(t, told(err), errs.OrderStateInvalid)
 	s.pressed(t, "fail", reference, paymentv1.LegState_LEG_STATE_FAILED)
 	for range 2 {
-		if _, err := payments.ResolveCashReturn(s.asService(t), end); err != nil {
+		if _, err := payments.ResolveCashReturn(s.asService(t, "refund"), end); err != nil {
 			t.Fatal(told(err))
 		}
 	}

@@ -25,10 +25,10 @@ import (
 	"github.com/creditpay/creditpay/pkg/testkit"
 )
 
-// asService calls as another service of the suite does.
-func (s *stack) asService(t testing.TB) context.Context {
+// asService calls as the service of that name does.
+func (s *stack) asService(t testing.TB, name string) context.Context {
 	t.Helper()
-	return as(t.Context(), s.mint(t, caller.Caller{Kind: caller.Service, Name: "bill"}))
+	return as(t.Context(), s.mint(t, caller.Caller{Kind: caller.Service, Name: name}))
 }
 
 // repaymentLeg is where a new user pays so much: without a debt it becomes credit balance.
@@ -53,7 +53,7 @@ func (p *payer) repay(t testing.TB, what map[string]any) *billv1.RepayBillsRespo
 
 func (s *stack) cashLeg(t testing.TB, subject string) *paymentv1.CashLeg {
 	t.Helper()
-	res, err := paymentv1.NewPaymentInternalServiceClient(s.conn).GetCashLeg(s.asService(t), &paymentv1.GetCashLegRequest{SubjectId: subject})
+	res, err := paymentv1.NewPaymentInternalServiceClient(s.conn).GetCashLeg(s.asService(t, "bill"), &paymentv1.GetCashLegRequest{SubjectId: subject})
 	if err != nil {
 		t.Fatalf("GetCashLeg: %v", told(err))
 	}
@@ -110,7 +110,7 @@ const (
 func TestARepaymentIsPaidAtTheCashDeskAndBounces(t *testing.T) {
 	t.Parallel()
 	s := shared(t)
-	channels, err := paymentv1.NewPaymentInternalServiceClient(s.conn).ListCashChannels(s.asService(t), &paymentv1.ListCashChannelsRequest{})
+	channels, err := paymentv1.NewPaymentInternalServiceClient(s.conn).ListCashChannels(s.asService(t, "bill"), &paymentv1.ListCashChannelsRequest{})
 	if err != nil || len(channels.GetChannels()) < 3 || channels.GetChannels()[0].GetCode() != "VA_BCA" {
 		t.Fatalf("ListCashChannels: %v, %v", channels, told(err))
 	}

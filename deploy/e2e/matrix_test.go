@@ -1,8 +1,10 @@
 package e2e
 
 import (
+	"cmp"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -49,15 +51,23 @@ type walker struct {
 }
 
 func (w walker) String() string {
+	if w.Kind == caller.Service {
+		return w.Caller.String()
+	}
 	return strings.Join(append([]string{w.Kind.String()}, w.Roles.Names()...), " ")
 }
 
-// walkers gives one of every kind of caller; of operators one of every role.
+// serviceNames returns the names of the suite's services, and one that no service has.
+func serviceNames() []string {
+	return []string{"order", "payment", "bill", "refund", "notification", "gateway", "walker"}
+}
+
+// walkers returns one caller of every kind; one operator of every role, and one service of every name.
 func (s *stack) walkers(t *testing.T) []walker {
 	t.Helper()
 	var out []walker
 	add := func(c caller.Caller) {
-		c.Name = "walker"
+		c.Name = cmp.Or(c.Name, "walker")
 		out = append(out, walker{c, s.mint(t, c)})
 	}
 	for _, k := range caller.Kinds() {
@@ -69,6 +79,10 @@ func (s *stack) walkers(t *testing.T) []walker {
 		case caller.Admin:
 			for _, role := range caller.AllRoles() {
 				add(caller.Caller{Kind: k, Roles: caller.RolesOf(role)})
+			}
+		case caller.Service:
+			for _, name := range serviceNames() {
+				add(caller.Caller{Kind: k, Name: name})
 			}
 		default:
 			add(caller.Caller{Kind: k})
@@ -222,6 +236,19 @@ func TestEveryRESTRouteRefusesEveryCallerThatItsRuleDoesNotName(t *testing.T) {
 	}
 }
 
+// The services that each internal RPC names are services of the suite.
+func TestAccess_RulesNameServicesOfTheSuite(t *testing.T) {
+	t.Parallel()
+	known := serviceNames()
+	for method, rule := range rpckit.AccessRules() {
+		for _, name := range rule.Services {
+			if name == "walker" || !slices.Contains(known, name) {
+				t.Errorf("%s names the service %q, which is none of %v", method, name, known)
+			}
+		}
+	}
+}
+
 // What the walks above hold the wire against is the contract; here the contract of refunds and of what follows their cash is held
 // against the rule as it was decided: who asks, who approves, who follows the cash and who sets the tiers are different people.
 func TestRefundsAndApprovalsAreOpenToTheseAndNobodyElse(t *testing.T) {
@@ -233,7 +260,7 @@ func TestRefundsAndApprovalsAreOpenToTheseAndNobodyElse(t *testing.T) {
 		refunds + "GetRefund": "SPM ADMIN:VIEW MERCHANT", refunds + "ListRefunds": "SPM ADMIN:VIEW MERCHANT",
 		refunds + "RetryRefundLeg": "ADMIN:CASH", refunds + "ResolveRefundLeg": "ADMIN:CASH",
 		refunds + "ListApprovalTiers": "ADMIN:VIEW", refunds + "SetApprovalTiers": "ADMIN:ADMINISTER",
-		"/creditpay.refund.v1.RefundInternalService/GetOrderRefunds": "SERVICE",
+		"/creditpay.refund.v1.RefundInternalService/GetOrderRefunds": "SERVICE:order",
 		cash + "ListCashReturns":                                     "ADMIN:VIEW", cash + "RetryCancelReturn": "ADMIN:CASH", cash + "ResolveCancelReturn": "ADMIN:CASH",
 	}
 	rules := rpckit.AccessRules()
@@ -245,6 +272,12 @@ func TestRefundsAndApprovalsAreOpenToTheseAndNobodyElse(t *testing.T) {
 	for method, who := range want {
 		var got []string
 		for _, k := range caller.Kinds() {
+			if k == caller.Service {
+				for _, name := range rules[method].Services {
+					got = append(got, "SERVICE:"+name)
+				}
+				continue
+			}
 			if k != caller.Admin {
 				if rules[method].AllowsKind(k) {
 					got = append(got, k.String())

@@ -89,10 +89,17 @@ type Caller struct {
 	MerchantID string
 	// Roles are what an ADMIN caller may do; none for the other kinds.
 	Roles Roles
+	// Owner is the marketplace that an SPM, H5 or MERCHANT caller acts in. It is empty for the home marketplace, and for the other
+	// kinds, who act in all of them. An SPM's is its name, an H5 caller's stands in its user id ("<owner>~<user>").
+	Owner string
+	// FactorTime is when the payer last showed a second factor to whoever signed them in, in seconds since 1970; 0 when that is not
+	// known. Only H5 callers have one.
+	FactorTime int64
 }
 
-// String is the kind and whom the caller speaks for: "SPM:marketplace", "H5:user-1", "MERCHANT:shop-1". Two callers with the
-// same String are the same to idempotency records and rate limits. It is "NONE" for the zero Caller.
+// String is the kind and whom the caller speaks for: "SPM:marketplace", "H5:user-1", "MERCHANT:shop-1", and "MERCHANT:owner~shop-1"
+// for a shop of another marketplace than the home one. Two callers with the same String are the same to idempotency records and
+// rate limits. It is "NONE" for the zero Caller.
 func (c Caller) String() string {
 	switch c.Kind {
 	case 0:
@@ -100,6 +107,9 @@ func (c Caller) String() string {
 	case H5:
 		return "H5:" + c.UserID
 	case Merchant:
+		if c.Owner != "" {
+			return "MERCHANT:" + c.Owner + "~" + c.MerchantID
+		}
 		return "MERCHANT:" + c.MerchantID
 	default:
 		return c.Kind.String() + ":" + c.Name

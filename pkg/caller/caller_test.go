@@ -46,13 +46,14 @@ func TestUnknownKindsAreNobody(t *testing.T) {
 func TestStringNamesWhomTheCallerSpeaksFor(t *testing.T) {
 	t.Parallel()
 	for want, c := range map[string]caller.Caller{
-		"NONE":             {},
-		"SPM:marketplace":  {Kind: caller.SPM, Name: "marketplace"},
-		"H5:user-1":        {Kind: caller.H5, Name: "web", UserID: "user-1"},
-		"MERCHANT:shop-1":  {Kind: caller.Merchant, Name: "till-3", MerchantID: "shop-1"},
-		"ADMIN:alice":      {Kind: caller.Admin, Name: "alice"},
-		"SERVICE:payment":  {Kind: caller.Service, Name: "payment"},
-		"CHANNEL:wechat-1": {Kind: caller.Channel, Name: "wechat-1"},
+		"NONE":              {},
+		"SPM:marketplace":   {Kind: caller.SPM, Name: "marketplace"},
+		"H5:user-1":         {Kind: caller.H5, Name: "web", UserID: "user-1"},
+		"MERCHANT:shop-1":   {Kind: caller.Merchant, Name: "till-3", MerchantID: "shop-1"},
+		"MERCHANT:b~shop-1": {Kind: caller.Merchant, Name: "till-3", MerchantID: "shop-1", Owner: "b"},
+		"ADMIN:alice":       {Kind: caller.Admin, Name: "alice"},
+		"SERVICE:payment":   {Kind: caller.Service, Name: "payment"},
+		"CHANNEL:wechat-1":  {Kind: caller.Channel, Name: "wechat-1"},
 	} {
 		if got := c.String(); got != want {
 			t.Errorf("String = %q, want %q", got, want)

@@ -2,6 +2,7 @@ package rpckit
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	commonv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/common/v1"
@@ -19,17 +20,29 @@ type Rule struct {
 	kinds uint16
 	// Roles are those of which an ADMIN caller must have one.
 	Roles caller.Roles
+	// Services are the names of which a SERVICE caller must have one.
+	Services []string
 }
 
-// Allows reports whether that caller may call: its kind is named, and an operator has a role that is named.
+// Allows reports whether that caller may call: its kind is named, an operator has a role that is named, and a service is named.
 func (r Rule) Allows(c caller.Caller) bool {
-	return r.AllowsKind(c.Kind) && (c.Kind != caller.Admin || r.Roles.Meets(c.Roles))
+	if !r.AllowsKind(c.Kind) {
+		return false
+	}
+	switch c.Kind {
+	case caller.Admin:
+		return r.Roles.Meets(c.Roles)
+	case caller.Service:
+		return slices.Contains(r.Services, c.Name)
+	default:
+		return true
+	}
 }
 
-// AllowsKind reports whether callers of that kind may call, operators with the right role.
+// AllowsKind reports whether callers of that kind may call: operators with the right role, and services of the right name.
 func (r Rule) AllowsKind(k caller.Kind) bool { return k != 0 && r.kinds&(1<<k) != 0 }
 
-// Kinds gives the kinds that may call, in the order of their numbers.
+// Kinds returns the kinds that may call, in the order of their numbers.
 func (r Rule) Kinds() []caller.Kind {
 	var kinds []caller.Kind
 	for _, k := range caller.Kinds() {
@@ -46,24 +59,31 @@ func (r Rule) Kinds() []caller.Kind {
 func AccessRules() map[string]Rule {
 	rules := map[string]Rule{}
 	eachMethod(func(m protoreflect.MethodDescriptor) {
-		option, ok := proto.GetExtension(m.Options(), commonv1.E_Access).(*commonv1.AccessRule)
-		if !ok || option == nil {
-			return
+		if rule, ok := RuleOf(m); ok {
+			rules[fullName(m)] = rule
 		}
-		var rule Rule
-		for _, k := range option.GetCallers() {
-			if kind := caller.KindOf(k); kind != 0 {
-				rule.kinds |= 1 << kind
-			}
-		}
-		for _, r := range option.GetRoles() {
-			if role, ok := caller.RoleOf(r); ok {
-				rule.Roles |= caller.RolesOf(role)
-			}
-		}
-		rules[fullName(m)] = rule
 	})
 	return rules
+}
+
+// RuleOf returns the rule that a method's option states; false when the method has no such option.
+func RuleOf(m protoreflect.MethodDescriptor) (Rule, bool) {
+	option, ok := proto.GetExtension(m.Options(), commonv1.E_Access).(*commonv1.AccessRule)
+	if !ok || option == nil {
+		return Rule{}, false
+	}
+	rule := Rule{Services: slices.Clone(option.GetServices())}
+	for _, k := range option.GetCallers() {
+		if kind := caller.KindOf(k); kind != 0 {
+			rule.kinds |= 1 << kind
+		}
+	}
+	for _, r := range option.GetRoles() {
+		if role, ok := caller.RoleOf(r); ok {
+			rule.Roles |= caller.RolesOf(role)
+		}
+	}
+	return rule, true
 }
 
 // IsPublic reports whether everybody may call the method, without a token: gRPC's own health and reflection services.
@@ -101,11 +121,18 @@ func access(rules map[string]Rule) grpc.UnaryServerInterceptor {
 	}
 }
 
-// refuse tells a caller whom the rule does not allow why.
+// refuse returns CALLER_NOT_ALLOWED, with what is missing, for a caller that the rule does not allow.
 func refuse(rule Rule, c caller.Caller) error {
 	switch {
 	case rule.Allows(c):
 		return nil
+	case rule.AllowsKind(c.Kind) && c.Kind == caller.Service:
+		needed := "none"
+		if len(rule.Services) > 0 {
+			needed = strings.Join(rule.Services, " or ")
+		}
+		return errs.CallerNotAllowed.New("of the services only %s may call this method, and the token is of %s", needed, c.Name).
+			With("needs_service", needed)
 	case rule.AllowsKind(c.Kind):
 		needed := strings.Join(rule.Roles.Names(), " or ")
 		return errs.CallerNotAllowed.New("an operator needs the role %s to call this method", needed).With("needs_role", needed)

@@ -22,6 +22,7 @@ import (
 	"google.golang.org/protobuf/types/known/emptypb"
 
 	_ "github.com/creditpay/creditpay/proto/gen/go/creditpay/bill/v1"
+	billv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/bill/v1"
 	opsv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/ops/v1"
 	_ "github.com/creditpay/creditpay/proto/gen/go/creditpay/order/v1"
 	_ "github.com/creditpay/creditpay/proto/gen/go/creditpay/payment/v1"
@@ -90,6 +91,7 @@ func serve(tb testing.TB, config rpckit.Config, list func(context.Context, *opsv
 	}
 	server := grpc.NewServer(options...)
 	opsv1.RegisterOpsServiceServer(rpckit.Registrar(server), &scriptedOps{list: list})
+	billv1.RegisterBillInternalServiceServer(rpckit.Registrar(server), billv1.UnimplementedBillInternalServiceServer{})
 	healthv1.RegisterHealthServer(server, health.NewServer())
 	done := make(chan error, 1)
 	go func() { done <- server.Serve(s.listener) }()
@@ -188,6 +190,9 @@ func TestEveryMethodOfTheSuiteHasARuleForSomebody(t *testing.T) {
 		if rule.AllowsKind(caller.Admin) != (rule.Roles != 0) {
 			t.Errorf("%s names %v and the roles %v: operators need a role, others have none", method, rule.Kinds(), rule.Roles.Names())
 		}
+		if rule.AllowsKind(caller.Service) != (len(rule.Services) > 0) {
+			t.Errorf("%s names %v and the services %q: a service needs its name, others have none", method, rule.Kinds(), rule.Services)
+		}
 	}
 	if diff := cmp.Diff([]caller.Kind{caller.SPM, caller.H5, caller.Admin, caller.Merchant}, rules["/creditpay.order.v1.OrderService/GetOrderInfo"].Kinds()); diff != "" {
 		t.Error(diff)
@@ -203,6 +208,33 @@ func TestEveryMethodOfTheSuiteHasARuleForSomebody(t *testing.T) {
 	}
 	if approve.Allows(caller.Caller{Kind: caller.SPM, Roles: caller.EveryRole()}) {
 		t.Error("roles open what the kind does not")
+	}
+}
+
+func TestAccess_ServiceNeedsItsName(t *testing.T) {
+	t.Parallel()
+	rule := rpckit.AccessRules()["/creditpay.bill.v1.BillInternalService/KeepCashAsCredit"]
+	for name, want := range map[string]bool{"payment": true, "gateway": false, "order": false, "": false, "Payment": false} {
+		if got := rule.Allows(caller.Caller{Kind: caller.Service, Name: name}); got != want {
+			t.Errorf("service %q: %v, want %v", name, got, want)
+		}
+	}
+	if rule.Allows(caller.Caller{Kind: caller.SPM, Name: "payment"}) {
+		t.Error("the name of a service opens what the kind does not")
+	}
+	// A rule that names the kind and no service, which the contract must not have, lets none in.
+	rule.Services = nil
+	if rule.Allows(caller.Caller{Kind: caller.Service, Name: "payment"}) {
+		t.Error("a rule without services lets one in")
+	}
+}
+
+func TestAccess_RefusalNamesTheServices(t *testing.T) {
+	t.Parallel()
+	s := serve(t, rpckit.Config{}, empty)
+	_, err := billv1.NewBillInternalServiceClient(s.dial(t, caller.Service.String())).BatchGetLoans(t.Context(), &billv1.BatchGetLoansRequest{})
+	if e := refusal(t, err, errs.CallerNotAllowed); !strings.Contains(e.Message(), "order") || !strings.Contains(e.Message(), "tester") {
+		t.Errorf("the refusal says %q, which names neither what is needed nor who called", e.Message())
 	}
 }
 

@@ -1,14 +1,17 @@
 package bill_test
 
 import (
+	"cmp"
 	"context"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/segmentio/kafka-go"
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/test/bufconn"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
@@ -38,21 +41,28 @@ func TestMain(m *testing.M) { testkit.Main(m) }
 type kindIsToken struct{}
 
 func (kindIsToken) Verify(token string, _ time.Time) (caller.Caller, error) {
-	kind, ok := caller.ParseKind(token)
+	text, name, _ := strings.Cut(token, ":")
+	kind, ok := caller.ParseKind(text)
 	if !ok {
 		return caller.Caller{}, errs.TokenInvalid.New("no such kind")
 	}
-	c := caller.Caller{Kind: kind, Name: "test"}
+	c := caller.Caller{Kind: kind, Name: cmp.Or(name, "test")}
 	if kind == caller.Admin {
 		c.Roles = caller.EveryRole()
 	}
 	return c, nil
 }
 
-// tokenOf is always the same token.
+// tokenOf is always the same token, but that of a service: it names the first service that may call the method.
 type tokenOf string
 
-func (t tokenOf) Token(context.Context) (string, error) { return string(t), nil }
+func (t tokenOf) Token(ctx context.Context) (string, error) {
+	info, _ := credentials.RequestInfoFromContext(ctx)
+	if rule := rpckit.AccessRules()[info.Method]; string(t) == caller.Service.String() && len(rule.Services) > 0 {
+		return string(t) + ":" + rule.Services[0], nil
+	}
+	return string(t), nil
+}
 
 // bed is the whole service behind its door.
 type bed struct {

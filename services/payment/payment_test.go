@@ -1,6 +1,7 @@
 package payment_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -11,6 +12,7 @@ import (
 
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/test/bufconn"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -43,11 +45,12 @@ const user, pin = "u1", "482913"
 type kindIsToken struct{}
 
 func (kindIsToken) Verify(token string, _ time.Time) (caller.Caller, error) {
-	kind, ok := caller.ParseKind(token)
+	text, name, _ := strings.Cut(token, ":")
+	kind, ok := caller.ParseKind(text)
 	if !ok {
 		return caller.Caller{}, errs.TokenInvalid.New("no such kind")
 	}
-	c := caller.Caller{Kind: kind, Name: "test"}
+	c := caller.Caller{Kind: kind, Name: cmp.Or(name, "test")}
 	switch kind {
 	case caller.H5:
 		c.UserID = user
@@ -57,10 +60,16 @@ func (kindIsToken) Verify(token string, _ time.Time) (caller.Caller, error) {
 	return c, nil
 }
 
-// tokenOf is always the same token.
+// tokenOf is always the same token, but that of a service: it names the first service that may call the method.
 type tokenOf string
 
-func (t tokenOf) Token(context.Context) (string, error) { return string(t), nil }
+func (t tokenOf) Token(ctx context.Context) (string, error) {
+	info, _ := credentials.RequestInfoFromContext(ctx)
+	if rule := rpckit.AccessRules()[info.Method]; string(t) == caller.Service.String() && len(rule.Services) > 0 {
+		return string(t) + ":" + rule.Services[0], nil
+	}
+	return string(t), nil
+}
 
 // orderWithTwo is an order service with one checkout of two orders that any commit may take.
 type orderWithTwo struct {

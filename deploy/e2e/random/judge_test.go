@@ -275,7 +275,7 @@ func (r *run) judgeEnd(ctx context.Context, v *view, staysInDebt bool) {
 // judgePayment holds what refunds took out of a payment against the refunds.
 func (r *run) judgePayment(ctx context.Context, v *view, o *order) {
 	res, _ := call(ctx, r, "BatchGetPayments", func(ctx context.Context) (*paymentv1.BatchGetPaymentsResponse, error) {
-		return r.site.cash.BatchGetPayments(as(ctx, r.site.service), &paymentv1.BatchGetPaymentsRequest{OrderIds: []string{o.id}})
+		return r.site.cash.BatchGetPayments(as(ctx, r.site.refund), &paymentv1.BatchGetPaymentsRequest{OrderIds: []string{o.id}})
 	})
 	var credit, cash, wantCredit, wantCash int64
 	for _, p := range res.GetPayments() {

@@ -297,7 +297,7 @@ func (r *run) legsMove(ctx context.Context, x *refundv1.Refund) string {
 		return "is carried out"
 	}
 	res, _ := call(ctx, r, "GetCashReturns", func(ctx context.Context) (*paymentv1.GetCashReturnsResponse, error) {
-		return r.site.cash.GetCashReturns(as(ctx, r.site.service), &paymentv1.GetCashReturnsRequest{RefundId: x.GetRefundId()})
+		return r.site.cash.GetCashReturns(as(ctx, r.site.refund), &paymentv1.GetCashReturnsRequest{RefundId: x.GetRefundId()})
 	})
 	known := map[string]paymentv1.CashReturnState{}
 	for _, back := range res.GetCashReturns() {
@@ -342,7 +342,7 @@ func (r *run) lookAtRepayment(ctx context.Context, v *view, p *repayment) string
 // cashLeg is a leg by its subject or reference; a return by its reference looks like one. nil when there is none.
 func (r *run) cashLeg(ctx context.Context, name string) *paymentv1.CashLeg {
 	res, _ := call(ctx, r, "GetCashLeg", func(ctx context.Context) (*paymentv1.GetCashLegResponse, error) {
-		return r.site.cash.GetCashLeg(as(ctx, r.site.service), &paymentv1.GetCashLegRequest{SubjectId: name})
+		return r.site.cash.GetCashLeg(as(ctx, r.site.bill), &paymentv1.GetCashLegRequest{SubjectId: name})
 	}, errs.NotFound)
 	return res.GetLeg()
 }

@@ -53,9 +53,9 @@ type site struct {
 	market  *market
 	// ahead is how far the stack's clock is ahead of the machine's, in nanoseconds.
 	ahead atomic.Int64
-	// spm and service are contexts' tokens of the marketplace and of a service of the suite; admins are the operators' by name.
-	spm, service string
-	admins       map[string]string
+	// spm, bill and refund are the tokens of the marketplace and of two services of the suite; admins are the operators' by name.
+	spm, bill, refund string
+	admins            map[string]string
 
 	orders   orderv1.OrderServiceClient
 	payments paymentv1.PaymentServiceClient
@@ -82,7 +82,8 @@ func newSite(t *testing.T) *site {
 	for _, name := range operators() {
 		s.admins[name] = must(caller.Caller{Kind: caller.Admin, Name: name, Roles: caller.EveryRole()})
 	}
-	s.spm, s.service = must(caller.Caller{Kind: caller.SPM, Name: "marketplace"}), must(caller.Caller{Kind: caller.Service, Name: "bill"})
+	s.spm = must(caller.Caller{Kind: caller.SPM, Name: "marketplace"})
+	s.bill, s.refund = must(caller.Caller{Kind: caller.Service, Name: "bill"}), must(caller.Caller{Kind: caller.Service, Name: "refund"})
 	s.orders, s.payments, s.bills = orderv1.NewOrderServiceClient(s.conn), paymentv1.NewPaymentServiceClient(s.conn), billv1.NewBillServiceClient(s.conn)
 	s.cash, s.accounts = paymentv1.NewPaymentInternalServiceClient(s.conn), billv1.NewBillAdminServiceClient(s.conn)
 	s.returns = paymentv1.NewPaymentAdminServiceClient(s.conn)

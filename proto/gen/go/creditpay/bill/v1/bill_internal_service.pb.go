@@ -1751,29 +1751,31 @@ const file_creditpay_bill_v1_bill_internal_service_proto_rawDesc = "" +
 	"\aexpires\x18\x02 \x01(\x03R\aexpires\x12)\n" +
 	"\tsignature\x18\x03 \x01(\tB\v\xbaH\x05r\x03\x18\x80\x01\x80\x01\x01R\tsignature\"+\n" +
 	"\x17GetContractFileResponse\x12\x10\n" +
-	"\x03pdf\x18\x01 \x01(\fR\x03pdf2\x9d\t\n" +
-	"\x13BillInternalService\x12b\n" +
+	"\x03pdf\x18\x01 \x01(\fR\x03pdf2\xf8\t\n" +
+	"\x13BillInternalService\x12r\n" +
 	"\n" +
-	"QuotePlans\x12$.creditpay.bill.v1.QuotePlansRequest\x1a%.creditpay.bill.v1.QuotePlansResponse\"\a\x8a\xb5\x18\x03\n" +
-	"\x01\x06\x12k\n" +
-	"\rReserveCredit\x12'.creditpay.bill.v1.ReserveCreditRequest\x1a(.creditpay.bill.v1.ReserveCreditResponse\"\a\x8a\xb5\x18\x03\n" +
-	"\x01\x06\x12k\n" +
-	"\rReleaseCredit\x12'.creditpay.bill.v1.ReleaseCreditRequest\x1a(.creditpay.bill.v1.ReleaseCreditResponse\"\a\x8a\xb5\x18\x03\n" +
-	"\x01\x06\x12\x89\x01\n" +
-	"\x17PreviewRefundAdjustment\x121.creditpay.bill.v1.PreviewRefundAdjustmentRequest\x1a2.creditpay.bill.v1.PreviewRefundAdjustmentResponse\"\a\x8a\xb5\x18\x03\n" +
-	"\x01\x06\x12q\n" +
-	"\x0fAdjustForRefund\x12).creditpay.bill.v1.AdjustForRefundRequest\x1a*.creditpay.bill.v1.AdjustForRefundResponse\"\a\x8a\xb5\x18\x03\n" +
-	"\x01\x06\x12z\n" +
-	"\x12KeepRefundAsCredit\x12,.creditpay.bill.v1.KeepRefundAsCreditRequest\x1a-.creditpay.bill.v1.KeepRefundAsCreditResponse\"\a\x8a\xb5\x18\x03\n" +
-	"\x01\x06\x12t\n" +
-	"\x10KeepCashAsCredit\x12*.creditpay.bill.v1.KeepCashAsCreditRequest\x1a+.creditpay.bill.v1.KeepCashAsCreditResponse\"\a\x8a\xb5\x18\x03\n" +
-	"\x01\x06\x12k\n" +
-	"\rBatchGetLoans\x12'.creditpay.bill.v1.BatchGetLoansRequest\x1a(.creditpay.bill.v1.BatchGetLoansResponse\"\a\x8a\xb5\x18\x03\n" +
-	"\x01\x06\x12w\n" +
-	"\x11BatchGetContracts\x12+.creditpay.bill.v1.BatchGetContractsRequest\x1a,.creditpay.bill.v1.BatchGetContractsResponse\"\a\x8a\xb5\x18\x03\n" +
-	"\x01\x06\x12q\n" +
-	"\x0fGetContractFile\x12).creditpay.bill.v1.GetContractFileRequest\x1a*.creditpay.bill.v1.GetContractFileResponse\"\a\x8a\xb5\x18\x03\n" +
-	"\x01\x06BFZDgithub.com/creditpay/creditpay/proto/gen/go/creditpay/bill/v1;billv1b\x06proto3"
+	"QuotePlans\x12$.creditpay.bill.v1.QuotePlansRequest\x1a%.creditpay.bill.v1.QuotePlansResponse\"\x17\x8a\xb5\x18\x13\n" +
+	"\x01\x06\x1a\x05order\x1a\apayment\x12t\n" +
+	"\rReserveCredit\x12'.creditpay.bill.v1.ReserveCreditRequest\x1a(.creditpay.bill.v1.ReserveCreditResponse\"\x10\x8a\xb5\x18\f\n" +
+	"\x01\x06\x1a\apayment\x12t\n" +
+	"\rReleaseCredit\x12'.creditpay.bill.v1.ReleaseCreditRequest\x1a(.creditpay.bill.v1.ReleaseCreditResponse\"\x10\x8a\xb5\x18\f\n" +
+	"\x01\x06\x1a\apayment\x12\x91\x01\n" +
+	"\x17PreviewRefundAdjustment\x121.creditpay.bill.v1.PreviewRefundAdjustmentRequest\x1a2.creditpay.bill.v1.PreviewRefundAdjustmentResponse\"\x0f\x8a\xb5\x18\v\n" +
+	"\x01\x06\x1a\x06refund\x12y\n" +
+	"\x0fAdjustForRefund\x12).creditpay.bill.v1.AdjustForRefundRequest\x1a*.creditpay.bill.v1.AdjustForRefundResponse\"\x0f\x8a\xb5\x18\v\n" +
+	"\x01\x06\x1a\x06refund\x12\x82\x01\n" +
+	"\x12KeepRefundAsCredit\x12,.creditpay.bill.v1.KeepRefundAsCreditRequest\x1a-.creditpay.bill.v1.KeepRefundAsCreditResponse\"\x0f\x8a\xb5\x18\v\n" +
+	"\x01\x06\x1a\x06refund\x12}\n" +
+	"\x10KeepCashAsCredit\x12*.creditpay.bill.v1.KeepCashAsCreditRequest\x1a+.creditpay.bill.v1.KeepCashAsCreditResponse\"\x10\x8a\xb5\x18\f\n" +
+	"\x01\x06\x1a\apayment\x12r\n" +
+	"\rBatchGetLoans\x12'.creditpay.bill.v1.BatchGetLoansRequest\x1a(.creditpay.bill.v1.BatchGetLoansResponse\"\x0e\x8a\xb5\x18\n" +
+	"\n" +
+	"\x01\x06\x1a\x05order\x12~\n" +
+	"\x11BatchGetContracts\x12+.creditpay.bill.v1.BatchGetContractsRequest\x1a,.creditpay.bill.v1.BatchGetContractsResponse\"\x0e\x8a\xb5\x18\n" +
+	"\n" +
+	"\x01\x06\x1a\x05order\x12z\n" +
+	"\x0fGetContractFile\x12).creditpay.bill.v1.GetContractFileRequest\x1a*.creditpay.bill.v1.GetContractFileResponse\"\x10\x8a\xb5\x18\f\n" +
+	"\x01\x06\x1a\agatewayBFZDgithub.com/creditpay/creditpay/proto/gen/go/creditpay/bill/v1;billv1b\x06proto3"
 
 var (
 	file_creditpay_bill_v1_bill_internal_service_proto_rawDescOnce sync.Once

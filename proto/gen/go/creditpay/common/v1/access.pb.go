@@ -172,7 +172,10 @@ type AccessRule struct {
 	// The caller kinds that may call it. Empty means nobody.
 	Callers []CallerKind `protobuf:"varint,1,rep,packed,name=callers,proto3,enum=creditpay.common.v1.CallerKind" json:"callers,omitempty"`
 	// An ADMIN caller must have one of these roles as well. Empty means that no ADMIN caller may call it, even where callers names ADMIN.
-	Roles         []OperatorRole `protobuf:"varint,2,rep,packed,name=roles,proto3,enum=creditpay.common.v1.OperatorRole" json:"roles,omitempty"`
+	Roles []OperatorRole `protobuf:"varint,2,rep,packed,name=roles,proto3,enum=creditpay.common.v1.OperatorRole" json:"roles,omitempty"`
+	// A SERVICE caller must have one of these names as well, such as "payment": the services that call it today, and no other. Empty
+	// means that no SERVICE caller may call it, even where callers names SERVICE. Each 1 to 64 characters of a-z, 0-9 and -.
+	Services      []string `protobuf:"bytes,3,rep,name=services,proto3" json:"services,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -221,6 +224,13 @@ func (x *AccessRule) GetRoles() []OperatorRole {
 	return nil
 }
 
+func (x *AccessRule) GetServices() []string {
+	if x != nil {
+		return x.Services
+	}
+	return nil
+}
+
 var file_creditpay_common_v1_access_proto_extTypes = []protoimpl.ExtensionInfo{
 	{
 		ExtendedType:  (*descriptorpb.MethodOptions)(nil),
@@ -244,11 +254,12 @@ var File_creditpay_common_v1_access_proto protoreflect.FileDescriptor
 
 const file_creditpay_common_v1_access_proto_rawDesc = "" +
 	"\n" +
-	" creditpay/common/v1/access.proto\x12\x13creditpay.common.v1\x1a google/protobuf/descriptor.proto\"\x80\x01\n" +
+	" creditpay/common/v1/access.proto\x12\x13creditpay.common.v1\x1a google/protobuf/descriptor.proto\"\x9c\x01\n" +
 	"\n" +
 	"AccessRule\x129\n" +
 	"\acallers\x18\x01 \x03(\x0e2\x1f.creditpay.common.v1.CallerKindR\acallers\x127\n" +
-	"\x05roles\x18\x02 \x03(\x0e2!.creditpay.common.v1.OperatorRoleR\x05roles*\xb5\x01\n" +
+	"\x05roles\x18\x02 \x03(\x0e2!.creditpay.common.v1.OperatorRoleR\x05roles\x12\x1a\n" +
+	"\bservices\x18\x03 \x03(\tR\bservices*\xb5\x01\n" +
 	"\n" +
 	"CallerKind\x12\x1b\n" +
 	"\x17CALLER_KIND_UNSPECIFIED\x10\x00\x12\x13\n" +

@@ -634,16 +634,16 @@ const file_creditpay_order_v1_order_internal_service_proto_rawDesc = "" +
 	"checkoutId\x12&\n" +
 	"\tcommit_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\bcommitId\x12 \n" +
 	"\x06reason\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x06reason\"\x15\n" +
-	"\x13AbortCommitResponse2\xc3\x03\n" +
-	"\x14OrderInternalService\x12g\n" +
-	"\vGetCheckout\x12&.creditpay.order.v1.GetCheckoutRequest\x1a'.creditpay.order.v1.GetCheckoutResponse\"\a\x8a\xb5\x18\x03\n" +
-	"\x01\x06\x12g\n" +
-	"\vBeginCommit\x12&.creditpay.order.v1.BeginCommitRequest\x1a'.creditpay.order.v1.BeginCommitResponse\"\a\x8a\xb5\x18\x03\n" +
-	"\x01\x06\x12g\n" +
-	"\vAbortCommit\x12&.creditpay.order.v1.AbortCommitRequest\x1a'.creditpay.order.v1.AbortCommitResponse\"\a\x8a\xb5\x18\x03\n" +
-	"\x01\x06\x12p\n" +
-	"\x0eBatchGetOrders\x12).creditpay.order.v1.BatchGetOrdersRequest\x1a*.creditpay.order.v1.BatchGetOrdersResponse\"\a\x8a\xb5\x18\x03\n" +
-	"\x01\x06BHZFgithub.com/creditpay/creditpay/proto/gen/go/creditpay/order/v1;orderv1b\x06proto3"
+	"\x13AbortCommitResponse2\xe6\x03\n" +
+	"\x14OrderInternalService\x12p\n" +
+	"\vGetCheckout\x12&.creditpay.order.v1.GetCheckoutRequest\x1a'.creditpay.order.v1.GetCheckoutResponse\"\x10\x8a\xb5\x18\f\n" +
+	"\x01\x06\x1a\apayment\x12p\n" +
+	"\vBeginCommit\x12&.creditpay.order.v1.BeginCommitRequest\x1a'.creditpay.order.v1.BeginCommitResponse\"\x10\x8a\xb5\x18\f\n" +
+	"\x01\x06\x1a\apayment\x12p\n" +
+	"\vAbortCommit\x12&.creditpay.order.v1.AbortCommitRequest\x1a'.creditpay.order.v1.AbortCommitResponse\"\x10\x8a\xb5\x18\f\n" +
+	"\x01\x06\x1a\apayment\x12x\n" +
+	"\x0eBatchGetOrders\x12).creditpay.order.v1.BatchGetOrdersRequest\x1a*.creditpay.order.v1.BatchGetOrdersResponse\"\x0f\x8a\xb5\x18\v\n" +
+	"\x01\x06\x1a\x06refundBHZFgithub.com/creditpay/creditpay/proto/gen/go/creditpay/order/v1;orderv1b\x06proto3"
 
 var (
 	file_creditpay_order_v1_order_internal_service_proto_rawDescOnce sync.Once

@@ -1599,35 +1599,37 @@ const file_creditpay_payment_v1_payment_internal_service_proto_rawDesc = "" +
 	"\xbaH\a\x92\x01\x04\b\x01\x10dR\borderIds\"\x95\x01\n" +
 	"\x18BatchGetPaymentsResponse\x129\n" +
 	"\bpayments\x18\x01 \x03(\v2\x1d.creditpay.payment.v1.PaymentR\bpayments\x12>\n" +
-	"\btimeline\x18\x02 \x03(\v2\".creditpay.common.v1.TimelineEntryR\btimeline2\xf9\v\n" +
-	"\x16PaymentInternalService\x12e\n" +
-	"\tGetCommit\x12&.creditpay.payment.v1.GetCommitRequest\x1a'.creditpay.payment.v1.GetCommitResponse\"\a\x8a\xb5\x18\x03\n" +
-	"\x01\x06\x12t\n" +
-	"\x0eWithdrawCommit\x12+.creditpay.payment.v1.WithdrawCommitRequest\x1a,.creditpay.payment.v1.WithdrawCommitResponse\"\a\x8a\xb5\x18\x03\n" +
-	"\x01\x06\x12b\n" +
-	"\bGetQuote\x12%.creditpay.payment.v1.GetQuoteRequest\x1a&.creditpay.payment.v1.GetQuoteResponse\"\a\x8a\xb5\x18\x03\n" +
-	"\x01\x06\x12e\n" +
-	"\tCommitFor\x12&.creditpay.payment.v1.CommitForRequest\x1a'.creditpay.payment.v1.CommitForResponse\"\a\x8a\xb5\x18\x03\n" +
-	"\x01\x06\x12k\n" +
-	"\vOpenCashLeg\x12(.creditpay.payment.v1.OpenCashLegRequest\x1a).creditpay.payment.v1.OpenCashLegResponse\"\a\x8a\xb5\x18\x03\n" +
-	"\x01\x06\x12h\n" +
+	"\btimeline\x18\x02 \x03(\v2\".creditpay.common.v1.TimelineEntryR\btimeline2\xdf\f\n" +
+	"\x16PaymentInternalService\x12l\n" +
+	"\tGetCommit\x12&.creditpay.payment.v1.GetCommitRequest\x1a'.creditpay.payment.v1.GetCommitResponse\"\x0e\x8a\xb5\x18\n" +
 	"\n" +
-	"GetCashLeg\x12'.creditpay.payment.v1.GetCashLegRequest\x1a(.creditpay.payment.v1.GetCashLegResponse\"\a\x8a\xb5\x18\x03\n" +
-	"\x01\x06\x12\x80\x01\n" +
-	"\x12RefundOrderPayment\x12/.creditpay.payment.v1.RefundOrderPaymentRequest\x1a0.creditpay.payment.v1.RefundOrderPaymentResponse\"\a\x8a\xb5\x18\x03\n" +
-	"\x01\x06\x12w\n" +
-	"\x0fReturnRepayment\x12,.creditpay.payment.v1.ReturnRepaymentRequest\x1a-.creditpay.payment.v1.ReturnRepaymentResponse\"\a\x8a\xb5\x18\x03\n" +
-	"\x01\x06\x12t\n" +
-	"\x0eGetCashReturns\x12+.creditpay.payment.v1.GetCashReturnsRequest\x1a,.creditpay.payment.v1.GetCashReturnsResponse\"\a\x8a\xb5\x18\x03\n" +
-	"\x01\x06\x12w\n" +
-	"\x0fRetryCashReturn\x12,.creditpay.payment.v1.RetryCashReturnRequest\x1a-.creditpay.payment.v1.RetryCashReturnResponse\"\a\x8a\xb5\x18\x03\n" +
-	"\x01\x06\x12}\n" +
-	"\x11ResolveCashReturn\x12..creditpay.payment.v1.ResolveCashReturnRequest\x1a/.creditpay.payment.v1.ResolveCashReturnResponse\"\a\x8a\xb5\x18\x03\n" +
-	"\x01\x06\x12z\n" +
-	"\x10ListCashChannels\x12-.creditpay.payment.v1.ListCashChannelsRequest\x1a..creditpay.payment.v1.ListCashChannelsResponse\"\a\x8a\xb5\x18\x03\n" +
-	"\x01\x06\x12z\n" +
-	"\x10BatchGetPayments\x12-.creditpay.payment.v1.BatchGetPaymentsRequest\x1a..creditpay.payment.v1.BatchGetPaymentsResponse\"\a\x8a\xb5\x18\x03\n" +
-	"\x01\x06BLZJgithub.com/creditpay/creditpay/proto/gen/go/creditpay/payment/v1;paymentv1b\x06proto3"
+	"\x01\x06\x1a\x05order\x12{\n" +
+	"\x0eWithdrawCommit\x12+.creditpay.payment.v1.WithdrawCommitRequest\x1a,.creditpay.payment.v1.WithdrawCommitResponse\"\x0e\x8a\xb5\x18\n" +
+	"\n" +
+	"\x01\x06\x1a\x05order\x12h\n" +
+	"\bGetQuote\x12%.creditpay.payment.v1.GetQuoteRequest\x1a&.creditpay.payment.v1.GetQuoteResponse\"\r\x8a\xb5\x18\t\n" +
+	"\x01\x06\x1a\x04bill\x12k\n" +
+	"\tCommitFor\x12&.creditpay.payment.v1.CommitForRequest\x1a'.creditpay.payment.v1.CommitForResponse\"\r\x8a\xb5\x18\t\n" +
+	"\x01\x06\x1a\x04bill\x12q\n" +
+	"\vOpenCashLeg\x12(.creditpay.payment.v1.OpenCashLegRequest\x1a).creditpay.payment.v1.OpenCashLegResponse\"\r\x8a\xb5\x18\t\n" +
+	"\x01\x06\x1a\x04bill\x12n\n" +
+	"\n" +
+	"GetCashLeg\x12'.creditpay.payment.v1.GetCashLegRequest\x1a(.creditpay.payment.v1.GetCashLegResponse\"\r\x8a\xb5\x18\t\n" +
+	"\x01\x06\x1a\x04bill\x12\x88\x01\n" +
+	"\x12RefundOrderPayment\x12/.creditpay.payment.v1.RefundOrderPaymentRequest\x1a0.creditpay.payment.v1.RefundOrderPaymentResponse\"\x0f\x8a\xb5\x18\v\n" +
+	"\x01\x06\x1a\x06refund\x12\x7f\n" +
+	"\x0fReturnRepayment\x12,.creditpay.payment.v1.ReturnRepaymentRequest\x1a-.creditpay.payment.v1.ReturnRepaymentResponse\"\x0f\x8a\xb5\x18\v\n" +
+	"\x01\x06\x1a\x06refund\x12|\n" +
+	"\x0eGetCashReturns\x12+.creditpay.payment.v1.GetCashReturnsRequest\x1a,.creditpay.payment.v1.GetCashReturnsResponse\"\x0f\x8a\xb5\x18\v\n" +
+	"\x01\x06\x1a\x06refund\x12\x7f\n" +
+	"\x0fRetryCashReturn\x12,.creditpay.payment.v1.RetryCashReturnRequest\x1a-.creditpay.payment.v1.RetryCashReturnResponse\"\x0f\x8a\xb5\x18\v\n" +
+	"\x01\x06\x1a\x06refund\x12\x85\x01\n" +
+	"\x11ResolveCashReturn\x12..creditpay.payment.v1.ResolveCashReturnRequest\x1a/.creditpay.payment.v1.ResolveCashReturnResponse\"\x0f\x8a\xb5\x18\v\n" +
+	"\x01\x06\x1a\x06refund\x12\x80\x01\n" +
+	"\x10ListCashChannels\x12-.creditpay.payment.v1.ListCashChannelsRequest\x1a..creditpay.payment.v1.ListCashChannelsResponse\"\r\x8a\xb5\x18\t\n" +
+	"\x01\x06\x1a\x04bill\x12\x89\x01\n" +
+	"\x10BatchGetPayments\x12-.creditpay.payment.v1.BatchGetPaymentsRequest\x1a..creditpay.payment.v1.BatchGetPaymentsResponse\"\x16\x8a\xb5\x18\x12\n" +
+	"\x01\x06\x1a\x05order\x1a\x06refundBLZJgithub.com/creditpay/creditpay/proto/gen/go/creditpay/payment/v1;paymentv1b\x06proto3"
 
 var (
 	file_creditpay_payment_v1_payment_internal_service_proto_rawDescOnce sync.Once

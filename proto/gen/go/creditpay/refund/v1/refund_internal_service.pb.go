@@ -123,10 +123,11 @@ const file_creditpay_refund_v1_refund_internal_service_proto_rawDesc = "" +
 	"\x16GetOrderRefundsRequest\x12$\n" +
 	"\border_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\aorderId\"P\n" +
 	"\x17GetOrderRefundsResponse\x125\n" +
-	"\arefunds\x18\x01 \x03(\v2\x1b.creditpay.refund.v1.RefundR\arefunds2\x8e\x01\n" +
-	"\x15RefundInternalService\x12u\n" +
-	"\x0fGetOrderRefunds\x12+.creditpay.refund.v1.GetOrderRefundsRequest\x1a,.creditpay.refund.v1.GetOrderRefundsResponse\"\a\x8a\xb5\x18\x03\n" +
-	"\x01\x06BJZHgithub.com/creditpay/creditpay/proto/gen/go/creditpay/refund/v1;refundv1b\x06proto3"
+	"\arefunds\x18\x01 \x03(\v2\x1b.creditpay.refund.v1.RefundR\arefunds2\x95\x01\n" +
+	"\x15RefundInternalService\x12|\n" +
+	"\x0fGetOrderRefunds\x12+.creditpay.refund.v1.GetOrderRefundsRequest\x1a,.creditpay.refund.v1.GetOrderRefundsResponse\"\x0e\x8a\xb5\x18\n" +
+	"\n" +
+	"\x01\x06\x1a\x05orderBJZHgithub.com/creditpay/creditpay/proto/gen/go/creditpay/refund/v1;refundv1b\x06proto3"
 
 var (
 	file_creditpay_refund_v1_refund_internal_service_proto_rawDescOnce sync.Once
