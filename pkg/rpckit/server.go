@@ -49,9 +49,9 @@ type Config struct {
 }
 
 // ServerOptions is the chain that every call of a server goes through, outermost first: trace, error mapping, metrics, log,
-// recovery, concurrency limit, identity, access rule, deadline, validation. Register services through Registrar. It fails when
-// the Verifier is missing, a bound is negative, or a validation rule does not compile. It takes some 100 ms: the rules of all
-// linked messages are compiled here.
+// recovery, concurrency limit, identity, access rule, visibility of the answer, deadline, validation. Register services through
+// Registrar. It fails when the Verifier is missing, a bound is negative, or a validation rule does not compile. It takes some
+// 100 ms: the rules of all linked messages are compiled here.
 func ServerOptions(config Config) ([]grpc.ServerOption, error) {
 	if err := config.complete(); err != nil {
 		return nil, fmt.Errorf("server options: %w", err)
@@ -77,6 +77,7 @@ func ServerOptions(config Config) ([]grpc.ServerOption, error) {
 			newLimiter(config.MaxInFlight, config.MaxQueue).unary,
 			identity(config.Verifier, config.Clock),
 			access(AccessRules()),
+			visibility,
 			deadline,
 			validation(validator),
 		),

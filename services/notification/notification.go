@@ -8,13 +8,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	notificationv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/notification/v1"
 
 	"github.com/creditpay/creditpay/pkg/audit"
+	"github.com/creditpay/creditpay/pkg/caller"
 	"github.com/creditpay/creditpay/pkg/clock"
 	"github.com/creditpay/creditpay/pkg/secret"
 	"github.com/creditpay/creditpay/pkg/spine"
@@ -25,6 +28,7 @@ import (
 	"github.com/creditpay/creditpay/services/notification/internal/event"
 	"github.com/creditpay/creditpay/services/notification/internal/rpc"
 	"github.com/creditpay/creditpay/services/notification/internal/store"
+	"github.com/creditpay/creditpay/services/notification/internal/wire"
 )
 
 // Name of the service, of its schema and of its consumer group.
@@ -96,3 +100,16 @@ func (s *Service) Close() error {
 
 // Audit gives the checks over this service's own rows.
 func Audit() []audit.Check { return store.Audit() }
+
+// Receivers returns who is told of which event outside: kinds of receivers of webhooks and feeds, by the event's full name.
+func Receivers() map[protoreflect.FullName][]caller.Kind {
+	out := map[protoreflect.FullName][]caller.Kind{}
+	for _, e := range wire.Catalogue() {
+		kinds := []caller.Kind{caller.SPM}
+		if slices.Contains(domain.EventTypes("a merchant"), e.Type) {
+			kinds = append(kinds, caller.Merchant)
+		}
+		out[e.Message.ProtoReflect().Descriptor().FullName()] = kinds
+	}
+	return out
+}

@@ -96,7 +96,7 @@ const AnswerKept = 512
 
 // New is the delivery of a notice to an endpoint, due at once. Its id, and so its place among those of its order, is the caller's.
 func New(id ids.ID, n Notice, e Endpoint, now time.Time) (Delivery, error) {
-	body, err := n.Body(e.Profile)
+	body, err := n.SeenBy(e.Owner).Body(e.Profile)
 	d := Delivery{ID: id, EndpointID: e.ID, Lane: e.ID, EventID: n.EventID, Type: n.Type, OrderID: n.OrderID, InOrder: e.Profile.InOrder() && !n.OrderID.IsZero(),
 		Body: body, State: Pending, Round: 1, DueTime: now, CreateTime: now, Version: 1}
 	if e.Callback() {

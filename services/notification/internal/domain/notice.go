@@ -48,8 +48,10 @@ type Notice struct {
 	OutOrderNo string
 	// Time when it happened, ReceiveTime when it was received here.
 	Time, ReceiveTime time.Time
-	// Payload is the event as JSON.
+	// Payload is the event as JSON, as the marketplace sees it.
 	Payload json.RawMessage
+	// MerchantPayload is the event as the order's merchant sees it; nil when that is the same. It is not kept in the feed.
+	MerchantPayload json.RawMessage
 	// NotifyURL is where the order's checkout wants it told; empty for nowhere. It may hold a secret of the marketplace: it is in no
 	// payload and is not kept in the feed.
 	NotifyURL string
@@ -74,6 +76,14 @@ func (n Notice) Owners() []string {
 		return []string{Marketplace, n.MerchantID}
 	}
 	return []string{Marketplace}
+}
+
+// SeenBy returns the notice with the payload that an owner of endpoints sees.
+func (n Notice) SeenBy(owner string) Notice {
+	if owner != Marketplace && n.MerchantPayload != nil {
+		n.Payload = n.MerchantPayload
+	}
+	return n
 }
 
 // Body is the frozen body under a profile: the same bytes at every attempt.

@@ -1,17 +1,12 @@
-// Package event owns the notification service's way from Kafka: which events are told outside, under which type, and whom they are
-// about.
+// Package event owns the notification service's way from Kafka: what of an event is told outside, and whom it is about.
 //
 // It must not decide who hears of them: that is the domain's. This service tells no events of its own.
 package event
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"strings"
 	"time"
 
-	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
 	billv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/bill/v1"
@@ -19,10 +14,12 @@ import (
 	paymentv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/payment/v1"
 	refundv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/refund/v1"
 
+	"github.com/creditpay/creditpay/pkg/caller"
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/ids"
 	"github.com/creditpay/creditpay/pkg/inbox"
 	"github.com/creditpay/creditpay/pkg/mysqlx"
+	"github.com/creditpay/creditpay/pkg/view"
 	"github.com/creditpay/creditpay/services/notification/internal/app"
 	"github.com/creditpay/creditpay/services/notification/internal/domain"
 	"github.com/creditpay/creditpay/services/notification/internal/wire"
@@ -36,33 +33,11 @@ const (
 	RefundTopic  = "creditpay.refund.events.v1"
 )
 
-// told is an event that is told outside.
-type told struct {
-	message proto.Message
-	name    string
-}
-
-// catalogue is every event that is told, with its type.
-func catalogue() []told {
-	return []told{
-		{&orderv1.OrderPaid{}, "order.paid"}, {&orderv1.OrderConfirmed{}, "order.confirmed"},
-		{&orderv1.OrderCancelRequested{}, "order.cancel_requested"}, {&orderv1.OrderCancelled{}, "order.cancelled"},
-		{&orderv1.OrderExpired{}, "order.expired"}, {&orderv1.OrderClosed{}, "order.closed"},
-		{&paymentv1.PaymentSucceeded{}, "payment.succeeded"}, {&paymentv1.PaymentFailed{}, "payment.failed"},
-		{&paymentv1.PaymentReversed{}, "payment.reversed"}, {&paymentv1.CashLegChanged{}, "cash_leg.changed"},
-		{&paymentv1.CashReturnChanged{}, "cash_return.changed"},
-		{&billv1.LoanActivated{}, "loan.activated"}, {&billv1.LoanVoided{}, "loan.voided"}, {&billv1.LoanSettled{}, "loan.settled"},
-		{&billv1.LoanReopened{}, "loan.reopened"}, {&billv1.LoanOverdueChanged{}, "loan.overdue_changed"},
-		{&billv1.BillChanged{}, "bill.changed"}, {&billv1.RepaymentChanged{}, "repayment.changed"},
-		{&refundv1.RefundChanged{}, "refund.changed"},
-	}
-}
-
 // Wanted are the events that are told outside.
 func Wanted() []proto.Message {
 	var out []proto.Message
-	for _, t := range catalogue() {
-		out = append(out, t.message)
+	for _, t := range wire.Catalogue() {
+		out = append(out, t.Message)
 	}
 	return out
 }
@@ -98,12 +73,7 @@ func (l *Listener) Apply(ctx context.Context, tx *mysqlx.Tx, events []inbox.Even
 
 // Read gives the notice of an event; false for one that is not told.
 func Read(e inbox.Event) (domain.Notice, bool, error) {
-	n := domain.Notice{EventID: e.ID, Time: e.Time.UTC().Truncate(time.Microsecond)}
-	for _, t := range catalogue() {
-		if t.message.ProtoReflect().Descriptor() == e.Payload.ProtoReflect().Descriptor() {
-			n.Type = t.name
-		}
-	}
+	n := domain.Notice{EventID: e.ID, Type: wire.TypeOf(e.Payload), Time: e.Time.UTC().Truncate(time.Microsecond)}
 	if n.Type == "" {
 		return n, false, nil
 	}
@@ -129,8 +99,13 @@ func Read(e inbox.Event) (domain.Notice, bool, error) {
 			return n, false, errs.InvalidArgument.Wrap(err, "the event names no order")
 		}
 	}
-	if n.Payload, err = payload(outside(e.Payload)); err != nil {
-		return n, false, errs.InvalidArgument.Wrap(err, "the event cannot be written as JSON")
+	if n.Payload, err = wire.Payload(caller.SPM, e.Payload); err != nil {
+		return n, false, err
+	}
+	if n.MerchantID != "" && !view.Alike(caller.SPM, caller.Merchant, e.Payload) {
+		if n.MerchantPayload, err = wire.Payload(caller.Merchant, e.Payload); err != nil {
+			return n, false, err
+		}
 	}
 	return n, true, nil
 }
@@ -155,37 +130,4 @@ func facts(m proto.Message, ref *orderv1.OrderRef) (domain.OrderFacts, error) {
 		f.Paid, err = wire.Amount(paid.GetPaidAmount())
 	}
 	return f, err
-}
-
-// outside is an event as it is told: without the address that a checkout named, which may hold a secret of the marketplace, and a refund
-// without what it does to the payer's plan and without the names and words of operators, which are none of a merchant's business.
-func outside(m proto.Message) proto.Message {
-	m = proto.Clone(m)
-	switch m := m.(type) {
-	case aboutOrder:
-		if m.GetOrder() != nil {
-			m.GetOrder().NotifyUrl = ""
-		}
-	case *refundv1.RefundChanged:
-		m.NotifyUrl = ""
-		if r := m.GetRefund(); r != nil {
-			r.Effect, r.Approvers = nil, nil
-			r.Requester, _, _ = strings.Cut(r.GetRequester(), ":")
-			if r.GetState() == refundv1.RefundState_REFUND_STATE_REJECTED {
-				r.Failure = "" // An approver's words.
-			}
-		}
-	}
-	return m
-}
-
-// payload is a message as protobuf's JSON, without the spaces that the library puts in at random.
-func payload(m proto.Message) (json.RawMessage, error) {
-	text, err := protojson.Marshal(m)
-	if err != nil {
-		return nil, err
-	}
-	var out bytes.Buffer
-	err = json.Compact(&out, text)
-	return out.Bytes(), err
 }

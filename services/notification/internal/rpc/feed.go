@@ -27,8 +27,8 @@ const feedSizeDefault = 100
 
 // ListEvents gives a merchant the events of its own orders, and the marketplace all.
 func (s *Feed) ListEvents(ctx context.Context, req *notificationv1.ListEventsRequest) (*notificationv1.ListEventsResponse, error) {
-	owner := domain.Marketplace
-	if who := caller.FromContext(ctx); who.Kind != caller.SPM {
+	who, owner := caller.FromContext(ctx), domain.Marketplace
+	if who.Kind != caller.SPM {
 		if owner = who.MerchantID; owner == "" {
 			return nil, errs.CallerNotAllowed.New("the token names no merchant")
 		}
@@ -46,7 +46,7 @@ func (s *Feed) ListEvents(ctx context.Context, req *notificationv1.ListEventsReq
 	}
 	res := &notificationv1.ListEventsResponse{NextAfter: req.GetAfter()}
 	for _, n := range notices {
-		e, err := wire.FeedEvent(n)
+		e, err := wire.FeedEvent(who.Kind, n)
 		if err != nil {
 			return nil, err
 		}

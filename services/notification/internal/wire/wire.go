@@ -12,6 +12,7 @@ import (
 	commonv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/common/v1"
 	notificationv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/notification/v1"
 
+	"github.com/creditpay/creditpay/pkg/caller"
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/ids"
 	"github.com/creditpay/creditpay/pkg/money"
@@ -91,8 +92,12 @@ func Attempt(a domain.Attempt) *notificationv1.DeliveryAttempt {
 		HttpStatus: int32(a.Status), Answer: a.Answer, Error: a.Error}
 }
 
-// FeedEvent gives a notice in the contract's form.
-func FeedEvent(n domain.Notice) (*notificationv1.FeedEvent, error) {
+// FeedEvent returns a stored notice in the contract's form, as receivers of that kind see it.
+func FeedEvent(kind caller.Kind, n domain.Notice) (*notificationv1.FeedEvent, error) {
+	var err error
+	if n.Payload, err = SeenBy(kind, n.Type, n.Payload); err != nil {
+		return nil, err
+	}
 	body, err := n.Body(domain.Standard)
 	if err != nil {
 		return nil, errs.Internal.Wrap(err, "write an event")

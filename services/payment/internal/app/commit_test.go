@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"sync"
+	"strings"
 	"testing"
 	"time"
 
@@ -200,6 +201,9 @@ func TestAWithdrawalDuringACommitWinsOrLosesNeverBoth(t *testing.T) {
 	lost, err := w.commit("commit-1", quote)
 	if err != nil || lost.State != domain.PaymentFailed || lost.FailureReason != errs.CommitAborted.Name() {
 		t.Fatalf("%+v, %v", lost, err)
+	}
+	if strings.Contains(lost.FailureMessage, "changed my mind") {
+		t.Errorf("the payer reads why the marketplace cancelled: %q", lost.FailureMessage)
 	}
 	if w.bill.holds() != 0 || !w.orders.holder.IsZero() {
 		t.Fatal("a withdrawn commit still holds something")

@@ -277,9 +277,11 @@ func (a *App) WithdrawCommit(ctx context.Context, commitText, reason string) (do
 	if err != nil {
 		return domain.Commit{}, nil, err
 	}
+	// The payer reads the message; whoever cancels says why in the order's timeline.
+	cause := errs.CommitAborted.Wrap(errors.New(reason), "the order was cancelled before it was paid")
 	// It may start to wait for cash at the same moment.
 	for try := 0; c.Undecided() && try < withdrawRaces; try++ {
-		if err := a.decideFailure(ctx, &c, errs.CommitAborted.New("withdrawn: %s", reason)); err != nil {
+		if err := a.decideFailure(ctx, &c, cause); err != nil {
 			return domain.Commit{}, nil, err
 		}
 	}

@@ -6,7 +6,6 @@ package rpc
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	commonv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/common/v1"
 	refundv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/refund/v1"
@@ -145,24 +144,7 @@ func (s *Refund) GetRefund(ctx context.Context, req *refundv1.GetRefundRequest) 
 	if err != nil {
 		return nil, err
 	}
-	return &refundv1.GetRefundResponse{Refund: forCaller(ctx, withTimeline(r, changes))}, nil
-}
-
-// forCaller leaves out what is none of a merchant's business: what a refund does to the payer's plan, and which operators said what of it.
-func forCaller(ctx context.Context, m *refundv1.Refund) *refundv1.Refund {
-	if merchantOf(ctx) == "" {
-		return m
-	}
-	m.Effect, m.Approvers = nil, nil
-	m.Requester, _, _ = strings.Cut(m.GetRequester(), ":")
-	for _, e := range m.GetTimeline() {
-		e.Actor, _, _ = strings.Cut(e.GetActor(), ":")
-		e.Cause = ""
-	}
-	if m.GetState() == refundv1.RefundState_REFUND_STATE_REJECTED {
-		m.Failure = "" // An approver's words.
-	}
-	return m
+	return &refundv1.GetRefundResponse{Refund: withTimeline(r, changes)}, nil
 }
 
 // withTimeline writes a refund with what happened to it.
@@ -213,7 +195,7 @@ func (s *Refund) ListRefunds(ctx context.Context, req *refundv1.ListRefundsReque
 		res.NextPageToken = ids.Format(ids.Refund, list[len(list)-1].ID)
 	}
 	for _, r := range list {
-		res.Refunds = append(res.Refunds, forCaller(ctx, wire.Refund(r)))
+		res.Refunds = append(res.Refunds, wire.Refund(r))
 	}
 	return res, nil
 }

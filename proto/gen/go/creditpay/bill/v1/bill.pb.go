@@ -1611,13 +1611,14 @@ var File_creditpay_bill_v1_bill_proto protoreflect.FileDescriptor
 
 const file_creditpay_bill_v1_bill_proto_rawDesc = "" +
 	"\n" +
-	"\x1ccreditpay/bill/v1/bill.proto\x12\x11creditpay.bill.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fcreditpay/common/v1/money.proto\x1a\x1ecreditpay/common/v1/plan.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc0\x02\n" +
+	"\x1ccreditpay/bill/v1/bill.proto\x12\x11creditpay.bill.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fcreditpay/common/v1/money.proto\x1a\x1ecreditpay/common/v1/plan.proto\x1a$creditpay/common/v1/visibility.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xca\x02\n" +
 	"\rCreditAccount\x12\x1d\n" +
 	"\n" +
 	"account_id\x18\x01 \x01(\tR\taccountId\x12\x17\n" +
 	"\auser_id\x18\x02 \x01(\tR\x06userId\x12<\n" +
-	"\asummary\x18\x03 \x01(\v2\".creditpay.common.v1.CreditSummaryR\asummary\x12#\n" +
-	"\rfreeze_reason\x18\x04 \x01(\tR\ffreezeReason\x127\n" +
+	"\asummary\x18\x03 \x01(\v2\".creditpay.common.v1.CreditSummaryR\asummary\x12-\n" +
+	"\rfreeze_reason\x18\x04 \x01(\tB\b\x92\xb5\x18\x04\n" +
+	"\x02\x03\x06R\ffreezeReason\x127\n" +
 	"\topen_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\bopenTime\x12\x18\n" +
 	"\aversion\x18\x06 \x01(\x03R\aversion\x12A\n" +
 	"\x0ecredit_balance\x18\a \x01(\v2\x1a.creditpay.common.v1.MoneyR\rcreditBalance\"\xf5\x04\n" +

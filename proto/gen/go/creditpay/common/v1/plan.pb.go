@@ -544,9 +544,9 @@ type TimelineEntry struct {
 	FromState string `protobuf:"bytes,4,opt,name=from_state,json=fromState,proto3" json:"from_state,omitempty"`
 	// State after.
 	ToState string `protobuf:"bytes,5,opt,name=to_state,json=toState,proto3" json:"to_state,omitempty"`
-	// Who caused it: the caller's kind and name, or a timer or event.
+	// Who caused it: the caller's kind and name, or a timer or event; others than operators see the kind only.
 	Actor string `protobuf:"bytes,6,opt,name=actor,proto3" json:"actor,omitempty"`
-	// Why, in a few words.
+	// Why, in a few words; for operators only.
 	Cause         string `protobuf:"bytes,7,opt,name=cause,proto3" json:"cause,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -635,7 +635,7 @@ var File_creditpay_common_v1_plan_proto protoreflect.FileDescriptor
 
 const file_creditpay_common_v1_plan_proto_rawDesc = "" +
 	"\n" +
-	"\x1ecreditpay/common/v1/plan.proto\x12\x13creditpay.common.v1\x1a\x1fcreditpay/common/v1/money.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x99\x02\n" +
+	"\x1ecreditpay/common/v1/plan.proto\x12\x13creditpay.common.v1\x1a\x1fcreditpay/common/v1/money.proto\x1a$creditpay/common/v1/visibility.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x99\x02\n" +
 	"\x0ePlanInstalment\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x05R\bsequence\x12\x19\n" +
 	"\bdue_date\x18\x02 \x01(\tR\adueDate\x128\n" +
@@ -662,16 +662,18 @@ const file_creditpay_common_v1_plan_proto_rawDesc = "" +
 	"\x05limit\x18\x02 \x01(\v2\x1a.creditpay.common.v1.MoneyR\x05limit\x12.\n" +
 	"\x04used\x18\x03 \x01(\v2\x1a.creditpay.common.v1.MoneyR\x04used\x12.\n" +
 	"\x04held\x18\x04 \x01(\v2\x1a.creditpay.common.v1.MoneyR\x04held\x128\n" +
-	"\tavailable\x18\x05 \x01(\v2\x1a.creditpay.common.v1.MoneyR\tavailable\"\xdc\x01\n" +
+	"\tavailable\x18\x05 \x01(\v2\x1a.creditpay.common.v1.MoneyR\tavailable\"\xf5\x01\n" +
 	"\rTimelineEntry\x12.\n" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x18\n" +
 	"\aservice\x18\x02 \x01(\tR\aservice\x12\x1b\n" +
 	"\tobject_id\x18\x03 \x01(\tR\bobjectId\x12\x1d\n" +
 	"\n" +
 	"from_state\x18\x04 \x01(\tR\tfromState\x12\x19\n" +
-	"\bto_state\x18\x05 \x01(\tR\atoState\x12\x14\n" +
-	"\x05actor\x18\x06 \x01(\tR\x05actor\x12\x14\n" +
-	"\x05cause\x18\a \x01(\tR\x05cause*\xf8\x01\n" +
+	"\bto_state\x18\x05 \x01(\tR\atoState\x12#\n" +
+	"\x05actor\x18\x06 \x01(\tB\r\x92\xb5\x18\t\n" +
+	"\x02\x03\x06\x12\x03\x01\x02\x04R\x05actor\x12\x1e\n" +
+	"\x05cause\x18\a \x01(\tB\b\x92\xb5\x18\x04\n" +
+	"\x02\x03\x06R\x05cause*\xf8\x01\n" +
 	"\x0eInterestMethod\x12\x1f\n" +
 	"\x1bINTEREST_METHOD_UNSPECIFIED\x10\x00\x12\"\n" +
 	"\x1eINTEREST_METHOD_FLAT_PER_MONTH\x10\x01\x12(\n" +
@@ -749,6 +751,7 @@ func file_creditpay_common_v1_plan_proto_init() {
 		return
 	}
 	file_creditpay_common_v1_money_proto_init()
+	file_creditpay_common_v1_visibility_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

@@ -9,6 +9,7 @@
 package notificationv1
 
 import (
+	_ "github.com/creditpay/creditpay/proto/gen/go/creditpay/common/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
@@ -649,7 +650,7 @@ var File_creditpay_notification_v1_notification_proto protoreflect.FileDescripto
 
 const file_creditpay_notification_v1_notification_proto_rawDesc = "" +
 	"\n" +
-	",creditpay/notification/v1/notification.proto\x12\x19creditpay.notification.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbc\x03\n" +
+	",creditpay/notification/v1/notification.proto\x12\x19creditpay.notification.v1\x1a$creditpay/common/v1/visibility.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbc\x03\n" +
 	"\bEndpoint\x12\x1f\n" +
 	"\vendpoint_id\x18\x01 \x01(\tR\n" +
 	"endpointId\x12\x1f\n" +
@@ -670,7 +671,7 @@ const file_creditpay_notification_v1_notification_proto_rawDesc = "" +
 	"\vcreate_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12;\n" +
 	"\vexpire_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"expireTime\"\xfc\x03\n" +
+	"expireTime\"\x8e\x04\n" +
 	"\bDelivery\x12\x1f\n" +
 	"\vdelivery_id\x18\x01 \x01(\tR\n" +
 	"deliveryId\x12\x1f\n" +
@@ -688,10 +689,12 @@ const file_creditpay_notification_v1_notification_proto_rawDesc = "" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12;\n" +
 	"\vfinish_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"finishTime\x12\x1d\n" +
+	"finishTime\x12'\n" +
 	"\n" +
-	"last_error\x18\f \x01(\tR\tlastError\x12\x15\n" +
-	"\x03url\x18\r \x01(\tB\x03\x80\x01\x01R\x03url\"\xef\x01\n" +
+	"last_error\x18\f \x01(\tB\b\x92\xb5\x18\x04\n" +
+	"\x02\x03\x06R\tlastError\x12\x1d\n" +
+	"\x03url\x18\r \x01(\tB\v\x92\xb5\x18\x04\n" +
+	"\x02\x03\x06\x80\x01\x01R\x03url\"\x83\x02\n" +
 	"\x0fDeliveryAttempt\x12\x1d\n" +
 	"\n" +
 	"attempt_no\x18\x01 \x01(\x05R\tattemptNo\x12\x14\n" +
@@ -701,9 +704,11 @@ const file_creditpay_notification_v1_notification_proto_rawDesc = "" +
 	"\n" +
 	"latency_us\x18\x04 \x01(\x03R\tlatencyUs\x12\x1f\n" +
 	"\vhttp_status\x18\x05 \x01(\x05R\n" +
-	"httpStatus\x12\x16\n" +
-	"\x06answer\x18\x06 \x01(\fR\x06answer\x12\x14\n" +
-	"\x05error\x18\a \x01(\tR\x05error*\xe2\x01\n" +
+	"httpStatus\x12 \n" +
+	"\x06answer\x18\x06 \x01(\fB\b\x92\xb5\x18\x04\n" +
+	"\x02\x03\x06R\x06answer\x12\x1e\n" +
+	"\x05error\x18\a \x01(\tB\b\x92\xb5\x18\x04\n" +
+	"\x02\x03\x06R\x05error*\xe2\x01\n" +
 	"\x0fDeliveryProfile\x12 \n" +
 	"\x1cDELIVERY_PROFILE_UNSPECIFIED\x10\x00\x12\x1d\n" +
 	"\x19DELIVERY_PROFILE_STANDARD\x10\x01\x12!\n" +

@@ -522,7 +522,7 @@ var File_creditpay_order_v1_events_proto protoreflect.FileDescriptor
 
 const file_creditpay_order_v1_events_proto_rawDesc = "" +
 	"\n" +
-	"\x1fcreditpay/order/v1/events.proto\x12\x12creditpay.order.v1\x1a\x1fcreditpay/common/v1/money.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa7\x01\n" +
+	"\x1fcreditpay/order/v1/events.proto\x12\x12creditpay.order.v1\x1a\x1fcreditpay/common/v1/money.proto\x1a$creditpay/common/v1/visibility.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa7\x01\n" +
 	"\x0fCheckoutCreated\x12\x1f\n" +
 	"\vcheckout_id\x18\x01 \x01(\tR\n" +
 	"checkoutId\x12\x17\n" +
@@ -535,17 +535,19 @@ const file_creditpay_order_v1_events_proto_rawDesc = "" +
 	"paidAmount\x125\n" +
 	"\bpay_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\apayTime\"D\n" +
 	"\x0eOrderConfirmed\x122\n" +
-	"\x05order\x18\x01 \x01(\v2\x1c.creditpay.order.v1.OrderRefR\x05order\"b\n" +
+	"\x05order\x18\x01 \x01(\v2\x1c.creditpay.order.v1.OrderRefR\x05order\"m\n" +
 	"\x14OrderCancelRequested\x122\n" +
-	"\x05order\x18\x01 \x01(\v2\x1c.creditpay.order.v1.OrderRefR\x05order\x12\x16\n" +
-	"\x06reason\x18\x02 \x01(\tR\x06reason\"\\\n" +
+	"\x05order\x18\x01 \x01(\v2\x1c.creditpay.order.v1.OrderRefR\x05order\x12!\n" +
+	"\x06reason\x18\x02 \x01(\tB\t\x92\xb5\x18\x05\n" +
+	"\x03\x01\x03\x06R\x06reason\"g\n" +
 	"\x0eOrderCancelled\x122\n" +
-	"\x05order\x18\x01 \x01(\v2\x1c.creditpay.order.v1.OrderRefR\x05order\x12\x16\n" +
-	"\x06reason\x18\x02 \x01(\tR\x06reason\"B\n" +
+	"\x05order\x18\x01 \x01(\v2\x1c.creditpay.order.v1.OrderRefR\x05order\x12!\n" +
+	"\x06reason\x18\x02 \x01(\tB\t\x92\xb5\x18\x05\n" +
+	"\x03\x01\x03\x06R\x06reason\"B\n" +
 	"\fOrderExpired\x122\n" +
 	"\x05order\x18\x01 \x01(\v2\x1c.creditpay.order.v1.OrderRefR\x05order\"A\n" +
 	"\vOrderClosed\x122\n" +
-	"\x05order\x18\x01 \x01(\v2\x1c.creditpay.order.v1.OrderRefR\x05order\"\x99\x02\n" +
+	"\x05order\x18\x01 \x01(\v2\x1c.creditpay.order.v1.OrderRefR\x05order\"\xa0\x02\n" +
 	"\bOrderRef\x12\x19\n" +
 	"\border_id\x18\x01 \x01(\tR\aorderId\x12\x1f\n" +
 	"\vcheckout_id\x18\x02 \x01(\tR\n" +
@@ -556,9 +558,11 @@ const file_creditpay_order_v1_events_proto_rawDesc = "" +
 	"\vmerchant_id\x18\x05 \x01(\tR\n" +
 	"merchantId\x12 \n" +
 	"\fout_order_no\x18\x06 \x01(\tR\n" +
-	"outOrderNo\x12\"\n" +
+	"outOrderNo\x12)\n" +
 	"\n" +
-	"notify_url\x18\a \x01(\tB\x03\x80\x01\x01R\tnotifyUrl\x122\n" +
+	"notify_url\x18\a \x01(\tB\n" +
+	"\x92\xb5\x18\x03\n" +
+	"\x01\x06\x80\x01\x01R\tnotifyUrl\x122\n" +
 	"\x06amount\x18\b \x01(\v2\x1a.creditpay.common.v1.MoneyR\x06amountBHZFgithub.com/creditpay/creditpay/proto/gen/go/creditpay/order/v1;orderv1b\x06proto3"
 
 var (

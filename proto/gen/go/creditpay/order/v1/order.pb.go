@@ -718,7 +718,7 @@ var File_creditpay_order_v1_order_proto protoreflect.FileDescriptor
 
 const file_creditpay_order_v1_order_proto_rawDesc = "" +
 	"\n" +
-	"\x1ecreditpay/order/v1/order.proto\x12\x12creditpay.order.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fcreditpay/common/v1/money.proto\x1a\x1ecreditpay/common/v1/plan.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb4\x01\n" +
+	"\x1ecreditpay/order/v1/order.proto\x12\x12creditpay.order.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fcreditpay/common/v1/money.proto\x1a\x1ecreditpay/common/v1/plan.proto\x1a$creditpay/common/v1/visibility.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb4\x01\n" +
 	"\tOrderItem\x12\x1b\n" +
 	"\x03sku\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x03sku\x12\x1e\n" +
 	"\x04name\x18\x02 \x01(\tB\n" +
@@ -768,19 +768,30 @@ const file_creditpay_order_v1_order_proto_rawDesc = "" +
 	"\achannel\x18\x02 \x01(\tR\achannel\x122\n" +
 	"\x06amount\x18\x03 \x01(\v2\x1a.creditpay.common.v1.MoneyR\x06amount\x12\x14\n" +
 	"\x05state\x18\x04 \x01(\tR\x05state\x12\x1c\n" +
-	"\treference\x18\x05 \x01(\tR\treference\"\xc2\x03\n" +
+	"\treference\x18\x05 \x01(\tR\treference\"\x9b\x04\n" +
 	"\vOrderDetail\x124\n" +
 	"\x05order\x18\x01 \x01(\v2\x1e.creditpay.order.v1.OrderBriefR\x05order\x123\n" +
-	"\x05items\x18\x02 \x03(\v2\x1d.creditpay.order.v1.OrderItemR\x05items\x122\n" +
-	"\x04legs\x18\x03 \x03(\v2\x1e.creditpay.order.v1.PaymentLegR\x04legs\x12\x17\n" +
-	"\aloan_id\x18\x04 \x01(\tR\x06loanId\x12\x1d\n" +
+	"\x05items\x18\x02 \x03(\v2\x1d.creditpay.order.v1.OrderItemR\x05items\x12>\n" +
+	"\x04legs\x18\x03 \x03(\v2\x1e.creditpay.order.v1.PaymentLegB\n" +
+	"\x92\xb5\x18\x06\n" +
+	"\x04\x01\x02\x03\x06R\x04legs\x12#\n" +
+	"\aloan_id\x18\x04 \x01(\tB\n" +
+	"\x92\xb5\x18\x06\n" +
+	"\x04\x01\x02\x03\x06R\x06loanId\x12)\n" +
 	"\n" +
-	"loan_state\x18\x05 \x01(\tR\tloanState\x12-\n" +
-	"\x04plan\x18\x06 \x01(\v2\x19.creditpay.common.v1.PlanR\x04plan\x12!\n" +
-	"\fcontract_ids\x18\a \x03(\tR\vcontractIds\x12\x1d\n" +
+	"loan_state\x18\x05 \x01(\tB\n" +
+	"\x92\xb5\x18\x06\n" +
+	"\x04\x01\x02\x03\x06R\tloanState\x129\n" +
+	"\x04plan\x18\x06 \x01(\v2\x19.creditpay.common.v1.PlanB\n" +
+	"\x92\xb5\x18\x06\n" +
+	"\x04\x01\x02\x03\x06R\x04plan\x12-\n" +
+	"\fcontract_ids\x18\a \x03(\tB\n" +
+	"\x92\xb5\x18\x06\n" +
+	"\x04\x01\x02\x03\x06R\vcontractIds\x12\x1d\n" +
 	"\n" +
-	"refund_ids\x18\b \x03(\tR\trefundIds\x12>\n" +
-	"\btimeline\x18\t \x03(\v2\".creditpay.common.v1.TimelineEntryR\btimeline\x12+\n" +
+	"refund_ids\x18\b \x03(\tR\trefundIds\x12[\n" +
+	"\btimeline\x18\t \x03(\v2\".creditpay.common.v1.TimelineEntryB\x1b\x92\xb5\x18\x17\"\x15\n" +
+	"\aservice\x12\x04bill\x1a\x04\x01\x02\x03\x06R\btimeline\x12+\n" +
 	"\x11unavailable_parts\x18\n" +
 	" \x03(\tR\x10unavailableParts*\xf7\x01\n" +
 	"\n" +

@@ -588,13 +588,15 @@ var File_creditpay_order_v1_order_internal_service_proto protoreflect.FileDescri
 
 const file_creditpay_order_v1_order_internal_service_proto_rawDesc = "" +
 	"\n" +
-	"/creditpay/order/v1/order_internal_service.proto\x12\x12creditpay.order.v1\x1a\x1bbuf/validate/validate.proto\x1a creditpay/common/v1/access.proto\x1a\x1fcreditpay/common/v1/money.proto\x1a\x1ecreditpay/order/v1/order.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"@\n" +
+	"/creditpay/order/v1/order_internal_service.proto\x12\x12creditpay.order.v1\x1a\x1bbuf/validate/validate.proto\x1a creditpay/common/v1/access.proto\x1a\x1fcreditpay/common/v1/money.proto\x1a$creditpay/common/v1/visibility.proto\x1a\x1ecreditpay/order/v1/order.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"@\n" +
 	"\x15BatchGetOrdersRequest\x12'\n" +
 	"\torder_ids\x18\x01 \x03(\tB\n" +
-	"\xbaH\a\x92\x01\x04\b\x01\x10dR\borderIds\"\xf1\x01\n" +
+	"\xbaH\a\x92\x01\x04\b\x01\x10dR\borderIds\"\xf8\x01\n" +
 	"\x16BatchGetOrdersResponse\x126\n" +
-	"\x06orders\x18\x01 \x03(\v2\x1e.creditpay.order.v1.OrderBriefR\x06orders\x12`\n" +
-	"\vnotify_urls\x18\x02 \x03(\v2:.creditpay.order.v1.BatchGetOrdersResponse.NotifyUrlsEntryB\x03\x80\x01\x01R\n" +
+	"\x06orders\x18\x01 \x03(\v2\x1e.creditpay.order.v1.OrderBriefR\x06orders\x12g\n" +
+	"\vnotify_urls\x18\x02 \x03(\v2:.creditpay.order.v1.BatchGetOrdersResponse.NotifyUrlsEntryB\n" +
+	"\x92\xb5\x18\x03\n" +
+	"\x01\x06\x80\x01\x01R\n" +
 	"notifyUrls\x1a=\n" +
 	"\x0fNotifyUrlsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +

@@ -791,7 +791,7 @@ var File_creditpay_payment_v1_payment_admin_service_proto protoreflect.FileDescr
 
 const file_creditpay_payment_v1_payment_admin_service_proto_rawDesc = "" +
 	"\n" +
-	"0creditpay/payment/v1/payment_admin_service.proto\x12\x14creditpay.payment.v1\x1a\x1bbuf/validate/validate.proto\x1a creditpay/common/v1/access.proto\x1a\x1fcreditpay/common/v1/money.proto\x1a\"creditpay/payment/v1/payment.proto\x1a*creditpay/payment/v1/payment_service.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x82\x04\n" +
+	"0creditpay/payment/v1/payment_admin_service.proto\x12\x14creditpay.payment.v1\x1a\x1bbuf/validate/validate.proto\x1a creditpay/common/v1/access.proto\x1a\x1fcreditpay/common/v1/money.proto\x1a$creditpay/common/v1/visibility.proto\x1a\"creditpay/payment/v1/payment.proto\x1a*creditpay/payment/v1/payment_service.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x96\x04\n" +
 	"\x11UnfitNotification\x12'\n" +
 	"\x0fnotification_id\x18\x01 \x01(\tR\x0enotificationId\x124\n" +
 	"\x06misfit\x18\x02 \x01(\x0e2\x1c.creditpay.payment.v1.MisfitR\x06misfit\x12?\n" +
@@ -800,10 +800,12 @@ const file_creditpay_payment_v1_payment_admin_service_proto_rawDesc = "" +
 	"\bpay_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\apayTime\x12=\n" +
 	"\n" +
 	"state_then\x18\x06 \x01(\x0e2\x1e.creditpay.payment.v1.LegStateR\tstateThen\x12/\n" +
-	"\x03leg\x18\a \x01(\v2\x1d.creditpay.payment.v1.CashLegR\x03leg\x12\x16\n" +
-	"\x06caller\x18\b \x01(\tR\x06caller\x12\x1d\n" +
+	"\x03leg\x18\a \x01(\v2\x1d.creditpay.payment.v1.CashLegR\x03leg\x12 \n" +
+	"\x06caller\x18\b \x01(\tB\b\x92\xb5\x18\x04\n" +
+	"\x02\x03\x06R\x06caller\x12'\n" +
 	"\n" +
-	"request_id\x18\t \x01(\tR\trequestId\x12;\n" +
+	"request_id\x18\t \x01(\tB\b\x92\xb5\x18\x04\n" +
+	"\x02\x03\x06R\trequestId\x12;\n" +
 	"\vcreate_time\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\"\xe1\x02\n" +
@@ -817,16 +819,18 @@ const file_creditpay_payment_v1_payment_admin_service_proto_rawDesc = "" +
 	"page_token\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\tpageToken\"\x97\x01\n" +
 	"\x1eListUnfitNotificationsResponse\x12M\n" +
 	"\rnotifications\x18\x01 \x03(\v2'.creditpay.payment.v1.UnfitNotificationR\rnotifications\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xb6\x02\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xca\x02\n" +
 	"\x0fCashReturnEntry\x12A\n" +
 	"\vcash_return\x18\x01 \x01(\v2 .creditpay.payment.v1.CashReturnR\n" +
 	"cashReturn\x12\x17\n" +
 	"\auser_id\x18\x02 \x01(\tR\x06userId\x12\x18\n" +
 	"\achannel\x18\x03 \x01(\tR\achannel\x125\n" +
 	"\bask_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\aaskTime\x12>\n" +
-	"\rnext_ask_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\vnextAskTime\x12\x1a\n" +
-	"\boperator\x18\x06 \x01(\tR\boperator\x12\x1a\n" +
-	"\bevidence\x18\a \x01(\tR\bevidence\"\xd4\x01\n" +
+	"\rnext_ask_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\vnextAskTime\x12$\n" +
+	"\boperator\x18\x06 \x01(\tB\b\x92\xb5\x18\x04\n" +
+	"\x02\x03\x06R\boperator\x12$\n" +
+	"\bevidence\x18\a \x01(\tB\b\x92\xb5\x18\x04\n" +
+	"\x02\x03\x06R\bevidence\"\xd4\x01\n" +
 	"\x16ListCashReturnsRequest\x12E\n" +
 	"\x05state\x18\x01 \x01(\x0e2%.creditpay.payment.v1.CashReturnStateB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05state\x12\"\n" +
 	"\border_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\aorderId\x12&\n" +

@@ -7,6 +7,7 @@
 package refundv1
 
 import (
+	_ "github.com/creditpay/creditpay/proto/gen/go/creditpay/common/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	reflect "reflect"
@@ -90,13 +91,15 @@ var File_creditpay_refund_v1_events_proto protoreflect.FileDescriptor
 
 const file_creditpay_refund_v1_events_proto_rawDesc = "" +
 	"\n" +
-	" creditpay/refund/v1/events.proto\x12\x13creditpay.refund.v1\x1a(creditpay/refund/v1/refund_service.proto\"\xa9\x01\n" +
+	" creditpay/refund/v1/events.proto\x12\x13creditpay.refund.v1\x1a$creditpay/common/v1/visibility.proto\x1a(creditpay/refund/v1/refund_service.proto\"\xb0\x01\n" +
 	"\rRefundChanged\x123\n" +
 	"\x06refund\x18\x01 \x01(\v2\x1b.creditpay.refund.v1.RefundR\x06refund\x12?\n" +
 	"\n" +
-	"from_state\x18\x02 \x01(\x0e2 .creditpay.refund.v1.RefundStateR\tfromState\x12\"\n" +
+	"from_state\x18\x02 \x01(\x0e2 .creditpay.refund.v1.RefundStateR\tfromState\x12)\n" +
 	"\n" +
-	"notify_url\x18\x03 \x01(\tB\x03\x80\x01\x01R\tnotifyUrlBJZHgithub.com/creditpay/creditpay/proto/gen/go/creditpay/refund/v1;refundv1b\x06proto3"
+	"notify_url\x18\x03 \x01(\tB\n" +
+	"\x92\xb5\x18\x03\n" +
+	"\x01\x06\x80\x01\x01R\tnotifyUrlBJZHgithub.com/creditpay/creditpay/proto/gen/go/creditpay/refund/v1;refundv1b\x06proto3"
 
 var (
 	file_creditpay_refund_v1_events_proto_rawDescOnce sync.Once

@@ -602,11 +602,11 @@ type Refund struct {
 	Amount *v1.Money `protobuf:"bytes,4,opt,name=amount,proto3" json:"amount,omitempty"`
 	// State.
 	State RefundState `protobuf:"varint,5,opt,name=state,proto3,enum=creditpay.refund.v1.RefundState" json:"state,omitempty"`
-	// Why.
+	// Why, in the requester's words; for operators only.
 	Reason string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
-	// Who asked, for example "ADMIN:alice"; a merchant sees the kind only.
+	// Who asked, for example "ADMIN:alice"; others than operators see the kind only.
 	Requester string `protobuf:"bytes,7,opt,name=requester,proto3" json:"requester,omitempty"`
-	// Who approved; empty when nobody had to, and for a merchant.
+	// Who approved; empty when nobody had to. For operators only.
 	Approvers []string `protobuf:"bytes,8,rep,name=approvers,proto3" json:"approvers,omitempty"`
 	// What it did, or was to do when it was frozen to be approved; not set for a merchant, since the payer's plan is none of a merchant's
 	// business. Of a refund that nobody must approve only amount, credit_part and down_payment_part are set until its plan was adjusted, and
@@ -622,11 +622,12 @@ type Refund struct {
 	ApprovalsNeeded int32 `protobuf:"varint,13,opt,name=approvals_needed,json=approvalsNeeded,proto3" json:"approvals_needed,omitempty"`
 	// Until when it may be approved; not set when it needs nobody.
 	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
-	// Why it failed or was refused: name of an ErrorReason without its prefix, or an approver's words; empty otherwise.
+	// Why it failed or was refused: name of an ErrorReason without its prefix, or an approver's words, which operators only see; empty
+	// otherwise.
 	Failure string `protobuf:"bytes,15,opt,name=failure,proto3" json:"failure,omitempty"`
 	// Typed id of the shop.
 	MerchantId string `protobuf:"bytes,16,opt,name=merchant_id,json=merchantId,proto3" json:"merchant_id,omitempty"`
-	// What happened to it, oldest first; in GetRefund only; for a merchant without names and causes.
+	// What happened to it, oldest first; in GetRefund only.
 	Timeline []*v1.TimelineEntry `protobuf:"bytes,17,rep,name=timeline,proto3" json:"timeline,omitempty"`
 	// The marketplace's number of the order.
 	OutOrderNo    string `protobuf:"bytes,18,opt,name=out_order_no,json=outOrderNo,proto3" json:"out_order_no,omitempty"`
@@ -2232,7 +2233,7 @@ var File_creditpay_refund_v1_refund_service_proto protoreflect.FileDescriptor
 
 const file_creditpay_refund_v1_refund_service_proto_rawDesc = "" +
 	"\n" +
-	"(creditpay/refund/v1/refund_service.proto\x12\x13creditpay.refund.v1\x1a\x1bbuf/validate/validate.proto\x1a creditpay/common/v1/access.proto\x1a\x1fcreditpay/common/v1/money.proto\x1a\x1ecreditpay/common/v1/plan.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf3\x01\n" +
+	"(creditpay/refund/v1/refund_service.proto\x12\x13creditpay.refund.v1\x1a\x1bbuf/validate/validate.proto\x1a creditpay/common/v1/access.proto\x1a\x1fcreditpay/common/v1/money.proto\x1a\x1ecreditpay/common/v1/plan.proto\x1a$creditpay/common/v1/visibility.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf3\x01\n" +
 	"\tRefundLeg\x126\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\".creditpay.refund.v1.RefundLegKindR\x04kind\x12!\n" +
 	"\frepayment_id\x18\x02 \x01(\tR\vrepaymentId\x122\n" +
@@ -2260,17 +2261,21 @@ const file_creditpay_refund_v1_refund_service_proto_rawDesc = "" +
 	"\vopen_before\x18\x03 \x01(\v2\x1a.creditpay.common.v1.MoneyR\n" +
 	"openBefore\x129\n" +
 	"\n" +
-	"open_after\x18\x04 \x01(\v2\x1a.creditpay.common.v1.MoneyR\topenAfter\"\xa6\x06\n" +
+	"open_after\x18\x04 \x01(\v2\x1a.creditpay.common.v1.MoneyR\topenAfter\"\xe3\x06\n" +
 	"\x06Refund\x12\x1b\n" +
 	"\trefund_id\x18\x01 \x01(\tR\brefundId\x12\x19\n" +
 	"\border_id\x18\x02 \x01(\tR\aorderId\x12\"\n" +
 	"\rout_refund_no\x18\x03 \x01(\tR\voutRefundNo\x122\n" +
 	"\x06amount\x18\x04 \x01(\v2\x1a.creditpay.common.v1.MoneyR\x06amount\x126\n" +
-	"\x05state\x18\x05 \x01(\x0e2 .creditpay.refund.v1.RefundStateR\x05state\x12\x16\n" +
-	"\x06reason\x18\x06 \x01(\tR\x06reason\x12\x1c\n" +
-	"\trequester\x18\a \x01(\tR\trequester\x12\x1c\n" +
-	"\tapprovers\x18\b \x03(\tR\tapprovers\x129\n" +
-	"\x06effect\x18\t \x01(\v2!.creditpay.refund.v1.RefundEffectR\x06effect\x12;\n" +
+	"\x05state\x18\x05 \x01(\x0e2 .creditpay.refund.v1.RefundStateR\x05state\x12 \n" +
+	"\x06reason\x18\x06 \x01(\tB\b\x92\xb5\x18\x04\n" +
+	"\x02\x03\x06R\x06reason\x12+\n" +
+	"\trequester\x18\a \x01(\tB\r\x92\xb5\x18\t\n" +
+	"\x02\x03\x06\x12\x03\x01\x02\x04R\trequester\x12&\n" +
+	"\tapprovers\x18\b \x03(\tB\b\x92\xb5\x18\x04\n" +
+	"\x02\x03\x06R\tapprovers\x12D\n" +
+	"\x06effect\x18\t \x01(\v2!.creditpay.refund.v1.RefundEffectB\t\x92\xb5\x18\x05\n" +
+	"\x03\x01\x03\x06R\x06effect\x12;\n" +
 	"\vcreate_time\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12;\n" +
@@ -2280,8 +2285,9 @@ const file_creditpay_refund_v1_refund_service_proto_rawDesc = "" +
 	"reasonCode\x12)\n" +
 	"\x10approvals_needed\x18\r \x01(\x05R\x0fapprovalsNeeded\x12;\n" +
 	"\vexpire_time\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"expireTime\x12\x18\n" +
-	"\afailure\x18\x0f \x01(\tR\afailure\x12\x1f\n" +
+	"expireTime\x12'\n" +
+	"\afailure\x18\x0f \x01(\tB\r\x92\xb5\x18\t\n" +
+	"\x02\x03\x06\x1a\x03\x01\x02\x04R\afailure\x12\x1f\n" +
 	"\vmerchant_id\x18\x10 \x01(\tR\n" +
 	"merchantId\x12>\n" +
 	"\btimeline\x18\x11 \x03(\v2\".creditpay.common.v1.TimelineEntryR\btimeline\x12 \n" +
@@ -2365,12 +2371,14 @@ const file_creditpay_refund_v1_refund_service_proto_rawDesc = "" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"o\n" +
 	"\fApprovalTier\x126\n" +
 	"\x04from\x18\x01 \x01(\v2\x1a.creditpay.common.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x04from\x12'\n" +
-	"\tapprovals\x18\x02 \x01(\x05B\t\xbaH\x06\x1a\x04\x18\x02(\x00R\tapprovals\"\xd0\x01\n" +
+	"\tapprovals\x18\x02 \x01(\x05B\t\xbaH\x06\x1a\x04\x18\x02(\x00R\tapprovals\"\xe4\x01\n" +
 	"\x12ApprovalTierChange\x12#\n" +
 	"\rcurrency_code\x18\x01 \x01(\tR\fcurrencyCode\x127\n" +
-	"\x05tiers\x18\x02 \x03(\v2!.creditpay.refund.v1.ApprovalTierR\x05tiers\x12\x14\n" +
-	"\x05actor\x18\x03 \x01(\tR\x05actor\x12\x16\n" +
-	"\x06reason\x18\x04 \x01(\tR\x06reason\x12.\n" +
+	"\x05tiers\x18\x02 \x03(\v2!.creditpay.refund.v1.ApprovalTierR\x05tiers\x12\x1e\n" +
+	"\x05actor\x18\x03 \x01(\tB\b\x92\xb5\x18\x04\n" +
+	"\x02\x03\x06R\x05actor\x12 \n" +
+	"\x06reason\x18\x04 \x01(\tB\b\x92\xb5\x18\x04\n" +
+	"\x02\x03\x06R\x06reason\x12.\n" +
 	"\x04time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"\x1a\n" +
 	"\x18ListApprovalTiersRequest\"\x97\x01\n" +
 	"\x19ListApprovalTiersResponse\x127\n" +
