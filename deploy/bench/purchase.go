@@ -17,6 +17,9 @@ import (
 	commonv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/common/v1"
 	orderv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/order/v1"
 	paymentv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/payment/v1"
+
+	"github.com/creditpay/creditpay/pkg/checkoutproof"
+	"github.com/creditpay/creditpay/pkg/ids"
 )
 
 // step is one of the calls of a purchase.
@@ -92,7 +95,7 @@ func (p restPayer) commit(ctx context.Context, b *buyer, req *paymentv1.DoCommit
 	choice := map[string]any{"channel": c.GetChannel(), "productCode": c.GetProductCode(), "productVersion": c.GetProductVersion(), "tenorMonths": c.GetTenorMonths(),
 		"agreedTotal": map[string]any{"amountMinor": c.GetAgreedTotal().GetAmountMinor(), "currencyCode": c.GetAgreedTotal().GetCurrencyCode()}}
 	return &res, p.post(ctx, b, "/h5/v1/checkouts/"+req.GetCheckoutId()+"/commit",
-		map[string]any{"requestId": req.GetRequestId(), "choice": choice, "pin": req.GetPin()}, &res)
+		map[string]any{"requestId": req.GetRequestId(), "choice": choice, "pin": req.GetPin(), "checkoutProof": req.GetCheckoutProof()}, &res)
 }
 
 func (p restPayer) post(ctx context.Context, b *buyer, path string, body map[string]any, into proto.Message) error {
@@ -154,6 +157,9 @@ func (m *market) purchase(ctx context.Context, b *buyer, p payer, no string, t *
 		return sold{}, fmt.Errorf("%s: %d orders instead of 1", stepGenerate, len(out.GetCheckout().GetOrders()))
 	}
 	pay := &paymentv1.DoCommitPaymentRequest{RequestId: "c-" + no, CheckoutId: checkout, Choice: m.plan, Pin: buyerPIN}
+	if pay.CheckoutProof, err = m.proof(checkout, b.userID); err != nil {
+		return sold{}, fmt.Errorf("%s: %w", stepCommit, err)
+	}
 	if p.quotes() {
 		at := time.Now()
 		quote, err := p.choose(ctx, b, &paymentv1.ConfirmPayChannelRequest{RequestId: "q-" + no, CheckoutId: checkout, Channel: m.plan.GetChannel(),
@@ -175,6 +181,13 @@ func (m *market) purchase(ctx context.Context, b *buyer, p payer, no string, t *
 	}
 	t.total = append(t.total, time.Since(begin))
 	return sold{no: no, orderID: out.GetCheckout().GetOrders()[0].GetOrderId()}, nil
+}
+
+// proof is what the page got with the plans, of QueryCheckoutInfo. Looking at a page is no part of a purchase here: as the plan is known
+// from before, the proof is made with the order service's own key.
+func (m *market) proof(checkout, userID string) (string, error) {
+	id, err := ids.Parse(ids.Checkout, checkout)
+	return checkoutproof.Make(m.stack.proofs, id, userID, time.Now().Add(time.Minute)), err
 }
 
 // confirm reports the goods as received, which completes the purchase. The order becomes PAID by an event; a confirmation that

@@ -53,6 +53,8 @@ type stack struct {
 	db     *localdb.Instance
 	admin  *sql.DB
 	signer *auth.Signer
+	// proofs are the keys by which the order service proves checkouts.
+	proofs *secret.Keyring
 	dsns   map[string]string
 
 	grpcAddr, httpAddr, opsAddr map[string]string
@@ -238,35 +240,46 @@ func (s *stack) makeKeys() error {
 	if s.signer, err = auth.WriteKeyPair(s.dir); err != nil {
 		return err
 	}
+	if _, err := makeKeyring(s.keyringFile()); err != nil {
+		return err
+	}
+	s.proofs, err = makeKeyring(s.proofsFile())
+	return err
+}
+
+func makeKeyring(path string) (*secret.Keyring, error) {
 	ring, err := secret.GenerateKeyring()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	text, err := ring.Reveal()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return os.WriteFile(s.keyringFile(), text, 0o600)
+	return ring, os.WriteFile(path, text, 0o600)
 }
 
 func (s *stack) keyringFile() string { return filepath.Join(s.dir, "keyring.json") }
 
+func (s *stack) proofsFile() string { return filepath.Join(s.dir, "checkout-proof-keyring.json") }
+
 // environment is the configuration of a service.
 func (s *stack) environment(name string) map[string]string {
 	env := map[string]string{
-		"CREDITPAY_GRPC_ADDR":              s.grpcAddr[name],
-		"CREDITPAY_HTTP_ADDR":              s.httpAddr[name],
-		"CREDITPAY_OPS_ADDR":               s.opsAddr[name],
-		"CREDITPAY_LOG_LEVEL":              "warn",
-		"CREDITPAY_TOKEN_KEYS_FILE":        filepath.Join(s.dir, auth.KeySetFile),
-		"CREDITPAY_TOKEN_SIGNING_KEY_FILE": filepath.Join(s.dir, auth.SigningKeyFile),
-		"CREDITPAY_PEER_PLAINTEXT":         "true",
-		"CREDITPAY_KEYRING_FILE":           s.keyringFile(),
-		"CREDITPAY_KAFKA_BROKERS":          s.brokerAddr,
-		"CREDITPAY_ORDER_ADDR":             s.grpcAddr[orderProcess],
-		"CREDITPAY_PAYMENT_ADDR":           s.grpcAddr[paymentProcess],
-		"CREDITPAY_BILL_ADDR":              s.grpcAddr[billProcess],
-		"CREDITPAY_REFUND_ADDR":            s.grpcAddr[refundProcess],
+		"CREDITPAY_GRPC_ADDR":                   s.grpcAddr[name],
+		"CREDITPAY_HTTP_ADDR":                   s.httpAddr[name],
+		"CREDITPAY_OPS_ADDR":                    s.opsAddr[name],
+		"CREDITPAY_LOG_LEVEL":                   "warn",
+		"CREDITPAY_TOKEN_KEYS_FILE":             filepath.Join(s.dir, auth.KeySetFile),
+		"CREDITPAY_TOKEN_SIGNING_KEY_FILE":      filepath.Join(s.dir, auth.SigningKeyFile),
+		"CREDITPAY_PEER_PLAINTEXT":              "true",
+		"CREDITPAY_KEYRING_FILE":                s.keyringFile(),
+		"CREDITPAY_CHECKOUT_PROOF_KEYRING_FILE": s.proofsFile(),
+		"CREDITPAY_KAFKA_BROKERS":               s.brokerAddr,
+		"CREDITPAY_ORDER_ADDR":                  s.grpcAddr[orderProcess],
+		"CREDITPAY_PAYMENT_ADDR":                s.grpcAddr[paymentProcess],
+		"CREDITPAY_BILL_ADDR":                   s.grpcAddr[billProcess],
+		"CREDITPAY_REFUND_ADDR":                 s.grpcAddr[refundProcess],
 		// Notification takes no part in a purchase and does not run here; its routes are called by nobody.
 		"CREDITPAY_NOTIFICATION_ADDR": s.grpcAddr[refundProcess],
 		// The load is of payers who signed long ago, and its million orders are copies of one purchase: nobody signs here.

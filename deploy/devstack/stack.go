@@ -219,7 +219,7 @@ func (s *Stack) makeServices(ctx context.Context, log *zap.Logger, brokers []str
 	orderConfig := defaults[order.Config]()
 	orderConfig.Config = s.spineConfig(order.Name, brokers)
 	orderConfig.CashierURL = "http://" + loopback(s.config.HTTPAddr) + "/checkout"
-	orders, err := order.New(ctx, orderConfig, order.Deps{Spine: shared, Keyring: s.state.keys, Payment: s.as(order.Name), Bill: s.as(order.Name), Refund: s.as(order.Name)})
+	orders, err := order.New(ctx, orderConfig, order.Deps{Spine: shared, Keyring: s.state.keys, Proofs: s.state.proofs, Payment: s.as(order.Name), Bill: s.as(order.Name), Refund: s.as(order.Name)})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -227,7 +227,7 @@ func (s *Stack) makeServices(ctx context.Context, log *zap.Logger, brokers []str
 	paymentConfig.Config = s.spineConfig(payment.Name, brokers)
 	paymentConfig.RecoverAfter = 5 * time.Second // People watch: what a crash left is finished soon after the restart.
 	paymentConfig.CashURL = s.desk.URL()
-	payments, err := payment.New(ctx, paymentConfig, payment.Deps{Spine: shared, Keys: s.state.keys, Order: s.as(payment.Name), Bill: s.as(payment.Name)})
+	payments, err := payment.New(ctx, paymentConfig, payment.Deps{Spine: shared, Keys: s.state.keys, Proofs: s.state.proofs, Order: s.as(payment.Name), Bill: s.as(payment.Name)})
 	if err != nil {
 		return nil, nil, errors.Join(err, orders.Close())
 	}

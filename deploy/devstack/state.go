@@ -21,6 +21,7 @@ const (
 	stackFile       = "stack.json"
 	clockFile       = "clock.json"
 	keyringFile     = "keyring.json"
+	proofsFile      = "checkout-proof-keyring.json"
 )
 
 // DemoUser is the payer that the stack is seeded with, and DemoPin the PIN of that payer.
@@ -64,6 +65,8 @@ type state struct {
 	dir    string
 	signer *auth.Signer
 	keys   *secret.Keyring
+	// proofs prove checkouts between the order and the payment service.
+	proofs *secret.Keyring
 	clock  *clock.Adjustable
 }
 
@@ -77,6 +80,9 @@ func openState(dir string) (*state, error) {
 		return nil, err
 	}
 	if s.keys, err = loadKeyring(s.path(keyringFile)); err != nil {
+		return nil, err
+	}
+	if s.proofs, err = loadKeyring(s.path(proofsFile)); err != nil {
 		return nil, err
 	}
 	s.clock, err = loadClock(s.path(clockFile))

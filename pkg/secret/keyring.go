@@ -176,6 +176,14 @@ func LoadFile(path string) (*Keyring, error) {
 	return ring, nil
 }
 
+// LoadOptional is LoadFile, and nil for no path.
+func LoadOptional(path string) (*Keyring, error) {
+	if path == "" {
+		return nil, nil
+	}
+	return LoadFile(path)
+}
+
 // Reveal is the JSON form of the ring, with its keys: what Parse reads. Write it
 // only to a file of mode 0600.
 func (k *Keyring) Reveal() ([]byte, error) {

@@ -16,6 +16,7 @@ const (
 	defaultPeerTimeout     = 2 * time.Second
 	defaultDetailTimeout   = 800 * time.Millisecond
 	defaultTimeZone        = "Asia/Jakarta"
+	defaultProofLife       = 15 * time.Minute
 
 	expiryMin, expiryMax = time.Minute, 30 * 24 * time.Hour
 	autoConfirmDaysMax   = 365
@@ -35,6 +36,12 @@ type Config struct {
 	RefundAddr string `env:"REFUND_ADDR" envDefault:"localhost:9090"`
 	// KeyringFile holds the keys that authenticate checkout tokens. Used by the service's own process.
 	KeyringFile string `env:"KEYRING_FILE"`
+	// CheckoutProofKeyringFile holds the keys that prove checkouts to the payment service, which has the same file. A rotation adds a key to
+	// both files first and makes it the active one after that. Empty: no proofs, and the payment service asks. Used by the service's own
+	// process.
+	CheckoutProofKeyringFile string `env:"CHECKOUT_PROOF_KEYRING_FILE"`
+	// CheckoutProofLife is how long such a proof is good, up to 1 hour.
+	CheckoutProofLife time.Duration `env:"CHECKOUT_PROOF_LIFE" envDefault:"15m"`
 	// CashierURL is the payer's page, an absolute http or https address; the token is added as a query parameter. Required.
 	CashierURL string `env:"CASHIER_URL"`
 	// CheckoutExpiry is how long a checkout can be paid when its request does not say: 1 minute to 30 days.
@@ -65,6 +72,9 @@ func (c Config) withDefaults() Config {
 	if c.DetailTimeout == 0 {
 		c.DetailTimeout = defaultDetailTimeout
 	}
+	if c.CheckoutProofLife == 0 {
+		c.CheckoutProofLife = defaultProofLife
+	}
 	if c.TimeZone == "" {
 		c.TimeZone = defaultTimeZone
 	}
@@ -88,6 +98,7 @@ func (c Config) Validate() error {
 		check(days >= 1 && days <= autoConfirmDaysMax, "AUTO_CONFIRM_DAYS_BY_BUSINESS %s:%d is not within 1 and %d", business, days, autoConfirmDaysMax)
 	}
 	check(c.PeerTimeout > 0 && c.DetailTimeout > 0, "PEER_TIMEOUT and DETAIL_TIMEOUT must be above zero")
+	check(c.CheckoutProofLife > 0 && c.CheckoutProofLife <= time.Hour, "CHECKOUT_PROOF_LIFE %s is not above 0 and at most 1h", c.CheckoutProofLife)
 	_, err = time.LoadLocation(c.TimeZone)
 	check(err == nil, "TIME_ZONE %q is not known", c.TimeZone)
 	return errors.Join(wrong...)

@@ -28,11 +28,13 @@ import (
 // Name of the service, of its schema and of its consumer group.
 const Name = "order"
 
-// Deps are the parts that the service is given. All are required.
+// Deps are the parts that the service is given. All but Proofs are required.
 type Deps struct {
 	Spine spine.Deps
 	// Keyring authenticates checkout tokens.
 	Keyring *secret.Keyring
+	// Proofs makes the proofs of checkouts; nil where none are made.
+	Proofs *secret.Keyring
 	// Payment, Bill and Refund are connections to the neighbours, made by rpckit.Dial.
 	Payment, Bill, Refund grpc.ClientConnInterface
 }
@@ -68,11 +70,11 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	rows := store.New(backbone.Kit, event.Encode)
 	verbs := app.New(app.Deps{
 		Store: rows, Payment: peer.NewPayment(deps.Payment), Bill: peer.NewBill(deps.Bill), Refund: peer.NewRefund(deps.Refund),
-		Clock: deps.Spine.Clock, IDs: deps.Spine.IDs, Keyring: deps.Keyring, Log: backbone.Log,
+		Clock: deps.Spine.Clock, IDs: deps.Spine.IDs, Keyring: deps.Keyring, Proofs: deps.Proofs, Log: backbone.Log,
 		Settings: app.Settings{
 			CashierURL: cfg.CashierURL, CheckoutExpiry: cfg.CheckoutExpiry,
 			AutoConfirmAfter: time.Duration(cfg.AutoConfirmDays) * day, AutoConfirmByBusiness: cfg.autoConfirmByBusiness(),
-			PeerTimeout: cfg.PeerTimeout, DetailTimeout: cfg.DetailTimeout, Location: location,
+			PeerTimeout: cfg.PeerTimeout, DetailTimeout: cfg.DetailTimeout, ProofLife: cfg.CheckoutProofLife, Location: location,
 		},
 	})
 	backbone.OnEvents(event.NewListener(verbs, rows).Apply, event.Wanted(), event.PaymentTopic, event.BillTopic, event.RefundTopic)

@@ -23,6 +23,9 @@ type Config struct {
 	BillAddr string `env:"BILL_ADDR" envDefault:"localhost:9090"`
 	// KeyringFile holds the keys that digest PINs. Used by the service's own process.
 	KeyringFile string `env:"KEYRING_FILE"`
+	// CheckoutProofKeyringFile holds the keys that check the order service's proofs of checkouts, which has the same file. Empty: the order
+	// service is asked. Used by the service's own process.
+	CheckoutProofKeyringFile string `env:"CHECKOUT_PROOF_KEYRING_FILE"`
 	// QuoteLife is how long a quote is locked.
 	QuoteLife time.Duration `env:"QUOTE_LIFE" envDefault:"10m"`
 	// RecoverAfter is when the recovery worker takes over a commit whose process may have died.

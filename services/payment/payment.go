@@ -29,6 +29,8 @@ type Deps struct {
 	Spine spine.Deps
 	// Keys digest PINs.
 	Keys *secret.Keyring
+	// Proofs checks the proofs of checkouts; nil where the order service is always asked.
+	Proofs *secret.Keyring
 	// Order and Bill are connections to the neighbours.
 	Order, Bill grpc.ClientConnInterface
 }
@@ -58,7 +60,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	}
 	st := store.New(sp.Kit, event.Encode)
 	verbs := app.New(app.Deps{
-		Store: st, Orders: peer.NewOrders(deps.Order), Bill: peer.NewBill(deps.Bill), Keys: deps.Keys,
+		Store: st, Orders: peer.NewOrders(deps.Order), Bill: peer.NewBill(deps.Bill), Keys: deps.Keys, Proofs: deps.Proofs,
 		Clock: deps.Spine.Clock, IDs: deps.Spine.IDs, Log: sp.Log,
 		Limits: app.Limits{QuoteLife: cfg.QuoteLife, RecoverAfter: cfg.RecoverAfter, Patience: cfg.Patience,
 			DownPaymentLife: cfg.DownPaymentLife, RepaymentLife: cfg.RepaymentLife},

@@ -25,6 +25,10 @@ func run(ctx context.Context, env service.Env) error {
 	if err != nil {
 		return err
 	}
+	proofs, err := secret.LoadOptional(cfg.CheckoutProofKeyringFile)
+	if err != nil {
+		return err
+	}
 	peers, err := env.Client()
 	if err != nil {
 		return err
@@ -44,7 +48,7 @@ func run(ctx context.Context, env service.Env) error {
 		return err
 	}
 	defer func() { _ = refund.Close() }()
-	svc, err := order.New(ctx, cfg, order.Deps{Spine: spine.ProcessDeps(env), Keyring: keys, Payment: payment, Bill: bill, Refund: refund})
+	svc, err := order.New(ctx, cfg, order.Deps{Spine: spine.ProcessDeps(env), Keyring: keys, Proofs: proofs, Payment: payment, Bill: bill, Refund: refund})
 	if err != nil {
 		return err
 	}

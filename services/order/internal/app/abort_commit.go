@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/ids"
@@ -19,15 +20,22 @@ type Abort struct {
 }
 
 // AbortCommit gives a checkout back: its orders can be paid again, or expire when their time is over. The commit is barred for
-// ever, also when it did not begin yet. Repeating is harmless. Errors: errs.NotFound; errs.CheckoutAlreadyPaid when this very
+// ever, also when it did not begin yet or the checkout is unknown. Repeating is harmless. Errors: errs.NotFound; errs.CheckoutAlreadyPaid when this very
 // commit has paid, which must not be undone here; ConcurrentChange after too many lost races.
 func (a *App) AbortCommit(ctx context.Context, in Abort) error {
 	return retryRace(func() error {
+		now := a.now()
 		c, barred, err := a.Store.CheckoutForCommit(ctx, in.CheckoutID, in.CommitID)
+		if errs.Is(err, errs.NotFound) {
+			// The database that answered may be behind: a begin of this commit must lose all the same.
+			return errors.Join(a.Store.Do(ctx, func(tx Tx) error {
+				tx.BarCommit(in.CommitID, now)
+				return nil
+			}), err)
+		}
 		if err != nil {
 			return err
 		}
-		now := a.now()
 		if c.State == domain.CheckoutCommitting && c.CommitID == in.CommitID {
 			return a.giveBack(ctx, c, in, domain.Mark{Time: now, Actor: in.Actor, Cause: in.Reason})
 		}

@@ -102,6 +102,8 @@ type Settings struct {
 	AutoConfirmByBusiness map[string]time.Duration
 	// PeerTimeout bounds a question to another service that a verb needs; DetailTimeout one that only completes a page.
 	PeerTimeout, DetailTimeout time.Duration
+	// ProofLife is how long a proof of a checkout is good.
+	ProofLife time.Duration
 	// Location is the zone of due dates.
 	Location *time.Location
 }
@@ -116,7 +118,9 @@ type Deps struct {
 	IDs     *ids.Generator
 	// Keyring authenticates checkout tokens.
 	Keyring *secret.Keyring
-	Log     *zap.Logger
+	// Proofs makes the proofs of checkouts; nil where none are made.
+	Proofs *secret.Keyring
+	Log    *zap.Logger
 	Settings
 }
 

@@ -116,13 +116,17 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
+	proofs, err := secret.GenerateKeyring()
+	if err != nil {
+		t.Fatal(err)
+	}
 	clk := clock.NewFake(time.Date(2026, 12, 1, 9, 0, 0, 0, time.UTC))
 	gen := ids.NewGenerator(clk)
 	st := store.New(&unit.Kit{DB: db, Outbox: outbox.NewWriter(gen, clk), Jobs: jobs.NewQueue(clk), IDs: gen, Clock: clk}, event.Encode)
 	w := &world{t: t, db: db, clock: clk, store: st, payment: &knowsOutcome{err: errs.DependencyUnavailable.New("away")}, bill: &offersOnePlan{}, refund: &givesBack{}}
-	w.App = app.New(app.Deps{Store: st, Payment: w.payment, Bill: w.bill, Refund: w.refund, Clock: clk, IDs: gen, Keyring: keys, Log: zaptest.NewLogger(t),
+	w.App = app.New(app.Deps{Store: st, Payment: w.payment, Bill: w.bill, Refund: w.refund, Clock: clk, IDs: gen, Keyring: keys, Proofs: proofs, Log: zaptest.NewLogger(t),
 		Settings: app.Settings{CashierURL: "https://pay.example/h5", CheckoutExpiry: time.Hour, AutoConfirmAfter: 15 * 24 * time.Hour,
-			AutoConfirmByBusiness: map[string]time.Duration{"travel": 48 * time.Hour}, PeerTimeout: time.Second, DetailTimeout: time.Second, Location: time.UTC}})
+			AutoConfirmByBusiness: map[string]time.Duration{"travel": 48 * time.Hour}, PeerTimeout: time.Second, DetailTimeout: time.Second, ProofLife: 15 * time.Minute, Location: time.UTC}})
 	t.Cleanup(w.audit)
 	return w
 }

@@ -7,6 +7,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/creditpay/creditpay/pkg/caller"
+	"github.com/creditpay/creditpay/pkg/checkoutproof"
 	"github.com/creditpay/creditpay/pkg/civil"
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/ids"
@@ -34,6 +35,8 @@ type CheckoutInfo struct {
 	Quote Quote
 	// Actions that a commit will ask of the payer; none when it cannot be paid.
 	Actions []RequiredAction
+	// Proof that the checkout is the payer's and open; empty when it cannot be paid.
+	Proof string
 }
 
 // QueryCheckoutInfo gives a checkout to its own user, with the plans on offer. Without the bill service the orders are shown and
@@ -53,7 +56,7 @@ func (a *App) QueryCheckoutInfo(ctx context.Context, who caller.Caller, name Che
 	if refusal := c.Unpayable(a.now()); refusal != nil {
 		return CheckoutInfo{Checkout: c, Quote: Quote{Reason: refusal.Reason().Name()}}, nil
 	}
-	info := CheckoutInfo{Checkout: c, Actions: []RequiredAction{ActionChooseChannel, ActionVerifyPIN}}
+	info := CheckoutInfo{Checkout: c, Actions: []RequiredAction{ActionChooseChannel, ActionVerifyPIN}, Proof: a.proof(c)}
 	quoteCtx, cancel := context.WithTimeout(ctx, a.PeerTimeout)
 	defer cancel()
 	info.Quote, err = a.Bill.Quote(quoteCtx, c.UserID, c.Business, c.In(domain.OrderCreated))
@@ -67,6 +70,15 @@ func (a *App) QueryCheckoutInfo(ctx context.Context, who caller.Caller, name Che
 		}
 	}
 	return info, nil
+}
+
+// proof is good for some minutes, and no longer than the checkout can be paid.
+func (a *App) proof(c domain.Checkout) string {
+	expire := a.now().Add(a.ProofLife)
+	if c.ExpireTime.Before(expire) {
+		expire = c.ExpireTime
+	}
+	return checkoutproof.Make(a.Proofs, c.ID, c.UserID, expire)
 }
 
 // CheckoutResult is what the result page shows.

@@ -92,7 +92,7 @@ func checkoutInfo(info app.CheckoutInfo) *orderv1.QueryCheckoutInfoResponse {
 	c := info.Checkout
 	out := &orderv1.QueryCheckoutInfoResponse{
 		CheckoutId: ids.Format(ids.Checkout, c.ID), State: orderv1.CheckoutState(c.State), TotalAmount: wire.Money(c.Payable()),
-		ExpireTime: wire.Time(c.ExpireTime), CreditUnavailableReason: wire.Reason(info.Quote.Reason),
+		ExpireTime: wire.Time(c.ExpireTime), CreditUnavailableReason: wire.Reason(info.Quote.Reason), CheckoutProof: info.Proof,
 	}
 	for _, o := range c.Orders {
 		out.Orders = append(out.Orders, brief(o))

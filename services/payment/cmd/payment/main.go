@@ -25,6 +25,10 @@ func run(ctx context.Context, env service.Env) error {
 	if err != nil {
 		return err
 	}
+	proofs, err := secret.LoadOptional(cfg.CheckoutProofKeyringFile)
+	if err != nil {
+		return err
+	}
 	peers, err := env.Client()
 	if err != nil {
 		return err
@@ -39,7 +43,7 @@ func run(ctx context.Context, env service.Env) error {
 		return err
 	}
 	defer func() { _ = bill.Close() }()
-	svc, err := payment.New(ctx, cfg, payment.Deps{Spine: spine.ProcessDeps(env), Keys: keys, Order: order, Bill: bill})
+	svc, err := payment.New(ctx, cfg, payment.Deps{Spine: spine.ProcessDeps(env), Keys: keys, Proofs: proofs, Order: order, Bill: bill})
 	if err != nil {
 		return err
 	}

@@ -38,8 +38,8 @@ type Store interface {
 	Commit(ctx context.Context, id ids.ID) (domain.Commit, error)
 	// CommitOfRequest is the commit that a request made; nil when there is none.
 	CommitOfRequest(ctx context.Context, caller, requestID string) (*domain.Commit, error)
-	// LastCommit of a checkout; nil when there was none.
-	LastCommit(ctx context.Context, checkoutID ids.ID) (*domain.Commit, error)
+	// LastCommit of a checkout by its payer; nil when there was none.
+	LastCommit(ctx context.Context, checkoutID ids.ID, userID string) (*domain.Commit, error)
 	// CommitsOfOrders gives the commits of the checkouts of these orders' payments, oldest first.
 	CommitsOfOrders(ctx context.Context, orderIDs []ids.ID) ([]domain.Commit, error)
 	// Payment by id; nil when it was never paid.
@@ -244,6 +244,8 @@ type Deps struct {
 	Orders Orders
 	Bill   Bill
 	Keys   *secret.Keyring
+	// Proofs checks the proofs of checkouts; nil where the order service is always asked.
+	Proofs *secret.Keyring
 	Clock  clock.Clock
 	IDs    *ids.Generator
 	Limits Limits

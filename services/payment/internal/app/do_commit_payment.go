@@ -7,6 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/creditpay/creditpay/pkg/checkoutproof"
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/idempotency"
 	"github.com/creditpay/creditpay/pkg/ids"
@@ -21,6 +22,9 @@ type CommitRequest struct {
 	QuoteID string `json:",omitzero"`
 	// Choice names a plan; nil with a quote.
 	Choice *PlanChoice `json:",omitzero"`
+	// Proof of the order service that the checkout is the payer's and open; empty when there is none. It is no content: a repeat may bring
+	// another one.
+	Proof string `json:"-"`
 }
 
 // PlanChoice is a plan that the payer agreed to without a quote.
@@ -122,7 +126,10 @@ func (a *App) startCommit(ctx context.Context, userID, caller, requestID, pinDig
 	if err != nil {
 		return domain.Commit{}, err
 	}
-	if pin, err = a.verifyPin(ctx, pin, pinDigits); err != nil {
+	if err := a.mayPay(ctx, userID, caller, requestID, checkoutID, req); err != nil {
+		return domain.Commit{}, err
+	}
+	if err := a.verifyPin(ctx, pin, pinDigits); err != nil {
 		return domain.Commit{}, err
 	}
 	commit := domain.Commit{
@@ -135,9 +142,26 @@ func (a *App) startCommit(ctx context.Context, userID, caller, requestID, pinDig
 		return nil
 	})
 	if errors.Is(err, ErrCheckoutTaken) {
-		return domain.Commit{}, a.whyNoSecondCommit(ctx, checkoutID)
+		return domain.Commit{}, a.whyNoSecondCommit(ctx, checkoutID, userID)
 	}
-	return commit, err
+	return commit, pinTried(err)
+}
+
+// mayPay proves that the checkout is the payer's and open before anything is stored about it. A quote proves it, because the order
+// service was asked when it was locked for this payer, and so does the order service's own proof; otherwise it is asked now. A request
+// that made a commit before is answered from that commit, also while the order service is away.
+func (a *App) mayPay(ctx context.Context, userID, caller, requestID string, checkoutID ids.ID, req CommitRequest) error {
+	if req.Choice == nil || checkoutproof.Good(a.Proofs, req.Proof, checkoutID, userID, a.now()) {
+		return nil
+	}
+	if known, err := a.Store.CommitOfRequest(ctx, caller, requestID); err != nil || known != nil {
+		return err
+	}
+	checkout, err := a.ownCheckout(ctx, checkoutID, userID)
+	if err == nil && !checkout.Open {
+		err = checkout.Why
+	}
+	return err
 }
 
 // agreed gives the terms that the payer agreed to, and the payer's PIN; nil when there is none.
@@ -203,8 +227,8 @@ func (a *App) whyUnusable(ctx context.Context, checkoutID ids.ID, userID string,
 }
 
 // whyNoSecondCommit tells what the checkout's other commit came to.
-func (a *App) whyNoSecondCommit(ctx context.Context, checkoutID ids.ID) error {
-	last, err := a.Store.LastCommit(ctx, checkoutID)
+func (a *App) whyNoSecondCommit(ctx context.Context, checkoutID ids.ID, userID string) error {
+	last, err := a.Store.LastCommit(ctx, checkoutID, userID)
 	if err != nil {
 		return err
 	}

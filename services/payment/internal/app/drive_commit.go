@@ -202,13 +202,17 @@ func clip(s string) string {
 	return s
 }
 
+// unknown reports that a peer has no such object, so that it holds nothing for the commit. A peer that reads a replica too old to know
+// the object writes its tombstone before it answers so: what is still on its way is refused.
+func unknown(err error) bool { return errs.Is(err, errs.NotFound) }
+
 // compensate gives back what may be held, and ends the commit. Each peer takes the call also when it never saw the commit: it
 // then refuses what may still be on its way.
 func (a *App) compensate(ctx context.Context, c *domain.Commit, onRefusal refusal) error {
-	if err := a.Bill.Release(ctx, c.ID, nil, c.FailureReason); err != nil {
+	if err := a.Bill.Release(ctx, c.ID, nil, c.FailureReason); err != nil && !unknown(err) {
 		return err
 	}
-	if err := a.Orders.AbortCommit(ctx, *c); err != nil {
+	if err := a.Orders.AbortCommit(ctx, *c); err != nil && !unknown(err) {
 		return err
 	}
 	failed := *c

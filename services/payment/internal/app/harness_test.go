@@ -49,11 +49,14 @@ type orderService struct {
 	down, lost bool
 	// refuse is what BeginCommit answers; nil for its own rules.
 	refuse error
+	// asked counts the questions after a checkout.
+	asked int
 }
 
 func (o *orderService) Checkout(_ context.Context, id ids.ID) (app.Checkout, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.asked++
 	if o.down {
 		return app.Checkout{}, errs.DependencyUnavailable.New("order is away")
 	}
@@ -93,6 +96,9 @@ func (o *orderService) AbortCommit(_ context.Context, c domain.Commit) error {
 		return errs.DependencyUnavailable.New("order is away")
 	}
 	o.aborted[c.ID] = true
+	if c.CheckoutID != o.checkout.ID {
+		return errs.NotFound.New("no such checkout")
+	}
 	if o.holder == c.ID {
 		o.holder = ids.ID{}
 	}
@@ -227,6 +233,10 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
+	proofs, err := secret.GenerateKeyring()
+	if err != nil {
+		t.Fatal(err)
+	}
 	w := &world{t: t, db: db, clock: clk, gen: gen}
 	w.store = store.New(&unit.Kit{DB: db, Outbox: outbox.NewWriter(gen, clk), Jobs: jobs.NewQueue(clk), IDs: gen, Clock: clk}, event.Encode)
 	w.orders = &orderService{aborted: map[ids.ID]bool{}, checkout: app.Checkout{ID: gen.New(), UserID: user, Business: "marketplace", Open: true,
@@ -237,7 +247,7 @@ func newWorld(t *testing.T) *world {
 		w.orders.checkout.OrderIDs = append(w.orders.checkout.OrderIDs, o.OrderID)
 	}
 	w.bill = &billService{held: map[ids.ID]map[ids.ID]bool{}, released: map[ids.ID]bool{}}
-	w.App = app.New(app.Deps{Store: w.store, Orders: w.orders, Bill: w.bill, Keys: keys, Clock: clk, IDs: gen, Log: zap.NewNop(),
+	w.App = app.New(app.Deps{Store: w.store, Orders: w.orders, Bill: w.bill, Keys: keys, Proofs: proofs, Clock: clk, IDs: gen, Log: zap.NewNop(),
 		Limits: app.Limits{QuoteLife: 10 * time.Minute, RecoverAfter: 15 * time.Second, Patience: 2 * time.Minute,
 			DownPaymentLife: 30 * time.Minute, RepaymentLife: 24 * time.Hour},
 		Cashier: app.Cashier{URL: url.URL{Scheme: "https", Host: "pay.example", Path: "/cash", RawQuery: "from=creditpay"},
@@ -249,7 +259,12 @@ func (w *world) checkoutID() string { return ids.Format(ids.Checkout, w.orders.c
 
 func (w *world) setPin() {
 	w.t.Helper()
-	if err := w.SetPaymentPin(context.Background(), user, who, "pin-0001", pin, ""); err != nil {
+	w.setPinOf(user, who)
+}
+
+func (w *world) setPinOf(userID, caller string) {
+	w.t.Helper()
+	if err := w.SetPaymentPin(context.Background(), userID, caller, "pin-0001", pin, ""); err != nil {
 		w.t.Fatal(err)
 	}
 }

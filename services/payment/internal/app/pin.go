@@ -12,35 +12,33 @@ import (
 // pinPurpose separates the PIN's digest from every other use of the keyring.
 const pinPurpose = "payment-pin"
 
-// pinRaces bounds how often a try is repeated because another try of the same PIN came between.
-const pinRaces = 5
-
-// verifyPin compares a PIN and gives it as it was when it was right. A wrong one is counted before the answer, so that tries in
-// parallel cannot escape the count.
-func (a *App) verifyPin(ctx context.Context, pin *domain.Pin, digits string) (*domain.Pin, error) {
-	for range pinRaces {
-		if err := a.mayTryPin(pin); err != nil {
-			return nil, err
-		}
-		if a.Keys.VerifyMAC(pinPurpose, pin.MAC, []byte(pin.UserID), pin.Salt, []byte(digits)) {
-			return pin, nil
-		}
-		counted, refusal := pin.Wrong(a.now())
-		err := a.Store.Do(ctx, func(tx Tx) error {
-			tx.CountPin(counted)
-			return nil
-		})
-		if err == nil {
-			return nil, refusal
-		}
-		if !errs.Is(err, errs.ConcurrentChange) {
-			return nil, err
-		}
-		if pin, err = a.Store.Pin(ctx, pin.UserID); err != nil {
-			return nil, err
-		}
+// verifyPin compares a PIN as it was read, once. A wrong one is counted before the answer, a right one is good only together with the
+// write that follows, see Tx.InsertCommit and Tx.PutPin: both need that nobody else tried this PIN since it was read. So of any number
+// of tries at once one is judged and the others, right or wrong, are answered alike, see pinTried.
+func (a *App) verifyPin(ctx context.Context, pin *domain.Pin, digits string) error {
+	if err := a.mayTryPin(pin); err != nil {
+		return err
 	}
-	return nil, errs.ConcurrentChange.New("the PIN is being tried by several calls at once; repeat")
+	if a.Keys.VerifyMAC(pinPurpose, pin.MAC, []byte(pin.UserID), pin.Salt, []byte(digits)) {
+		return nil
+	}
+	counted, refusal := pin.Wrong(a.now())
+	err := a.Store.Do(ctx, func(tx Tx) error {
+		tx.CountPin(counted)
+		return nil
+	})
+	if err != nil {
+		return pinTried(err)
+	}
+	return refusal
+}
+
+// pinTried is the one answer to every try, right or wrong, that another try of the same PIN overtook: it must not tell which it was.
+func pinTried(err error) error {
+	if errs.Is(err, errs.ConcurrentChange) {
+		return errs.ConcurrentChange.New("the PIN is being tried by several calls at once; repeat")
+	}
+	return err
 }
 
 // SetPaymentPin sets the user's PIN, or changes it with the old one. Errors: PIN_TOO_WEAK, PIN_WRONG, PIN_LOCKED.
@@ -65,7 +63,7 @@ func (a *App) SetPaymentPin(ctx context.Context, userID, caller, requestID, newP
 			if oldPin == "" {
 				return done{}, errs.PinWrong.New("a PIN is set; give it as old_pin to change it")
 			}
-			if pin, err = a.verifyPin(ctx, pin, oldPin); err != nil {
+			if err := a.verifyPin(ctx, pin, oldPin); err != nil {
 				return done{}, err
 			}
 			next.Version = pin.Version + 1
@@ -74,11 +72,11 @@ func (a *App) SetPaymentPin(ctx context.Context, userID, caller, requestID, newP
 			return done{}, err
 		}
 		next.MAC = a.Keys.MAC(pinPurpose, []byte(userID), next.Salt, []byte(newPin))
-		return done{}, a.Store.Do(ctx, func(tx Tx) error {
+		return done{}, pinTried(a.Store.Do(ctx, func(tx Tx) error {
 			tx.PutPin(next, a.now())
 			tx.Remember(key, fp, done{})
 			return nil
-		})
+		}))
 	})
 	return err
 }

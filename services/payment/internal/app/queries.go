@@ -67,7 +67,7 @@ func (a *App) QueryPaymentStatus(ctx context.Context, userID, checkoutText strin
 	if err != nil {
 		return Status{}, err
 	}
-	c, err := a.Store.LastCommit(ctx, checkoutID)
+	c, err := a.Store.LastCommit(ctx, checkoutID, userID)
 	if err != nil {
 		return Status{}, err
 	}
@@ -76,9 +76,6 @@ func (a *App) QueryPaymentStatus(ctx context.Context, userID, checkoutText strin
 			return Status{}, err
 		}
 		return Status{State: domain.PaymentCreated}, nil
-	}
-	if c.UserID != userID {
-		return Status{}, errs.NotFound.New("no such checkout")
 	}
 	s := Status{State: c.State.SeenState()}
 	switch c.State {

@@ -102,6 +102,7 @@ func (s *Payment) DoCommitPayment(ctx context.Context, req *paymentv1.DoCommitPa
 	if err != nil {
 		return nil, err
 	}
+	ask.Proof = req.GetCheckoutProof()
 	who := caller.FromContext(ctx)
 	a, err := s.App.DoCommitPayment(ctx, who.UserID, who.String(), req.GetRequestId(), req.GetPin(), ask)
 	if err != nil {

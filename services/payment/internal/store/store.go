@@ -187,9 +187,10 @@ func (s *Store) CommitOfRequest(ctx context.Context, caller, requestID string) (
 	return &c, mysqlx.Fault(err, "read the commit of the request")
 }
 
-// LastCommit of a checkout; nil when there was none.
-func (s *Store) LastCommit(ctx context.Context, checkoutID ids.ID) (*domain.Commit, error) {
-	c, err := scanCommit(s.kit.DB.QueryRowContext(ctx, `SELECT `+commitColumns+` FROM commits c WHERE c.checkout_id = ? ORDER BY c.id DESC LIMIT 1`, checkoutID))
+// LastCommit of a checkout by its payer; nil when there was none.
+func (s *Store) LastCommit(ctx context.Context, checkoutID ids.ID, userID string) (*domain.Commit, error) {
+	c, err := scanCommit(s.kit.DB.QueryRowContext(ctx, `SELECT `+commitColumns+` FROM commits c WHERE c.checkout_id = ? AND c.user_id = ?
+		ORDER BY c.id DESC LIMIT 1`, checkoutID, userID))
 	if mysqlx.NoRows(err) {
 		return nil, nil
 	}

@@ -70,13 +70,16 @@ func (t *Tx) InsertCommit(c domain.Commit, verified domain.Pin) {
 		t.Fail(err)
 		return
 	}
+	if verified.FailedCount > 0 {
+		t.Tx.QueueExpect(1, changed("the PIN"), `UPDATE pins SET failed_count = 0, locked_until = NULL WHERE user_id = ? AND version = ?`,
+			c.UserID, verified.Version)
+	}
+	// The row of the PIN is locked, not only read: a wrong try that is being counted is waited for, and then this one is too late.
 	t.Tx.QueueExpect(1, changed("the PIN"), `INSERT INTO commits (id, checkout_id, active_checkout_id, user_id, caller, request_id, fingerprint,
-		terms, state, version, create_time, recover_time) SELECT ?, ?, ?, user_id, ?, ?, ?, ?, ?, ?, ?, ? FROM pins WHERE user_id = ? AND version = ?`,
+		terms, state, version, create_time, recover_time) SELECT ?, ?, ?, user_id, ?, ?, ?, ?, ?, ?, ?, ? FROM pins WHERE user_id = ? AND version = ?
+		FOR UPDATE`,
 		c.ID, c.CheckoutID, c.CheckoutID, c.Caller, c.RequestID, c.Fingerprint[:], terms, c.State, c.Version, c.CreateTime, c.RecoverTime,
 		c.UserID, verified.Version)
-	if verified.FailedCount > 0 {
-		t.Tx.Queue(`UPDATE pins SET failed_count = 0, locked_until = NULL WHERE user_id = ? AND version = ?`, c.UserID, verified.Version)
-	}
 }
 
 // MoveCommit stores the commit's state, failure and timer if it was in from.

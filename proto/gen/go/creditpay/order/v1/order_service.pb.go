@@ -412,8 +412,11 @@ type QueryCheckoutInfoResponse struct {
 	RequiredActions []v1.RequiredAction `protobuf:"varint,8,rep,packed,name=required_actions,json=requiredActions,proto3,enum=creditpay.common.v1.RequiredAction" json:"required_actions,omitempty"`
 	// Why credit is not on offer; UNSPECIFIED when it is.
 	CreditUnavailableReason v1.ErrorReason `protobuf:"varint,9,opt,name=credit_unavailable_reason,json=creditUnavailableReason,proto3,enum=creditpay.common.v1.ErrorReason" json:"credit_unavailable_reason,omitempty"`
-	unknownFields           protoimpl.UnknownFields
-	sizeCache               protoimpl.SizeCache
+	// Proof that this checkout exists, is this payer's and can be paid: opaque, at most 200 characters, good for some minutes. Send it
+	// with DoCommitPayment, which then needs not ask. Empty when the checkout cannot be paid, or where no proofs are made.
+	CheckoutProof string `protobuf:"bytes,10,opt,name=checkout_proof,json=checkoutProof,proto3" json:"checkout_proof,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *QueryCheckoutInfoResponse) Reset() {
@@ -507,6 +510,13 @@ func (x *QueryCheckoutInfoResponse) GetCreditUnavailableReason() v1.ErrorReason 
 		return x.CreditUnavailableReason
 	}
 	return v1.ErrorReason(0)
+}
+
+func (x *QueryCheckoutInfoResponse) GetCheckoutProof() string {
+	if x != nil {
+		return x.CheckoutProof
+	}
+	return ""
 }
 
 // Input of QueryCheckoutResult.
@@ -1190,7 +1200,7 @@ const file_creditpay_order_v1_order_service_proto_rawDesc = "" +
 	"\vcheckout_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\n" +
 	"checkoutId\x12\x1e\n" +
 	"\x05token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x05token:o\xbaHl\x1aj\n" +
-	"\x14checkout_id_or_token\x12\"set checkout_id or token, not both\x1a.(this.checkout_id != '') != (this.token != '')\"\xc4\x04\n" +
+	"\x14checkout_id_or_token\x12\"set checkout_id or token, not both\x1a.(this.checkout_id != '') != (this.token != '')\"\xf0\x04\n" +
 	"\x19QueryCheckoutInfoResponse\x12\x1f\n" +
 	"\vcheckout_id\x18\x01 \x01(\tR\n" +
 	"checkoutId\x127\n" +
@@ -1202,7 +1212,9 @@ const file_creditpay_order_v1_order_service_proto_rawDesc = "" +
 	"\x06credit\x18\x06 \x01(\v2\".creditpay.common.v1.CreditSummaryR\x06credit\x12/\n" +
 	"\x05plans\x18\a \x03(\v2\x19.creditpay.common.v1.PlanR\x05plans\x12N\n" +
 	"\x10required_actions\x18\b \x03(\x0e2#.creditpay.common.v1.RequiredActionR\x0frequiredActions\x12\\\n" +
-	"\x19credit_unavailable_reason\x18\t \x01(\x0e2 .creditpay.common.v1.ErrorReasonR\x17creditUnavailableReason\"H\n" +
+	"\x19credit_unavailable_reason\x18\t \x01(\x0e2 .creditpay.common.v1.ErrorReasonR\x17creditUnavailableReason\x12*\n" +
+	"\x0echeckout_proof\x18\n" +
+	" \x01(\tB\x03\x80\x01\x01R\rcheckoutProof\"H\n" +
 	"\x1aQueryCheckoutResultRequest\x12*\n" +
 	"\vcheckout_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\n" +
 	"checkoutId\"\x89\x02\n" +

@@ -599,7 +599,10 @@ type DoCommitPaymentRequest struct {
 	// A plan without a quote. It must still be offered and cost what the payer agreed to, else PLAN_CHANGED.
 	Choice *PlanChoice `protobuf:"bytes,5,opt,name=choice,proto3" json:"choice,omitempty"`
 	// The payer's PIN, 6 digits. Never stored, never logged.
-	Pin           string `protobuf:"bytes,4,opt,name=pin,proto3" json:"pin,omitempty"`
+	Pin string `protobuf:"bytes,4,opt,name=pin,proto3" json:"pin,omitempty"`
+	// The checkout_proof of QueryCheckoutInfo. It saves a call to the order service when a choice is sent; absent, too old or wrong, the
+	// order service is asked whether the checkout is the payer's and open. It is not part of the request's content.
+	CheckoutProof string `protobuf:"bytes,6,opt,name=checkout_proof,json=checkoutProof,proto3" json:"checkout_proof,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -665,6 +668,13 @@ func (x *DoCommitPaymentRequest) GetChoice() *PlanChoice {
 func (x *DoCommitPaymentRequest) GetPin() string {
 	if x != nil {
 		return x.Pin
+	}
+	return ""
+}
+
+func (x *DoCommitPaymentRequest) GetCheckoutProof() string {
+	if x != nil {
+		return x.CheckoutProof
 	}
 	return ""
 }
@@ -1270,7 +1280,7 @@ const file_creditpay_payment_v1_payment_service_proto_rawDesc = "" +
 	"\x1aCheckCommitPaymentResponse\x12\x14\n" +
 	"\x05ready\x18\x01 \x01(\bR\x05ready\x12N\n" +
 	"\x10required_actions\x18\x02 \x03(\x0e2#.creditpay.common.v1.RequiredActionR\x0frequiredActions\x12O\n" +
-	"\x10blocking_reasons\x18\x03 \x03(\v2$.creditpay.payment.v1.BlockingReasonR\x0fblockingReasons\"\xf4\x02\n" +
+	"\x10blocking_reasons\x18\x03 \x03(\v2$.creditpay.payment.v1.BlockingReasonR\x0fblockingReasons\"\xa8\x03\n" +
 	"\x16DoCommitPaymentRequest\x12=\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9_.:-]{8,64}$R\trequestId\x12*\n" +
@@ -1279,7 +1289,8 @@ const file_creditpay_payment_v1_payment_service_proto_rawDesc = "" +
 	"\bquote_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\aquoteId\x128\n" +
 	"\x06choice\x18\x05 \x01(\v2 .creditpay.payment.v1.PlanChoiceR\x06choice\x12&\n" +
 	"\x03pin\x18\x04 \x01(\tB\x14\xbaH\x0er\f2\n" +
-	"^[0-9]{6}$\x80\x01\x01R\x03pin:i\xbaHf\x1ad\n" +
+	"^[0-9]{6}$\x80\x01\x01R\x03pin\x122\n" +
+	"\x0echeckout_proof\x18\x06 \x01(\tB\v\xbaH\x05r\x03\x18\xc8\x01\x80\x01\x01R\rcheckoutProof:i\xbaHf\x1ad\n" +
 	"\x12quote_id_or_choice\x12#set quote_id or choice, one of both\x1a)(this.quote_id != '') != has(this.choice)\"\xe0\x02\n" +
 	"\x17DoCommitPaymentResponse\x128\n" +
 	"\x05state\x18\x01 \x01(\x0e2\".creditpay.payment.v1.PaymentStateR\x05state\x12A\n" +
