@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"time"
 )
 
 // Kind is the family of a reason; rpckit maps it to a gRPC code.
@@ -40,6 +41,29 @@ func (r Reason) Name() string { return r.name }
 
 // Kind is the reason's family.
 func (r Reason) Kind() Kind { return r.kind }
+
+// RetryAfter returns how long a caller waits before it repeats the same call; zero when repeating is of no use: something must
+// change first. It is the one place that decides it. The kind says whether, so that a new reason has an answer without being
+// entered here.
+func (r Reason) RetryAfter() time.Duration {
+	switch r {
+	case ConcurrentChange:
+		return 50 * time.Millisecond // whoever was first is done
+	case RequestInFlight:
+		return 200 * time.Millisecond
+	case CheckoutCommitting:
+		return 500 * time.Millisecond // two services and an event are between it and its outcome
+	default:
+	}
+	switch r.kind {
+	case KindAborted:
+		return 200 * time.Millisecond
+	case KindUnavailable, KindResourceExhausted, KindDeadlineExceeded:
+		return time.Second
+	default:
+		return 0
+	}
+}
 
 // New makes an error with this reason. The text reaches the caller: it says what to do and holds no secrets.
 func (r Reason) New(format string, args ...any) *Error {
@@ -112,10 +136,5 @@ func Business(err error) bool {
 	if !ok {
 		return false
 	}
-	switch r.kind {
-	case KindInternal, KindUnavailable, KindDeadlineExceeded, KindResourceExhausted, KindAborted:
-		return false
-	default:
-		return true
-	}
+	return r.kind != KindInternal && r.RetryAfter() == 0
 }

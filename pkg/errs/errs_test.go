@@ -3,6 +3,8 @@ package errs_test
 import (
 	"errors"
 	"fmt"
+	"os"
+	"regexp"
 	"testing"
 
 	commonv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/common/v1"
@@ -53,6 +55,35 @@ func TestBusinessTellsRulesFromFaults(t *testing.T) {
 	for _, err := range []error{errs.Internal.New("x"), errs.DependencyUnavailable.New("x"), errs.RequestInFlight.New("x"), errors.New("x")} {
 		if errs.Business(err) {
 			t.Errorf("%v should be a fault", err)
+		}
+	}
+}
+
+// The words of the contract, the kind and the advice to repeat say the same: a reason whose comment says "repeat" in brackets is
+// repeated after a pause, every other one is not.
+func TestReason_IsWhatTheContractSays(t *testing.T) {
+	t.Parallel()
+	contract, err := os.ReadFile("../../proto/creditpay/common/v1/error.proto")
+	if err != nil {
+		t.Fatal(err)
+	}
+	comment := regexp.MustCompile(`// \[([A-Z_]+)(, repeat)?\] [^\n]*\n  ERROR_REASON_([A-Z_]+) =`)
+	found := map[string][]string{}
+	for _, m := range comment.FindAllStringSubmatch(string(contract), -1) {
+		found[m[3]] = m
+	}
+	codes := map[errs.Kind]string{errs.KindInternal: "INTERNAL", errs.KindInvalidArgument: "INVALID_ARGUMENT", errs.KindNotFound: "NOT_FOUND",
+		errs.KindAlreadyExists: "ALREADY_EXISTS", errs.KindFailedPrecondition: "FAILED_PRECONDITION", errs.KindAborted: "ABORTED",
+		errs.KindPermissionDenied: "PERMISSION_DENIED", errs.KindUnauthenticated: "UNAUTHENTICATED", errs.KindUnavailable: "UNAVAILABLE",
+		errs.KindResourceExhausted: "RESOURCE_EXHAUSTED", errs.KindDeadlineExceeded: "DEADLINE_EXCEEDED", errs.KindUnimplemented: "UNIMPLEMENTED"}
+	for _, r := range errs.All() {
+		m := found[r.Name()]
+		if m == nil {
+			t.Errorf("%s: its comment in error.proto does not begin with its code in brackets, in one line", r.Name())
+			continue
+		}
+		if m[1] != codes[r.Kind()] || (m[2] != "") != (r.RetryAfter() > 0) {
+			t.Errorf("%s: error.proto says [%s%s], the code says %s and repeat after %s", r.Name(), m[1], m[2], codes[r.Kind()], r.RetryAfter())
 		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/ids"
 	"github.com/creditpay/creditpay/pkg/mysqlx"
+	"github.com/creditpay/creditpay/pkg/text"
 )
 
 // DeadLetter is an event that a service could not digest.
@@ -37,14 +38,12 @@ func (c *Consumer) putAside(ctx context.Context, m kafka.Message, cause error, a
 	var env commonv1.EventEnvelope
 	_ = proto.Unmarshal(m.Value, &env) // What cannot be read is kept all the same.
 	id, now := c.IDs.New(), c.Clock.Now()
-	text := cause.Error()
-	if len(text) > 900 {
-		text = text[:900]
-	}
+	key := text.CutBytes(string(m.Key), keyMax)
 	err := c.DB.InTx(ctx, func(tx *mysqlx.Tx) error {
 		tx.Queue(`INSERT INTO dead_letters (id, topic, event_id, message_key, type, payload, error, attempts, create_time) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			id, m.Topic, clip(env.GetEventId(), 64), clip(string(m.Key), 64), clip(env.GetPayload().GetTypeUrl(), 128), m.Value, text, attempts, now)
-		c.Outbox.AddRaw(tx, c.IDs.New(), DeadLetterTopic(c.Service), clip(string(m.Key), 64), m.Value, now)
+			id, m.Topic, text.CutBytes(env.GetEventId(), keyMax), key, text.CutBytes(env.GetPayload().GetTypeUrl(), typeMax), m.Value,
+			text.Cut(cause.Error(), errorMax), attempts, now)
+		c.Outbox.AddRaw(tx, c.IDs.New(), DeadLetterTopic(c.Service), key, m.Value, now)
 		return nil
 	})
 	if err != nil {
@@ -55,12 +54,12 @@ func (c *Consumer) putAside(ctx context.Context, m kafka.Message, cause error, a
 	return nil
 }
 
-func clip(s string, n int) string {
-	if len(s) > n {
-		return s[:n]
-	}
-	return s
-}
+// The columns of dead_letters: what others sent is cut to them, so that nothing is so malformed that it cannot be put aside.
+const (
+	keyMax   = 64   // bytes of event_id and message_key
+	typeMax  = 128  // bytes of type
+	errorMax = 1000 // characters of error
+)
 
 const deadLetterColumns = `id, topic, event_id, message_key, type, error, attempts, payload, create_time, replay_time`
 
@@ -100,6 +99,7 @@ func scanDeadLetter(row mysqlx.Row) (DeadLetter, error) {
 		return d, errs.NotFound.New("no such dead letter")
 	}
 	d.ReplayTime = replayed.Time
+	d.Key, d.EventID, d.Type = text.Valid(d.Key), text.Valid(d.EventID), text.Valid(d.Type) // a row of an older version may hold half a letter
 	return d, mysqlx.Fault(err, "read a dead letter")
 }
 

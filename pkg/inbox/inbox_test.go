@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/segmentio/kafka-go"
 	"go.uber.org/zap"
@@ -312,4 +314,25 @@ func TestDeadLettersAreListedByPage(t *testing.T) {
 	if err != nil || len(second) != 1 || second[0].ID == first[1].ID {
 		t.Errorf("%+v, %v", second, err)
 	}
+}
+
+// Whatever bytes come, as key, ids or in the error, a poison event can be put aside: otherwise it stops its partition for ever.
+func TestDeadLetter_TakesAnyBytes(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, testkit.Database(t))
+	d.refuse["poison"] = errs.NotFound.Wrap(errors.New("\xff\x00"+strings.Repeat("😀", 2000)), "no %s", strings.Repeat("ü", 899)+"😀")
+	poison := d.message(t, "poison")
+	poison.Key = []byte(strings.Repeat("k", 63) + "😀\xff")
+	odd := d.pack(t, &anypb.Any{TypeUrl: strings.Repeat("😀", 200) + "/google.protobuf.StringValue"})
+	d.send(t, poison, odd)
+	d.run(t)
+	testkit.Eventually(t, within, func() error {
+		for _, l := range d.deadLetters(t, inbox.OnlyOpen) {
+			if !utf8.ValidString(l.Error+l.Key+l.Type) || l.Error == "" {
+				return fmt.Errorf("%+v", l)
+			}
+			return nil
+		}
+		return errors.New("nothing was put aside")
+	})
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/creditpay/creditpay/pkg/clock"
 	"github.com/creditpay/creditpay/pkg/ids"
 	"github.com/creditpay/creditpay/pkg/mysqlx"
+	"github.com/creditpay/creditpay/pkg/text"
 )
 
 // Job is a row that was claimed.
@@ -221,6 +222,9 @@ func (j Job) putBack(now time.Time) ending {
 	return ending{`UPDATE jobs SET due_time = ?, attempt = attempt - 1 WHERE kind = ? AND job_key = ? AND due_time = ?`, []any{now, j.Kind, j.Key, j.lease}}
 }
 
+// lastErrorMax is the length of jobs.last_error in characters.
+const lastErrorMax = 500
+
 func (j Job) failed(now time.Time, cause error) ending {
 	if j.column != nil {
 		return j.column.move(j, now.Add(columnRetry))
@@ -229,11 +233,7 @@ func (j Job) failed(now time.Time, cause error) ending {
 	if j.Attempt < 10 {
 		pause = min(backoffMin<<j.Attempt, backoffMax)
 	}
-	text := cause.Error()
-	if len(text) > 480 {
-		text = text[:480]
-	}
-	return ending{`UPDATE jobs SET due_time = ?, last_error = ? WHERE kind = ? AND job_key = ? AND due_time = ?`, []any{now.Add(pause), text, j.Kind, j.Key, j.lease}}
+	return ending{`UPDATE jobs SET due_time = ?, last_error = ? WHERE kind = ? AND job_key = ? AND due_time = ?`, []any{now.Add(pause), text.Cut(cause.Error(), lastErrorMax), j.Kind, j.Key, j.lease}}
 }
 
 func (j Job) done() ending {

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"go.uber.org/zap"
 
@@ -322,5 +324,18 @@ func expect(t *testing.T, done <-chan string, want string) {
 		}
 	case <-time.After(within):
 		t.Fatalf("%q was not done", want)
+	}
+}
+
+func TestFailedJob_KeepsAnErrorOfAnyLetters(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, clock.NewFake(start()))
+	r := d.runner(map[string]jobs.Handler{"k": func(context.Context, jobs.Job) (jobs.Outcome, error) {
+		return jobs.Outcome{}, errors.New("x" + strings.Repeat("😀", 700) + "\xff")
+	}})
+	d.schedule(t, "k", "a", start())
+	once(t, r, 1)
+	if got, _ := d.row(t, "a"); got.attempt != 1 || utf8.RuneCountInString(got.err) != 500 {
+		t.Errorf("%+v, want the first 500 letters of the error", got)
 	}
 }

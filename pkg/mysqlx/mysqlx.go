@@ -123,6 +123,11 @@ func (c isolatedConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	return conn, nil
 }
 
+// ExecContext is sql.DB's, with text arguments as columns take them: valid UTF-8.
+func (db *DB) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	return db.DB.ExecContext(ctx, query, writables(args)...)
+}
+
 // Ready reports whether the database answers, within a second.
 func (db *DB) Ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)

@@ -116,6 +116,17 @@ func TestFaultTellsCallersWhatToDoAndKeepsTheCause(t *testing.T) {
 		"syntax":        {&mysql.MySQLError{Number: 1064}, errs.Internal},
 		"has a reason":  {refusal, errs.NotFound},
 		"check refused": {&mysql.MySQLError{Number: 4025}, errs.Internal},
+		// Data that a column does not take is refused each time: it never passes by itself.
+		"wrong letters": {&mysql.MySQLError{Number: 1366}, errs.Internal},
+		"too long":      {&mysql.MySQLError{Number: 1406}, errs.Internal},
+		"cut short":     {&mysql.MySQLError{Number: 1265}, errs.Internal},
+		"out of range":  {&mysql.MySQLError{Number: 1264}, errs.Internal},
+		"wrong value":   {&mysql.MySQLError{Number: 1292}, errs.Internal},
+		"null":          {&mysql.MySQLError{Number: 1048}, errs.Internal},
+		"no default":    {&mysql.MySQLError{Number: 1364}, errs.Internal},
+		"bad utf8":      {&mysql.MySQLError{Number: 1300}, errs.Internal},
+		"bad json":      {&mysql.MySQLError{Number: 3140}, errs.Internal},
+		"check (MySQL)": {&mysql.MySQLError{Number: 3819}, errs.Internal},
 	} {
 		got := mysqlx.Fault(fmt.Errorf("layer: %w", c.err), "doing it")
 		if !errs.Is(got, c.want) || !errors.Is(got, c.err) {

@@ -8,14 +8,17 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/go-sql-driver/mysql"
 	"go.uber.org/zap"
 
 	"github.com/creditpay/creditpay/pkg/errs"
+	"github.com/creditpay/creditpay/pkg/text"
 )
 
 // maxAttempts bounds how often a transaction runs. Five attempts with doubling pauses last under a second.
@@ -95,12 +98,12 @@ var guardText = regexp.MustCompile(`row_count\(\).*\b(1\d{6})\b`)
 
 // send sends what is queued in one packet, with BEGIN in front when the transaction has not begun, and the given end.
 func (tx *Tx) send(ctx context.Context, end string) error {
-	text, args, want, err := tx.packet(end)
+	packet, args, want, err := tx.packet(end)
 	if err != nil {
 		return err
 	}
 	tx.begun = true
-	found, err := tx.exec(ctx, text, args)
+	found, err := tx.exec(ctx, packet, args)
 	if err != nil {
 		return tx.mismatchOr(err)
 	}
@@ -113,7 +116,7 @@ func (tx *Tx) send(ctx context.Context, end string) error {
 
 // packet is the text of what is queued, BEGIN in front when the transaction has not begun, with the given end; its arguments, and
 // how many results it has.
-func (tx *Tx) packet(end string) (text string, args []any, results int, err error) {
+func (tx *Tx) packet(end string) (packet string, args []any, results int, err error) {
 	if len(tx.queue) > maxQueued {
 		return "", nil, 0, fmt.Errorf("%d statements in one transaction, at most %d", len(tx.queue), maxQueued)
 	}
@@ -173,7 +176,7 @@ func (tx *Tx) exec(ctx context.Context, query string, args []any) (found []int64
 		}
 		named := make([]driver.NamedValue, len(args))
 		for i, a := range args {
-			named[i] = driver.NamedValue{Ordinal: i + 1, Value: a}
+			named[i] = driver.NamedValue{Ordinal: i + 1, Value: writable(a)}
 			if err := checker.CheckNamedValue(&named[i]); err != nil {
 				return fmt.Errorf("argument %d: %w", i+1, err)
 			}
@@ -196,18 +199,41 @@ func (tx *Tx) exec(ctx context.Context, query string, args []any) (found []int64
 	return found, err
 }
 
+// writable returns an argument as a column takes it: text is UTF-8, whoever sent it. Without this, one wrong byte would be an
+// error of the server (1366) each time that the row is written, for ever.
+func writable(a any) any {
+	if s, ok := a.(string); ok {
+		return text.Valid(s)
+	}
+	return a
+}
+
+// writables is writable for all arguments of a statement; a copy when one had to be mended.
+func writables(args []any) []any {
+	for i, a := range args {
+		if s, ok := a.(string); ok && !utf8.ValidString(s) {
+			args = slices.Clone(args)
+			for j := i; j < len(args); j++ {
+				args[j] = writable(args[j])
+			}
+			return args
+		}
+	}
+	return args
+}
+
 // Query reads inside the transaction, after what is queued and in the same packet. The caller closes the rows before the next call.
 func (tx *Tx) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
 	if tx.begun && len(tx.queue) == 0 {
-		return tx.conn.QueryContext(ctx, query, args...)
+		return tx.conn.QueryContext(ctx, query, writables(args)...)
 	}
-	text, values, _, err := tx.packet(query)
+	packet, values, _, err := tx.packet(query)
 	if err != nil {
 		return nil, err
 	}
 	tx.begun = true
 	// The driver passes over the results of statements that give no rows.
-	rows, err := tx.conn.QueryContext(ctx, text, append(values, args...)...)
+	rows, err := tx.conn.QueryContext(ctx, packet, writables(append(values, args...))...)
 	if err != nil {
 		return nil, tx.mismatchOr(err)
 	}

@@ -421,3 +421,32 @@ func TestRowsOfOneHeadLeaveInFewStatements(t *testing.T) {
 		t.Errorf("%v, %d rows", err, rows)
 	}
 }
+
+// A text that is cut in the middle of a letter, or was never one, must not make its row unwritable on any way to the server.
+func TestInTx_WritesTextThatIsNotUTF8(t *testing.T) {
+	t.Parallel()
+	db, _ := accounts(t)
+	if _, err := db.ExecContext(t.Context(), `CREATE TABLE words (id INT PRIMARY KEY, word VARCHAR(20) NOT NULL)`); err != nil {
+		t.Fatal(err)
+	}
+	half := "half a 😀"[:9]
+	if _, err := db.ExecContext(t.Context(), `INSERT INTO words VALUES (?, ?)`, 1, half); err != nil {
+		t.Errorf("statement: %v", err)
+	}
+	err := db.InTx(t.Context(), func(tx *mysqlx.Tx) error {
+		tx.Queue(`INSERT INTO words VALUES (?, ?)`, 2, half)
+		if err := tx.Flush(t.Context()); err != nil {
+			return err
+		}
+		tx.Queue(`INSERT INTO words VALUES (?, ?)`, 3, half)
+		var n int
+		return tx.QueryRow(t.Context(), `SELECT COUNT(*) FROM words WHERE word <> ?`, half).Scan(&n)
+	})
+	if err != nil {
+		t.Errorf("transaction: %v", err)
+	}
+	var n int
+	if err := db.QueryRowContext(t.Context(), `SELECT COUNT(*) FROM words WHERE word = ?`, "half a \uFFFD").Scan(&n); err != nil || n != 3 {
+		t.Errorf("%d rows with the replaced letter, %v; want 3", n, err)
+	}
+}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"strings"
-	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
@@ -13,6 +12,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/creditpay/creditpay/pkg/errs"
+	"github.com/creditpay/creditpay/pkg/text"
 )
 
 // Domain is the domain of our google.rpc.ErrorInfo.
@@ -57,20 +57,6 @@ func codeOfKind(k errs.Kind) codes.Code {
 	}
 }
 
-// retryDelay is how long a caller should wait before it repeats a call that was refused for r; zero when repeating is of no use.
-func retryDelay(r errs.Reason) time.Duration {
-	switch r {
-	case errs.RequestInFlight:
-		return 200 * time.Millisecond
-	case errs.ConcurrentChange:
-		return 50 * time.Millisecond
-	case errs.RateLimited, errs.DependencyUnavailable:
-		return time.Second
-	default:
-		return 0
-	}
-}
-
 // FieldViolation says which field of a request breaks which rule.
 type FieldViolation struct {
 	// Field is the path of the field as in the .proto, for example "orders[0].amount.amount_minor"; empty for a rule on the
@@ -96,14 +82,14 @@ func (v FieldViolations) Error() string {
 
 // String is field, text and rule.
 func (v FieldViolation) String() string {
-	text := v.Text
+	words := v.Text
 	if v.Field != "" {
-		text = v.Field + ": " + text
+		words = v.Field + ": " + words
 	}
 	if v.Rule != "" {
-		text += " (" + v.Rule + ")"
+		words += " (" + v.Rule + ")"
 	}
-	return text
+	return words
 }
 
 // classify finds the suite's error in err: the one that it wraps, or what a gRPC status or a context error stands for, or
@@ -141,20 +127,33 @@ func ToStatus(err error) error {
 		return nil
 	}
 	e := classify(err)
-	details := []protoadapt.MessageV1{&errdetails.ErrorInfo{Reason: e.Reason().Name(), Domain: Domain, Metadata: e.Metadata()}}
+	details := []protoadapt.MessageV1{&errdetails.ErrorInfo{Reason: e.Reason().Name(), Domain: Domain, Metadata: sayableMap(e.Metadata())}}
 	if bad := badRequest(e); bad != nil {
 		details = append(details, bad)
 	}
-	if delay := retryDelay(e.Reason()); delay > 0 {
+	if delay := e.Reason().RetryAfter(); delay > 0 {
 		details = append(details, &errdetails.RetryInfo{RetryDelay: durationpb.New(delay)})
 	}
-	// gRPC refuses a message that is not UTF-8.
-	plain := status.New(codeOfKind(e.Reason().Kind()), strings.ToValidUTF8(e.Message(), "\uFFFD"))
+	plain := status.New(codeOfKind(e.Reason().Kind()), sayable(e.Message()))
 	full, err := plain.WithDetails(details...)
 	if err != nil {
-		return plain.Err() // only metadata that is not UTF-8 comes here: the code is better than nothing
+		return plain.Err() // nothing comes here as long as every text is sayable: the code is better than nothing
 	}
 	return full.Err()
+}
+
+// sayableMax bounds a text of an answer, in characters. Answers about errors travel in headers, whose size others bound.
+const sayableMax = 1000
+
+// sayable returns a text of an answer as gRPC carries it: valid UTF-8, of bounded length.
+func sayable(s string) string { return text.Cut(s, sayableMax) }
+
+func sayableMap(m map[string]string) map[string]string {
+	out := make(map[string]string, len(m))
+	for key, value := range m {
+		out[sayable(key)] = sayable(value)
+	}
+	return out
 }
 
 // badRequest is the field violations of e; nil when it names no field.
@@ -165,10 +164,10 @@ func badRequest(e *errs.Error) *errdetails.BadRequest {
 	)
 	if errors.As(e.Unwrap(), &violation) {
 		for _, v := range violation {
-			bad.FieldViolations = append(bad.FieldViolations, &errdetails.BadRequest_FieldViolation{Field: v.Field, Description: v.Text, Reason: v.Rule})
+			bad.FieldViolations = append(bad.FieldViolations, &errdetails.BadRequest_FieldViolation{Field: sayable(v.Field), Description: sayable(v.Text), Reason: v.Rule})
 		}
 	} else if field := e.Metadata()[FieldKey]; field != "" {
-		bad.FieldViolations = append(bad.FieldViolations, &errdetails.BadRequest_FieldViolation{Field: field, Description: e.Message()})
+		bad.FieldViolations = append(bad.FieldViolations, &errdetails.BadRequest_FieldViolation{Field: sayable(field), Description: sayable(e.Message())})
 	}
 	if len(bad.FieldViolations) == 0 {
 		return nil
@@ -219,9 +218,9 @@ func FromStatus(err error) error {
 	if len(violations) > 0 {
 		cause = violations
 	}
-	e = reason.Wrap(cause, "%s", s.Message())
+	e = reason.Wrap(cause, "%s", sayable(s.Message()))
 	for key, value := range ours.GetMetadata() {
-		e = e.With(key, value)
+		e = e.With(sayable(key), sayable(value))
 	}
 	return e
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/base64"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	billv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/bill/v1"
 
@@ -62,10 +64,11 @@ func (s *BillServer) QueryBusinessList(ctx context.Context, _ *billv1.QueryBusin
 // titled is a code as a name: "food_delivery" is "Food delivery".
 func titled(code string) string {
 	words := strings.ReplaceAll(code, "_", " ")
-	if words == "" {
+	first, size := utf8.DecodeRuneInString(words)
+	if size == 0 {
 		return ""
 	}
-	return strings.ToUpper(words[:1]) + words[1:]
+	return string(unicode.ToUpper(first)) + words[size:]
 }
 
 // QueryBillTxnList implements BillService.

@@ -10,6 +10,7 @@ import (
 	"github.com/creditpay/creditpay/pkg/ids"
 	"github.com/creditpay/creditpay/pkg/money"
 	"github.com/creditpay/creditpay/pkg/mysqlx"
+	"github.com/creditpay/creditpay/pkg/text"
 
 	"github.com/creditpay/creditpay/services/bill/internal/app"
 	"github.com/creditpay/creditpay/services/bill/internal/domain"
@@ -134,7 +135,7 @@ func (t *Tx) InsertLoans(loans []app.Loan) {
 		args = append(args, l.ID, l.OrderID, live(l), l.CommitID, l.UserID, l.MerchantID, l.Business,
 			l.Plan.ProductCode, l.Plan.ProductVersion, l.Plan.TenorMonths, l.Plan.Principal.Currency().Code(),
 			l.Plan.Principal.Minor(), l.Plan.Interest.Minor(), l.Plan.Fee.Minor(),
-			l.Outstanding.Minor(), plan, l.State, l.Version, l.DraftTime, l.DraftActor, l.EndActor, l.EndCause)
+			l.Outstanding.Minor(), plan, l.State, l.Version, l.DraftTime, l.DraftActor, l.EndActor, text.Cut(l.EndCause, causeMax))
 	}
 	t.Tx.Queue(insertLoans+mysqlx.Tuples(len(loans), insertLoansWidth), args...)
 }
@@ -157,7 +158,7 @@ func (t *Tx) UpdateDraft(l app.Loan) {
 	}
 	t.Tx.QueueExpect(1, changed(), updateDraft, l.State, live(l), l.Plan.Principal.Minor(), l.Plan.Interest.Minor(), l.Plan.Fee.Minor(),
 		l.Shrunk.Minor(), l.Outstanding.Minor(), plan, nullTime(l.ActivateTime),
-		nullTime(l.EndTime), l.EndActor, l.EndCause, nullDate{l.Start}, books, nullTime(l.RollTime), l.ID, domain.LoanDraft, l.Version)
+		nullTime(l.EndTime), l.EndActor, text.Cut(l.EndCause, causeMax), nullDate{l.Start}, books, nullTime(l.RollTime), l.ID, domain.LoanDraft, l.Version)
 }
 
 // checkedPlan is the stored plan of a loan whose figures agree.

@@ -16,6 +16,7 @@ import (
 	"github.com/creditpay/creditpay/pkg/jobs"
 	"github.com/creditpay/creditpay/pkg/money"
 	"github.com/creditpay/creditpay/pkg/mysqlx"
+	"github.com/creditpay/creditpay/pkg/text"
 
 	"github.com/creditpay/creditpay/services/bill/internal/app"
 	"github.com/creditpay/creditpay/services/bill/internal/domain"
@@ -172,7 +173,7 @@ const insertFact = `INSERT INTO loan_facts (loan_id, fact_id, kind, value_date, 
 // InsertFacts implements app.Tx.
 func (t *Tx) InsertFacts(facts []app.LoanFact) {
 	for _, f := range facts {
-		t.Tx.QueueRow(insertFact, f.LoanID, f.ID, f.Kind, f.Date, f.Amount.Minor(), f.Actor, clip(f.Cause), f.CreateTime)
+		t.Tx.QueueRow(insertFact, f.LoanID, f.ID, f.Kind, f.Date, f.Amount.Minor(), f.Actor, text.Cut(f.Cause, causeMax), f.CreateTime)
 	}
 }
 
@@ -180,17 +181,11 @@ const voidFacts = `UPDATE loan_facts SET void_time = ?, void_actor = ?, void_cau
 
 // VoidFacts implements app.Tx.
 func (t *Tx) VoidFacts(factID ids.ID, actor, cause string, at time.Time) {
-	t.Tx.Queue(voidFacts, at, actor, clip(cause), factID)
+	t.Tx.Queue(voidFacts, at, actor, text.Cut(cause, causeMax), factID)
 }
 
-// clip bounds a text to the columns for causes.
-func clip(text string) string {
-	const most = 200
-	if runes := []rune(text); len(runes) > most {
-		return string(runes[:most])
-	}
-	return text
-}
+// causeMax is the length of the columns for causes, in characters.
+const causeMax = 200
 
 // The loans of a batch leave in one statement: a table of what each becomes, by id and version.
 const (
@@ -215,7 +210,7 @@ func (t *Tx) FollowLoans(loans []app.Loan) {
 				return
 			}
 			args = append(args, l.ID, l.Version, l.State, l.Outstanding.Minor(), books, l.Overpaid.Minor(), l.Overdue.Minor(), nullTime(l.EndTime),
-				l.EndActor, l.EndCause, nullTime(l.RollTime), l.Refunded.Minor(), l.Payable.Minor())
+				l.EndActor, text.Cut(l.EndCause, causeMax), nullTime(l.RollTime), l.Refunded.Minor(), l.Payable.Minor())
 		}
 		t.Tx.QueueExpect(int64(len(part)), changed(), query, args...)
 	}

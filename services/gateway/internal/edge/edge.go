@@ -202,6 +202,9 @@ func (e *Edge) API(next http.Handler) http.Handler {
 			return
 		}
 		limit, err := timeLimit(r.Header.Get("Grpc-Timeout"))
+		if err == nil && limit == 0 {
+			err = errs.DeadlineTooShort.New("Grpc-Timeout leaves no time; repeat with a longer one, or without it")
+		}
 		if err != nil {
 			rest.Write(w, err)
 			return

@@ -22,7 +22,8 @@ func timeLimit(header string) (time.Duration, error) {
 		return rpckit.DefaultDeadline, nil
 	}
 	malformed := errs.InvalidArgument.New(`Grpc-Timeout is not up to 8 digits and a unit of H, M, S, m, u or n, like "5S"`)
-	digits, unit := header[:len(header)-1], header[len(header)-1]
+	digits := strings.TrimRight(header, "HMSmun")
+	unit := strings.TrimPrefix(header, digits)
 	if len(digits) == 0 || len(digits) > 8 {
 		return 0, malformed
 	}
@@ -30,7 +31,7 @@ func timeLimit(header string) (time.Duration, error) {
 	if err != nil {
 		return 0, malformed
 	}
-	units := map[byte]time.Duration{'H': time.Hour, 'M': time.Minute, 'S': time.Second, 'm': time.Millisecond, 'u': time.Microsecond, 'n': 1}
+	units := map[string]time.Duration{"H": time.Hour, "M": time.Minute, "S": time.Second, "m": time.Millisecond, "u": time.Microsecond, "n": 1}
 	one, ok := units[unit]
 	if !ok {
 		return 0, malformed

@@ -6,6 +6,7 @@ package rest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"math"
 	"net/http"
 	"strconv"
@@ -95,10 +96,18 @@ func write(w http.ResponseWriter, httpStatus int, wire *status.Status) {
 }
 
 // writeRPCError answers with what a service, or the translation of the request, refused.
-func writeRPCError(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, _ *http.Request, err error) {
+func writeRPCError(ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, _ *http.Request, err error) {
+	// When the caller's time is over, that is why no service answered: none need be down.
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) && rpckit.CodeOf(err) == codes.Unavailable {
+		err = errs.DeadlineTooShort.Wrap(err, "the call's time ran out; repeat it with the same request_id and a longer Grpc-Timeout")
+	}
 	// The suite's clients give the suite's errors; a bare INVALID_ARGUMENT is the translator's, about the request's form.
 	if s, ok := status.FromError(err); ok && s.Code() == codes.InvalidArgument && len(s.Details()) == 0 {
-		err = errs.InvalidArgument.New("%s", readable(s.Message()))
+		if wrong, ok := asWrongParameter(s.Message()); ok {
+			err = wrong
+		} else {
+			err = errs.InvalidArgument.New("%s", readable(s.Message()))
+		}
 	}
 	Write(w, err)
 }

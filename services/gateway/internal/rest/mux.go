@@ -41,6 +41,7 @@ func (s *strictJSON) NewDecoder(r io.Reader) runtime.Decoder {
 func NewMux() *runtime.ServeMux {
 	return runtime.NewServeMux(
 		runtime.WithMarshalerOption(runtime.MIMEWildcard, newStrictJSON()),
+		runtime.SetQueryParameterParser(&query{}),
 		runtime.WithErrorHandler(writeRPCError),
 		runtime.WithRoutingErrorHandler(writeRoutingError),
 		runtime.WithIncomingHeaderMatcher(passOn),

@@ -8,6 +8,7 @@ import (
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/ids"
 	"github.com/creditpay/creditpay/pkg/mysqlx"
+	"github.com/creditpay/creditpay/pkg/text"
 	"github.com/creditpay/creditpay/pkg/unit"
 	"github.com/creditpay/creditpay/services/notification/internal/app"
 	"github.com/creditpay/creditpay/services/notification/internal/domain"
@@ -83,7 +84,7 @@ func (t *Tx) InsertNotice(n domain.Notice) {
 func (t *Tx) InsertDelivery(d domain.Delivery) {
 	t.Tx.QueueRow(`INSERT INTO deliveries (id, endpoint_id, lane, url, event_id, type, order_id, in_order, body, state, attempts, rung, round, due_time, lease_time,
 		create_time, finish_time, last_error, version) VALUES `, d.ID, d.EndpointID, d.Lane, d.URL, d.EventID, d.Type, ids.Null(d.OrderID), d.InOrder, d.Body, d.State, d.Attempts,
-		d.Rung, d.Round, nullTime(d.DueTime), nullTime(d.LeaseTime), d.CreateTime, nullTime(d.FinishTime), cut(d.LastError), d.Version)
+		d.Rung, d.Round, nullTime(d.DueTime), nullTime(d.LeaseTime), d.CreateTime, nullTime(d.FinishTime), text.Cut(d.LastError, errorMax), d.Version)
 	t.Tx.OnCommit(t.nudge)
 }
 
@@ -91,7 +92,7 @@ func (t *Tx) InsertDelivery(d domain.Delivery) {
 func (t *Tx) MoveDelivery(d domain.Delivery) {
 	t.Tx.QueueExpect(1, changed("the delivery"), `UPDATE deliveries SET state = ?, attempts = ?, rung = ?, round = ?, due_time = ?, lease_time = ?, finish_time = ?,
 		last_error = ?, version = ? WHERE id = ? AND version = ?`, d.State, d.Attempts, d.Rung, d.Round, nullTime(d.DueTime), nullTime(d.LeaseTime),
-		nullTime(d.FinishTime), cut(d.LastError), d.Version, d.ID, d.Version-1)
+		nullTime(d.FinishTime), text.Cut(d.LastError, errorMax), d.Version, d.ID, d.Version-1)
 }
 
 // MoveFollowers makes due at a time what waits for a delivery.
@@ -107,7 +108,7 @@ func (t *Tx) InsertAttempt(a domain.Attempt) {
 		answer = []byte{}
 	}
 	t.Tx.Queue(`INSERT INTO delivery_attempts (delivery_id, attempt_no, round, start_time, latency_us, http_status, answer, error) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-		a.DeliveryID, a.No, a.Round, a.StartTime, a.Latency.Microseconds(), a.Status, answer, cut(a.Error))
+		a.DeliveryID, a.No, a.Round, a.StartTime, a.Latency.Microseconds(), a.Status, answer, text.Cut(a.Error, errorMax))
 }
 
 // Resendable gives deliveries of an endpoint that were made in a time and ended, oldest first, without their bodies.
@@ -124,11 +125,5 @@ func (t *Tx) Resendable(ctx context.Context, f app.ResendRange, limit int) ([]do
 	return readDeliveries(rows)
 }
 
-// cut bounds a text of an error to its column, in characters.
-func cut(text string) string {
-	const most = 500
-	if r := []rune(text); len(r) > most {
-		return string(r[:most])
-	}
-	return text
-}
+// errorMax is the length of the columns for errors, in characters.
+const errorMax = 500

@@ -33,14 +33,10 @@ func unknownOrder(id ids.ID) OrderResult {
 	return refused(id, domain.OrderNone, errs.NotFound.New("no such order"))
 }
 
-// final reports whether repeating the same call could not do more.
+// final reports whether repeating the same call could not do more. A fault of ours is not final: it may be mended.
 func (r OrderResult) final() bool {
-	switch r.Reason {
-	case errs.CheckoutCommitting.Name(), errs.DependencyUnavailable.Name(), errs.ConcurrentChange.Name():
-		return false
-	default:
-		return true
-	}
+	reason, refused := errs.ByName(r.Reason)
+	return !refused || reason.RetryAfter() == 0 && reason != errs.Internal
 }
 
 // record adds the request's record to a unit of work.

@@ -123,9 +123,20 @@ type Quote struct {
 	Reason string
 }
 
-// unreachable is the refusal for an order whose commit cannot be asked about.
-func unreachable(err error) *errs.Error {
-	return errs.DependencyUnavailable.Wrap(err, "the payment service cannot be asked now; repeat the call")
+// notAnswered is the refusal for an order whose commit could not be asked about or withdrawn. It keeps apart what passes by itself:
+// a lost race, and a part that is down. Anything else is a fault of ours, which no repeating mends.
+func notAnswered(err error) *errs.Error {
+	reason, _ := errs.ReasonOf(err)
+	switch {
+	case errs.Business(err):
+		return errs.Internal.Wrap(err, "the payment service does not know this commit as it should; an operator must look")
+	case reason.Kind() == errs.KindAborted:
+		return errs.ConcurrentChange.Wrap(err, "the payment is being changed at the same time; repeat the call")
+	case reason.RetryAfter() > 0:
+		return errs.DependencyUnavailable.Wrap(err, "the payment service cannot be asked now; repeat the call")
+	default:
+		return errs.Internal.Wrap(err, "the payment service could not do it; the log has why")
+	}
 }
 
 // Refunds are the refunds of an order.

@@ -94,7 +94,7 @@ func (a *App) askCommits(ctx context.Context, orders []domain.Order, ask func(co
 func answerOf(outcome CommitOutcome, err error) commitAnswer {
 	switch {
 	case err != nil:
-		return commitAnswer{refusal: unreachable(err)}
+		return commitAnswer{refusal: notAnswered(err)}
 	case outcome.State == CommitSucceeded:
 		return commitAnswer{settlement: &outcome.Settlement}
 	case outcome.State == CommitFailed:

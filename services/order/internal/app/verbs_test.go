@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"errors"
 	"reflect"
 	"testing"
 	"time"
@@ -268,5 +269,36 @@ func TestRefundsAddUpAndCloseAnOrderOfWhichNothingIsLeft(t *testing.T) {
 	}
 	if o := w.checkout(c.ID).Orders[0]; o.State != domain.OrderClosed || o.Refunded != idr(100) {
 		t.Errorf("%s, %s refunded", o.State, o.Refunded)
+	}
+}
+
+// A commit that cannot be withdrawn says why: a lost race and a peer that is down pass by themselves, a fault does not. None of them
+// is remembered under the request's id.
+func TestCancel_SaysWhyACommitCannotBeAsked(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		err  error
+		want errs.Reason
+	}{
+		"lost race":    {errs.ConcurrentChange.New("others were first"), errs.ConcurrentChange},
+		"in flight":    {errs.RequestInFlight.New("at work"), errs.ConcurrentChange},
+		"down":         {errs.DependencyUnavailable.New("away"), errs.DependencyUnavailable},
+		"slow":         {errs.DeadlineTooShort.New("over"), errs.DependencyUnavailable},
+		"limited":      {errs.RateLimited.New("too many"), errs.DependencyUnavailable},
+		"cannot store": {errs.Internal.New("error 1366"), errs.Internal},
+		"unknown":      {errs.NotFound.New("no such commit"), errs.Internal},
+		"no reason":    {errors.New("?"), errs.Internal},
+	} {
+		w := newWorld(t)
+		made := w.generate("g1", draft("A1"))
+		w.begin(made)
+		w.payment.err = c.err
+		if got := w.cancel("c1", made.Orders[0].ID); got[0].Reason != c.want.Name() {
+			t.Errorf("%s: %s, want %s", name, got[0].Reason, c.want.Name())
+		}
+		w.payment.say(app.CommitFailed, domain.Settlement{})
+		if got := w.cancel("c1", made.Orders[0].ID); got[0].Reason == c.want.Name() {
+			t.Errorf("%s: the same request answers %s still", name, got[0].Reason)
+		}
 	}
 }

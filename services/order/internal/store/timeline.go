@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/creditpay/creditpay/pkg/text"
 	"github.com/creditpay/creditpay/services/order/internal/domain"
 )
 
@@ -29,7 +30,7 @@ const (
 
 // timelineLine is the entry of a move.
 func timelineLine(to domain.OrderState, m domain.Mark) []byte {
-	l := line{To: to, Time: m.Time.UTC().Format(lineTime), Actor: short(m.Actor, actorMax), Cause: short(m.Cause, causeMax)}
+	l := line{To: to, Time: m.Time.UTC().Format(lineTime), Actor: text.Cut(m.Actor, actorMax), Cause: text.Cut(m.Cause, causeMax)}
 	text, err := json.Marshal(l)
 	if err != nil {
 		panic(fmt.Sprintf("a line of texts and numbers cannot be written: %v", err)) // Not possible: the texts are valid UTF-8.

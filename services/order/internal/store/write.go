@@ -112,12 +112,3 @@ func (tx *Tx) NoteRefund(from, to domain.Order) {
 
 // BarCommit remembers that a commit was aborted; repeating is harmless.
 func (tx *Tx) BarCommit(commit ids.ID, at time.Time) { tx.Tx.Queue(barCommit, commit, at) }
-
-// short cuts a text to a number of characters: a long reason must not stop a cancel.
-func short(text string, limit int) string {
-	runes := []rune(strings.ToValidUTF8(text, ""))
-	if len(runes) <= limit {
-		return string(runes)
-	}
-	return string(runes[:limit])
-}

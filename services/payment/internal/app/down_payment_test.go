@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -510,5 +511,20 @@ func TestTheSameNotificationFromTwentyCallersIsAppliedOnce(t *testing.T) {
 			w.wantEvents("PENDING>SUCCEEDED 30 chk")
 			w.proveBooks()
 		})
+	}
+}
+
+// A reason of any letters withdraws a commit that waits for its down payment: cut by bytes it could not be stored, for ever.
+func TestWithdrawCommit_TakesAReasonOfEmoji(t *testing.T) {
+	t.Parallel()
+	for name, reason := range map[string]string{"100": strings.Repeat("😀", 100), "200": strings.Repeat("👨‍👩‍👧", 40), "bytes": "x\xff\xf0\x9f"} {
+		w := cashWorld(t)
+		a, _ := w.awaiting("commit-1")
+		c, _, err := w.WithdrawCommit(context.Background(), ids.Format(ids.Commit, a.CommitID), reason)
+		if err != nil || c.State != domain.CommitFailed {
+			t.Errorf("%s: %s, %v; want FAILED", name, c.State, err)
+		}
+		w.nothingHeld()
+		w.proveBooks()
 	}
 }

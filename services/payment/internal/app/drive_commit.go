@@ -7,6 +7,7 @@ import (
 
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/ids"
+	"github.com/creditpay/creditpay/pkg/text"
 	"github.com/creditpay/creditpay/services/payment/internal/domain"
 )
 
@@ -174,7 +175,7 @@ func (a *App) decideFailure(ctx context.Context, c *domain.Commit, cause error) 
 // failing is the commit as it is once its failure is decided.
 func (a *App) failing(c domain.Commit, cause *errs.Error) domain.Commit {
 	c.State, c.Version, c.RecoverTime = domain.CommitFailing, c.Version+1, a.now().Add(a.Limits.RecoverAfter)
-	c.FailureReason, c.FailureMessage = cause.Reason().Name(), clip(cause.Message())
+	c.FailureReason, c.FailureMessage = cause.Reason().Name(), text.Cut(cause.Message(), messageMax)
 	return c
 }
 
@@ -192,15 +193,8 @@ func (a *App) reread(ctx context.Context, c *domain.Commit) error {
 	return err
 }
 
-// messageMax is the longest failure message that is kept, in bytes.
+// messageMax is the longest failure message that is kept, in characters: the length of commits.failure_message.
 const messageMax = 400
-
-func clip(s string) string {
-	if len(s) > messageMax {
-		return s[:messageMax]
-	}
-	return s
-}
 
 // unknown reports that a peer has no such object, so that it holds nothing for the commit. A peer that reads a replica too old to know
 // the object writes its tombstone before it answers so: what is still on its way is refused.

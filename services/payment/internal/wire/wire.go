@@ -3,6 +3,8 @@
 package wire
 
 import (
+	"strings"
+
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	commonv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/common/v1"
@@ -105,8 +107,7 @@ func Reason(name string) commonv1.ErrorReason {
 
 // Refusal reads a reason of the contract as an error.
 func Refusal(r commonv1.ErrorReason, text string) error {
-	name := r.String()
-	reason, ok := errs.ByName(name[len("ERROR_REASON_"):])
+	reason, ok := errs.ByName(strings.TrimPrefix(r.String(), "ERROR_REASON_"))
 	if !ok {
 		reason = errs.Internal
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/creditpay/creditpay/pkg/ids"
 	"github.com/creditpay/creditpay/pkg/money"
 	"github.com/creditpay/creditpay/pkg/mysqlx"
+	"github.com/creditpay/creditpay/pkg/text"
 
 	"github.com/creditpay/creditpay/services/refund/internal/app"
 	"github.com/creditpay/creditpay/services/refund/internal/domain"
@@ -298,7 +299,7 @@ func (t *Tx) InsertRefund(r domain.Refund, m app.Mark) {
 		return
 	}
 	t.Tx.Queue(insertRefund, r.ID, r.OrderID, r.MerchantID, r.UserID, r.Requester, nullText(r.OutRefundNo), r.Amount.Currency().Code(), r.Amount.Minor(),
-		r.Share.Cash.Minor(), r.ReasonCode, clip(r.Reason, reasonMax), r.State, r.Step, r.ApprovalsNeeded, r.Snapshot, r.OrderState, r.OutOrderNo, r.NotifyURL, effect, "", r.Attempts,
+		r.Share.Cash.Minor(), r.ReasonCode, text.Cut(r.Reason, reasonMax), r.State, r.Step, r.ApprovalsNeeded, r.Snapshot, r.OrderState, r.OutOrderNo, r.NotifyURL, effect, "", r.Attempts,
 		r.Version, r.CreateTime, nullTime(r.ExpireTime), nullTime(r.FinishTime))
 	if r.ApprovalsNeeded > 0 {
 		t.Tx.Queue(insertSnapshot, r.ID, r.Snapshot, r.OrderState, effect, m.Time)
@@ -313,7 +314,7 @@ func (t *Tx) MoveRefund(from, to domain.Refund, m app.Mark) {
 		t.Fail(err)
 		return
 	}
-	t.Tx.QueueExpect(1, changed(), updateRefund, to.State, to.Step, to.Snapshot, to.OrderState, effect, clip(to.Failure, reasonMax), to.Attempts,
+	t.Tx.QueueExpect(1, changed(), updateRefund, to.State, to.Step, to.Snapshot, to.OrderState, effect, text.Cut(to.Failure, reasonMax), to.Attempts,
 		nullTime(to.ExpireTime), nullTime(to.FinishTime), to.ID, from.Version)
 	t.change(to.ID, from.Version+1, from.State, to, m)
 	if to.Snapshot != from.Snapshot {
@@ -321,14 +322,14 @@ func (t *Tx) MoveRefund(from, to domain.Refund, m app.Mark) {
 	}
 	for _, a := range to.Approvals {
 		if !contains(from, a) || from.Snapshot != to.Snapshot {
-			t.Tx.Queue(insertApproval, to.ID, to.Snapshot, a.Approver, to.Requester, a.RequestID, clip(a.Comment, reasonMax), a.Time)
+			t.Tx.Queue(insertApproval, to.ID, to.Snapshot, a.Approver, to.Requester, a.RequestID, text.Cut(a.Comment, reasonMax), a.Time)
 		}
 	}
 	for i, l := range to.Legs {
 		if i < len(from.Legs) && from.Legs[i] == l {
 			continue
 		}
-		t.Tx.Queue(putLeg, to.ID, l.Number, l.Kind, ids.Null(l.RepaymentID), l.Amount.Minor(), l.State, nullText(l.Reference), clip(l.Evidence, reasonMax), l.Actor)
+		t.Tx.Queue(putLeg, to.ID, l.Number, l.Kind, ids.Null(l.RepaymentID), l.Amount.Minor(), l.State, nullText(l.Reference), text.Cut(l.Evidence, reasonMax), l.Actor)
 	}
 }
 
@@ -345,7 +346,7 @@ func contains(r domain.Refund, a domain.Approval) bool {
 }
 
 func (t *Tx) change(id ids.ID, version int64, from domain.State, to domain.Refund, m app.Mark) {
-	t.Tx.Queue(insertChange, id, version, from, to.State, to.Step, m.Actor, clip(m.Cause, causeMax), m.Time)
+	t.Tx.Queue(insertChange, id, version, from, to.State, to.Step, m.Actor, text.Cut(m.Cause, causeMax), m.Time)
 }
 
 // SetDrive implements app.Tx.

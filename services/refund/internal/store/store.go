@@ -99,14 +99,6 @@ func nullTime(t time.Time) sql.NullTime { return sql.NullTime{Time: t, Valid: !t
 
 func nullText(s string) sql.NullString { return sql.NullString{String: s, Valid: s != ""} }
 
-// clip bounds a text to a column.
-func clip(text string, most int) string {
-	if runes := []rune(text); len(runes) > most {
-		return string(runes[:most])
-	}
-	return text
-}
-
 // queryFunc reads, inside a transaction or outside.
 type queryFunc func(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 

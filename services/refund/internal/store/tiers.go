@@ -7,6 +7,7 @@ import (
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/money"
 	"github.com/creditpay/creditpay/pkg/mysqlx"
+	"github.com/creditpay/creditpay/pkg/text"
 
 	"github.com/creditpay/creditpay/services/refund/internal/app"
 	"github.com/creditpay/creditpay/services/refund/internal/domain"
@@ -78,5 +79,5 @@ func (t *Tx) PutTiers(c app.TierChange) {
 		t.Tx.Queue(`INSERT INTO approval_tiers (currency_code, from_minor, approvals) VALUES (?, ?, ?)`, c.Currency.Code(), tier.From.Minor(), tier.Approvals)
 	}
 	t.Tx.Queue(`INSERT INTO approval_tier_changes (id, currency_code, tiers, actor, reason, create_time) VALUES (?, ?, ?, ?, ?, ?)`,
-		c.ID, c.Currency.Code(), tiers, c.Actor, clip(c.Reason, 200), c.Time)
+		c.ID, c.Currency.Code(), tiers, c.Actor, text.Cut(c.Reason, 200), c.Time)
 }

@@ -22,7 +22,9 @@ const (
 )
 
 // Why a call was refused. Travels as google.rpc.ErrorInfo with domain "creditpay" and the value's name without the
-// ERROR_REASON_ prefix as reason; branch on it, never on the text. The gRPC code that goes with each reason stands in brackets.
+// ERROR_REASON_ prefix as reason; branch on it, never on the text. The gRPC code that goes with each reason stands in brackets. Where
+// it says "repeat", the same call with the same request_id may succeed by itself: the answer carries google.rpc.RetryInfo with the
+// pause to keep (REST: Retry-After). No other answer carries it: something must change first.
 type ErrorReason int32
 
 const (
@@ -40,17 +42,17 @@ const (
 	ErrorReason_ERROR_REASON_CALLER_NOT_ALLOWED ErrorReason = 5
 	// [NOT_FOUND] No such object, or it belongs to somebody else. The two look the same on purpose.
 	ErrorReason_ERROR_REASON_NOT_FOUND ErrorReason = 6
-	// [RESOURCE_EXHAUSTED] Too many calls by this caller. Retry after the delay in the answer.
+	// [RESOURCE_EXHAUSTED, repeat] Too many calls by this caller. Retry after the delay in the answer.
 	ErrorReason_ERROR_REASON_RATE_LIMITED ErrorReason = 7
 	// [INVALID_ARGUMENT] The same request_id came before with other content. Use a new request_id for a new request.
 	ErrorReason_ERROR_REASON_REQUEST_ID_REUSED ErrorReason = 8
-	// [ABORTED] The first call with this request_id is still being worked on. Repeat the same call a little later.
+	// [ABORTED, repeat] The first call with this request_id is still being worked on. Repeat the same call a little later.
 	ErrorReason_ERROR_REASON_REQUEST_IN_FLIGHT ErrorReason = 9
-	// [ABORTED] Somebody else changed the object at the same time. Read it again, then repeat.
+	// [ABORTED, repeat] Somebody else changed the object at the same time. Read it again, then repeat.
 	ErrorReason_ERROR_REASON_CONCURRENT_CHANGE ErrorReason = 10
-	// [UNAVAILABLE] A part that this call needs cannot be reached. Repeat with the same request_id.
+	// [UNAVAILABLE, repeat] A part that this call needs cannot be reached. Repeat with the same request_id.
 	ErrorReason_ERROR_REASON_DEPENDENCY_UNAVAILABLE ErrorReason = 11
-	// [DEADLINE_EXCEEDED] Too little time is left to do this safely. Repeat with a longer deadline.
+	// [DEADLINE_EXCEEDED, repeat] Too little time is left to do this safely. Repeat with a longer deadline.
 	ErrorReason_ERROR_REASON_DEADLINE_TOO_SHORT ErrorReason = 12
 	// [INTERNAL] A fault on our side; nothing was changed. The log has the request's id.
 	ErrorReason_ERROR_REASON_INTERNAL ErrorReason = 13
@@ -74,7 +76,7 @@ const (
 	ErrorReason_ERROR_REASON_CHECKOUT_CANCELLED ErrorReason = 104
 	// [FAILED_PRECONDITION] The checkout is paid.
 	ErrorReason_ERROR_REASON_CHECKOUT_ALREADY_PAID ErrorReason = 105
-	// [ABORTED] A commit of this checkout is under way. Ask QueryPaymentStatus for its outcome.
+	// [ABORTED, repeat] A commit of this checkout is under way. Ask QueryPaymentStatus, or repeat a little later.
 	ErrorReason_ERROR_REASON_CHECKOUT_COMMITTING ErrorReason = 106
 	// [FAILED_PRECONDITION] An order of the checkout changed since the quote was made. Choose the plan again.
 	ErrorReason_ERROR_REASON_CHECKOUT_CHANGED ErrorReason = 107

@@ -1,0 +1,206 @@
+package archtest
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/importer"
+	"go/parser"
+	"go/token"
+	"go/types"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+)
+
+// typed is a package of ours, without its tests, with the types of its expressions.
+type typed struct {
+	path  string
+	files []*ast.File
+	set   *token.FileSet
+	info  *types.Info
+}
+
+func (p typed) at(n ast.Node) string {
+	pos := p.set.Position(n.Pos())
+	return fmt.Sprintf("%s/%s:%d", p.path, filepath.Base(pos.Filename), pos.Line)
+}
+
+// compiled lists the compiled form of every package that ours import, once.
+var compiled = sync.OnceValues(func() (map[string]string, error) {
+	cmd := exec.Command("go", "list", "-export", "-deps", "-json=ImportPath,Export", "./pkg/...", "./services/...", "./deploy/...")
+	cmd.Dir = filepath.Join("..", "..")
+	var failed bytes.Buffer
+	cmd.Stderr = &failed
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("go list: %w\n%s", err, &failed)
+	}
+	files := map[string]string{}
+	for dec := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p struct{ ImportPath, Export string }
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			return nil, err
+		}
+		files[p.ImportPath] = p.Export
+	}
+	return files, nil
+})
+
+// newImporter makes an importer, which serves one goroutine.
+func newImporter(t *testing.T) types.Importer {
+	t.Helper()
+	files, err := compiled()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return importer.ForCompiler(token.NewFileSet(), "gc", func(path string) (io.ReadCloser, error) {
+		if files[path] == "" {
+			return nil, fmt.Errorf("nothing compiled of %s", path)
+		}
+		return os.Open(files[path])
+	})
+}
+
+// typeCheck finds the types in the files of a package, given by name; text may stand for a file's content.
+func typeCheck(from types.Importer, path string, names []string, text any) (typed, error) {
+	p := typed{path: path, set: token.NewFileSet(), info: &types.Info{Types: map[ast.Expr]types.TypeAndValue{}, Uses: map[*ast.Ident]types.Object{}}}
+	for _, name := range names {
+		file, err := parser.ParseFile(p.set, name, text, parser.SkipObjectResolution)
+		if err != nil {
+			return typed{}, err
+		}
+		p.files = append(p.files, file)
+	}
+	_, err := (&types.Config{Importer: from}).Check(root+path, p.set, p.files, p.info)
+	return p, err
+}
+
+// typedRule looks at one package with its types and returns what breaks it.
+type typedRule struct {
+	name  string
+	check func(p typed) []string
+	// bad breaks the rule once per file, good does not; the path decides which packages a rule is for.
+	bad, good map[string]string
+}
+
+func typedRules() []typedRule {
+	return []typedRule{
+		{"texts are cut by pkg/text only", cutsText, map[string]string{
+			"pkg/x/a.go":                      `package x; const n = 400; func f(s string) string { return s[:n] }`,
+			"services/bill/internal/app/b.go": `package app; func f(e error, n int) string { return e.Error()[:n] }`,
+			"pkg/x/c.go":                      `package x; type reason string; func f(s reason) string { return string([]rune(s)[:7]) }`,
+			"pkg/x/d.go":                      `package x; func f(s string) string { return s[1:] }`,
+		}, map[string]string{
+			"pkg/x/a.go":        `package x; func f(b []byte, i int, s string) (any, any) { return b[:7], s[i:] }`,
+			"pkg/text/b.go":     `package text; func f(s string) string { return s[:7] }`,
+			"proto/c.go":        `package proto; func f(s string) string { return s[:7] }`,
+			"deploy/bench/d.go": `package bench; func f(s string) string { return s[:7] }`,
+		}},
+	}
+}
+
+// cutsAllowed are the functions that cut a string whose letters they know, with the reason.
+func cutsAllowed() map[string]string {
+	return map[string]string{
+		"pkg/auth Bearer":                               "an ASCII scheme, compared before it is cut off",
+		"pkg/ids Parse":                                 "an id's prefix, compared as a whole",
+		"pkg/money Decimal":                             "digits and a sign of our own",
+		"pkg/testkit privateInstance":                   "a UUID of our own",
+		"services/bill/internal/domain amount":          "digits of our own",
+		"services/bill/internal/domain MaskPhone":       "digits: CheckSigner has refused all else",
+		"services/notification/internal/domain SignGM2": "a digest in hexadecimal",
+	}
+}
+
+// cutsText finds slices of texts that may end or begin inside a letter: with an upper bound, or from a fixed place. What begins at a
+// place that was searched for is fine.
+func cutsText(p typed) []string {
+	if below(p.path, "pkg/text") || !below(p.path, "pkg") && !below(p.path, "services") {
+		return nil
+	}
+	var out []string
+	for _, file := range p.files {
+		for _, d := range file.Decls {
+			place := p.path
+			if f, ok := d.(*ast.FuncDecl); ok {
+				place += " " + f.Name.Name
+			}
+			ast.Inspect(d, func(n ast.Node) bool {
+				s, ok := n.(*ast.SliceExpr)
+				if ok && p.cuts(s) && cutsAllowed()[place] == "" {
+					out = append(out, fmt.Sprintf("%s (%s) slices a text", p.at(s), place))
+				}
+				return true
+			})
+		}
+	}
+	return out
+}
+
+func (p typed) cuts(s *ast.SliceExpr) bool {
+	switch t := p.info.Types[s.X].Type.Underlying().(type) {
+	case *types.Basic:
+		if t.Info()&types.IsString == 0 {
+			return false
+		}
+	case *types.Slice:
+		// Runes count as text: cutting them is what pkg/text does better.
+		if b, ok := t.Elem().(*types.Basic); !ok || b.Name() != "rune" && b.Kind() != types.Int32 || s.High == nil {
+			return false
+		}
+	default:
+		return false
+	}
+	return s.High != nil || s.Low != nil && p.info.Types[s.Low].Value != nil
+}
+
+func TestTyped(t *testing.T) {
+	t.Parallel()
+	from := newImporter(t)
+	for _, p := range load(t) {
+		if p.generated() || below(p.path(), "proto") || len(p.GoFiles) == 0 {
+			continue
+		}
+		names := make([]string, len(p.GoFiles))
+		for i, name := range p.GoFiles {
+			names[i] = filepath.Join(p.Dir, name)
+		}
+		checked, err := typeCheck(from, p.path(), names, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range typedRules() {
+			for _, v := range r.check(checked) {
+				t.Errorf("%s: %s", r.name, v)
+			}
+		}
+	}
+}
+
+func TestTypedRulesCanFail(t *testing.T) {
+	t.Parallel()
+	from := newImporter(t)
+	for _, r := range typedRules() {
+		for want, texts := range map[int]map[string]string{1: r.bad, 0: r.good} {
+			for _, path := range slices.Sorted(maps.Keys(texts)) {
+				p, err := typeCheck(from, filepath.ToSlash(filepath.Dir(path)), []string{path}, texts[path])
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got := r.check(p); len(got) != want {
+					t.Errorf("%s: %s: %v, want %d", r.name, path, got, want)
+				}
+			}
+		}
+	}
+}
