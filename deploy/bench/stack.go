@@ -276,6 +276,7 @@ func (s *stack) environment(name string) map[string]string {
 		"CREDITPAY_KEYRING_FILE":                s.keyringFile(),
 		"CREDITPAY_CHECKOUT_PROOF_KEYRING_FILE": s.proofsFile(),
 		"CREDITPAY_KAFKA_BROKERS":               s.brokerAddr,
+		"CREDITPAY_KAFKA_PLAINTEXT":             "true",
 		"CREDITPAY_ORDER_ADDR":                  s.grpcAddr[orderProcess],
 		"CREDITPAY_PAYMENT_ADDR":                s.grpcAddr[paymentProcess],
 		"CREDITPAY_BILL_ADDR":                   s.grpcAddr[billProcess],

@@ -28,6 +28,7 @@ import (
 
 	"github.com/creditpay/creditpay/pkg/caller"
 	"github.com/creditpay/creditpay/pkg/clock"
+	"github.com/creditpay/creditpay/pkg/eventsig"
 	"github.com/creditpay/creditpay/pkg/ids"
 )
 
@@ -246,7 +247,7 @@ func (s *stack) register(ctx context.Context, r *receivers) error {
 
 // tell tells orders as paid, one at each pace, as the order service does, as long as more is wanted than were told.
 func (s *stack) tell(ctx context.Context, r *receivers, pace time.Duration, more func(told int) bool) (err error) {
-	writer := &kafka.Writer{Addr: kafka.TCP(s.brokerAddr), Topic: orderEvents, Balancer: &kafka.Hash{}, BatchSize: 1, RequiredAcks: kafka.RequireAll}
+	writer := &kafka.Writer{Addr: kafka.TCP(s.brokerAddr), Balancer: &kafka.Hash{}, BatchSize: 1, RequiredAcks: kafka.RequireAll}
 	defer func() { err = errors.Join(err, writer.Close()) }()
 	generator := ids.NewGenerator(clock.System())
 	for told := 0; more(told); told++ {
@@ -262,7 +263,11 @@ func (s *stack) tell(ctx context.Context, r *receivers, pace time.Duration, more
 		r.mu.Lock()
 		r.told[event] = time.Now()
 		r.mu.Unlock()
-		if err := writer.WriteMessages(ctx, kafka.Message{Key: []byte(order), Value: value, Headers: []kafka.Header{{Key: "event-id", Value: []byte(event)}}}); err != nil {
+		msgs := []kafka.Message{{Topic: orderEvents, Key: []byte(order), Value: value, Headers: []kafka.Header{{Key: "event-id", Value: []byte(event)}}}}
+		if err := eventsig.Sign(s.signer, msgs); err != nil {
+			return err
+		}
+		if err := writer.WriteMessages(ctx, msgs...); err != nil {
 			return err
 		}
 		pause := time.NewTimer(pace)

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"github.com/creditpay/creditpay/pkg/kafkax"
 	"github.com/creditpay/creditpay/pkg/service"
 )
 
@@ -30,6 +31,8 @@ type Config struct {
 	MySQLDSN string `env:"MYSQL_DSN"`
 	// KafkaBrokers names brokers to use instead of the embedded one.
 	KafkaBrokers []string `env:"KAFKA_BROKERS"`
+	// KafkaSecurity is how connections to KafkaBrokers are protected; the embedded broker listens on the loopback in plaintext.
+	KafkaSecurity kafkax.Security
 	// KafkaPort is the embedded broker's port; 0 chooses a free one at the first start and keeps it.
 	KafkaPort int `env:"KAFKA_PORT" envDefault:"0"`
 	// LogLevel is the least level that is logged.

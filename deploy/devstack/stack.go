@@ -23,6 +23,7 @@ import (
 	"github.com/creditpay/creditpay/pkg/caller"
 	"github.com/creditpay/creditpay/pkg/clock"
 	"github.com/creditpay/creditpay/pkg/ids"
+	"github.com/creditpay/creditpay/pkg/kafkax"
 	"github.com/creditpay/creditpay/pkg/localbroker"
 	"github.com/creditpay/creditpay/pkg/mysqlx"
 	"github.com/creditpay/creditpay/pkg/ops"
@@ -103,7 +104,7 @@ func (s *Stack) openBroker() ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start the broker: %w", err)
 	}
-	s.broker = broker
+	s.broker, s.config.KafkaSecurity = broker, kafkax.Security{Plaintext: true}
 	return []string{broker.Addr()}, nil
 }
 
@@ -141,7 +142,7 @@ func (s *Stack) makeHost(ctx context.Context, brokers []string) error {
 	if s.marketplace, err = rpckit.Dial(self, rpckit.ClientConfig{TokenSource: fixedToken(s.Credentials.SPMToken), Transport: rpckit.Plaintext}); err != nil {
 		return err
 	}
-	parts, spines, err := s.makeServices(ctx, log, brokers)
+	parts, spines, err := s.makeServices(ctx, spine.Deps{Log: log, Signer: s.state.signer, EventKeys: keySet, Registry: registry}, brokers)
 	if err != nil {
 		return err
 	}
@@ -211,11 +212,12 @@ func ownerOf(stateDir string) string {
 	return "devstack" + stateDir[max(0, len(stateDir)-56):]
 }
 
-func (s *Stack) makeServices(ctx context.Context, log *zap.Logger, brokers []string) ([]service.Part, []*spine.Spine, error) {
+// makeServices makes all services; shared holds what they have in common besides the clock.
+func (s *Stack) makeServices(ctx context.Context, shared spine.Deps, brokers []string) ([]service.Part, []*spine.Spine, error) {
 	observer, ofNotifications := s.observers(ctx)
-	shared := spine.Deps{Log: log, Clock: s.state.clock, IDs: ids.NewGenerator(s.state.clock), TxObserver: observer,
-		// One stack at a time holds the state directory, so the next one may take its leases over at once, also after a kill.
-		Owner: ownerOf(s.config.StateDir)}
+	shared.Clock, shared.IDs, shared.TxObserver = s.state.clock, ids.NewGenerator(s.state.clock), observer
+	// One stack at a time holds the state directory, so the next one may take its leases over at once, also after a kill.
+	shared.Owner = ownerOf(s.config.StateDir)
 	orderConfig := defaults[order.Config]()
 	orderConfig.Config = s.spineConfig(order.Name, brokers)
 	orderConfig.CashierURL = "http://" + loopback(s.config.HTTPAddr) + "/checkout"
@@ -277,7 +279,7 @@ func (s *Stack) makeNotifications(ctx context.Context, shared spine.Deps, broker
 
 func (s *Stack) spineConfig(name string, brokers []string) spine.Config {
 	c := defaults[spine.Config]()
-	c.DSN, c.DBConns, c.Brokers = s.db.schemas[name], 16, brokers
+	c.DSN, c.DBConns, c.Brokers, c.Security = s.db.schemas[name], 16, brokers, s.config.KafkaSecurity
 	return c
 }
 

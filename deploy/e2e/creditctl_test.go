@@ -26,6 +26,7 @@ import (
 	"github.com/creditpay/creditpay/pkg/auth"
 	"github.com/creditpay/creditpay/pkg/clock"
 	"github.com/creditpay/creditpay/pkg/errs"
+	"github.com/creditpay/creditpay/pkg/eventsig"
 	"github.com/creditpay/creditpay/pkg/ids"
 	"github.com/creditpay/creditpay/pkg/testkit"
 
@@ -319,13 +320,22 @@ func outboxReplays(t *testing.T, s *stack, p *payer, b *books) {
 	}
 }
 
-// inject writes a message to a topic, as a producer gone wrong would.
+// inject writes a message to a topic, as its owner gone wrong would.
 func (s *stack) inject(t *testing.T, topic, key string, value []byte) {
 	t.Helper()
-	w := &kafka.Writer{Addr: kafka.TCP(s.Info.KafkaAddr), Topic: topic, Balancer: &kafka.Hash{}, BatchSize: 1, RequiredAcks: kafka.RequireAll}
-	err := w.WriteMessages(t.Context(), kafka.Message{Key: []byte(key), Value: value})
-	if err = errors.Join(err, w.Close()); err != nil {
-		t.Fatalf("write to %s: %v", topic, err)
+	msgs := []kafka.Message{{Topic: topic, Key: []byte(key), Value: value}}
+	if err := eventsig.Sign(s.signer, msgs); err != nil {
+		t.Fatal(err)
+	}
+	s.write(t, msgs...)
+}
+
+// write writes messages to the broker as they are.
+func (s *stack) write(t *testing.T, msgs ...kafka.Message) {
+	t.Helper()
+	w := &kafka.Writer{Addr: kafka.TCP(s.Info.KafkaAddr), Balancer: &kafka.Hash{}, BatchTimeout: time.Millisecond, RequiredAcks: kafka.RequireAll}
+	if err := errors.Join(w.WriteMessages(t.Context(), msgs...), w.Close()); err != nil {
+		t.Fatalf("write to Kafka: %v", err)
 	}
 }
 

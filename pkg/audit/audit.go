@@ -115,6 +115,11 @@ func Mechanism() []Check {
 			Query: `SELECT CONCAT(kind, ' ', job_key), CONCAT(attempt, ' attempts: ', last_error) FROM jobs WHERE attempt > 10`},
 		{Name: "dead_letters", Rule: "no dead letter waits for an operator",
 			Query: `SELECT CONCAT('dlq:', HEX(id)), CONCAT(type, ': ', error) FROM dead_letters WHERE replay_time IS NULL`},
+		{Name: "refused_events", Rule: "in the last day nobody but a topic's owner wrote events to it; an event that came again with its signature counts no more",
+			UsesNow: true,
+			Query: `SELECT CONCAT(r.topic, '/', r.kafka_partition, '/', r.kafka_offset), CONCAT(r.type, ' with key ', r.message_key, ' was refused: ', r.reason,
+				IF(r.key_id = '', '', CONCAT(' of ', r.key_id))) FROM refused_events r WHERE r.create_time > ? - INTERVAL 1 DAY
+				AND NOT EXISTS (SELECT 1 FROM inbox i WHERE i.event_id = r.event_id)`},
 		{Name: "request_in_flight", Rule: "no request stays unanswered for ten minutes", UsesNow: true,
 			Query: `SELECT CONCAT(scope, ' ', request_id), CONCAT('in flight since ', create_time) FROM idempotency WHERE answer IS NULL AND create_time < ? - INTERVAL 600 SECOND`},
 	}

@@ -3,6 +3,7 @@ package inbox
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"time"
 
 	"github.com/segmentio/kafka-go"
@@ -103,7 +104,8 @@ func scanDeadLetter(row mysqlx.Row) (DeadLetter, error) {
 	return d, mysqlx.Fault(err, "read a dead letter")
 }
 
-// Replay gives a dead letter to its handler again. One that was replayed with success answers nil and does nothing.
+// Replay gives a dead letter to its handler again. One that was replayed with success answers nil and does nothing. A dead letter was
+// verified before it was put aside, so its signature is not looked for again; what was refused is no dead letter.
 func (c *Consumer) Replay(ctx context.Context, id ids.ID) error {
 	d, err := scanDeadLetter(c.DB.QueryRowContext(ctx, `SELECT `+deadLetterColumns+` FROM dead_letters WHERE id = ?`, id))
 	if err != nil {
@@ -112,8 +114,14 @@ func (c *Consumer) Replay(ctx context.Context, id ids.ID) error {
 	if !d.ReplayTime.IsZero() {
 		return nil
 	}
-	if err := c.applyAll(ctx, []kafka.Message{{Topic: d.Topic, Key: []byte(d.Key), Value: d.Payload}}); err != nil {
-		return err
+	e, err := Unpack(d.Payload, c.Types...)
+	if err != nil && !errors.Is(err, ErrUnknownType) {
+		return errs.InvalidArgument.Wrap(err, "the event cannot be read")
+	}
+	if err == nil {
+		if err := c.applyAll(ctx, []item{{event: e}}); err != nil {
+			return err
+		}
 	}
 	_, err = c.DB.ExecContext(ctx, `UPDATE dead_letters SET replay_time = ?, attempts = attempts + 1 WHERE id = ?`, c.Clock.Now(), id)
 	return mysqlx.Fault(err, "mark the dead letter as replayed")

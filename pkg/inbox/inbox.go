@@ -1,5 +1,8 @@
-// Package inbox owns the way of events into a service: read from Kafka, deduplicated and applied in one transaction, then
+// Package inbox owns the way of events into a service: read from Kafka, verified, deduplicated and applied in one transaction, then
 // committed to Kafka.
+//
+// Whoever may write to a topic can write anything, so an event moves nothing unless the service that owns its topic signed it (see
+// package eventsig). What is not signed so is refused: a row for the audit, a metric and a line in the log; the rest goes on.
 //
 // Events are applied in batches, so that a busy service pays one transaction for many. When a batch fails by a rule, its events
 // are applied one by one; one that is refused for good goes to the dead letters (a table, and a topic for alerts) and the rest
@@ -23,6 +26,7 @@ import (
 
 	"github.com/creditpay/creditpay/pkg/clock"
 	"github.com/creditpay/creditpay/pkg/errs"
+	"github.com/creditpay/creditpay/pkg/eventsig"
 	"github.com/creditpay/creditpay/pkg/ids"
 	"github.com/creditpay/creditpay/pkg/mysqlx"
 	"github.com/creditpay/creditpay/pkg/outbox"
@@ -61,13 +65,22 @@ type Consumer struct {
 	Reader Reader
 	Apply  Apply
 	// Types are the events that concern the service; those of other types are passed over without a trace. Nil takes all.
-	Types  []proto.Message
-	Outbox *outbox.Writer
-	IDs    *ids.Generator
-	Clock  clock.Clock
-	Log    *zap.Logger
+	Types []proto.Message
+	// Verifier checks who wrote an event. Required.
+	Verifier *eventsig.Verifier
+	// UnsignedUntil is the machine's time until which events without any signature are applied; zero for never. It is for the change
+	// from a release that did not sign.
+	UnsignedUntil time.Time
+	// Refused counts a message that was refused; nil for no count.
+	Refused func(topic string, reason eventsig.Reason)
+	Outbox  *outbox.Writer
+	IDs     *ids.Generator
+	Clock   clock.Clock
+	Log     *zap.Logger
 	// Service names the owner in the dead-letter topic.
 	Service string
+
+	refusedRows rows
 }
 
 const (
@@ -86,6 +99,9 @@ func DeadLetterTopic(service string) string { return "creditpay." + service + ".
 // Run consumes until ctx ends.
 func (c *Consumer) Run(ctx context.Context) error {
 	defer func() { _ = c.Reader.Close() }()
+	if c.Verifier == nil {
+		return errors.New("the inbox has no verifier of signatures")
+	}
 	failures := 0
 	for ctx.Err() == nil {
 		msgs, err := c.fetch(ctx)
@@ -144,25 +160,29 @@ func (c *Consumer) fetch(ctx context.Context) ([]kafka.Message, error) {
 
 // digest applies a batch, and answers false only when ctx ended before that.
 func (c *Consumer) digest(ctx context.Context, msgs []kafka.Message) bool {
-	if err := c.applyAll(ctx, msgs); err == nil {
+	items, refused := c.read(msgs)
+	if !c.refuse(ctx, refused) {
+		return false
+	}
+	if err := c.applyAll(ctx, items); err == nil {
 		return true
 	} else if ctx.Err() != nil {
 		return false
-	} else if len(msgs) > 1 {
-		c.Log.Info("a batch of events failed and is applied one by one", zap.Error(err), zap.Int("events", len(msgs)))
+	} else if len(items) > 1 {
+		c.Log.Info("a batch of events failed and is applied one by one", zap.Error(err), zap.Int("events", len(items)))
 	}
-	for _, m := range msgs {
-		if !c.digestOne(ctx, m) {
+	for _, x := range items {
+		if !c.digestOne(ctx, x) {
 			return false
 		}
 	}
 	return true
 }
 
-func (c *Consumer) digestOne(ctx context.Context, m kafka.Message) bool {
+func (c *Consumer) digestOne(ctx context.Context, x item) bool {
 	own := 0
 	for failures := 1; ; failures++ {
-		err := c.applyAll(ctx, []kafka.Message{m})
+		err := c.applyAll(ctx, []item{x})
 		if err == nil {
 			return true
 		}
@@ -175,7 +195,7 @@ func (c *Consumer) digestOne(ctx context.Context, m kafka.Message) bool {
 			final = own >= poisonAttempts
 		}
 		if final {
-			if putErr := c.putAside(ctx, m, err, failures); putErr == nil {
+			if putErr := c.putAside(ctx, x.message, err, failures); putErr == nil {
 				return true
 			}
 		}
@@ -189,17 +209,13 @@ func passing(err error) bool {
 		mysqlx.Disconnected(err) || mysqlx.Retryable(err)
 }
 
-func (c *Consumer) applyAll(ctx context.Context, msgs []kafka.Message) error {
-	events := make([]Event, 0, len(msgs))
-	for _, m := range msgs {
-		e, err := Unpack(m.Value, c.Types...)
-		if errors.Is(err, ErrUnknownType) {
-			continue
+func (c *Consumer) applyAll(ctx context.Context, items []item) error {
+	events := make([]Event, 0, len(items))
+	for _, x := range items {
+		if x.err != nil {
+			return errs.InvalidArgument.Wrap(x.err, "the event cannot be read")
 		}
-		if err != nil {
-			return errs.InvalidArgument.Wrap(err, "the event cannot be read")
-		}
-		events = append(events, e)
+		events = append(events, x.event)
 	}
 	if len(events) == 0 {
 		return nil
@@ -276,22 +292,34 @@ func (c *Consumer) unseen(ctx context.Context, events []Event) ([]Event, error) 
 // ErrUnknownType is answered for an event whose message this binary does not know, or that is not of the types asked for.
 var ErrUnknownType = errors.New("event type is not known or not wanted")
 
-// Unpack reads an envelope. With types, it reads only those.
+// Unpack reads an envelope. With types, it reads only those. It does not look at signatures.
 func Unpack(value []byte, types ...proto.Message) (Event, error) {
 	var env commonv1.EventEnvelope
 	if err := proto.Unmarshal(value, &env); err != nil {
 		return Event{}, fmt.Errorf("read envelope: %w", err)
 	}
+	if !wanted(&env, types) {
+		return Event{}, fmt.Errorf("%w: %s", ErrUnknownType, env.GetPayload().MessageName())
+	}
+	return unpack(&env)
+}
+
+// wanted reports whether an envelope holds one of the types, or no type that can be told.
+func wanted(env *commonv1.EventEnvelope, types []proto.Message) bool {
+	if len(types) == 0 || env.GetPayload() == nil {
+		return true
+	}
+	name := env.GetPayload().MessageName()
+	return slices.ContainsFunc(types, func(t proto.Message) bool { return t.ProtoReflect().Descriptor().FullName() == name })
+}
+
+func unpack(env *commonv1.EventEnvelope) (Event, error) {
 	id, err := ids.Parse(ids.Event, env.GetEventId())
 	if err != nil {
 		return Event{}, fmt.Errorf("read envelope: %w", err)
 	}
 	if env.GetPayload() == nil {
 		return Event{}, errors.New("read envelope: no payload")
-	}
-	name := env.GetPayload().MessageName()
-	if len(types) > 0 && !slices.ContainsFunc(types, func(t proto.Message) bool { return t.ProtoReflect().Descriptor().FullName() == name }) {
-		return Event{}, fmt.Errorf("%w: %s", ErrUnknownType, name)
 	}
 	payload, err := env.GetPayload().UnmarshalNew()
 	if errors.Is(err, protoregistry.NotFound) {

@@ -22,9 +22,10 @@ import (
 
 	"github.com/creditpay/creditpay/pkg/clock"
 	"github.com/creditpay/creditpay/pkg/errs"
+	"github.com/creditpay/creditpay/pkg/eventsig"
+	"github.com/creditpay/creditpay/pkg/eventsig/eventsigtest"
 	"github.com/creditpay/creditpay/pkg/ids"
 	"github.com/creditpay/creditpay/pkg/inbox"
-	"github.com/creditpay/creditpay/pkg/kafkax"
 	"github.com/creditpay/creditpay/pkg/localbroker"
 	"github.com/creditpay/creditpay/pkg/mysqlx"
 	"github.com/creditpay/creditpay/pkg/outbox"
@@ -45,6 +46,7 @@ type desk struct {
 	consumer *inbox.Consumer
 	producer *kafka.Writer
 	ids      *ids.Generator
+	keys     eventsigtest.Keys
 
 	mu     sync.Mutex
 	refuse map[string]error // by text, what Apply answers
@@ -57,11 +59,10 @@ func newDesk(t *testing.T, dsn string) *desk {
 	if _, err := db.ExecContext(t.Context(), `CREATE TABLE applied (event_id BINARY(16) NOT NULL PRIMARY KEY, message VARCHAR(64) NOT NULL, at DATETIME(6) NOT NULL DEFAULT NOW(6))`); err != nil {
 		t.Fatal(err)
 	}
-	config := kafkax.Config{Brokers: []string{testkit.Broker(t, localbroker.Topic{Name: topic})}}
-	transport := kafkax.Transport()
-	d := &desk{db: db, producer: kafkax.NewProducer(config, transport), ids: ids.NewGenerator(clock.System()), refuse: map[string]error{}}
-	t.Cleanup(func() { _ = d.producer.Close(); transport.CloseIdleConnections() })
-	d.consumer = &inbox.Consumer{DB: db, Apply: d.apply, Reader: kafkax.NewReader(config, "creditpay.test", []string{topic}),
+	client := testkit.Kafka(t, testkit.Broker(t, localbroker.Topic{Name: topic}))
+	d := &desk{db: db, producer: client.Producer(), ids: ids.NewGenerator(clock.System()), refuse: map[string]error{}}
+	t.Cleanup(func() { _ = d.producer.Close() })
+	d.consumer = &inbox.Consumer{DB: db, Apply: d.apply, Reader: client.Reader("creditpay.test", []string{topic}), Verifier: eventsig.NewVerifier(&d.keys),
 		Outbox: outbox.NewWriter(d.ids, clock.System()), IDs: d.ids, Clock: clock.System(), Log: zap.NewNop(), Service: "test"}
 	return d
 }
@@ -121,7 +122,7 @@ func (d *desk) pack(t *testing.T, payload *anypb.Any) kafka.Message {
 
 func (d *desk) send(t *testing.T, msgs ...kafka.Message) {
 	t.Helper()
-	if err := d.producer.WriteMessages(t.Context(), msgs...); err != nil {
+	if err := d.producer.WriteMessages(t.Context(), d.keys.Sign(t, msgs...)...); err != nil {
 		t.Fatal(err)
 	}
 }

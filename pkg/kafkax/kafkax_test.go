@@ -14,22 +14,26 @@ import (
 
 const topic = "creditpay.test.events.v1"
 
-func newConfig(t *testing.T) (kafkax.Config, *kafka.Transport) {
+func newClient(t *testing.T, broker string) *kafkax.Client {
 	t.Helper()
-	transport := kafkax.Transport()
-	t.Cleanup(transport.CloseIdleConnections)
-	return kafkax.Config{Brokers: []string{testkit.Broker(t)}, Partitions: 4}, transport
+	c, err := kafkax.New(kafkax.Config{Brokers: []string{broker}, Partitions: 4, Security: kafkax.Security{Plaintext: true}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
 }
 
 func TestTopicsAreMadeOnceWithTheirPartitionsAndRetention(t *testing.T) {
 	t.Parallel()
-	c, transport := newConfig(t)
+	broker := testkit.Broker(t)
+	c := newClient(t, broker)
 	for range 2 { // What exists is well.
-		if err := kafkax.EnsureTopics(t.Context(), c, transport, topic, "creditpay.test.deadletter.v1", topic); err != nil {
+		if err := c.EnsureTopics(t.Context(), topic, "creditpay.test.deadletter.v1", topic); err != nil {
 			t.Fatal(err)
 		}
 	}
-	client := &kafka.Client{Addr: kafka.TCP(c.Brokers...), Transport: transport, Timeout: 5 * time.Second}
+	client := &kafka.Client{Addr: kafka.TCP(broker), Timeout: 5 * time.Second}
 	meta, err := client.Metadata(t.Context(), &kafka.MetadataRequest{Topics: []string{topic}})
 	if err != nil || len(meta.Topics) != 1 || len(meta.Topics[0].Partitions) != 4 {
 		t.Errorf("%+v, %v", meta, err)
@@ -43,18 +47,18 @@ func TestTopicsAreMadeOnceWithTheirPartitionsAndRetention(t *testing.T) {
 
 func TestAKeyStaysInItsPartitionAndItsOrder(t *testing.T) {
 	t.Parallel()
-	c, transport := newConfig(t)
-	if err := kafkax.EnsureTopics(t.Context(), c, transport, topic); err != nil {
+	c := newClient(t, testkit.Broker(t))
+	if err := c.EnsureTopics(t.Context(), topic); err != nil {
 		t.Fatal(err)
 	}
-	w := kafkax.NewProducer(c, transport)
+	w := c.Producer()
 	t.Cleanup(func() { _ = w.Close() })
 	for i := range 40 {
 		if err := w.WriteMessages(t.Context(), kafka.Message{Topic: topic, Key: fmt.Appendf(nil, "k%d", i%4), Value: fmt.Append(nil, i)}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	r := kafkax.NewReader(c, "group", []string{topic})
+	r := c.Reader("group", []string{topic})
 	t.Cleanup(func() { _ = r.Close() })
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
@@ -77,17 +81,17 @@ func TestAKeyStaysInItsPartitionAndItsOrder(t *testing.T) {
 
 func TestReadyTellsWhetherABrokerAnswers(t *testing.T) {
 	t.Parallel()
-	c, transport := newConfig(t)
-	if err := kafkax.Ready(t.Context(), c, transport); err != nil {
+	c := newClient(t, testkit.Broker(t))
+	if err := c.Ready(t.Context()); err != nil {
 		t.Error(err)
 	}
-	c.Brokers = []string{"127.0.0.1:1"}
-	if err := kafkax.Ready(t.Context(), c, transport); err == nil {
+	c = newClient(t, "127.0.0.1:1")
+	if err := c.Ready(t.Context()); err == nil {
 		t.Error("nobody answers, and it is ready")
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
-	if err := kafkax.EnsureTopics(ctx, c, transport, topic); err == nil {
+	if err := c.EnsureTopics(ctx, topic); err == nil {
 		t.Error("topics were made nowhere")
 	}
 }

@@ -17,8 +17,10 @@ import (
 
 	"github.com/creditpay/creditpay/pkg/clock"
 	"github.com/creditpay/creditpay/pkg/errs"
+	"github.com/creditpay/creditpay/pkg/eventsig/eventsigtest"
 	"github.com/creditpay/creditpay/pkg/ids"
 	"github.com/creditpay/creditpay/pkg/inbox"
+	"github.com/creditpay/creditpay/pkg/kafkax"
 	"github.com/creditpay/creditpay/pkg/mysqlx"
 	"github.com/creditpay/creditpay/pkg/ops"
 	"github.com/creditpay/creditpay/pkg/spine"
@@ -30,8 +32,10 @@ func TestMain(m *testing.M) { testkit.Main(m) }
 func newSpine(t *testing.T, name string) *spine.Spine {
 	t.Helper()
 	clk := clock.System()
-	s, err := spine.New(t.Context(), name, spine.Config{DSN: testkit.Database(t), DBConns: 4, Brokers: []string{"127.0.0.1:1"}, Migrate: true},
-		spine.Deps{Log: zap.NewNop(), Clock: clk, IDs: ids.NewGenerator(clk)},
+	var keys eventsigtest.Keys
+	s, err := spine.New(t.Context(), name, spine.Config{DSN: testkit.Database(t), DBConns: 4, Brokers: []string{"127.0.0.1:1"}, Migrate: true,
+		Security: kafkax.Security{Plaintext: true}},
+		spine.Deps{Log: zap.NewNop(), Clock: clk, IDs: ids.NewGenerator(clk), Signer: keys.Signer(t, name), EventKeys: &keys},
 		mysqlx.MigrationSet{Name: name, FS: fstest.MapFS{"0001_x.sql": {Data: []byte("-- +goose Up\nCREATE TABLE x (id INT NOT NULL PRIMARY KEY);\n")}}})
 	if err != nil {
 		t.Fatal(err)

@@ -18,8 +18,8 @@ import (
 	commonv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/common/v1"
 
 	"github.com/creditpay/creditpay/pkg/clock"
+	"github.com/creditpay/creditpay/pkg/eventsig/eventsigtest"
 	"github.com/creditpay/creditpay/pkg/ids"
-	"github.com/creditpay/creditpay/pkg/kafkax"
 	"github.com/creditpay/creditpay/pkg/localbroker"
 	"github.com/creditpay/creditpay/pkg/mysqlx"
 	"github.com/creditpay/creditpay/pkg/outbox"
@@ -73,7 +73,8 @@ func (o *office) relay(t *testing.T, owner string, p outbox.Producer) (stop func
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
-	r := &outbox.Relay{DB: o.db, Producer: p, Writer: o.writer, Clock: o.clock, Log: zap.NewNop(), Owner: owner}
+	r := &outbox.Relay{DB: o.db, Producer: p, Writer: o.writer, Signer: new(eventsigtest.Keys).Signer(t, "test"),
+		Clock: o.clock, Log: zap.NewNop(), Owner: owner}
 	go func() {
 		defer close(done)
 		if err := r.Run(ctx); err != nil {
@@ -88,16 +89,16 @@ func (o *office) relay(t *testing.T, owner string, p outbox.Producer) (stop func
 // producer is a real one.
 func producer(t *testing.T, addr string) *kafka.Writer {
 	t.Helper()
-	transport := kafkax.Transport()
-	w := kafkax.NewProducer(kafkax.Config{Brokers: []string{addr}}, transport)
-	t.Cleanup(func() { _ = w.Close(); transport.CloseIdleConnections() })
+	client := testkit.Kafka(t, addr)
+	w := client.Producer()
+	t.Cleanup(func() { _ = w.Close() })
 	return w
 }
 
 // read gives the first n events of the topic, by key, in order of their offsets.
 func read(t *testing.T, addr string, n int) map[string][]string {
 	t.Helper()
-	r := kafkax.NewReader(kafkax.Config{Brokers: []string{addr}}, "reader-"+strings.ReplaceAll(t.Name(), "/", "-"), []string{topic})
+	r := testkit.Kafka(t, addr).Reader("reader-"+strings.ReplaceAll(t.Name(), "/", "-"), []string{topic})
 	defer func() { _ = r.Close() }()
 	ctx, cancel := context.WithTimeout(t.Context(), within)
 	defer cancel()

@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/creditpay/creditpay/pkg/clock"
+	"github.com/creditpay/creditpay/pkg/eventsig"
 	"github.com/creditpay/creditpay/pkg/ids"
 	"github.com/creditpay/creditpay/pkg/mysqlx"
 )
@@ -40,8 +41,10 @@ type Relay struct {
 	DB       *mysqlx.DB
 	Producer Producer
 	Writer   *Writer
-	Clock    clock.Clock
-	Log      *zap.Logger
+	// Signer signs what leaves with the key of this service; see package eventsig. Required.
+	Signer eventsig.Signer
+	Clock  clock.Clock
+	Log    *zap.Logger
 	// Owner names this process in the lease.
 	Owner string
 
@@ -131,6 +134,10 @@ func (r *Relay) once(ctx context.Context) (more bool, err error) {
 		msgs[i] = kafka.Message{Topic: x.topic, Key: []byte(x.key), Value: x.payload,
 			Headers: []kafka.Header{{Key: "event-id", Value: []byte(ids.Format(ids.Event, x.id))}}}
 	}
+	// Rows are signed when they leave, so that what a release before signatures stored, or an operator sends again, is signed as well.
+	if err := eventsig.Sign(r.Signer, msgs); err != nil {
+		return false, err
+	}
 	sent := rows
 	sendCtx, cancel := context.WithTimeout(ctx, relayLease)
 	defer cancel()
@@ -159,7 +166,7 @@ func fitting(rows []row) int {
 	size := 0
 	for i, x := range rows {
 		// What a message costs besides its value: its headers and framing.
-		if size += len(x.payload) + len(x.key) + 200; size > relayBytes && i > 0 {
+		if size += len(x.payload) + len(x.key) + 200 + eventsig.Overhead; size > relayBytes && i > 0 {
 			return i
 		}
 	}

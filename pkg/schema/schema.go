@@ -1,5 +1,5 @@
 // Package schema owns the tables that the mechanism packages keep in every service's own schema: idempotency, outbox, inbox,
-// dead letters, jobs, leases and the journal.
+// dead letters, refused events, jobs, leases and the journal.
 //
 // It must not know a table of a service.
 package schema

@@ -16,6 +16,7 @@ const (
 	keepRequests = 30 * 24 * time.Hour
 	keepInbox    = 30 * 24 * time.Hour
 	keepOutbox   = 30 * 24 * time.Hour
+	keepRefused  = 30 * 24 * time.Hour
 )
 
 // Purge is what a service removes besides: rows that are older than Keep. Query holds two placeholders, the time before which rows are
@@ -43,6 +44,7 @@ func (s *Spine) keepHouse(ctx context.Context) error {
 		s.purge(ctx, `DELETE FROM idempotency WHERE create_time < ? AND answer IS NOT NULL ORDER BY create_time LIMIT ?`, now.Add(-keepRequests))
 		s.purge(ctx, `DELETE FROM inbox WHERE create_time < ? ORDER BY create_time LIMIT ?`, now.Add(-keepInbox))
 		s.purge(ctx, `DELETE FROM outbox WHERE published = 1 AND create_time < ? ORDER BY id LIMIT ?`, now.Add(-keepOutbox))
+		s.purge(ctx, `DELETE FROM refused_events WHERE create_time < ? ORDER BY create_time LIMIT ?`, now.Add(-keepRefused))
 		for _, p := range s.purges {
 			s.purge(ctx, p.Query, now.Add(-p.Keep))
 		}

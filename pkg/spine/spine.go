@@ -10,12 +10,14 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/segmentio/kafka-go"
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/creditpay/creditpay/pkg/clock"
+	"github.com/creditpay/creditpay/pkg/eventsig"
 	"github.com/creditpay/creditpay/pkg/ids"
 	"github.com/creditpay/creditpay/pkg/inbox"
 	"github.com/creditpay/creditpay/pkg/jobs"
@@ -38,6 +40,11 @@ type Config struct {
 	KafkaPartitions int `env:"KAFKA_PARTITIONS" envDefault:"8"`
 	// KafkaReplicas of topics that are made at start; 3 in production.
 	KafkaReplicas int `env:"KAFKA_REPLICAS" envDefault:"1"`
+	// Security is how connections to Kafka are protected.
+	Security kafkax.Security
+	// EventsUnsignedUntil is until when events without a signature are applied (RFC 3339, at most 8 days ahead), for the change from a
+	// release that did not sign. Not set: never; have the service that wrote them send them again with "creditctl outbox replay".
+	EventsUnsignedUntil time.Time `env:"EVENTS_UNSIGNED_UNTIL"`
 	// Migrate brings the schema up to date at start. Switch it off where a release job does it.
 	Migrate bool `env:"MIGRATE" envDefault:"true"`
 	// SweepTurns is how many batches of each kind of a night's work are done at once in this process. One leaves much of a small machine
@@ -51,10 +58,16 @@ func (c Config) Validate() error {
 		return errors.New("MYSQL_DSN is not set: give the data source name of the service's schema")
 	}
 	if len(c.Brokers) == 0 {
-		return errors.New("KAFKA_BROKERS is not set: give one broker or more as host:port")
+		return errors.New("CREDITPAY_KAFKA_BROKERS is not set: give one broker or more as host:port")
 	}
-	return nil
+	if most := clock.System().Now().Add(unsignedMost); c.EventsUnsignedUntil.After(most) {
+		return fmt.Errorf("CREDITPAY_EVENTS_UNSIGNED_UNTIL is %s: want %s at most", c.EventsUnsignedUntil.Format(time.RFC3339), most.Format(time.RFC3339))
+	}
+	return c.Security.Validate()
 }
+
+// unsignedMost is how far ahead EventsUnsignedUntil may lie: what a topic keeps, and a day.
+const unsignedMost = 8 * 24 * time.Hour
 
 // Deps are the parts that a process shares between the services that it hosts.
 type Deps struct {
@@ -64,6 +77,12 @@ type Deps struct {
 	IDs *ids.Generator
 	// TxObserver counts transactions; nil for none.
 	TxObserver mysqlx.Observer
+	// Signer signs the service's events with its own key. Required.
+	Signer eventsig.Signer
+	// EventKeys finds the keys of the services whose events are read. Required.
+	EventKeys eventsig.Keys
+	// Registry takes the metrics; nil for none.
+	Registry prometheus.Registerer
 	// Owner names this process in leases.
 	Owner string
 }
@@ -75,25 +94,36 @@ type Spine struct {
 	// Log of this service.
 	Log *zap.Logger
 
-	name      string
-	cfg       Config
-	kafka     kafkax.Config
-	deps      Deps
-	transport *kafka.Transport
-	producer  *kafka.Writer
-	topics    []string
-	handlers  map[string]jobs.Handler
-	columns   []jobs.Column
-	sweeps    []jobs.Sweep
-	purges    []Purge
-	consumes  []string
-	apply     inbox.Apply
-	consumer  *inbox.Consumer
+	name     string
+	cfg      Config
+	kafka    *kafkax.Client
+	deps     Deps
+	producer *kafka.Writer
+	topics   []string
+	refused  *prometheus.CounterVec
+	handlers map[string]jobs.Handler
+	columns  []jobs.Column
+	sweeps   []jobs.Sweep
+	purges   []Purge
+	consumes []string
+	apply    inbox.Apply
+	consumer *inbox.Consumer
 }
 
 // New opens the database, brings it up to date and makes the parts. OwnTopics are the topics that this service writes.
 func New(ctx context.Context, name string, cfg Config, deps Deps, migrations mysqlx.MigrationSet, ownTopics ...string) (*Spine, error) {
 	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("configure %s: %w", name, err)
+	}
+	if deps.Signer == nil || deps.EventKeys == nil {
+		return nil, fmt.Errorf("configure %s: events are signed and verified: set CREDITPAY_TOKEN_SIGNING_KEY_FILE and CREDITPAY_TOKEN_KEYS_FILE", name)
+	}
+	refused, err := newRefused(deps.Registry)
+	if err != nil {
+		return nil, fmt.Errorf("configure %s: %w", name, err)
+	}
+	client, err := kafkax.New(kafkax.Config{Brokers: cfg.Brokers, Partitions: cfg.KafkaPartitions, Replicas: cfg.KafkaReplicas, Security: cfg.Security})
+	if err != nil {
 		return nil, fmt.Errorf("configure %s: %w", name, err)
 	}
 	log := deps.Log.Named(name)
@@ -110,15 +140,16 @@ func New(ctx context.Context, name string, cfg Config, deps Deps, migrations mys
 			return nil, errors.Join(fmt.Errorf("start %s: %w", name, err), db.Close())
 		}
 	}
-	kc := kafkax.Config{Brokers: cfg.Brokers, Partitions: cfg.KafkaPartitions, Replicas: cfg.KafkaReplicas}
-	transport := kafkax.Transport()
 	return &Spine{
 		Kit: &unit.Kit{DB: db, Outbox: outbox.NewWriter(deps.IDs, deps.Clock), Jobs: jobs.NewQueue(deps.Clock), IDs: deps.IDs, Clock: deps.Clock},
-		Log: log, name: name, cfg: cfg, kafka: kc, deps: deps, transport: transport,
-		producer: kafkax.NewProducer(kc, transport), handlers: map[string]jobs.Handler{},
+		Log: log, name: name, cfg: cfg, kafka: client, deps: deps, refused: refused,
+		producer: client.Producer(), handlers: map[string]jobs.Handler{},
 		topics: append(ownTopics, inbox.DeadLetterTopic(name)),
 	}, nil
 }
+
+// Group is the consumer group of a service.
+func Group(service string) string { return "creditpay." + service }
 
 // Name of the service.
 func (s *Spine) Name() string { return s.name }
@@ -138,7 +169,30 @@ func (s *Spine) OnSweep(w jobs.Sweep) { s.sweeps = append(s.sweeps, w) }
 // OnEvents gives the events of these types in the topics to the service; nil for all types. Before Run, once.
 func (s *Spine) OnEvents(apply inbox.Apply, types []proto.Message, topics ...string) {
 	s.apply, s.consumes = apply, topics
-	s.consumer = &inbox.Consumer{DB: s.Kit.DB, Apply: apply, Types: types, Outbox: s.Kit.Outbox, IDs: s.deps.IDs, Clock: s.deps.Clock, Log: s.Log, Service: s.name}
+	s.consumer = &inbox.Consumer{DB: s.Kit.DB, Apply: apply, Types: types, Verifier: eventsig.NewVerifier(s.deps.EventKeys),
+		UnsignedUntil: s.cfg.EventsUnsignedUntil, Refused: s.countRefused, Outbox: s.Kit.Outbox, IDs: s.deps.IDs, Clock: s.deps.Clock, Log: s.Log,
+		Service: s.name}
+}
+
+// newRefused returns the counter of refused events, which the services of a process share; one that nobody shows without a registry.
+func newRefused(registry prometheus.Registerer) (*prometheus.CounterVec, error) {
+	c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "creditpay_events_refused_total",
+		Help: "Events that were not signed by the service that owns their topic, and were not applied."}, []string{"service", "topic", "reason"})
+	if registry == nil {
+		return c, nil
+	}
+	err := registry.Register(c)
+	var held prometheus.AlreadyRegisteredError
+	if errors.As(err, &held) {
+		if same, ok := held.ExistingCollector.(*prometheus.CounterVec); ok {
+			return same, nil
+		}
+	}
+	return c, err
+}
+
+func (s *Spine) countRefused(topic string, reason eventsig.Reason) {
+	s.refused.WithLabelValues(s.name, topic, string(reason)).Inc()
 }
 
 // Consumer digests this service's events; nil when it consumes none. For the replay of dead letters.
@@ -165,10 +219,11 @@ func (s *Spine) runMessaging(ctx context.Context) error {
 		return nil // ctx ended before Kafka was there.
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	relay := &outbox.Relay{DB: s.Kit.DB, Producer: s.producer, Writer: s.Kit.Outbox, Clock: s.deps.Clock, Log: s.Log, Owner: s.deps.Owner}
+	relay := &outbox.Relay{DB: s.Kit.DB, Producer: s.producer, Writer: s.Kit.Outbox, Signer: s.deps.Signer,
+		Clock: s.deps.Clock, Log: s.Log, Owner: s.deps.Owner}
 	g.Go(func() error { return relay.Run(ctx) })
 	if s.consumer != nil {
-		s.consumer.Reader = kafkax.NewReader(s.kafka, "creditpay."+s.name, s.consumes)
+		s.consumer.Reader = s.kafka.Reader(Group(s.name), s.consumes)
 		g.Go(func() error { return s.consumer.Run(ctx) })
 	}
 	return g.Wait()
@@ -179,7 +234,7 @@ func (s *Spine) ensureTopics(ctx context.Context) bool {
 	topics := append(append([]string{}, s.topics...), s.consumes...)
 	for {
 		attempt, cancel := context.WithTimeout(ctx, 10*time.Second)
-		err := kafkax.EnsureTopics(attempt, s.kafka, s.transport, topics...)
+		err := s.kafka.EnsureTopics(attempt, topics...)
 		cancel()
 		if err == nil || ctx.Err() != nil {
 			return ctx.Err() == nil
@@ -200,6 +255,6 @@ func (s *Spine) Ready(ctx context.Context) error { return s.Kit.DB.Ready(ctx) }
 // Close ends the connections. After Run.
 func (s *Spine) Close() error {
 	err := s.producer.Close()
-	s.transport.CloseIdleConnections()
+	s.kafka.Close()
 	return errors.Join(err, s.Kit.DB.Close())
 }

@@ -14,9 +14,11 @@ import (
 
 	"github.com/creditpay/creditpay/pkg/clock"
 	"github.com/creditpay/creditpay/pkg/errs"
+	"github.com/creditpay/creditpay/pkg/eventsig/eventsigtest"
 	"github.com/creditpay/creditpay/pkg/ids"
 	"github.com/creditpay/creditpay/pkg/inbox"
 	"github.com/creditpay/creditpay/pkg/jobs"
+	"github.com/creditpay/creditpay/pkg/kafkax"
 	"github.com/creditpay/creditpay/pkg/localbroker"
 	"github.com/creditpay/creditpay/pkg/mysqlx"
 	"github.com/creditpay/creditpay/pkg/spine"
@@ -36,11 +38,15 @@ func migrations() mysqlx.MigrationSet {
 		"0001_shop.sql": {Data: []byte("-- +goose Up\nCREATE TABLE seen (text VARCHAR(64) NOT NULL PRIMARY KEY);\n")}}}
 }
 
+func plaintext() kafkax.Security { return kafkax.Security{Plaintext: true} }
+
 func newSpine(t *testing.T, broker string) *spine.Spine {
 	t.Helper()
 	clk := clock.System()
-	s, err := spine.New(t.Context(), "shop", spine.Config{DSN: testkit.Database(t), DBConns: 8, Brokers: []string{broker}, KafkaPartitions: 2, Migrate: true},
-		spine.Deps{Log: zap.NewNop(), Clock: clk, IDs: ids.NewGenerator(clk), Owner: "test/1"}, migrations(), topic)
+	var keys eventsigtest.Keys
+	s, err := spine.New(t.Context(), "shop", spine.Config{DSN: testkit.Database(t), DBConns: 8, Brokers: []string{broker}, KafkaPartitions: 2, Migrate: true,
+		Security: plaintext()},
+		spine.Deps{Log: zap.NewNop(), Clock: clk, IDs: ids.NewGenerator(clk), Owner: "test/1", Signer: keys.Signer(t, "shop"), EventKeys: &keys}, migrations(), topic)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,17 +149,26 @@ func TestTimersRunWhileKafkaIsAwayAndEventsLeaveWhenItComes(t *testing.T) {
 
 func TestAConfigThatLacksSomethingIsRefused(t *testing.T) {
 	t.Parallel()
-	deps := spine.Deps{Log: zap.NewNop(), Clock: clock.System(), IDs: ids.NewGenerator(clock.System())}
+	var keys eventsigtest.Keys
+	deps := spine.Deps{Log: zap.NewNop(), Clock: clock.System(), IDs: ids.NewGenerator(clock.System()), Signer: keys.Signer(t, "shop"), EventKeys: &keys}
 	for name, c := range map[string]spine.Config{
-		"no DSN":     {Brokers: []string{"127.0.0.1:1"}},
-		"no brokers": {DSN: "root@unix(/nowhere)/x"},
-		"bad DSN":    {DSN: "x", Brokers: []string{"127.0.0.1:1"}},
+		"no DSN":                            {Brokers: []string{"127.0.0.1:1"}, Security: plaintext()},
+		"no brokers":                        {DSN: "root@unix(/nowhere)/x", Security: plaintext()},
+		"bad DSN":                           {DSN: "x", Brokers: []string{"127.0.0.1:1"}, Security: plaintext()},
+		"no TLS, and plaintext not allowed": {DSN: "root@unix(/nowhere)/x", Brokers: []string{"127.0.0.1:1"}},
+		"unsigned events for a month": {DSN: "root@unix(/nowhere)/x", Brokers: []string{"127.0.0.1:1"}, Security: plaintext(),
+			EventsUnsignedUntil: time.Now().Add(30 * 24 * time.Hour)},
 	} {
 		if _, err := spine.New(t.Context(), "shop", c, deps, migrations()); err == nil {
 			t.Errorf("%s was accepted", name)
 		}
 	}
-	c := spine.Config{DSN: "root@unix(/nowhere)/x", Brokers: []string{"127.0.0.1:1"}, Migrate: true}
+	c := spine.Config{DSN: "root@unix(/nowhere)/x", Brokers: []string{"127.0.0.1:1"}, Migrate: true, Security: plaintext()}
+	unsigned := deps
+	unsigned.Signer = nil
+	if _, err := spine.New(t.Context(), "shop", c, unsigned, migrations()); err == nil || errs.Is(err, errs.DependencyUnavailable) {
+		t.Errorf("without a signer: %v", err)
+	}
 	if _, err := spine.New(t.Context(), "shop", c, deps, migrations()); !errs.Is(err, errs.DependencyUnavailable) {
 		t.Errorf("no database: %v", err)
 	}

@@ -18,6 +18,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/creditpay/creditpay/pkg/kafkax"
 	"github.com/creditpay/creditpay/pkg/localbroker"
 )
 
@@ -77,6 +78,17 @@ func Broker(t testing.TB, topics ...localbroker.Topic) string {
 		t.Fatalf("testkit: %v", err)
 	}
 	return b.Addr()
+}
+
+// Kafka is a client of a broker of this machine, closed when the test ends.
+func Kafka(t testing.TB, addr string) *kafkax.Client {
+	t.Helper()
+	c, err := kafkax.New(kafkax.Config{Brokers: []string{addr}, Security: kafkax.Security{Plaintext: true}})
+	if err != nil {
+		t.Fatalf("testkit: %v", err)
+	}
+	t.Cleanup(c.Close)
+	return c
 }
 
 // pollInterval is how often Eventually looks.

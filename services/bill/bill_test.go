@@ -25,7 +25,9 @@ import (
 	"github.com/creditpay/creditpay/pkg/caller"
 	"github.com/creditpay/creditpay/pkg/clock"
 	"github.com/creditpay/creditpay/pkg/errs"
+	"github.com/creditpay/creditpay/pkg/eventsig/eventsigtest"
 	"github.com/creditpay/creditpay/pkg/ids"
+	"github.com/creditpay/creditpay/pkg/kafkax"
 	"github.com/creditpay/creditpay/pkg/localbroker"
 	"github.com/creditpay/creditpay/pkg/mysqlx"
 	"github.com/creditpay/creditpay/pkg/rpckit"
@@ -71,6 +73,7 @@ type bed struct {
 	broker  string
 	ids     *ids.Generator
 	dial    func(kind caller.Kind) *grpc.ClientConn
+	keys    eventsigtest.Keys
 }
 
 func newBed(t *testing.T) *bed {
@@ -78,11 +81,13 @@ func newBed(t *testing.T) *bed {
 	b := &bed{dsn: testkit.Database(t), ids: ids.NewGenerator(clock.System())}
 	b.broker = testkit.Broker(t, localbroker.Topic{Name: "creditpay.order.events.v1", Partitions: 1})
 	cfg := bill.Config{
-		Config:       spine.Config{DSN: b.dsn, DBConns: 8, Brokers: []string{b.broker}, KafkaPartitions: 1, KafkaReplicas: 1, Migrate: true},
+		Config: spine.Config{DSN: b.dsn, DBConns: 8, Brokers: []string{b.broker}, KafkaPartitions: 1, KafkaReplicas: 1, Migrate: true,
+			Security: kafkax.Security{Plaintext: true}},
 		SeedProducts: true, ProductRefresh: time.Second, PlanCacheSize: 10,
 	}
 	var err error
-	b.service, err = bill.New(t.Context(), cfg, bill.Deps{Spine: spine.Deps{Log: zap.NewNop(), Clock: clock.System(), IDs: b.ids, Owner: "test"}})
+	b.service, err = bill.New(t.Context(), cfg, bill.Deps{Spine: spine.Deps{Log: zap.NewNop(), Clock: clock.System(), IDs: b.ids, Owner: "test",
+		Signer: b.keys.Signer(t, bill.Name), EventKeys: &b.keys}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,9 +144,9 @@ func (b *bed) send(t *testing.T, at time.Time, message proto.Message) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &kafka.Writer{Addr: kafka.TCP(b.broker), Topic: "creditpay.order.events.v1", BatchTimeout: time.Millisecond}
+	w := &kafka.Writer{Addr: kafka.TCP(b.broker), BatchTimeout: time.Millisecond}
 	defer func() { _ = w.Close() }()
-	if err := w.WriteMessages(t.Context(), kafka.Message{Key: []byte("k"), Value: value}); err != nil {
+	if err := w.WriteMessages(t.Context(), b.keys.Sign(t, kafka.Message{Topic: "creditpay.order.events.v1", Key: []byte("k"), Value: value})...); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -324,7 +329,7 @@ func TestTheDoorSaysWhatIsWrong(t *testing.T) {
 
 func TestConfigThatCannotWorkIsRefused(t *testing.T) {
 	t.Parallel()
-	good := bill.Config{Config: spine.Config{DSN: "x", Brokers: []string{"y"}}, ProductRefresh: time.Second, PlanCacheSize: 1}
+	good := bill.Config{Config: spine.Config{DSN: "x", Brokers: []string{"y"}, Security: kafkax.Security{Plaintext: true}}, ProductRefresh: time.Second, PlanCacheSize: 1}
 	if err := good.Validate(); err != nil {
 		t.Error(err)
 	}

@@ -4,13 +4,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/creditpay/creditpay/pkg/kafkax"
 	"github.com/creditpay/creditpay/pkg/spine"
 	"github.com/creditpay/creditpay/services/notification"
 )
 
 func TestConfigNamesItsMistakes(t *testing.T) {
 	t.Parallel()
-	good := notification.Config{Config: spine.Config{DSN: "u@tcp(localhost)/x", Brokers: []string{"localhost:9092"}}}
+	good := notification.Config{Config: spine.Config{DSN: "u@tcp(localhost)/x", Brokers: []string{"localhost:9092"}, Security: kafkax.Security{Plaintext: true}}}
 	if err := good.Validate(); err != nil {
 		t.Errorf("what is absent takes its default: %v", err)
 	}

@@ -26,7 +26,9 @@ import (
 	"github.com/creditpay/creditpay/pkg/caller"
 	"github.com/creditpay/creditpay/pkg/clock"
 	"github.com/creditpay/creditpay/pkg/errs"
+	"github.com/creditpay/creditpay/pkg/eventsig/eventsigtest"
 	"github.com/creditpay/creditpay/pkg/ids"
+	"github.com/creditpay/creditpay/pkg/kafkax"
 	"github.com/creditpay/creditpay/pkg/localbroker"
 	"github.com/creditpay/creditpay/pkg/mysqlx"
 	"github.com/creditpay/creditpay/pkg/rpckit"
@@ -151,10 +153,13 @@ func newBed(t *testing.T, downPaymentLife time.Duration) *bed {
 		t.Fatal(err)
 	}
 	broker := testkit.Broker(t, localbroker.Topic{Name: "creditpay.order.events.v1", Partitions: 1})
-	cfg := payment.Config{Config: spine.Config{DSN: b.dsn, DBConns: 8, Brokers: []string{broker}, KafkaPartitions: 1, KafkaReplicas: 1, Migrate: true},
+	var events eventsigtest.Keys
+	cfg := payment.Config{Config: spine.Config{DSN: b.dsn, DBConns: 8, Brokers: []string{broker}, KafkaPartitions: 1, KafkaReplicas: 1, Migrate: true,
+		Security: kafkax.Security{Plaintext: true}},
 		QuoteLife: time.Minute, RecoverAfter: time.Second, Patience: time.Minute, CashURL: "https://pay.example/cash", CashChannels: []string{"QRIS:QRIS"},
 		DownPaymentLife: downPaymentLife, RepaymentLife: time.Second}
-	svc, err := payment.New(t.Context(), cfg, payment.Deps{Spine: spine.Deps{Log: zap.NewNop(), Clock: clock.System(), IDs: gen, Owner: "test"}, Keys: keys,
+	svc, err := payment.New(t.Context(), cfg, payment.Deps{Spine: spine.Deps{Log: zap.NewNop(), Clock: clock.System(), IDs: gen, Owner: "test",
+		Signer: events.Signer(t, payment.Name), EventKeys: &events}, Keys: keys,
 		Order: neighbours(caller.Service), Bill: neighbours(caller.Service)})
 	if err != nil {
 		t.Fatal(err)

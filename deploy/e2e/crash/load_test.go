@@ -137,7 +137,7 @@ func TestDatabaseAndBrokerKilledUnderLoad(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newSite(t, "CREDITPAY_KAFKA_BROKERS=127.0.0.1:"+strings.TrimSpace(string(port)))
+	s := newSite(t, "CREDITPAY_KAFKA_PLAINTEXT=true", "CREDITPAY_KAFKA_BROKERS=127.0.0.1:"+strings.TrimSpace(string(port)))
 	s.start(t, 0)
 	c := s.crowd(t, 16)
 	for range 3 {

@@ -13,7 +13,7 @@ import (
 	commonv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/common/v1"
 	paymentv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/payment/v1"
 
-	"github.com/creditpay/creditpay/pkg/kafkax"
+	"github.com/creditpay/creditpay/pkg/testkit"
 )
 
 const paymentTopic = "creditpay.payment.events.v1"
@@ -47,7 +47,7 @@ type market struct {
 func listen(t *testing.T, broker string) *market {
 	t.Helper()
 	m := &market{asks: map[string][]*ask{}, known: map[string]*ask{}, bounced: map[string]bool{}, wrong: map[string][]string{}}
-	reader := kafkax.NewReader(kafkax.Config{Brokers: []string{broker}}, "marketplace", []string{paymentTopic})
+	reader := testkit.Kafka(t, broker).Reader("marketplace", []string{paymentTopic})
 	ctx, cancel := context.WithCancel(context.Background())
 	var group sync.WaitGroup
 	group.Go(func() { m.read(ctx, reader) })

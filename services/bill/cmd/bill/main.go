@@ -22,7 +22,10 @@ func run(ctx context.Context, env service.Env) error {
 	if err != nil {
 		return err
 	}
-	billDeps := bill.Deps{Spine: spine.ProcessDeps(env)}
+	var billDeps bill.Deps
+	if billDeps.Spine, err = spine.ProcessDeps(env); err != nil {
+		return err
+	}
 	if cfg.KeyringFile != "" {
 		if billDeps.Keys, err = secret.LoadFile(cfg.KeyringFile); err != nil {
 			return err

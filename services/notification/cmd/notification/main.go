@@ -24,7 +24,11 @@ func run(ctx context.Context, env service.Env) error {
 	if err != nil {
 		return err
 	}
-	svc, err := notification.New(ctx, cfg, notification.Deps{Spine: spine.ProcessDeps(env), Keys: keys})
+	shared, err := spine.ProcessDeps(env)
+	if err != nil {
+		return err
+	}
+	svc, err := notification.New(ctx, cfg, notification.Deps{Spine: shared, Keys: keys})
 	if err != nil {
 		return err
 	}

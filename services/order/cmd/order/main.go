@@ -48,7 +48,11 @@ func run(ctx context.Context, env service.Env) error {
 		return err
 	}
 	defer func() { _ = refund.Close() }()
-	svc, err := order.New(ctx, cfg, order.Deps{Spine: spine.ProcessDeps(env), Keyring: keys, Proofs: proofs, Payment: payment, Bill: bill, Refund: refund})
+	shared, err := spine.ProcessDeps(env)
+	if err != nil {
+		return err
+	}
+	svc, err := order.New(ctx, cfg, order.Deps{Spine: shared, Keyring: keys, Proofs: proofs, Payment: payment, Bill: bill, Refund: refund})
 	if err != nil {
 		return err
 	}

@@ -43,7 +43,11 @@ func run(ctx context.Context, env service.Env) error {
 		return err
 	}
 	defer func() { _ = bill.Close() }()
-	svc, err := payment.New(ctx, cfg, payment.Deps{Spine: spine.ProcessDeps(env), Keys: keys, Proofs: proofs, Order: order, Bill: bill})
+	shared, err := spine.ProcessDeps(env)
+	if err != nil {
+		return err
+	}
+	svc, err := payment.New(ctx, cfg, payment.Deps{Spine: shared, Keys: keys, Proofs: proofs, Order: order, Bill: bill})
 	if err != nil {
 		return err
 	}

@@ -26,7 +26,11 @@ func run(ctx context.Context, env service.Env) error {
 	if err != nil {
 		return err
 	}
-	deps := refund.Deps{Spine: spine.ProcessDeps(env)}
+	shared, err := spine.ProcessDeps(env)
+	if err != nil {
+		return err
+	}
+	deps := refund.Deps{Spine: shared}
 	for addr, conn := range map[*string]*grpc.ClientConnInterface{&cfg.OrderAddr: &deps.Order, &cfg.PaymentAddr: &deps.Payment, &cfg.BillAddr: &deps.Bill} {
 		dialed, err := rpckit.Dial(*addr, peers)
 		if err != nil {

@@ -124,6 +124,100 @@ func (x *EventEnvelope) GetPayload() *anypb.Any {
 	return nil
 }
 
+// What stands in the header "signature" of every Kafka message of this suite: who wrote it. The owner of a topic signs a batch of
+// messages at once: the root of a Merkle tree (RFC 6962, SHA-256) over its messages. A leaf is the message's topic, key and value,
+// topic and key each after its length in 4 bytes, big endian. Signed with Ed25519 is the text "creditpay events v1", a zero byte,
+// batch_size in 8 bytes, big endian, and root. A receiver applies a message only when the key is one of the service that owns its topic.
+type EventSignature struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the key, as in the token keys' file.
+	KeyId string `protobuf:"bytes,1,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"`
+	// How many messages were signed at once, 1 or more.
+	BatchSize int64 `protobuf:"varint,2,opt,name=batch_size,json=batchSize,proto3" json:"batch_size,omitempty"`
+	// The place of this message among them, from 0.
+	Index int64 `protobuf:"varint,3,opt,name=index,proto3" json:"index,omitempty"`
+	// The root of the tree, 32 bytes.
+	Root []byte `protobuf:"bytes,4,opt,name=root,proto3" json:"root,omitempty"`
+	// The way from this message to the root, 32 bytes each: the audit path of RFC 6962 section 2.1.1.
+	Path [][]byte `protobuf:"bytes,5,rep,name=path,proto3" json:"path,omitempty"`
+	// The signature, 64 bytes.
+	Signature     []byte `protobuf:"bytes,6,opt,name=signature,proto3" json:"signature,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EventSignature) Reset() {
+	*x = EventSignature{}
+	mi := &file_creditpay_common_v1_event_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EventSignature) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EventSignature) ProtoMessage() {}
+
+func (x *EventSignature) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_common_v1_event_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EventSignature.ProtoReflect.Descriptor instead.
+func (*EventSignature) Descriptor() ([]byte, []int) {
+	return file_creditpay_common_v1_event_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *EventSignature) GetKeyId() string {
+	if x != nil {
+		return x.KeyId
+	}
+	return ""
+}
+
+func (x *EventSignature) GetBatchSize() int64 {
+	if x != nil {
+		return x.BatchSize
+	}
+	return 0
+}
+
+func (x *EventSignature) GetIndex() int64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *EventSignature) GetRoot() []byte {
+	if x != nil {
+		return x.Root
+	}
+	return nil
+}
+
+func (x *EventSignature) GetPath() [][]byte {
+	if x != nil {
+		return x.Path
+	}
+	return nil
+}
+
+func (x *EventSignature) GetSignature() []byte {
+	if x != nil {
+		return x.Signature
+	}
+	return nil
+}
+
 var File_creditpay_common_v1_event_proto protoreflect.FileDescriptor
 
 const file_creditpay_common_v1_event_proto_rawDesc = "" +
@@ -136,7 +230,15 @@ const file_creditpay_common_v1_event_proto_rawDesc = "" +
 	"\tobject_id\x18\x04 \x01(\tR\bobjectId\x12%\n" +
 	"\x0eobject_version\x18\x05 \x01(\x03R\robjectVersion\x12 \n" +
 	"\vtraceparent\x18\x06 \x01(\tR\vtraceparent\x12.\n" +
-	"\apayload\x18\a \x01(\v2\x14.google.protobuf.AnyR\apayloadBJZHgithub.com/creditpay/creditpay/proto/gen/go/creditpay/common/v1;commonv1b\x06proto3"
+	"\apayload\x18\a \x01(\v2\x14.google.protobuf.AnyR\apayload\"\xa2\x01\n" +
+	"\x0eEventSignature\x12\x15\n" +
+	"\x06key_id\x18\x01 \x01(\tR\x05keyId\x12\x1d\n" +
+	"\n" +
+	"batch_size\x18\x02 \x01(\x03R\tbatchSize\x12\x14\n" +
+	"\x05index\x18\x03 \x01(\x03R\x05index\x12\x12\n" +
+	"\x04root\x18\x04 \x01(\fR\x04root\x12\x12\n" +
+	"\x04path\x18\x05 \x03(\fR\x04path\x12\x1c\n" +
+	"\tsignature\x18\x06 \x01(\fR\tsignatureBJZHgithub.com/creditpay/creditpay/proto/gen/go/creditpay/common/v1;commonv1b\x06proto3"
 
 var (
 	file_creditpay_common_v1_event_proto_rawDescOnce sync.Once
@@ -150,15 +252,16 @@ func file_creditpay_common_v1_event_proto_rawDescGZIP() []byte {
 	return file_creditpay_common_v1_event_proto_rawDescData
 }
 
-var file_creditpay_common_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 1)
+var file_creditpay_common_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
 var file_creditpay_common_v1_event_proto_goTypes = []any{
 	(*EventEnvelope)(nil),         // 0: creditpay.common.v1.EventEnvelope
-	(*timestamppb.Timestamp)(nil), // 1: google.protobuf.Timestamp
-	(*anypb.Any)(nil),             // 2: google.protobuf.Any
+	(*EventSignature)(nil),        // 1: creditpay.common.v1.EventSignature
+	(*timestamppb.Timestamp)(nil), // 2: google.protobuf.Timestamp
+	(*anypb.Any)(nil),             // 3: google.protobuf.Any
 }
 var file_creditpay_common_v1_event_proto_depIdxs = []int32{
-	1, // 0: creditpay.common.v1.EventEnvelope.occurred_time:type_name -> google.protobuf.Timestamp
-	2, // 1: creditpay.common.v1.EventEnvelope.payload:type_name -> google.protobuf.Any
+	2, // 0: creditpay.common.v1.EventEnvelope.occurred_time:type_name -> google.protobuf.Timestamp
+	3, // 1: creditpay.common.v1.EventEnvelope.payload:type_name -> google.protobuf.Any
 	2, // [2:2] is the sub-list for method output_type
 	2, // [2:2] is the sub-list for method input_type
 	2, // [2:2] is the sub-list for extension type_name
@@ -177,7 +280,7 @@ func file_creditpay_common_v1_event_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditpay_common_v1_event_proto_rawDesc), len(file_creditpay_common_v1_event_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   1,
+			NumMessages:   2,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
