@@ -266,10 +266,12 @@ func (s *stack) proofsFile() string { return filepath.Join(s.dir, "checkout-proo
 // environment is the configuration of a service.
 func (s *stack) environment(name string) map[string]string {
 	env := map[string]string{
-		"CREDITPAY_GRPC_ADDR":                   s.grpcAddr[name],
-		"CREDITPAY_HTTP_ADDR":                   s.httpAddr[name],
-		"CREDITPAY_OPS_ADDR":                    s.opsAddr[name],
-		"CREDITPAY_LOG_LEVEL":                   "warn",
+		"CREDITPAY_GRPC_ADDR": s.grpcAddr[name],
+		"CREDITPAY_HTTP_ADDR": s.httpAddr[name],
+		"CREDITPAY_OPS_ADDR":  s.opsAddr[name],
+		"CREDITPAY_LOG_LEVEL": "warn",
+		// The load is of many payers; the one operator opens all their accounts at once.
+		"CREDITPAY_CALL_RATES":                  "ADMIN=100000/100000,SPM=100000/100000,H5=1000/1000",
 		"CREDITPAY_TOKEN_KEYS_FILE":             filepath.Join(s.dir, auth.KeySetFile),
 		"CREDITPAY_TOKEN_SIGNING_KEY_FILE":      filepath.Join(s.dir, auth.SigningKeyFile),
 		"CREDITPAY_PEER_PLAINTEXT":              "true",

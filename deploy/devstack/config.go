@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"github.com/creditpay/creditpay/pkg/kafkax"
+	"github.com/creditpay/creditpay/pkg/rpckit"
 	"github.com/creditpay/creditpay/pkg/service"
 )
 
@@ -46,6 +47,8 @@ type Config struct {
 	CrashInNotification bool `env:"CRASH_IN_NOTIFICATION" envDefault:"false"`
 	// CallerRate is how many REST requests a second one caller may send.
 	CallerRate int `env:"GATEWAY_CALLER_RATE" envDefault:"50"`
+	// CallRates is how often one caller may call gRPC, by kind; nobody is limited by the zero value.
+	CallRates rpckit.Rates `env:"CALL_RATES" envDefault:"SPM=5000/10000,H5=20/60,ADMIN=500/1000,MERCHANT=50/200,CHANNEL=500/1000"`
 }
 
 // LoadConfig reads Config from the environment.

@@ -112,7 +112,7 @@ func (s *Stack) openBroker() ([]string, error) {
 func (s *Stack) makeHost(ctx context.Context, brokers []string) error {
 	hostConfig := service.Defaults()
 	hostConfig.GRPCAddr, hostConfig.HTTPAddr, hostConfig.OpsAddr = s.config.GRPCAddr, s.config.HTTPAddr, s.config.OpsAddr
-	hostConfig.Reflection = true
+	hostConfig.Reflection, hostConfig.CallRates = true, s.config.CallRates
 	hostConfig.LogLevel, hostConfig.LogFormat = s.config.LogLevel, "console"
 	hostConfig.DrainTime = 5 * time.Second
 	log, err := service.NewLogger(hostConfig, "devstack")

@@ -140,11 +140,3 @@ func refuse(rule Rule, c caller.Caller) error {
 		return errs.CallerNotAllowed.New("a caller of kind %s may not call this method", c.Kind)
 	}
 }
-
-// streamAccess refuses every stream but those of gRPC's own services: the suite has no streams, so none has a rule.
-func streamAccess(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
-	if !IsPublic(info.FullMethod) {
-		return ToStatus(errs.CallerNotAllowed.New("streams are not offered"))
-	}
-	return handler(srv, stream)
-}

@@ -77,6 +77,7 @@ func wellFormedID(id string) bool {
 // answer is the outermost interceptor: it opens the call's record and turns the verb's error into the wire's, once. An INTERNAL
 // tells the request's id, so that the caller can name it to us.
 func answer(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	defer arrivalOf(ctx).arrived() // a call that was refused before it was received must not hold its timer
 	c := &call{requestID: CleanRequestID(firstOf(ctx, RequestIDKey))}
 	resp, err := handler(context.WithValue(ctx, callKey{}, c), req)
 	if err == nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/creditpay/creditpay/pkg/caller"
 	"github.com/creditpay/creditpay/pkg/clock"
 	"github.com/creditpay/creditpay/pkg/errs"
+	"github.com/creditpay/creditpay/pkg/ratelimit"
 )
 
 // alwaysAdmin verifies in no time, so that the chain alone is measured.
@@ -35,9 +36,15 @@ func BenchmarkChain(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
+	rates, err := ParseRates("ADMIN=1000000/1000000")
+	if err != nil {
+		b.Fatal(err)
+	}
+	unknown := newStrangers(ratelimit.Rate{PerSecond: 100, Burst: 200}, alwaysAdmin{}, clock.System())
 	chain := []grpc.UnaryServerInterceptor{
-		answer, numbers.unary, requestLog(zap.NewNop()), newLimiter(8, 8).unary,
-		identity(alwaysAdmin{}, clock.System()), access(AccessRules()), deadline, validation(validator),
+		answer, numbers.unary, requestLog(zap.NewNop()), unknown.unary, identity(alwaysAdmin{}, clock.System(), unknown),
+		access(AccessRules()), newCallerLimits(rates, clock.System()).unary, newReceiver(8).unary, newLimiter(8, 8).unary,
+		decode(newCodec()), deadline, validation(validator),
 	}
 	info := &grpc.UnaryServerInfo{FullMethod: opsv1.OpsService_ListDeadLetters_FullMethodName}
 	handler := func(context.Context, any) (any, error) { return nil, nil }

@@ -92,7 +92,7 @@ func TestATokenNeverTravelsInTheOpenUnlessChosen(t *testing.T) {
 	// TLS is the default, and the server speaks none: the call must fail rather than fall back.
 	conn, err := rpckit.Dial("passthrough:///memory", rpckit.ClientConfig{
 		TokenSource: fixedToken("ADMIN"), Deadline: time.Second,
-		Dialer: func(ctx context.Context, _ string) (net.Conn, error) { return s.listener.DialContext(ctx) },
+		Dialer: func(ctx context.Context, _ string) (net.Conn, error) { return s.connect(ctx) },
 	})
 	if err != nil {
 		t.Fatal(err)

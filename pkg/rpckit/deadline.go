@@ -12,16 +12,18 @@ const (
 	DefaultDeadline = 10 * time.Second
 	// minBudget is the least time with which work begins.
 	minBudget = 50 * time.Millisecond
+	// maxDeadline bounds the time that a caller may ask for.
+	maxDeadline = 2 * time.Minute
 	// maxReserve bounds the slice of the deadline that is kept to report a failure.
 	maxReserve = 500 * time.Millisecond
 )
 
-// deadline gives the verb what is left of the call's time less a reserve of a tenth (at most maxReserve), so that there is time
+// deadline gives the verb what is left of the call's time, which began with its headers, less a reserve of a tenth (at most maxReserve), so that there is time
 // to report that the time is over. It refuses calls that begin with less than minBudget.
 func deadline(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-	left := DefaultDeadline
+	left := DefaultDeadline - arrivalOf(ctx).elapsed()
 	if end, ok := ctx.Deadline(); ok {
-		if left = time.Until(end); left < minBudget {
+		if left = min(time.Until(end), maxDeadline); left < minBudget {
 			return nil, tooShort()
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/creditpay/creditpay/pkg/auth"
 	"github.com/creditpay/creditpay/pkg/caller"
 	"github.com/creditpay/creditpay/pkg/clock"
+	"github.com/creditpay/creditpay/pkg/errs"
 )
 
 const (
@@ -24,13 +25,16 @@ type TokenVerifier interface {
 }
 
 // identity verifies the bearer token and puts the caller into the context.
-func identity(verifier TokenVerifier, clk clock.Clock) grpc.UnaryServerInterceptor {
+func identity(verifier TokenVerifier, clk clock.Clock, unknown strangers) grpc.UnaryServerInterceptor {
 	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 		if IsPublic(info.FullMethod) {
 			return handler(ctx, req)
 		}
 		c, err := verifier.Verify(auth.Bearer(firstOf(ctx, authorizationKey)), clk.Now())
 		if err != nil {
+			if reason, ok := errs.ReasonOf(err); ok && reason.Kind() == errs.KindUnauthenticated {
+				unknown.came(ctx)
+			}
 			return nil, err
 		}
 		if call := callOf(ctx); call != nil {

@@ -7,6 +7,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/peer"
 
 	"github.com/creditpay/creditpay/pkg/errs"
 )
@@ -15,8 +16,10 @@ import (
 const slow = time.Second
 
 // requestLog writes one line per call: at Error for our own faults, with their cause; at Info for other refusals and for slow
-// calls; at Debug for the rest. Never a body, a token or a name: ids, reason and time only.
+// calls; at Debug for the rest. Who may not call, or calls too often, is logged with his address by Refusals. Never a body, a
+// token or a name: ids, reason and time only.
 func requestLog(log *zap.Logger) grpc.UnaryServerInterceptor {
+	refusals := NewRefusals(log)
 	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 		begin := time.Now()
 		resp, err := handler(ctx, req)
@@ -26,8 +29,14 @@ func requestLog(log *zap.Logger) grpc.UnaryServerInterceptor {
 		switch {
 		case err != nil:
 			level = zapcore.InfoLevel
-			if e = classify(err); e.Reason() == errs.Internal {
+			e = classify(err)
+			switch e.Reason().Kind() {
+			case errs.KindInternal:
 				level = zapcore.ErrorLevel
+			case errs.KindUnauthenticated, errs.KindPermissionDenied, errs.KindResourceExhausted:
+				refusals.Log(func() []zap.Field { return refusalFields(ctx, info.FullMethod, e) })
+				return resp, err
+			default:
 			}
 		case elapsed > slow:
 			level = zapcore.InfoLevel
@@ -51,4 +60,24 @@ func requestLog(log *zap.Logger) grpc.UnaryServerInterceptor {
 		line.Write(fields...)
 		return resp, err
 	}
+}
+
+// refusalFields say who was refused what, and why.
+func refusalFields(ctx context.Context, method string, e *errs.Error) []zap.Field {
+	fields := []zap.Field{
+		zap.String("method", method), zap.Stringer("code", codeOfKind(e.Reason().Kind())), zap.String("reason", e.Reason().Name()),
+		zap.String("address", peerOf(ctx)),
+	}
+	if call := callOf(ctx); call != nil {
+		fields = append(fields, zap.String("request_id", call.requestID), zap.Stringer("caller", call.caller))
+	}
+	return fields
+}
+
+// peerOf is the other end of a call's connection.
+func peerOf(ctx context.Context) string {
+	if p, ok := peer.FromContext(ctx); ok && p.Addr != nil {
+		return p.Addr.String()
+	}
+	return ""
 }

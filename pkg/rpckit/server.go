@@ -20,6 +20,7 @@ import (
 
 	"github.com/creditpay/creditpay/pkg/clock"
 	"github.com/creditpay/creditpay/pkg/errs"
+	"github.com/creditpay/creditpay/pkg/ratelimit"
 )
 
 const (
@@ -28,6 +29,18 @@ const (
 	// defaultInFlight and defaultQueue bound a server's calls when nothing is configured.
 	defaultInFlight = 256
 	defaultQueue    = 64
+
+	// connectionsWorth is how many connections' worth of calls may wait for their messages at the same time.
+	connectionsWorth = 4
+	// maxStreams bounds the calls of one connection, whatever is configured.
+	maxStreams = 4096
+	// maxHeaders bounds a call's headers, in bytes, each with 32 bytes more as HTTP/2 counts them. A token has 4 KiB at most.
+	maxHeaders = 16 << 10
+	// handshakeTime bounds TLS and the first words of HTTP/2 on a new connection.
+	handshakeTime = 10 * time.Second
+	// streamWindow and connectionWindow are how much may be under way that was not read, in bytes.
+	streamWindow     = 64 << 10
+	connectionWindow = 1 << 20
 )
 
 // Config is what a server's calls go through.
@@ -46,12 +59,17 @@ type Config struct {
 	MaxInFlight int
 	// MaxQueue bounds the calls that wait up to 200 ms for a place; 64 when zero.
 	MaxQueue int
+	// Rates bounds how often one caller may call; nobody is limited by the zero Rates.
+	Rates Rates
+	// AddressRate bounds how often one address may call without a good token; it is not limited when zero.
+	AddressRate ratelimit.Rate
 }
 
 // ServerOptions is the chain that every call of a server goes through, outermost first: trace, error mapping, metrics, log,
-// recovery, concurrency limit, identity, access rule, visibility of the answer, deadline, validation. Register services through
-// Registrar. It fails when the Verifier is missing, a bound is negative, or a validation rule does not compile. It takes some
-// 100 ms: the rules of all linked messages are compiled here.
+// recovery, rate of strangers, identity, access rule, rate of the caller, receipt of the message, concurrency limit, decoding,
+// visibility of the answer, deadline, validation. Register services through Registrar: then nothing is received of who may not call. It fails when
+// the Verifier is missing, a bound is negative, or a validation rule does not compile. It takes some 100 ms: the rules of all
+// linked messages are compiled here.
 func ServerOptions(config Config) ([]grpc.ServerOption, error) {
 	if err := config.complete(); err != nil {
 		return nil, fmt.Errorf("server options: %w", err)
@@ -68,26 +86,44 @@ func ServerOptions(config Config) ([]grpc.ServerOption, error) {
 		numbers.panics.Inc()
 		return errs.Internal.Wrap(fmt.Errorf("panic: %v\n%s", p, debug.Stack()), textInternal)
 	})
+	rules := AccessRules()
+	unknown := newStrangers(config.AddressRate, config.Verifier, config.Clock)
+	perConnection := config.MaxInFlight + config.MaxQueue // more at once would be refused anyway
 	options := []grpc.ServerOption{
 		grpc.ChainUnaryInterceptor(
 			answer,
 			numbers.unary,
 			requestLog(config.Log),
 			recovery.UnaryServerInterceptor(rescue),
+			unknown.unary,
+			identity(config.Verifier, config.Clock, unknown),
+			access(rules),
+			newCallerLimits(config.Rates, config.Clock).unary,
+			newReceiver(connectionsWorth*perConnection).unary,
 			newLimiter(config.MaxInFlight, config.MaxQueue).unary,
-			identity(config.Verifier, config.Clock),
-			access(AccessRules()),
+			decode(newCodec()),
 			visibility,
 			deadline,
 			validation(validator),
 		),
-		grpc.ChainStreamInterceptor(recovery.StreamServerInterceptor(rescue), streamAccess),
+		grpc.ChainStreamInterceptor(recovery.StreamServerInterceptor(rescue), newStreams(rules, config.Log, unknown).access),
+		grpc.UnknownServiceHandler(unknownMethod),
 		grpc.ForceServerCodecV2(newCodec()),
+		grpc.InTapHandle(expectMessage),
+		grpc.MaxConcurrentStreams(uint32(min(perConnection, maxStreams))), //nolint:gosec // bounded by maxStreams
+		grpc.MaxHeaderListSize(maxHeaders),
+		grpc.ConnectionTimeout(handshakeTime),
+		// A fixed window: one that grows would hold up to 16 MiB of a message that nobody reads.
+		grpc.StaticStreamWindowSize(streamWindow),
+		grpc.StaticConnWindowSize(connectionWindow),
 		// Workers keep the stacks that calls have grown; a new goroutine would grow its own each time.
 		grpc.NumStreamWorkers(uint32(2*runtime.GOMAXPROCS(0) + 14)),
 		// Above MaxMessage the codec refuses, which callers understand; this is the bound of memory.
 		grpc.MaxRecvMsgSize(2 * MaxMessage),
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 2 * time.Minute, Timeout: 20 * time.Second}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{
+			Time: 2 * time.Minute, Timeout: 20 * time.Second,
+			MaxConnectionIdle: 15 * time.Minute, MaxConnectionAge: time.Hour, MaxConnectionAgeGrace: time.Minute,
+		}),
 		// Our clients ping every 30 s while a call is open; whoever pings more often than every 10 s is cut off.
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 	}

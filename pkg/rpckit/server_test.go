@@ -65,6 +65,9 @@ func (tokenIsKind) Verify(token string, _ time.Time) (caller.Caller, error) {
 	return c, nil
 }
 
+// Known says which tokens were seen before; this verifier has always seen operators.
+func (tokenIsKind) Known(token string, _ time.Time) bool { return token == "ADMIN" }
+
 // fixedToken is a TokenSource.
 type fixedToken string
 
@@ -74,13 +77,22 @@ func (f fixedToken) Token(context.Context) (string, error) { return string(f), n
 type stack struct {
 	registry *prometheus.Registry
 	logs     *observer.ObservedLogs
-	listener *bufconn.Listener
+	connect  func(context.Context) (net.Conn, error)
 }
 
-func serve(tb testing.TB, config rpckit.Config, list func(context.Context, *opsv1.ListDeadLettersRequest) (*opsv1.ListDeadLettersResponse, error)) *stack {
+// lister is the verb of a scriptedOps.
+type lister func(context.Context, *opsv1.ListDeadLettersRequest) (*opsv1.ListDeadLettersResponse, error)
+
+func serve(tb testing.TB, config rpckit.Config, list lister) *stack {
+	tb.Helper()
+	memory := bufconn.Listen(1 << 20)
+	return serveOn(tb, config, list, memory, memory.DialContext)
+}
+
+func serveOn(tb testing.TB, config rpckit.Config, list lister, on net.Listener, dial func(context.Context) (net.Conn, error)) *stack {
 	tb.Helper()
 	core, logs := observer.New(zapcore.DebugLevel)
-	s := &stack{registry: prometheus.NewRegistry(), logs: logs, listener: bufconn.Listen(1 << 20)}
+	s := &stack{registry: prometheus.NewRegistry(), logs: logs, connect: dial}
 	if config.Log == nil {
 		config.Log = zap.New(core)
 	}
@@ -92,9 +104,9 @@ func serve(tb testing.TB, config rpckit.Config, list func(context.Context, *opsv
 	server := grpc.NewServer(options...)
 	opsv1.RegisterOpsServiceServer(rpckit.Registrar(server), &scriptedOps{list: list})
 	billv1.RegisterBillInternalServiceServer(rpckit.Registrar(server), billv1.UnimplementedBillInternalServiceServer{})
-	healthv1.RegisterHealthServer(server, health.NewServer())
+	healthv1.RegisterHealthServer(rpckit.Registrar(server), health.NewServer())
 	done := make(chan error, 1)
-	go func() { done <- server.Serve(s.listener) }()
+	go func() { done <- server.Serve(on) }()
 	tb.Cleanup(func() {
 		server.Stop()
 		if err := <-done; err != nil {
@@ -108,7 +120,7 @@ func (s *stack) dial(tb testing.TB, token string) *grpc.ClientConn {
 	tb.Helper()
 	config := rpckit.ClientConfig{
 		Transport: rpckit.Plaintext,
-		Dialer:    func(ctx context.Context, _ string) (net.Conn, error) { return s.listener.DialContext(ctx) },
+		Dialer:    func(ctx context.Context, _ string) (net.Conn, error) { return s.connect(ctx) },
 	}
 	if token != "" {
 		config.TokenSource = fixedToken(token)
@@ -518,5 +530,50 @@ func TestOptionsNeedAVerifierAndSaneBounds(t *testing.T) {
 	}
 	if _, err := rpckit.ServerOptions(rpckit.Config{Verifier: tokenIsKind{}, MaxInFlight: -1}); err == nil {
 		t.Error("a negative bound was accepted")
+	}
+}
+
+func TestRefusals_NameCallerAndAddress(t *testing.T) {
+	t.Parallel()
+	s := serve(t, rpckit.Config{}, empty)
+	for token, want := range map[string]map[string]any{
+		"nobody": {"code": "Unauthenticated", "reason": "TOKEN_INVALID", "caller": "NONE"},
+		"SPM":    {"code": "PermissionDenied", "reason": "CALLER_NOT_ALLOWED", "caller": "SPM:tester"},
+	} {
+		ctx := rpckit.WithRequestID(t.Context(), "refused-"+token)
+		if _, err := s.ops(t, token).ListDeadLetters(ctx, &opsv1.ListDeadLettersRequest{}); err == nil {
+			t.Fatalf("%s came through", token)
+		}
+		lines := s.logs.FilterMessage("refused").FilterField(zap.String("request_id", "refused-"+token)).All()
+		if len(lines) != 1 {
+			t.Fatalf("%s: %d lines", token, len(lines))
+		}
+		got := lines[0].ContextMap()
+		if got["address"] == "" {
+			t.Errorf("%s: no address in %v", token, got)
+		}
+		for key, value := range want {
+			if got[key] != value {
+				t.Errorf("%s: %s is %v, want %v", token, key, got[key], value)
+			}
+		}
+	}
+}
+
+func TestRefusals_AFloodDoesNotFillTheLog(t *testing.T) {
+	t.Parallel()
+	core, logs := observer.New(zapcore.DebugLevel)
+	refusals := rpckit.NewRefusals(zap.New(core))
+	const flood = 5000
+	for range flood {
+		refusals.Log(func() []zap.Field { return nil })
+	}
+	time.Sleep(1200 * time.Millisecond) // the count follows when the second is over
+	told := logs.FilterMessage("refused").Len()
+	for _, line := range logs.FilterMessage("refused more than are logged one by one").All() {
+		told += int(line.ContextMap()["refusals"].(int64))
+	}
+	if logs.Len() > 30 || told != flood {
+		t.Errorf("%d refusals made %d lines, which tell of %d", flood, logs.Len(), told)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/pprof"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -71,9 +73,7 @@ const (
 // readyz answers 200 when every part is ready, otherwise 503; why stands in the log.
 func (h *Host) readyz(how detail) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), readyTime)
-		defer cancel()
-		waiting := h.notReady(ctx)
+		waiting := h.asked.answer(r.Context(), h.notReady)
 		if h.draining.Load() {
 			waiting = append(waiting, "draining")
 		}
@@ -86,6 +86,31 @@ func (h *Host) readyz(how detail) http.HandlerFunc {
 		}
 		reply(w, status, body)
 	}
+}
+
+// readinessAge is how long an answer is given again: whoever asks for readiness a thousand times must not ask the database as often.
+const readinessAge = 500 * time.Millisecond
+
+// readiness remembers what was not ready a moment ago.
+type readiness struct {
+	mu      sync.Mutex
+	until   time.Time
+	waiting []string
+}
+
+// answer asks, one at a time, or gives the answer that it has.
+func (r *readiness) answer(ctx context.Context, ask func(context.Context) []string) []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if time.Now().Before(r.until) {
+		return slices.Clone(r.waiting)
+	}
+	// One who goes away must not spoil the answer of the others.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readyTime)
+	defer cancel()
+	r.waiting = ask(ctx)
+	r.until = time.Now().Add(readinessAge)
+	return slices.Clone(r.waiting)
 }
 
 // notReady asks all parts at once and names those that are not ready.

@@ -22,6 +22,7 @@ import (
 	"github.com/creditpay/creditpay/pkg/auth"
 	"github.com/creditpay/creditpay/pkg/caller"
 	"github.com/creditpay/creditpay/pkg/clock"
+	"github.com/creditpay/creditpay/pkg/rpckit"
 )
 
 // Prefix stands before the name of every environment variable of the suite.
@@ -53,6 +54,15 @@ type Config struct {
 	DrainTime time.Duration `env:"DRAIN_TIME" envDefault:"10s"`
 	// MaxInFlight bounds the calls at work at the same time.
 	MaxInFlight int `env:"MAX_IN_FLIGHT" envDefault:"256"`
+	// MaxConnections bounds the open connections of gRPC, and those of HTTP.
+	MaxConnections int `env:"MAX_CONNECTIONS" envDefault:"2048"`
+	// MaxAddressConnections bounds those of one network address. Behind a balancer that hides addresses set it to MaxConnections.
+	MaxAddressConnections int `env:"MAX_ADDRESS_CONNECTIONS" envDefault:"512"`
+	// CallRates is how often one caller may call gRPC, by kind: calls a second on average and at once. A kind that is not named is
+	// not limited. Each process counts for itself.
+	CallRates rpckit.Rates `env:"CALL_RATES" envDefault:"SPM=5000/10000,H5=20/60,ADMIN=500/1000,MERCHANT=50/200,CHANNEL=500/1000"`
+	// AddressRate is how many gRPC calls a second one network address may make without a good token, twice as many at once.
+	AddressRate int `env:"ADDRESS_RATE" envDefault:"100"`
 	// TokenKeysFile holds the public keys of bearer tokens, a JSON object of key id to base64. Required by Main.
 	TokenKeysFile string `env:"TOKEN_KEYS_FILE"`
 	// TokenMaxLifetime is the longest lifetime of a token that is accepted.
@@ -102,6 +112,9 @@ func (c Config) Validate() error {
 	check(c.TracePercent >= 0 && c.TracePercent <= 100, "TRACE_PERCENT %d is not within 0 and 100", c.TracePercent)
 	check(c.DrainTime > 0 && c.DrainTime <= 5*time.Minute, "DRAIN_TIME %s is not within 0 and 5m", c.DrainTime)
 	check(c.MaxInFlight > 0 && c.MaxInFlight <= 100_000, "MAX_IN_FLIGHT %d is not within 1 and 100000", c.MaxInFlight)
+	check(c.MaxConnections > 0 && c.MaxConnections <= 1_000_000, "MAX_CONNECTIONS %d is not within 1 and 1000000", c.MaxConnections)
+	check(c.MaxAddressConnections > 0, "MAX_ADDRESS_CONNECTIONS %d is not 1 or more", c.MaxAddressConnections)
+	check(c.AddressRate > 0 && c.AddressRate <= 1_000_000, "ADDRESS_RATE %d is not within 1 and 1000000", c.AddressRate)
 	check(c.TokenMaxLifetime > 0 && c.TokenMaxLifetime <= auth.LongestLifetime, "TOKEN_MAX_LIFETIME %s is not within 0 and %s", c.TokenMaxLifetime, auth.LongestLifetime)
 	check((c.TLSCertFile == "") == (c.TLSKeyFile == ""), "TLS_CERT_FILE and TLS_KEY_FILE go together")
 	return errors.Join(wrong...)

@@ -25,6 +25,7 @@ import (
 	"google.golang.org/grpc/reflection"
 
 	"github.com/creditpay/creditpay/pkg/clock"
+	"github.com/creditpay/creditpay/pkg/ratelimit"
 	"github.com/creditpay/creditpay/pkg/rpckit"
 )
 
@@ -76,6 +77,7 @@ type Host struct {
 	started  chan struct{}
 	draining atomic.Bool
 	ran      atomic.Bool
+	asked    readiness
 }
 
 // Addrs is where a Host listens; empty where it does not.
@@ -128,6 +130,8 @@ func (h *Host) newGRPC() error {
 		Clock:          h.deps.Clock,
 		TracerProvider: h.deps.TracerProvider,
 		MaxInFlight:    h.config.MaxInFlight,
+		Rates:          h.config.CallRates,
+		AddressRate:    ratelimit.Rate{PerSecond: h.config.AddressRate, Burst: 2 * h.config.AddressRate},
 	})
 	if err != nil {
 		return err
@@ -151,7 +155,7 @@ func (h *Host) newGRPC() error {
 	for name := range h.grpc.GetServiceInfo() {
 		h.health.SetServingStatus(name, healthv1.HealthCheckResponse_SERVING)
 	}
-	healthv1.RegisterHealthServer(h.grpc, h.health)
+	healthv1.RegisterHealthServer(registrar, h.health)
 	if h.config.Reflection {
 		reflection.Register(h.grpc)
 	}
@@ -227,6 +231,7 @@ func (h *Host) listen(ctx context.Context) (listeners, error) {
 		network net.ListenConfig
 		open    listeners
 	)
+	refusals := rpckit.NewRefusals(h.deps.Log)
 	for _, one := range []struct {
 		name, addr string
 		wanted     bool
@@ -245,7 +250,8 @@ func (h *Host) listen(ctx context.Context) (listeners, error) {
 			open.close()
 			return listeners{}, fmt.Errorf("listen for %s: %w", one.name, err)
 		}
-		*one.into, *one.bound = made, made.Addr().String()
+		*one.into = newBoundedListener(made, h.config.MaxConnections, h.config.MaxAddressConnections, refusals)
+		*one.bound = made.Addr().String()
 	}
 	return open, nil
 }

@@ -4,22 +4,28 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	opsv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/ops/v1"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 	"google.golang.org/grpc"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	reflectionv1 "google.golang.org/grpc/reflection/grpc_reflection_v1"
 
 	"github.com/creditpay/creditpay/pkg/caller"
+	"github.com/creditpay/creditpay/pkg/errs"
+	"github.com/creditpay/creditpay/pkg/ratelimit"
 	"github.com/creditpay/creditpay/pkg/rpckit"
 	"github.com/creditpay/creditpay/pkg/service"
+	"github.com/creditpay/creditpay/pkg/testkit"
 )
 
 // everybodyIsAdmin verifies every token.
@@ -314,5 +320,106 @@ func TestDefaultsAreValidAndTracingIsOffWithoutACollector(t *testing.T) {
 		if _, err := service.NewLogger(c, "order"); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+func TestConnections_OneTooManyIsClosed(t *testing.T) {
+	t.Parallel()
+	c := config()
+	c.MaxAddressConnections = 3
+	d := deps()
+	core, logs := observer.New(zap.WarnLevel)
+	d.Log = zap.New(core)
+	host, stop, done := run(t, c, d, &part{name: "order"})
+	var held []net.Conn
+	for range 3 {
+		held = append(held, connect(t, host.Addrs().GRPC))
+	}
+	one := connect(t, host.Addrs().GRPC)
+	if n, err := one.Read(make([]byte, 1)); err == nil {
+		t.Errorf("the fourth connection of an address was told %d bytes", n)
+	}
+	if logs.FilterMessage("refused").Len() == 0 {
+		t.Error("the refusal is not in the log")
+	}
+	for _, conn := range held {
+		if err := conn.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	testkit.Eventually(t, 5*time.Second, func() error {
+		_, err := healthv1.NewHealthClient(dial(t, host.Addrs().GRPC)).Check(t.Context(), &healthv1.HealthCheckRequest{})
+		return err
+	})
+	stop()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+func connect(t *testing.T, addr string) net.Conn {
+	t.Helper()
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	if err := conn.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	return conn
+}
+
+func TestReadiness_IsNotAskedOfTheDatabaseEachTime(t *testing.T) {
+	t.Parallel()
+	asked := &countedPart{part: part{name: "order"}}
+	host, stop, done := run(t, config(), deps(), asked)
+	for range 100 {
+		get(t, "http://"+host.Addrs().HTTP+"/readyz")
+	}
+	if n := asked.count.Load(); n < 1 || n > 50 {
+		t.Errorf("100 requests asked %d times", n)
+	}
+	stop()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+// countedPart counts how often it is asked whether it is ready.
+type countedPart struct {
+	part
+	count atomic.Int64
+}
+
+func (p *countedPart) Ready(context.Context) error { p.count.Add(1); return nil }
+
+func TestConfig_CallRatesReachTheServer(t *testing.T) {
+	t.Parallel()
+	c := config()
+	if c.CallRates.Of(caller.H5) != (ratelimit.Rate{PerSecond: 20, Burst: 60}) || c.CallRates.Of(caller.Service) != (ratelimit.Rate{}) {
+		t.Errorf("payers %v, services %v by default", c.CallRates.Of(caller.H5), c.CallRates.Of(caller.Service))
+	}
+	if want, err := rpckit.ParseRates(rpckit.DefaultRates); err != nil || c.CallRates != want {
+		t.Errorf("the default of the config is %v, of rpckit %v", c.CallRates, want)
+	}
+	var err error
+	if c.CallRates, err = rpckit.ParseRates("ADMIN=1/2"); err != nil {
+		t.Fatal(err)
+	}
+	d := deps()
+	d.Ops = opsv1.UnimplementedOpsServiceServer{}
+	host, stop, done := run(t, c, d, &part{name: "order"})
+	ops := opsv1.NewOpsServiceClient(dial(t, host.Addrs().GRPC))
+	var last error
+	for range 4 {
+		_, last = ops.ListDeadLetters(t.Context(), &opsv1.ListDeadLettersRequest{})
+	}
+	if !errs.Is(last, errs.RateLimited) {
+		t.Errorf("the fourth call at two at once: %v", last)
+	}
+	stop()
+	if err := <-done; err != nil {
+		t.Error(err)
 	}
 }

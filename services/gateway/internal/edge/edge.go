@@ -26,6 +26,7 @@ import (
 	"github.com/creditpay/creditpay/pkg/caller"
 	"github.com/creditpay/creditpay/pkg/clock"
 	"github.com/creditpay/creditpay/pkg/errs"
+	"github.com/creditpay/creditpay/pkg/ratelimit"
 	"github.com/creditpay/creditpay/pkg/rpckit"
 
 	"github.com/creditpay/creditpay/services/gateway/internal/rest"
@@ -63,8 +64,9 @@ type Config struct {
 // Edge is the guard at the door. It is safe for concurrent use.
 type Edge struct {
 	config    Config
-	callers   *limits
-	addresses *limits
+	callers   *ratelimit.Limits
+	addresses *ratelimit.Limits
+	refusals  *rpckit.Refusals
 	seconds   *prometheus.HistogramVec
 }
 
@@ -72,8 +74,9 @@ type Edge struct {
 func New(config Config) (*Edge, error) {
 	e := &Edge{
 		config:    config,
-		callers:   newLimits(config.CallerRate, config.CallerBurst, config.LimitEntries),
-		addresses: newLimits(config.AddressRate, config.AddressBurst, config.LimitEntries),
+		callers:   ratelimit.New(ratelimit.Rate{PerSecond: config.CallerRate, Burst: config.CallerBurst}, config.LimitEntries),
+		addresses: ratelimit.New(ratelimit.Rate{PerSecond: config.AddressRate, Burst: config.AddressBurst}, config.LimitEntries),
+		refusals:  rpckit.NewRefusals(config.Log),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "creditpay_http_seconds",
 			Help:    "Time to answer an HTTP request, by first path segment and status.",
@@ -134,10 +137,20 @@ func (e *Edge) All(next http.Handler) http.Handler {
 	})
 }
 
-// finish counts and logs a request. The path can hold a checkout's token, so only its first segment is logged.
+// finish counts and logs a request; who may not call, or calls too often, is logged with the address. The path can hold a checkout's token, so only its first segment is logged.
 func (e *Edge) finish(r *http.Request, rec *record, id string, elapsed time.Duration) {
 	path := rest.Path(r)
 	e.seconds.WithLabelValues(path, strconv.Itoa(rec.status)).Observe(elapsed.Seconds())
+	switch rec.status {
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests:
+		e.refusals.Log(func() []zap.Field {
+			return []zap.Field{
+				zap.String("path", path), zap.Int("status", rec.status), zap.Stringer("caller", rec.caller),
+				zap.String("address", clientAddress(r, e.config.ProxyHops)), zap.String("request_id", id),
+			}
+		})
+		return
+	}
 	level := zapcore.DebugLevel
 	if rec.status >= http.StatusInternalServerError || elapsed > slow {
 		level = zapcore.InfoLevel
@@ -176,7 +189,7 @@ func (e *Edge) origin(w http.ResponseWriter, r *http.Request) bool {
 // deadline.
 func (e *Edge) API(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !within(w, e.addresses.take(address(r, e.config.ProxyHops), e.config.Clock.Now())) {
+		if !within(w, e.addresses.Take(address(r, e.config.ProxyHops), e.config.Clock.Now())) {
 			return
 		}
 		c, err := e.config.Verifier.Verify(auth.Bearer(r.Header.Get("Authorization")), e.config.Clock.Now())
@@ -198,7 +211,7 @@ func (e *Edge) API(next http.Handler) http.Handler {
 			rest.Write(w, errs.CallerNotAllowed.New("this address wants a token of kind %s, not %s", wanted, c.Kind))
 			return
 		}
-		if !within(w, e.callers.take(c.String(), e.config.Clock.Now())) || !addressIsText(w, r) || !readBody(w, r) {
+		if !within(w, e.callers.Take(c.String(), e.config.Clock.Now())) || !addressIsText(w, r) || !readBody(w, r) {
 			return
 		}
 		limit, err := timeLimit(r.Header.Get("Grpc-Timeout"))
@@ -219,7 +232,7 @@ func (e *Edge) API(next http.Handler) http.Handler {
 // Link is what a request goes through whose address is its permission, and that has no token: rate by address, deadline.
 func (e *Edge) Link(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !within(w, e.addresses.take(address(r, e.config.ProxyHops), e.config.Clock.Now())) || !addressIsText(w, r) {
+		if !within(w, e.addresses.Take(address(r, e.config.ProxyHops), e.config.Clock.Now())) || !addressIsText(w, r) {
 			return
 		}
 		ctx, cancel := context.WithTimeout(r.Context(), rpckit.DefaultDeadline)

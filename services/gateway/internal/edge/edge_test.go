@@ -2,30 +2,20 @@ package edge
 
 import (
 	"net/http"
-	"strconv"
+	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/creditpay/creditpay/pkg/caller"
+	"github.com/creditpay/creditpay/pkg/clock"
 	"github.com/creditpay/creditpay/pkg/errs"
 )
-
-func TestTheLimitsForgetTheKeyThatWasSeenLongestAgo(t *testing.T) {
-	t.Parallel()
-	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	l := newLimits(1, 1, 2)
-	if l.take("a", now) != 0 || l.take("b", now) != 0 || l.take("a", now) != time.Second {
-		t.Fatal("one each a second")
-	}
-	for i := range 100 {
-		l.take(strconv.Itoa(i), now)
-	}
-	if len(l.byKey) != 2 || l.recent.Len() != 2 {
-		t.Errorf("%d keys are held", len(l.byKey))
-	}
-	if l.take("99", now.Add(time.Second)) != 0 {
-		t.Error("the bucket did not fill again")
-	}
-}
 
 func TestTheAddressIsTheConnectionsUnlessProxiesOfOursStandInFront(t *testing.T) {
 	t.Parallel()
@@ -62,6 +52,45 @@ func TestTheTimeLimitIsReadAsGRPCDefinesItAndBounded(t *testing.T) {
 	for _, header := range []string{"S", "5", "5s", "-5S", "+5S", "999999999S", "5.5S", " "} {
 		if got, err := timeLimit(header); !errs.Is(err, errs.InvalidArgument) {
 			t.Errorf("%q: %s, %v", header, got, err)
+		}
+	}
+}
+
+// nobody verifies no token.
+type nobody struct{}
+
+func (nobody) Verify(string, time.Time) (caller.Caller, error) {
+	return caller.Caller{}, errs.TokenInvalid.New("unknown")
+}
+
+func TestRefusals_AreLoggedWithTheAddress(t *testing.T) {
+	t.Parallel()
+	core, logs := observer.New(zapcore.DebugLevel)
+	e, err := New(Config{
+		CallerRate: 10, CallerBurst: 10, AddressRate: 1, AddressBurst: 1, LimitEntries: 10, ProxyHops: 1,
+		Log: zap.New(core), Verifier: nobody{}, Registry: prometheus.NewRegistry(), Clock: clock.System(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	handler := e.All(e.API(http.NotFoundHandler()))
+	for _, want := range []int64{http.StatusUnauthorized, http.StatusTooManyRequests} {
+		r := httptest.NewRequest(http.MethodGet, "/h5/v1/bills", nil)
+		r.Header.Set("X-Forwarded-For", "203.0.113.9")
+		r.Header.Set("Authorization", "Bearer secret-token")
+		handler.ServeHTTP(httptest.NewRecorder(), r)
+		lines := logs.TakeAll()
+		if len(lines) != 1 {
+			t.Fatalf("%d lines for %d", len(lines), want)
+		}
+		got := lines[0].ContextMap()
+		if got["status"] != want || got["address"] != "203.0.113.9" || got["caller"] != "NONE" {
+			t.Errorf("logged %v, want %d from 203.0.113.9", got, want)
+		}
+		for key, value := range got {
+			if text, ok := value.(string); ok && strings.Contains(text, "secret-token") {
+				t.Errorf("%s holds the token", key)
+			}
 		}
 	}
 }

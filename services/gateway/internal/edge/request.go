@@ -1,14 +1,13 @@
 package edge
 
 import (
-	"net"
 	"net/http"
-	"net/netip"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/creditpay/creditpay/pkg/errs"
+	"github.com/creditpay/creditpay/pkg/ratelimit"
 	"github.com/creditpay/creditpay/pkg/rpckit"
 )
 
@@ -42,33 +41,21 @@ func timeLimit(header string) (time.Duration, error) {
 	return time.Duration(n) * one, nil
 }
 
-// address is the client's network address as a key of limits: an IPv4 address, or the /64 of an IPv6 address, since whoever has
-// one of those has all of it.
-func address(r *http.Request, proxyHops int) string {
-	text, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		text = r.RemoteAddr
-	}
+// clientAddress is the client's network address: the connection's, or behind proxies of ours what the outermost of them saw.
+func clientAddress(r *http.Request, proxyHops int) string {
 	if proxyHops > 0 {
 		hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
 		// With fewer entries than proxies the header is not ours: the connection's address stays.
 		if len(hops) >= proxyHops {
 			if hop := strings.TrimSpace(hops[len(hops)-proxyHops]); hop != "" {
-				text = hop
+				return hop
 			}
 		}
 	}
-	ip, err := netip.ParseAddr(text)
-	if err != nil {
-		return "unknown"
-	}
-	ip = ip.Unmap().WithZone("")
-	if ip.Is4() {
-		return ip.String()
-	}
-	prefix, err := ip.Prefix(64)
-	if err != nil {
-		return "unknown"
-	}
-	return prefix.String()
+	return r.RemoteAddr
+}
+
+// address is the client's network address as a key of limits.
+func address(r *http.Request, proxyHops int) string {
+	return ratelimit.Address(clientAddress(r, proxyHops))
 }
