@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/binary"
+	"fmt"
 	"io"
 	"net"
 	"runtime"
@@ -26,6 +27,7 @@ import (
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/ratelimit"
 	"github.com/creditpay/creditpay/pkg/rpckit"
+	"github.com/creditpay/creditpay/pkg/testkit"
 )
 
 const listMethod = opsv1.OpsService_ListDeadLetters_FullMethodName
@@ -158,10 +160,12 @@ func TestFlood_HeadersAloneHoldNoMemory(t *testing.T) {
 			if open < conns*perConn/2 {
 				t.Fatalf("only %d calls were opened", open)
 			}
-			deadline := time.Now().Add(20 * time.Second)
-			for len(ended) < open-one.most && time.Now().Before(deadline) {
-				time.Sleep(10 * time.Millisecond)
-			}
+			testkit.Eventually(t, 30*time.Second, func() error {
+				if n := len(ended); n < open-one.most {
+					return fmt.Errorf("%d of %d calls have ended", n, open)
+				}
+				return nil
+			})
 			if grown, left := heapMB()-before, runtime.NumGoroutine(); grown > 48 || left > one.most {
 				t.Errorf("%d calls without a message hold %.0f MB and %d goroutines; %d have ended", open, grown, left, len(ended))
 			}
