@@ -75,7 +75,7 @@ func wellFormedID(id string) bool {
 }
 
 // answer is the outermost interceptor: it opens the call's record and turns the verb's error into the wire's, once. An INTERNAL
-// tells the request's id, so that the caller can name it to us.
+// tells the request's id, so that the caller can name it to us. What the answer repeats of the request is bounded by echoed.
 func answer(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 	defer arrivalOf(ctx).arrived() // a call that was refused before it was received must not hold its timer
 	c := &call{requestID: CleanRequestID(firstOf(ctx, RequestIDKey))}
@@ -83,10 +83,11 @@ func answer(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.
 	if err == nil {
 		return resp, nil
 	}
-	if CodeOf(err) == codes.Internal {
-		err = classify(err).With("request_id", c.requestID)
+	refused := echoed(req, classify(err))
+	if codeOfKind(refused.Reason().Kind()) == codes.Internal {
+		refused = refused.With("request_id", c.requestID)
 	}
-	return nil, ToStatus(err)
+	return nil, ToStatus(refused)
 }
 
 // outgoing adds the request's id to the metadata of a call that ctx makes.

@@ -106,7 +106,7 @@ func writeRPCError(ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler
 		if wrong, ok := asWrongParameter(s.Message()); ok {
 			err = wrong
 		} else {
-			err = errs.InvalidArgument.New("%s", readable(s.Message()))
+			err = errs.InvalidArgument.New("%s", rpckit.Echo(readable(s.Message())))
 		}
 	}
 	Write(w, err)

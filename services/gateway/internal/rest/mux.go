@@ -33,7 +33,10 @@ func (s *strictJSON) NewDecoder(r io.Reader) runtime.Decoder {
 		if !ok {
 			return errors.New("this address takes no JSON body")
 		}
-		return protojson.UnmarshalOptions{}.Unmarshal(raw, message)
+		if err := (protojson.UnmarshalOptions{}).Unmarshal(raw, message); err != nil {
+			return bodyError(message.ProtoReflect().Descriptor(), err)
+		}
+		return nil
 	})
 }
 

@@ -1177,11 +1177,11 @@ const file_creditpay_order_v1_order_service_proto_rawDesc = "" +
 	"\n" +
 	"notify_url\x18\a \x01(\tB\x11\xbaH\v\xd8\x01\x01r\x06\x18\x80\x10\x88\x01\x01\x80\x01\x01R\tnotifyUrl\x12;\n" +
 	"\vexpire_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"expireTime\"\xda\x01\n" +
+	"expireTime\"\xdf\x01\n" +
 	"\bCheckout\x12\x1f\n" +
 	"\vcheckout_id\x18\x01 \x01(\tR\n" +
-	"checkoutId\x12\x14\n" +
-	"\x05token\x18\x02 \x01(\tR\x05token\x12\x1f\n" +
+	"checkoutId\x12\x19\n" +
+	"\x05token\x18\x02 \x01(\tB\x03\x80\x01\x01R\x05token\x12\x1f\n" +
 	"\vcashier_url\x18\x03 \x01(\tR\n" +
 	"cashierUrl\x12;\n" +
 	"\vexpire_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
@@ -1195,11 +1195,11 @@ const file_creditpay_order_v1_order_service_proto_rawDesc = "" +
 	"outOrderNo\x124\n" +
 	"\x05state\x18\x04 \x01(\x0e2\x1e.creditpay.order.v1.OrderStateR\x05state\"T\n" +
 	"\x18GeneratePaymentsResponse\x128\n" +
-	"\bcheckout\x18\x01 \x01(\v2\x1c.creditpay.order.v1.CheckoutR\bcheckout\"\xd5\x01\n" +
+	"\bcheckout\x18\x01 \x01(\v2\x1c.creditpay.order.v1.CheckoutR\bcheckout\"\xd8\x01\n" +
 	"\x18QueryCheckoutInfoRequest\x12(\n" +
 	"\vcheckout_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\n" +
-	"checkoutId\x12\x1e\n" +
-	"\x05token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x05token:o\xbaHl\x1aj\n" +
+	"checkoutId\x12!\n" +
+	"\x05token\x18\x02 \x01(\tB\v\xbaH\x05r\x03\x18\x80\x01\x80\x01\x01R\x05token:o\xbaHl\x1aj\n" +
 	"\x14checkout_id_or_token\x12\"set checkout_id or token, not both\x1a.(this.checkout_id != '') != (this.token != '')\"\xf0\x04\n" +
 	"\x19QueryCheckoutInfoResponse\x12\x1f\n" +
 	"\vcheckout_id\x18\x01 \x01(\tR\n" +
