@@ -86,6 +86,12 @@ func TypedID(s string) string {
 	return ids.Format(ids.Prefix(prefix), id)
 }
 
+// OwnerExpr is an SQL expression for the marketplace of a column of user ids, as caller.SplitUserID parts them: empty for the home
+// marketplace.
+func OwnerExpr(column string) string {
+	return `IF(LOCATE('~', ` + column + `) > 0, SUBSTRING_INDEX(` + column + `, '~', 1), '')`
+}
+
 // TypedIDExpr is an SQL expression for the typed id of a BINARY(16) column, as package ids writes it: 26 characters of Crockford base 32
 // after the prefix. The 128 bits are cut where both bases meet: 8, 60 and 60 bits are 2, 12 and 12 characters. CONV writes 0-9A-V;
 // its capitals are replaced by Crockford's small letters, which no later replacement finds again.

@@ -5,6 +5,7 @@ package caller
 
 import (
 	"context"
+	"strings"
 
 	commonv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/common/v1"
 )
@@ -114,6 +115,23 @@ func (c Caller) String() string {
 	default:
 		return c.Kind.String() + ":" + c.Name
 	}
+}
+
+// SplitUserID parts a user id into the marketplace that the user belongs to, empty for the home marketplace, and the name that the
+// marketplace has for the user: "b~user-1" is user-1 of b, "user-1" is user-1 of the home marketplace.
+func SplitUserID(userID string) (owner, user string) {
+	if owner, user, found := strings.Cut(userID, "~"); found {
+		return owner, user
+	}
+	return "", userID
+}
+
+// QualifiedUserID is the user id of a marketplace's user: what SplitUserID parts.
+func QualifiedUserID(owner, user string) string {
+	if owner == "" {
+		return user
+	}
+	return owner + "~" + user
 }
 
 type contextKey struct{}

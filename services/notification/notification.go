@@ -106,7 +106,7 @@ func Receivers() map[protoreflect.FullName][]caller.Kind {
 	out := map[protoreflect.FullName][]caller.Kind{}
 	for _, e := range wire.Catalogue() {
 		kinds := []caller.Kind{caller.SPM}
-		if slices.Contains(domain.EventTypes("a merchant"), e.Type) {
+		if slices.Contains(domain.EventTypes(domain.Owner{MerchantID: "a merchant"}), e.Type) {
 			kinds = append(kinds, caller.Merchant)
 		}
 		out[e.Message.ProtoReflect().Descriptor().FullName()] = kinds

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/creditpay/creditpay/pkg/audit"
+	"github.com/creditpay/creditpay/pkg/caller"
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/ids"
 
@@ -404,10 +405,13 @@ func TestAContractIsFoundByItsOrdersAndOpenedByAShortLink(t *testing.T) {
 	buy := s.purchase("u1", 100_000, 50_000)
 	s.reserve(t, buy)
 	orders := []ids.ID{buy.Orders[0].OrderID, buy.Orders[1].OrderID, s.ids.New()}
-	if list, err := s.ContractsOfOrders(t.Context(), orders, "u2"); err != nil || len(list) != 0 {
+	if list, err := s.ContractsOfOrders(t.Context(), caller.Caller{Kind: caller.H5, UserID: "u2"}, orders); err != nil || len(list) != 0 {
 		t.Errorf("somebody else sees %v, %v", list, err)
 	}
-	list, err := s.ContractsOfOrders(t.Context(), orders, "")
+	if list, err := s.ContractsOfOrders(t.Context(), caller.Caller{Kind: caller.SPM, Name: "beta", Owner: "beta"}, orders); err != nil || len(list) != 0 {
+		t.Errorf("another marketplace sees %v, %v", list, err)
+	}
+	list, err := s.ContractsOfOrders(t.Context(), caller.Caller{Kind: caller.SPM, Name: "marketplace"}, orders)
 	if err != nil || len(list) != 2 || list[0].Number != signed.ContractNumber || list[1].Number != signed.ContractNumber {
 		t.Fatalf("%v, %v", list, err)
 	}

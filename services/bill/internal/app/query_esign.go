@@ -3,9 +3,11 @@ package app
 import (
 	"context"
 	"encoding/base64"
+	"slices"
 	"strconv"
 	"time"
 
+	"github.com/creditpay/creditpay/pkg/caller"
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/ids"
 
@@ -74,15 +76,17 @@ type ContractLink struct {
 	URL string
 }
 
-// ContractsOfOrders gives the contracts that the loans of the orders rest on, by order; only a user's when one is named.
-func (a *App) ContractsOfOrders(ctx context.Context, orderIDs []ids.ID, userID string) ([]ContractLink, error) {
+// ContractsOfOrders returns the contracts that the loans of the orders rest on, by order: a payer's own, a marketplace's users', or all
+// for an operator.
+func (a *App) ContractsOfOrders(ctx context.Context, who caller.Caller, orderIDs []ids.ID) ([]ContractLink, error) {
 	if err := a.esign.available(); err != nil {
 		return nil, err
 	}
-	list, err := a.store.ContractsOfOrders(ctx, orderIDs, userID)
+	list, err := a.store.ContractsOfOrders(ctx, orderIDs, who.UserID) // Only H5 callers have a user.
 	if err != nil {
 		return nil, err
 	}
+	list = slices.DeleteFunc(list, func(c OrderContract) bool { return !who.Sees(c.UserID) })
 	expires := a.now().Add(a.esign.LinkLife).Unix()
 	out := make([]ContractLink, len(list))
 	for i, c := range list {

@@ -5,6 +5,7 @@ import (
 
 	billv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/bill/v1"
 
+	"github.com/creditpay/creditpay/pkg/caller"
 	"github.com/creditpay/creditpay/services/bill/internal/app"
 )
 
@@ -22,6 +23,9 @@ func (s *BillServer) QueryUserInstalmentInfo(ctx context.Context, req *billv1.Qu
 	}
 	if !amount.IsPositive() {
 		return nil, invalid("amount.amount_minor", nil, "the amount must be above zero")
+	}
+	if err := caller.FromContext(ctx).CheckUser("user_id", req.GetUserId()); err != nil {
+		return nil, err
 	}
 	q, err := s.App.QuotePlans(ctx, app.QuoteRequest{
 		UserID: req.GetUserId(), Business: req.GetBusiness(), Orders: []app.FinancedOrder{{Amount: amount}},

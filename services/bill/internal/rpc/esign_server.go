@@ -89,7 +89,8 @@ func (s *EsignServer) CommitAfterEsign(ctx context.Context, req *billv1.CommitAf
 	}, nil
 }
 
-// BatchQueryContractByOrderId implements EsignService. A payer sees the contracts of the own orders only.
+// BatchQueryContractByOrderId implements EsignService. A payer sees the contracts of the own orders only, a marketplace
+// those of its users.
 func (s *EsignServer) BatchQueryContractByOrderId(ctx context.Context, req *billv1.BatchQueryContractByOrderIdRequest) (*billv1.BatchQueryContractByOrderIdResponse, error) {
 	orders, err := parseIDs("order_ids", ids.Order, req.GetOrderIds())
 	if err != nil {
@@ -99,8 +100,7 @@ func (s *EsignServer) BatchQueryContractByOrderId(ctx context.Context, req *bill
 	if who.Kind == caller.H5 && who.UserID == "" {
 		return nil, errs.CallerNotAllowed.New("the token names no user")
 	}
-	// Only H5 callers have a user; the others see all.
-	list, err := s.App.ContractsOfOrders(ctx, orders, who.UserID)
+	list, err := s.App.ContractsOfOrders(ctx, who, orders)
 	if err != nil {
 		return nil, err
 	}

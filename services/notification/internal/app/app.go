@@ -34,7 +34,7 @@ type Store interface {
 	// Attempts of a delivery, newest first.
 	Attempts(ctx context.Context, deliveryID ids.ID, limit int) ([]domain.Attempt, error)
 	// Feed gives at most limit notices that an owner hears of, with after < id < before, oldest first.
-	Feed(ctx context.Context, owner string, after, before ids.ID, limit int) ([]domain.Notice, error)
+	Feed(ctx context.Context, owner domain.Owner, after, before ids.ID, limit int) ([]domain.Notice, error)
 	Queue
 }
 
@@ -85,7 +85,7 @@ type Tx interface {
 // EventTx is what an event changes.
 type EventTx interface {
 	// EndpointsOf gives the enabled endpoints of these owners.
-	EndpointsOf(ctx context.Context, owners []string) ([]domain.Endpoint, error)
+	EndpointsOf(ctx context.Context, owners []domain.Owner) ([]domain.Endpoint, error)
 	InsertNotice(n domain.Notice)
 	InsertDelivery(d domain.Delivery)
 }

@@ -88,7 +88,7 @@ func request() app.Request {
 // endpoint registers an address.
 func (d *desk) endpoint(owner, url string, profile domain.Profile) app.RegisteredEndpoint {
 	d.t.Helper()
-	e := domain.Endpoint{Owner: owner, URL: url, Profile: profile}
+	e := domain.Endpoint{Owner: domain.Owner{MerchantID: owner}, URL: url, Profile: profile}
 	if profile.NamesKey() {
 		e.KeyName = "app-1"
 	}

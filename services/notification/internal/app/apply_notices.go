@@ -10,7 +10,7 @@ import (
 // ApplyNotices puts events into the feed and makes a delivery for each endpoint that wants one, in the inbox's transaction. Ids are
 // given here, so the feed and the order of deliveries are those of receipt.
 func (a *App) ApplyNotices(ctx context.Context, tx EventTx, notices []domain.Notice) error {
-	var owners []string
+	var owners []domain.Owner
 	for _, n := range notices {
 		for _, owner := range n.Owners() {
 			if !slices.Contains(owners, owner) {

@@ -316,7 +316,7 @@ func TestResendingACallbackTriesItsHostAtOnce(t *testing.T) {
 func TestACallbackEndpointIsTheMarketplacesAndStaysOne(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, 5*time.Second)
-	_, err := d.CreateEndpoint(t.Context(), request(), domain.Endpoint{Owner: "shop-1", Profile: domain.Standard})
+	_, err := d.CreateEndpoint(t.Context(), request(), domain.Endpoint{Owner: domain.Owner{MerchantID: "shop-1"}, Profile: domain.Standard})
 	if !errs.Is(err, errs.EndpointURLRefused) || !strings.Contains(err.Error(), "only the marketplace's may be without one") {
 		t.Error(err)
 	}
@@ -391,7 +391,7 @@ func TestAMerchantNeverSeesTheAddressThatACheckoutNamed(t *testing.T) {
 		}
 	}
 	d.clock.Advance(app.FeedLag + time.Second)
-	for _, owner := range []string{"shop-1", domain.Marketplace} {
+	for _, owner := range []domain.Owner{{MerchantID: "shop-1"}, {}} {
 		feed, err := d.ListEvents(t.Context(), owner, ids.ID{}, 100)
 		if err != nil || len(feed) != 7 {
 			t.Fatalf("%d, %v", len(feed), err)

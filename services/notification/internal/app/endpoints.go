@@ -30,8 +30,8 @@ type RegisteredEndpoint struct {
 
 // EndpointFilter says which endpoints are listed.
 type EndpointFilter struct {
-	// Owner is a merchant; empty for all.
-	Owner string
+	// Marketplace and MerchantID are of their owners; empty for all.
+	Marketplace, MerchantID string
 	// Below is the last endpoint of the page before; zero for the first page.
 	Below ids.ID
 }
@@ -52,7 +52,8 @@ func (a *App) CreateEndpoint(ctx context.Context, r Request, e domain.Endpoint) 
 		Owner, URL, KeyName string
 		Types               []string
 		Profile             domain.Profile
-	}{e.Owner, e.URL, e.KeyName, e.Types, e.Profile})
+		Marketplace         string `json:",omitzero"`
+	}{e.Owner.MerchantID, e.URL, e.KeyName, e.Types, e.Profile, e.Owner.Marketplace})
 	if err != nil {
 		return RegisteredEndpoint{}, errs.Internal.Wrap(err, "digest the request")
 	}

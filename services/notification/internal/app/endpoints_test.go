@@ -17,7 +17,7 @@ import (
 func TestASecretIsShownOnceAndKeptSealed(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, 5*time.Second)
-	ask, e := request(), domain.Endpoint{Owner: "shop-1", URL: "https://shop.example/x", Profile: domain.Standard}
+	ask, e := request(), domain.Endpoint{Owner: domain.Owner{MerchantID: "shop-1"}, URL: "https://shop.example/x", Profile: domain.Standard}
 	first, err := d.CreateEndpoint(t.Context(), ask, e)
 	if err != nil || !strings.HasPrefix(first.Text.Reveal(), "whsec_") || strings.Contains(fmt.Sprintf("%+v", first), first.Text.Reveal()) {
 		t.Fatalf("%+v, %v", first, err)
@@ -126,11 +126,11 @@ func TestAnEndpointIsChangedAndListed(t *testing.T) {
 	if _, err := d.UpdateEndpoint(t.Context(), request(), ids.ID{9}, app.EndpointChange{URL: "https://shop.example/"}); !errs.Is(err, errs.NotFound) {
 		t.Error(err)
 	}
-	page, more, err := d.ListEndpoints(t.Context(), app.EndpointFilter{Owner: "shop-1"}, 2)
+	page, more, err := d.ListEndpoints(t.Context(), app.EndpointFilter{MerchantID: "shop-1"}, 2)
 	if err != nil || len(page) != 2 || !more || page[0].ID != made[2].ID || len(page[0].Secrets) != 1 {
 		t.Fatalf("%+v, %v, %v", page, more, err)
 	}
-	page, more, err = d.ListEndpoints(t.Context(), app.EndpointFilter{Owner: "shop-1", Below: page[1].ID}, 2)
+	page, more, err = d.ListEndpoints(t.Context(), app.EndpointFilter{MerchantID: "shop-1", Below: page[1].ID}, 2)
 	if err != nil || len(page) != 1 || more || page[0].ID != made[0].ID {
 		t.Errorf("%+v, %v, %v", page, more, err)
 	}
@@ -150,24 +150,24 @@ func TestTheFeedGivesEachOwnerItsOwnEventsInTheOrderOfReceipt(t *testing.T) {
 	d.tell("order.paid", "shop-2", d.gen.New())
 	d.tell("loan.activated", "", ids.ID{})
 	d.clock.Advance(app.FeedLag - time.Second)
-	if got, err := d.ListEvents(t.Context(), domain.Marketplace, ids.ID{}, 10); err != nil || len(got) != 0 {
+	if got, err := d.ListEvents(t.Context(), domain.Owner{}, ids.ID{}, 10); err != nil || len(got) != 0 {
 		t.Errorf("too early: %+v, %v", got, err)
 	}
 	d.clock.Advance(2 * time.Second)
 	two := d.tell("order.confirmed", "shop-1", one.OrderID)
 	d.clock.Advance(8 * 24 * time.Hour) // The receiver was away for a week.
-	mine, err := d.ListEvents(t.Context(), "shop-1", ids.ID{}, 10)
+	mine, err := d.ListEvents(t.Context(), domain.Owner{MerchantID: "shop-1"}, ids.ID{}, 10)
 	if err != nil || len(mine) != 2 || mine[0].EventID != one.EventID || mine[1].EventID != two.EventID || mine[0].OrderID != one.OrderID ||
 		string(mine[0].Payload) != string(one.Payload) || mine[0].Time != one.Time {
 		t.Fatalf("%+v, %v", mine, err)
 	}
-	if rest, err := d.ListEvents(t.Context(), "shop-1", mine[0].ID, 10); err != nil || len(rest) != 1 || rest[0].EventID != two.EventID {
+	if rest, err := d.ListEvents(t.Context(), domain.Owner{MerchantID: "shop-1"}, mine[0].ID, 10); err != nil || len(rest) != 1 || rest[0].EventID != two.EventID {
 		t.Errorf("%+v, %v", rest, err)
 	}
-	if rest, err := d.ListEvents(t.Context(), "shop-1", mine[1].ID, 10); err != nil || len(rest) != 0 {
+	if rest, err := d.ListEvents(t.Context(), domain.Owner{MerchantID: "shop-1"}, mine[1].ID, 10); err != nil || len(rest) != 0 {
 		t.Errorf("%+v, %v", rest, err)
 	}
-	if all, err := d.ListEvents(t.Context(), domain.Marketplace, ids.ID{}, 10); err != nil || len(all) != 4 {
+	if all, err := d.ListEvents(t.Context(), domain.Owner{}, ids.ID{}, 10); err != nil || len(all) != 4 {
 		t.Errorf("%d, %v", len(all), err)
 	}
 }

@@ -13,6 +13,6 @@ import (
 const FeedLag = 30 * time.Second
 
 // ListEvents gives events that an owner hears of, behind a place in the feed, oldest first.
-func (a *App) ListEvents(ctx context.Context, owner string, after ids.ID, size int) ([]domain.Notice, error) {
+func (a *App) ListEvents(ctx context.Context, owner domain.Owner, after ids.ID, size int) ([]domain.Notice, error) {
 	return a.Store.Feed(ctx, owner, after, ids.First(a.now().Add(-FeedLag)), size)
 }

@@ -176,12 +176,12 @@ func TestAnEndpointIsChecked(t *testing.T) {
 	}
 	for name, change := range map[string]func(e *domain.Endpoint){
 		"a type that does not exist":          func(e *domain.Endpoint) { e.Types = []string{"order.lost"} },
-		"a merchant who wants to hear loans":  func(e *domain.Endpoint) { e.Owner = "shop-1" },
+		"a merchant who wants to hear loans":  func(e *domain.Endpoint) { e.Owner.MerchantID = "shop-1" },
 		"no profile":                          func(e *domain.Endpoint) { e.Profile = 0 },
 		"a key name that nobody is told":      func(e *domain.Endpoint) { e.KeyName = "x" },
 		"no key name":                         func(e *domain.Endpoint) { e.Profile = domain.CashierDesk },
 		"a private address":                   func(e *domain.Endpoint) { e.URL = "https://192.168.1.1/" },
-		"a merchant's without an address":     func(e *domain.Endpoint) { e.Owner, e.URL, e.Types = "shop-1", "", nil },
+		"a merchant's without an address":     func(e *domain.Endpoint) { e.Owner.MerchantID, e.URL, e.Types = "shop-1", "", nil },
 		"a callback that wants to hear loans": func(e *domain.Endpoint) { e.URL = "" },
 		"a type that the profile cannot tell": func(e *domain.Endpoint) {
 			e.Profile, e.Types = domain.CheckoutJSP, []string{"order.paid", "order.confirmed"}
@@ -199,16 +199,16 @@ func TestAnEndpointIsChecked(t *testing.T) {
 
 func TestWhoHearsOfWhat(t *testing.T) {
 	t.Parallel()
-	about := func(eventType, merchant string) []string {
+	about := func(eventType, merchant string) []domain.Owner {
 		return domain.Notice{Type: eventType, MerchantID: merchant}.Owners()
 	}
-	if got := about("order.paid", "shop-1"); !slices.Equal(got, []string{domain.Marketplace, "shop-1"}) {
+	if got := about("order.paid", "shop-1"); !slices.Equal(got, []domain.Owner{{}, {MerchantID: "shop-1"}}) {
 		t.Error(got)
 	}
-	if got := about("loan.activated", "shop-1"); !slices.Equal(got, []string{domain.Marketplace}) {
+	if got := about("loan.activated", "shop-1"); !slices.Equal(got, []domain.Owner{{}}) {
 		t.Errorf("a merchant hears of a loan: %v", got)
 	}
-	if got := about("order.paid", ""); !slices.Equal(got, []string{domain.Marketplace}) {
+	if got := about("order.paid", ""); !slices.Equal(got, []domain.Owner{{}}) {
 		t.Error(got)
 	}
 	wants := func(e domain.Endpoint, eventType string) bool {
@@ -222,13 +222,13 @@ func TestWhoHearsOfWhat(t *testing.T) {
 	if wants(e, "order.paid") || !wants(e, "order.closed") {
 		t.Error(e.Types)
 	}
-	if e.Owner = "shop-1"; !wants(e, "order.closed") {
+	if e.Owner.MerchantID = "shop-1"; !wants(e, "order.closed") {
 		t.Error("a merchant does not hear of its order")
 	}
-	if e.Owner = "shop-2"; wants(e, "order.closed") {
+	if e.Owner.MerchantID = "shop-2"; wants(e, "order.closed") {
 		t.Error("a merchant hears of another's order")
 	}
-	if e.Owner, e.State = "shop-1", domain.EndpointDisabled; wants(e, "order.closed") {
+	if e.Owner.MerchantID, e.State = "shop-1", domain.EndpointDisabled; wants(e, "order.closed") {
 		t.Error("a disabled endpoint wants something")
 	}
 }
@@ -236,8 +236,8 @@ func TestWhoHearsOfWhat(t *testing.T) {
 func TestACallbackEndpointHearsOfOrdersWhoseCheckoutNamedAnAddress(t *testing.T) {
 	t.Parallel()
 	callback := domain.Endpoint{State: domain.EndpointEnabled, Profile: domain.Standard}
-	for _, eventType := range domain.EventTypes(domain.Marketplace) {
-		want := slices.Contains(domain.EventTypes("shop-1"), eventType)
+	for _, eventType := range domain.EventTypes(domain.Owner{}) {
+		want := slices.Contains(domain.EventTypes(domain.Owner{MerchantID: "shop-1"}), eventType)
 		if got := callback.Wants(domain.Notice{Type: eventType, MerchantID: "shop-1", NotifyURL: "https://market.example/"}); got != want {
 			t.Errorf("%s: %v", eventType, got)
 		}
@@ -254,7 +254,7 @@ func TestAConsoleIsToldOfPaymentAndCancellationOnly(t *testing.T) {
 	t.Parallel()
 	console := domain.Endpoint{State: domain.EndpointEnabled, Profile: domain.CheckoutJSP, URL: "https://market.example/"}
 	told := []string{"order.paid", "order.cancelled", "order.expired"}
-	for _, eventType := range domain.EventTypes(domain.Marketplace) {
+	for _, eventType := range domain.EventTypes(domain.Owner{}) {
 		if got := console.Wants(domain.Notice{Type: eventType}); got != slices.Contains(told, eventType) {
 			t.Errorf("%s: %v", eventType, got)
 		}

@@ -24,8 +24,8 @@ const (
 // Endpoint is a subscriber's address.
 type Endpoint struct {
 	ID ids.ID
-	// Owner is a merchant id, or Marketplace.
-	Owner string
+	// Owner is whose events it hears of.
+	Owner Owner
 	// URL is where it is posted; empty for a callback endpoint, whose events go where the checkout of their order named.
 	URL string
 	// Types that it wants; empty for all that concern its owner.
@@ -50,7 +50,7 @@ func (e Endpoint) Check(reach Reach) error {
 		return err
 	}
 	if e.Callback() {
-		if e.Owner != Marketplace {
+		if e.Owner.IsMerchant() {
 			return errs.EndpointURLRefused.New("url: a merchant's endpoint needs an address; only the marketplace's may be without one, "+
 				"as a callback endpoint").With("field", "url")
 		}

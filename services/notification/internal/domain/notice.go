@@ -10,8 +10,17 @@ import (
 	"github.com/creditpay/creditpay/pkg/money"
 )
 
-// Marketplace is the owner of endpoints that hear of everything; other owners are merchants by their id.
-const Marketplace = ""
+// Owner is whose endpoints and feed hear of what: a marketplace, which hears of all that is its own, or one of its merchants. The zero
+// Owner is the home marketplace.
+type Owner struct {
+	// Marketplace is empty for the home marketplace.
+	Marketplace string
+	// MerchantID is empty for the marketplace itself.
+	MerchantID string
+}
+
+// IsMerchant reports whether it is a merchant.
+func (o Owner) IsMerchant() bool { return o.MerchantID != "" }
 
 // orderTypes are the types that are about one order: they concern its merchant too, and go to the address that its checkout named.
 func orderTypes() []string {
@@ -26,8 +35,8 @@ func marketplaceTypes() []string {
 }
 
 // EventTypes gives every type that an owner can hear of.
-func EventTypes(owner string) []string {
-	if owner == Marketplace {
+func EventTypes(owner Owner) []string {
+	if !owner.IsMerchant() {
 		return append(orderTypes(), marketplaceTypes()...)
 	}
 	return orderTypes()
@@ -41,6 +50,8 @@ type Notice struct {
 	EventID ids.ID
 	// Type, one of EventTypes.
 	Type string
+	// Marketplace is in which it happened; empty for the home marketplace.
+	Marketplace string
 	// MerchantID is whose order it is about; empty when it concerns the marketplace only.
 	MerchantID string
 	// OrderID is the order that it is about; zero when it is about none or several. OutOrderNo is the marketplace's number of it.
@@ -71,16 +82,17 @@ type OrderFacts struct {
 }
 
 // Owners are whose endpoints hear of it.
-func (n Notice) Owners() []string {
+func (n Notice) Owners() []Owner {
+	own := []Owner{{Marketplace: n.Marketplace}}
 	if n.MerchantID != "" && slices.Contains(orderTypes(), n.Type) {
-		return []string{Marketplace, n.MerchantID}
+		own = append(own, Owner{Marketplace: n.Marketplace, MerchantID: n.MerchantID})
 	}
-	return []string{Marketplace}
+	return own
 }
 
 // SeenBy returns the notice with the payload that an owner of endpoints sees.
-func (n Notice) SeenBy(owner string) Notice {
-	if owner != Marketplace && n.MerchantPayload != nil {
+func (n Notice) SeenBy(owner Owner) Notice {
+	if owner.IsMerchant() && n.MerchantPayload != nil {
 		n.Payload = n.MerchantPayload
 	}
 	return n

@@ -77,6 +77,7 @@ func Read(e inbox.Event) (domain.Notice, bool, error) {
 	if n.Type == "" {
 		return n, false, nil
 	}
+	n.Marketplace, _ = caller.SplitUserID(userOf(e.Payload))
 	orderID := ""
 	var err error
 	switch m := e.Payload.(type) {
@@ -108,6 +109,23 @@ func Read(e inbox.Event) (domain.Notice, bool, error) {
 		}
 	}
 	return n, true, nil
+}
+
+// userOf is the user that an event is about: a marketplace hears of its own users and of nobody else. What does not say whose it is was
+// told by a version that knew one marketplace.
+func userOf(m proto.Message) string {
+	switch m := m.(type) {
+	case aboutOrder:
+		return m.GetOrder().GetUserId()
+	case interface{ GetLoan() *billv1.LoanRef }:
+		return m.GetLoan().GetUserId()
+	case *paymentv1.CashLegChanged:
+		return m.GetLeg().GetUserId()
+	case interface{ GetUserId() string }:
+		return m.GetUserId()
+	default:
+		return ""
+	}
 }
 
 // aboutOrder is an event of the order service.

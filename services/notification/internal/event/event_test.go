@@ -28,7 +28,7 @@ import (
 
 func TestEveryTypeHasItsEventAndEveryEventItsType(t *testing.T) {
 	t.Parallel()
-	left := domain.EventTypes(domain.Marketplace)
+	left := domain.EventTypes(domain.Owner{})
 	for _, m := range event.Wanted() {
 		n, ok, err := event.Read(inbox.Event{ID: ids.ID{1}, Time: time.Now(), Payload: m})
 		if err != nil || !ok || !slices.Contains(left, n.Type) || !json.Valid(n.Payload) {
@@ -165,7 +165,7 @@ func TestRead_RefundWithoutPrivateWords(t *testing.T) {
 		Approvers: []string{"ADMIN:bob"}, State: refundv1.RefundState_REFUND_STATE_REJECTED, Failure: "carol is not amused", Reason: "dave said so",
 		Effect: &refundv1.RefundEffect{PlanAfter: &commonv1.Plan{ProductCode: "SPL_ID"}}}
 	n, ok, err := event.Read(inbox.Event{ID: ids.ID{1}, Time: time.Now(), Payload: &refundv1.RefundChanged{Refund: refund}})
-	if err != nil || !ok || !slices.Equal(n.Owners(), []string{domain.Marketplace, "shop-1"}) || n.OrderID != (ids.ID{1}) {
+	if err != nil || !ok || !slices.Equal(n.Owners(), []domain.Owner{{}, {MerchantID: "shop-1"}}) || n.OrderID != (ids.ID{1}) {
 		t.Errorf("%+v, %v, %v", n, ok, err)
 	}
 	for _, text := range []string{string(n.Payload), string(n.MerchantPayload)} {
@@ -181,7 +181,42 @@ func TestRead_RefundWithoutPrivateWords(t *testing.T) {
 	if !strings.Contains(string(n.Payload), "SPL_ID") || strings.Contains(string(n.MerchantPayload), "SPL_ID") || refund.GetEffect() == nil {
 		t.Errorf("marketplace %s, merchant %s, the event's own effect %v", n.Payload, n.MerchantPayload, refund.GetEffect())
 	}
-	if seen := n.SeenBy("shop-1"); string(seen.Payload) != string(n.MerchantPayload) {
+	if seen := n.SeenBy(domain.Owner{MerchantID: "shop-1"}); string(seen.Payload) != string(n.MerchantPayload) {
 		t.Errorf("the merchant's body holds %s", seen.Payload)
 	}
+}
+
+// Every event that is told says whose it is: a new one without a user would be told to the home marketplace.
+func TestRead_EveryEventKnowsItsMarketplace(t *testing.T) {
+	t.Parallel()
+	for _, m := range event.Wanted() {
+		m = proto.Clone(m)
+		fill(m.ProtoReflect(), "", 5)
+		setUser(m.ProtoReflect(), "beta~u1", 5)
+		if n, ok, err := event.Read(inbox.Event{ID: ids.ID{1}, Time: time.Now(), Payload: m}); err != nil || !ok || n.Marketplace != "beta" {
+			t.Errorf("%T is told in the marketplace %q, want beta; %v", m, n.Marketplace, err)
+		}
+		setUser(m.ProtoReflect(), "u1", 5)
+		if n, _, err := event.Read(inbox.Event{ID: ids.ID{1}, Time: time.Now(), Payload: m}); err != nil || n.Marketplace != "" {
+			t.Errorf("%T is told in the marketplace %q, want the home marketplace; %v", m, n.Marketplace, err)
+		}
+	}
+}
+
+// setUser sets every user_id in a message.
+func setUser(m protoreflect.Message, userID string, deep int) {
+	m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		switch {
+		case f.Name() == "user_id":
+			m.Set(f, protoreflect.ValueOfString(userID))
+		case f.Message() == nil || f.IsMap() || deep == 0:
+		case f.IsList():
+			for i := range v.List().Len() {
+				setUser(v.List().Get(i).Message(), userID, deep-1)
+			}
+		default:
+			setUser(v.Message(), userID, deep-1)
+		}
+		return true
+	})
 }

@@ -32,7 +32,8 @@ func request(ctx context.Context, m interface{ GetRequestId() string }) app.Requ
 
 // CreateEndpoint registers an endpoint.
 func (s *Admin) CreateEndpoint(ctx context.Context, req *notificationv1.CreateEndpointRequest) (*notificationv1.CreateEndpointResponse, error) {
-	e, err := s.App.CreateEndpoint(ctx, request(ctx, req), domain.Endpoint{Owner: req.GetMerchantId(), URL: req.GetUrl(), Types: req.GetEventTypes(),
+	e, err := s.App.CreateEndpoint(ctx, request(ctx, req), domain.Endpoint{
+		Owner: domain.Owner{Marketplace: req.GetOwner(), MerchantID: req.GetMerchantId()}, URL: req.GetUrl(), Types: req.GetEventTypes(),
 		Profile: domain.Profile(req.GetProfile()), KeyName: req.GetKeyName()})
 	if err != nil {
 		return nil, err
@@ -89,7 +90,8 @@ func (s *Admin) ListEndpoints(ctx context.Context, req *notificationv1.ListEndpo
 	if err != nil {
 		return nil, err
 	}
-	page, more, err := s.App.ListEndpoints(ctx, app.EndpointFilter{Owner: req.GetMerchantId(), Below: below}, sizeOr(req.GetPageSize(), pageSizeDefault))
+	page, more, err := s.App.ListEndpoints(ctx, app.EndpointFilter{Marketplace: req.GetOwner(), MerchantID: req.GetMerchantId(), Below: below},
+		sizeOr(req.GetPageSize(), pageSizeDefault))
 	if err != nil {
 		return nil, err
 	}

@@ -25,13 +25,12 @@ type Feed struct {
 // feedSizeDefault is how many events are given when the caller does not say.
 const feedSizeDefault = 100
 
-// ListEvents gives a merchant the events of its own orders, and the marketplace all.
+// ListEvents gives a merchant the events of its own orders, and a marketplace all that are its own.
 func (s *Feed) ListEvents(ctx context.Context, req *notificationv1.ListEventsRequest) (*notificationv1.ListEventsResponse, error) {
-	who, owner := caller.FromContext(ctx), domain.Marketplace
-	if who.Kind != caller.SPM {
-		if owner = who.MerchantID; owner == "" {
-			return nil, errs.CallerNotAllowed.New("the token names no merchant")
-		}
+	who := caller.FromContext(ctx)
+	owner := domain.Owner{Marketplace: who.Owner, MerchantID: who.MerchantID}
+	if who.Kind != caller.SPM && !owner.IsMerchant() {
+		return nil, errs.CallerNotAllowed.New("the token names no merchant")
 	}
 	var after ids.ID
 	if text := req.GetAfter(); text != "" {

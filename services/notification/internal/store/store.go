@@ -81,12 +81,12 @@ func (s *Store) Join(tx *mysqlx.Tx, fn func(tx app.EventTx) error) error {
 }
 
 // Feed gives notices with after < id < before that an owner hears of, oldest first.
-func (s *Store) Feed(ctx context.Context, owner string, after, before ids.ID, limit int) ([]domain.Notice, error) {
-	where, args := `id > ? AND id < ?`, []any{after, before}
-	if owner != domain.Marketplace {
-		where, args = `merchant_id = ? AND `+where, append([]any{owner}, args...)
+func (s *Store) Feed(ctx context.Context, owner domain.Owner, after, before ids.ID, limit int) ([]domain.Notice, error) {
+	where, args := `marketplace = ? AND id > ? AND id < ?`, []any{owner.Marketplace, after, before}
+	if owner.IsMerchant() {
+		where, args = `merchant_id = ? AND `+where, append([]any{owner.MerchantID}, args...)
 	}
-	rows, err := s.kit.DB.QueryContext(ctx, `SELECT id, event_id, type, merchant_id, order_id, out_order_no, payload, event_time, create_time FROM notices
+	rows, err := s.kit.DB.QueryContext(ctx, `SELECT id, event_id, type, marketplace, merchant_id, order_id, out_order_no, payload, event_time, create_time FROM notices
 		WHERE `+where+` ORDER BY id LIMIT ?`, append(args, limit)...)
 	if err != nil {
 		return nil, mysqlx.Fault(err, "read the feed")
@@ -97,7 +97,7 @@ func (s *Store) Feed(ctx context.Context, owner string, after, before ids.ID, li
 		var n domain.Notice
 		var order ids.NullID
 		var payload []byte
-		if err := rows.Scan(&n.ID, &n.EventID, &n.Type, &n.MerchantID, &order, &n.OutOrderNo, &payload, &n.Time, &n.ReceiveTime); err != nil {
+		if err := rows.Scan(&n.ID, &n.EventID, &n.Type, &n.Marketplace, &n.MerchantID, &order, &n.OutOrderNo, &payload, &n.Time, &n.ReceiveTime); err != nil {
 			return nil, mysqlx.Fault(err, "read the feed")
 		}
 		n.OrderID, n.Payload = order.ID, payload
@@ -106,12 +106,12 @@ func (s *Store) Feed(ctx context.Context, owner string, after, before ids.ID, li
 	return out, mysqlx.Fault(rows.Err(), "read the feed")
 }
 
-const endpointColumns = `id, owner, url, event_types, profile, key_name, state, version, create_time`
+const endpointColumns = `id, marketplace, owner, url, event_types, profile, key_name, state, version, create_time`
 
 func scanEndpoint(row mysqlx.Row) (domain.Endpoint, error) {
 	var e domain.Endpoint
 	var types []byte
-	if err := row.Scan(&e.ID, &e.Owner, &e.URL, &types, &e.Profile, &e.KeyName, &e.State, &e.Version, &e.CreateTime); err != nil {
+	if err := row.Scan(&e.ID, &e.Owner.Marketplace, &e.Owner.MerchantID, &e.URL, &types, &e.Profile, &e.KeyName, &e.State, &e.Version, &e.CreateTime); err != nil {
 		return e, err
 	}
 	if err := json.Unmarshal(types, &e.Types); err != nil {
@@ -162,8 +162,11 @@ func (s *Store) secrets(ctx context.Context, endpoints []ids.ID) (map[ids.ID][]d
 // Endpoints gives endpoints, newest first, with their secrets.
 func (s *Store) Endpoints(ctx context.Context, f app.EndpointFilter, limit int) ([]app.RegisteredEndpoint, error) {
 	where, values := `1 = 1`, []any{}
-	if f.Owner != "" {
-		where, values = where+` AND owner = ?`, append(values, f.Owner)
+	if f.MerchantID != "" {
+		where, values = where+` AND owner = ?`, append(values, f.MerchantID)
+	}
+	if f.Marketplace != "" {
+		where, values = where+` AND marketplace = ?`, append(values, f.Marketplace)
 	}
 	if !f.Below.IsZero() {
 		where, values = where+` AND id < ?`, append(values, f.Below)

@@ -41,7 +41,7 @@ func newPlace(t *testing.T) *place {
 	clk := clock.NewFake(noon())
 	p := &place{t: t, db: schematest.OpenService(t, mysqlx.Options{}, store.Migrations), gen: ids.NewGenerator(clk), clock: clk}
 	p.Store = store.New(&unit.Kit{DB: p.db, Outbox: outbox.NewWriter(p.gen, clk), Jobs: jobs.NewQueue(clk), IDs: p.gen, Clock: clk})
-	p.endpoint = domain.Endpoint{ID: p.gen.New(), Owner: "shop-1", URL: "https://shop.example/?q=;'", Types: []string{"order.paid"}, Profile: domain.PayProtocol, KeyName: "k",
+	p.endpoint = domain.Endpoint{ID: p.gen.New(), Owner: domain.Owner{MerchantID: "shop-1"}, URL: "https://shop.example/?q=;'", Types: []string{"order.paid"}, Profile: domain.PayProtocol, KeyName: "k",
 		State: domain.EndpointEnabled, Version: 1, CreateTime: noon()}
 	p.do(func(tx app.Tx) {
 		tx.InsertEndpoint(p.endpoint)

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"time"
 
 	"github.com/creditpay/creditpay/pkg/errs"
@@ -26,8 +27,8 @@ func changed(what string) error {
 
 // InsertEndpoint stores a new endpoint.
 func (t *Tx) InsertEndpoint(e domain.Endpoint) {
-	t.Tx.Queue(`INSERT INTO endpoints (`+endpointColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		e.ID, e.Owner, e.URL, t.types(e), e.Profile, e.KeyName, e.State, e.Version, e.CreateTime)
+	t.Tx.Queue(`INSERT INTO endpoints (`+endpointColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		e.ID, e.Owner.Marketplace, e.Owner.MerchantID, e.URL, t.types(e), e.Profile, e.KeyName, e.State, e.Version, e.CreateTime)
 }
 
 // types is the types of an endpoint as they are stored.
@@ -61,12 +62,13 @@ func (t *Tx) ExpireSecret(s domain.EndpointSecret) {
 }
 
 // EndpointsOf gives the enabled endpoints of these owners.
-func (t *Tx) EndpointsOf(ctx context.Context, owners []string) ([]domain.Endpoint, error) {
-	values := make([]any, len(owners), len(owners)+1)
-	for i, owner := range owners {
-		values[i] = owner
+func (t *Tx) EndpointsOf(ctx context.Context, owners []domain.Owner) ([]domain.Endpoint, error) {
+	values := make([]any, 0, 2*len(owners)+1)
+	for _, owner := range owners {
+		values = append(values, owner.MerchantID, owner.Marketplace)
 	}
-	rows, err := t.Tx.Query(ctx, `SELECT `+endpointColumns+` FROM endpoints WHERE owner IN `+mysqlx.In(len(owners))+` AND state = ? ORDER BY id LIMIT 10000`,
+	one := strings.TrimSuffix(strings.Repeat(`(owner = ? AND marketplace = ?) OR `, len(owners)), ` OR `)
+	rows, err := t.Tx.Query(ctx, `SELECT `+endpointColumns+` FROM endpoints WHERE (`+one+`) AND state = ? ORDER BY id LIMIT 10000`,
 		append(values, domain.EndpointEnabled)...)
 	if err != nil {
 		return nil, mysqlx.Fault(err, "read endpoints")
@@ -76,8 +78,8 @@ func (t *Tx) EndpointsOf(ctx context.Context, owners []string) ([]domain.Endpoin
 
 // InsertNotice stores an event in the feed.
 func (t *Tx) InsertNotice(n domain.Notice) {
-	t.Tx.QueueRow(`INSERT INTO notices (id, event_id, type, merchant_id, order_id, out_order_no, payload, event_time, create_time) VALUES `,
-		n.ID, n.EventID, n.Type, n.MerchantID, ids.Null(n.OrderID), n.OutOrderNo, []byte(n.Payload), n.Time, n.ReceiveTime)
+	t.Tx.QueueRow(`INSERT INTO notices (id, event_id, type, marketplace, merchant_id, order_id, out_order_no, payload, event_time, create_time) VALUES `,
+		n.ID, n.EventID, n.Type, n.Marketplace, n.MerchantID, ids.Null(n.OrderID), n.OutOrderNo, []byte(n.Payload), n.Time, n.ReceiveTime)
 }
 
 // InsertDelivery stores a new delivery and wakes the sender.

@@ -66,7 +66,7 @@ func ID(p ids.Prefix, field, text string) (ids.ID, error) {
 
 // Endpoint gives an endpoint in the contract's form, without the text of its secrets.
 func Endpoint(e app.RegisteredEndpoint) *notificationv1.Endpoint {
-	m := &notificationv1.Endpoint{EndpointId: ids.Format(ids.Endpoint, e.ID), MerchantId: e.Owner, Url: e.URL, EventTypes: e.Types,
+	m := &notificationv1.Endpoint{EndpointId: ids.Format(ids.Endpoint, e.ID), Owner: e.Owner.Marketplace, MerchantId: e.Owner.MerchantID, Url: e.URL, EventTypes: e.Types,
 		Profile: notificationv1.DeliveryProfile(e.Profile), KeyName: e.KeyName, State: notificationv1.EndpointState(e.State), Version: e.Version,
 		CreateTime: Time(e.CreateTime)}
 	for _, s := range e.Secrets {

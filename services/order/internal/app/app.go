@@ -88,8 +88,8 @@ type EventTx interface {
 	Flush(ctx context.Context) error
 }
 
-// OrderNumber is the marketplace's name of an order.
-type OrderNumber struct{ MerchantID, OutOrderNo string }
+// OrderNumber is a marketplace's name of an order; Owner is the marketplace, empty for the home marketplace.
+type OrderNumber struct{ Owner, MerchantID, OutOrderNo string }
 
 // Settings are what the configuration decides.
 type Settings struct {

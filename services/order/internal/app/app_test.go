@@ -31,7 +31,8 @@ import (
 
 func TestMain(m *testing.M) { testkit.Main(m) }
 
-const spm = "SPM:marketplace"
+// spm is the home marketplace.
+func spm() caller.Caller { return caller.Caller{Kind: caller.SPM, Name: "marketplace"} }
 
 // knowsOutcome is a payment service that answers every question with one outcome, or an error.
 type knowsOutcome struct {
@@ -153,7 +154,7 @@ func draft(numbers ...string) domain.Draft {
 
 func (w *world) generate(request string, d domain.Draft) domain.Checkout {
 	w.t.Helper()
-	made, err := w.GeneratePayments(w.t.Context(), app.Generate{Caller: spm, RequestID: request, Draft: d})
+	made, err := w.GeneratePayments(w.t.Context(), app.Generate{Caller: spm(), RequestID: request, Draft: d})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -213,7 +214,7 @@ func orderIDs(c domain.Checkout) []ids.ID {
 
 func (w *world) confirm(request string, orders ...ids.ID) []app.OrderResult {
 	w.t.Helper()
-	results, err := w.ConfirmPayment(w.t.Context(), app.Confirm{Caller: spm, RequestID: request, OrderIDs: orders})
+	results, err := w.ConfirmPayment(w.t.Context(), app.Confirm{Caller: spm(), RequestID: request, OrderIDs: orders})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -222,7 +223,7 @@ func (w *world) confirm(request string, orders ...ids.ID) []app.OrderResult {
 
 func (w *world) cancel(request string, orders ...ids.ID) []app.OrderResult {
 	w.t.Helper()
-	results, err := w.CancelPayments(w.t.Context(), app.Cancel{Caller: spm, RequestID: request, OrderIDs: orders, Reason: "changed my mind"})
+	results, err := w.CancelPayments(w.t.Context(), app.Cancel{Caller: spm(), RequestID: request, OrderIDs: orders, Reason: "changed my mind"})
 	if err != nil {
 		w.t.Fatal(err)
 	}

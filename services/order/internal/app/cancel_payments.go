@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 
+	"github.com/creditpay/creditpay/pkg/caller"
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/idempotency"
 	"github.com/creditpay/creditpay/pkg/ids"
@@ -11,8 +12,9 @@ import (
 
 // Cancel is the input of CancelPayments.
 type Cancel struct {
-	// Caller is who asks, for the scope of RequestID and the timeline.
-	Caller, RequestID string
+	// Caller is the marketplace that asks, for the scope of RequestID and the timeline. It finds its own orders only.
+	Caller    caller.Caller
+	RequestID string
 	// OrderIDs, 1 to 50, each once; or CheckoutID for all orders of it.
 	OrderIDs   []ids.ID
 	CheckoutID ids.ID
@@ -24,7 +26,7 @@ type Cancel struct {
 // payment service to withdraw the commit, and wins or loses by its answer; PAID becomes CANCELLING until the payment is reversed.
 // Repeating is harmless. Errors: errs.NotFound for the checkout, RequestIDReused, and faults.
 func (a *App) CancelPayments(ctx context.Context, in Cancel) ([]OrderResult, error) {
-	key := idempotency.Key{Verb: "CancelPayments", Caller: in.Caller, RequestID: in.RequestID}
+	key := idempotency.Key{Verb: "CancelPayments", Caller: in.Caller.String(), RequestID: in.RequestID}
 	fp, err := idempotency.FingerprintOf(struct {
 		OrderIDs   []ids.ID
 		CheckoutID ids.ID
@@ -39,13 +41,16 @@ func (a *App) CancelPayments(ctx context.Context, in Cancel) ([]OrderResult, err
 		if err != nil {
 			return nil, err
 		}
+		if !in.Caller.Sees(c.UserID) {
+			return nil, errs.NotFound.New("no such checkout")
+		}
 		orders = make([]ids.ID, len(c.Orders))
 		for i, o := range c.Orders {
 			orders[i] = o.ID
 		}
 	}
 	return a.eachOrder(ctx, key, fp, orders, func(ctx context.Context, orders []ids.ID, rec record) ([]OrderResult, error) {
-		return a.cancel(ctx, orders, domain.Mark{Actor: in.Caller, Cause: in.Reason}, rec)
+		return a.cancel(ctx, in.Caller, orders, domain.Mark{Actor: in.Caller.String(), Cause: in.Reason}, rec)
 	})
 }
 
@@ -58,8 +63,8 @@ type cancellation struct {
 }
 
 // cancel is one attempt.
-func (a *App) cancel(ctx context.Context, orderIDs []ids.ID, m domain.Mark, rec record) ([]OrderResult, error) {
-	k, err := a.learn(ctx, orderIDs, func(ctx context.Context, o domain.Order) (CommitOutcome, error) {
+func (a *App) cancel(ctx context.Context, who caller.Caller, orderIDs []ids.ID, m domain.Mark, rec record) ([]OrderResult, error) {
+	k, err := a.learn(ctx, who, orderIDs, func(ctx context.Context, o domain.Order) (CommitOutcome, error) {
 		return a.withdraw(ctx, o, m)
 	})
 	if err != nil {

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 
+	"github.com/creditpay/creditpay/pkg/caller"
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/idempotency"
 	"github.com/creditpay/creditpay/pkg/ids"
@@ -11,8 +12,9 @@ import (
 
 // Confirm is the input of ConfirmPayment.
 type Confirm struct {
-	// Caller is who asks, for the scope of RequestID and the timeline.
-	Caller, RequestID string
+	// Caller is the marketplace that asks, for the scope of RequestID and the timeline. It finds its own orders only.
+	Caller    caller.Caller
+	RequestID string
 	// OrderIDs, 1 to 50, each once.
 	OrderIDs []ids.ID
 }
@@ -21,19 +23,19 @@ type Confirm struct {
 // payment has succeeded without this service knowing yet is settled and confirmed at once. Repeating is harmless.
 // Errors: errs.RequestIDReused, and faults.
 func (a *App) ConfirmPayment(ctx context.Context, in Confirm) ([]OrderResult, error) {
-	key := idempotency.Key{Verb: "ConfirmPayment", Caller: in.Caller, RequestID: in.RequestID}
+	key := idempotency.Key{Verb: "ConfirmPayment", Caller: in.Caller.String(), RequestID: in.RequestID}
 	fp, err := idempotency.FingerprintOf(in.OrderIDs)
 	if err != nil {
 		return nil, err
 	}
 	return a.eachOrder(ctx, key, fp, in.OrderIDs, func(ctx context.Context, orders []ids.ID, rec record) ([]OrderResult, error) {
-		return a.confirm(ctx, orders, domain.Mark{Actor: in.Caller, Cause: "goods received"}, rec)
+		return a.confirm(ctx, in.Caller, orders, domain.Mark{Actor: in.Caller.String(), Cause: "goods received"}, rec)
 	})
 }
 
 // confirm is one attempt: one read, questions only for orders in a commit, one unit of work.
-func (a *App) confirm(ctx context.Context, orderIDs []ids.ID, m domain.Mark, rec record) ([]OrderResult, error) {
-	k, err := a.learn(ctx, orderIDs, func(ctx context.Context, o domain.Order) (CommitOutcome, error) {
+func (a *App) confirm(ctx context.Context, who caller.Caller, orderIDs []ids.ID, m domain.Mark, rec record) ([]OrderResult, error) {
+	k, err := a.learn(ctx, who, orderIDs, func(ctx context.Context, o domain.Order) (CommitOutcome, error) {
 		return a.Payment.Commit(ctx, o.CommitID)
 	})
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 
+	"github.com/creditpay/creditpay/pkg/caller"
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/idempotency"
 	"github.com/creditpay/creditpay/pkg/ids"
@@ -97,12 +98,13 @@ type known struct {
 	answers map[ids.ID]commitAnswer // by checkout
 }
 
-// learn reads orders and asks about the commits that hold some of them.
-func (a *App) learn(ctx context.Context, orderIDs []ids.ID, ask func(context.Context, domain.Order) (CommitOutcome, error)) (known, error) {
+// learn reads the orders that the caller may see and asks about the commits that hold some of them.
+func (a *App) learn(ctx context.Context, who caller.Caller, orderIDs []ids.ID, ask func(context.Context, domain.Order) (CommitOutcome, error)) (known, error) {
 	found, err := a.Store.Orders(ctx, orderIDs)
 	if err != nil {
 		return known{}, err
 	}
+	found = slices.DeleteFunc(found, func(o domain.Order) bool { return !who.Sees(o.UserID) })
 	k := known{orders: make(map[ids.ID]domain.Order, len(found))}
 	if k.answers, err = a.askCommits(ctx, found, ask); err != nil {
 		return known{}, err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/creditpay/creditpay/pkg/caller"
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/idempotency"
 	"github.com/creditpay/creditpay/pkg/ids"
@@ -17,8 +18,9 @@ var ErrNumberTaken = errors.New("order number exists")
 
 // Generate is the input of GeneratePayments.
 type Generate struct {
-	// Caller is who asks, for the scope of RequestID and the timeline.
-	Caller, RequestID string
+	// Caller is the marketplace that asks, for the scope of RequestID, the timeline, and whose the orders are.
+	Caller    caller.Caller
+	RequestID string
 	// Draft is what is asked for.
 	Draft domain.Draft
 }
@@ -43,18 +45,18 @@ type GeneratedOrder struct {
 // GeneratePayments makes a checkout with its orders, all or none. The same request, or another with the same order numbers and
 // the same content, answers the first answer. Errors: those of domain.Draft.Validate, errs.OrderContentMismatch, RequestIDReused.
 func (a *App) GeneratePayments(ctx context.Context, in Generate) (Generated, error) {
-	key := idempotency.Key{Verb: "GeneratePayments", Caller: in.Caller, RequestID: in.RequestID}
+	key := idempotency.Key{Verb: "GeneratePayments", Caller: in.Caller.String(), RequestID: in.RequestID}
 	fp, err := idempotency.FingerprintOf(in.Draft)
 	if err != nil {
 		return Generated{}, err
 	}
 	return idempotency.Do(ctx, a.Store.Requests(), key, fp, func() (Generated, error) {
-		c, items, err := a.newCheckout(in.Draft)
+		c, items, err := a.newCheckout(in.Caller, in.Draft)
 		if err != nil {
 			return Generated{}, err
 		}
 		answer := generatedOf(c)
-		mark := domain.Mark{Time: c.CreateTime, Actor: in.Caller, Cause: "GeneratePayments"}
+		mark := domain.Mark{Time: c.CreateTime, Actor: in.Caller.String(), Cause: "GeneratePayments"}
 		err = a.Store.Do(ctx, func(tx Tx) error {
 			tx.Remember(key, fp, answer)
 			tx.InsertCheckout(c, items, mark)
@@ -75,7 +77,10 @@ func (a *App) GeneratePayments(ctx context.Context, in Generate) (Generated, err
 }
 
 // newCheckout validates the draft and names everything.
-func (a *App) newCheckout(d domain.Draft) (domain.Checkout, [][]domain.Item, error) {
+func (a *App) newCheckout(who caller.Caller, d domain.Draft) (domain.Checkout, [][]domain.Item, error) {
+	if err := who.CheckUser("user_id", d.UserID); err != nil {
+		return domain.Checkout{}, nil, err
+	}
 	now := a.now()
 	total, err := d.Validate(now)
 	if err != nil {
@@ -98,8 +103,9 @@ func (a *App) newCheckout(d domain.Draft) (domain.Checkout, [][]domain.Item, err
 		nothing := money.Zero(total.Currency())
 		// Ids rise, so that reading by id gives the request's order.
 		c.Orders[i] = domain.Order{
-			ID: a.IDs.New(), CheckoutID: c.ID, PaymentID: a.IDs.New(), MerchantID: o.MerchantID, OutOrderNo: o.OutOrderNo, ContentHash: hash,
-			UserID: d.UserID, Business: d.Business, Amount: o.Amount, Paid: nothing, Refunded: nothing, NotifyURL: d.NotifyURL, Title: o.Title,
+			ID: a.IDs.New(), CheckoutID: c.ID, PaymentID: a.IDs.New(), Owner: who.Owner, MerchantID: o.MerchantID, OutOrderNo: o.OutOrderNo,
+			ContentHash: hash,
+			UserID:      d.UserID, Business: d.Business, Amount: o.Amount, Paid: nothing, Refunded: nothing, NotifyURL: d.NotifyURL, Title: o.Title,
 			State: domain.OrderCreated, Version: 1, CreateTime: now, ExpireTime: expire,
 		}
 		items[i] = o.Items
@@ -112,7 +118,7 @@ func (a *App) generatedBefore(ctx context.Context, wanted domain.Checkout) (Gene
 	mismatch := errs.OrderContentMismatch.New("an order with this merchant_id and out_order_no exists with other content")
 	numbers := make([]OrderNumber, len(wanted.Orders))
 	for i, o := range wanted.Orders {
-		numbers[i] = OrderNumber{MerchantID: o.MerchantID, OutOrderNo: o.OutOrderNo}
+		numbers[i] = numberOf(o)
 	}
 	found, err := a.Store.OrdersByNumber(ctx, numbers)
 	if err != nil {
@@ -130,7 +136,7 @@ func (a *App) generatedBefore(ctx context.Context, wanted domain.Checkout) (Gene
 	}
 	byNumber := make(map[OrderNumber]domain.Order, len(first.Orders))
 	for _, o := range first.Orders {
-		byNumber[OrderNumber{MerchantID: o.MerchantID, OutOrderNo: o.OutOrderNo}] = o
+		byNumber[numberOf(o)] = o
 	}
 	same := first
 	same.Orders = make([]domain.Order, len(wanted.Orders))
@@ -142,6 +148,11 @@ func (a *App) generatedBefore(ctx context.Context, wanted domain.Checkout) (Gene
 		same.Orders[i] = before
 	}
 	return generatedOf(same), nil
+}
+
+// numberOf is the marketplace's name of an order.
+func numberOf(o domain.Order) OrderNumber {
+	return OrderNumber{Owner: o.Owner, MerchantID: o.MerchantID, OutOrderNo: o.OutOrderNo}
 }
 
 func generatedOf(c domain.Checkout) Generated {

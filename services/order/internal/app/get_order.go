@@ -59,17 +59,15 @@ func (a *App) GetOrder(ctx context.Context, who caller.Caller, name OrderName) (
 	return found[0], nil
 }
 
-// mayRead: a payer sees their own orders, a merchant its own, the marketplace and operators all.
+// mayRead: a payer sees their own orders, a merchant its own, a marketplace those that it made, operators all.
 func mayRead(who caller.Caller, o domain.Order) bool {
 	switch who.Kind {
-	case caller.SPM, caller.Admin:
-		return true
-	case caller.H5:
-		return who.UserID != "" && who.UserID == o.UserID
-	case caller.Merchant:
-		return who.MerchantID != "" && who.MerchantID == o.MerchantID
-	default:
+	case caller.Service: // The other services read orders by OrderInternalService.
 		return false
+	case caller.Merchant:
+		return who.Sees(o.UserID) && who.MerchantID != "" && who.MerchantID == o.MerchantID
+	default:
+		return who.Sees(o.UserID)
 	}
 }
 

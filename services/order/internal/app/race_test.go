@@ -46,7 +46,7 @@ func TestOneOfBeginCancelAndExpiryWins(t *testing.T) {
 				_, err := w.BeginCommit(t.Context(), c.ID, domain.Commit{ID: w.IDs.New(), UserID: c.UserID, Expected: c.Total}, "SERVICE:payment")
 				return err
 			case 1:
-				_, err := w.CancelPayments(t.Context(), app.Cancel{Caller: spm, RequestID: "cancel-" + request(round), CheckoutID: c.ID, Reason: "no"})
+				_, err := w.CancelPayments(t.Context(), app.Cancel{Caller: spm(), RequestID: "cancel-" + request(round), CheckoutID: c.ID, Reason: "no"})
 				return err
 			default:
 				w.clock.Set(c.ExpireTime)
@@ -71,7 +71,7 @@ func TestFiftyCallersOfOneRequestMakeOneCheckout(t *testing.T) {
 	w := newWorld(t)
 	made := make([]app.Generated, 50)
 	for i, err := range atOnce(50, func(i int) (err error) {
-		made[i], err = w.GeneratePayments(t.Context(), app.Generate{Caller: spm, RequestID: "request-0", Draft: draft("a", "b")})
+		made[i], err = w.GeneratePayments(t.Context(), app.Generate{Caller: spm(), RequestID: "request-0", Draft: draft("a", "b")})
 		return err
 	}) {
 		if err != nil || made[i].CheckoutID != made[0].CheckoutID {
@@ -81,7 +81,7 @@ func TestFiftyCallersOfOneRequestMakeOneCheckout(t *testing.T) {
 	if n := w.count(`SELECT COUNT(*) FROM checkouts`); n != 1 {
 		t.Errorf("%d checkouts", n)
 	}
-	_, err := w.GeneratePayments(t.Context(), app.Generate{Caller: spm, RequestID: "request-0", Draft: draft("other")})
+	_, err := w.GeneratePayments(t.Context(), app.Generate{Caller: spm(), RequestID: "request-0", Draft: draft("other")})
 	if !errs.Is(err, errs.RequestIDReused) {
 		t.Errorf("other content under the same request_id: %v", err)
 	}
@@ -96,7 +96,7 @@ func TestTheSameOrderNumbersMakeOneCheckout(t *testing.T) {
 		if i%2 == 1 {
 			numbers = []string{"c", "b", "a"}
 		}
-		made[i], err = w.GeneratePayments(t.Context(), app.Generate{Caller: spm, RequestID: request(i), Draft: draft(numbers...)})
+		made[i], err = w.GeneratePayments(t.Context(), app.Generate{Caller: spm(), RequestID: request(i), Draft: draft(numbers...)})
 		return err
 	}) {
 		if err != nil || made[i].CheckoutID != made[0].CheckoutID || made[i].Orders[1] != made[0].Orders[1] {
@@ -111,7 +111,7 @@ func TestTheSameOrderNumbersMakeOneCheckout(t *testing.T) {
 			d = draft("a", "b", "c")
 			d.UserID = "u2"
 		}
-		if _, err := w.GeneratePayments(t.Context(), app.Generate{Caller: spm, RequestID: "again-" + d.UserID + d.Orders[len(d.Orders)-1].OutOrderNo + "-xx", Draft: d}); !errs.Is(err, errs.OrderContentMismatch) {
+		if _, err := w.GeneratePayments(t.Context(), app.Generate{Caller: spm(), RequestID: "again-" + d.UserID + d.Orders[len(d.Orders)-1].OutOrderNo + "-xx", Draft: d}); !errs.Is(err, errs.OrderContentMismatch) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -126,9 +126,9 @@ func TestOneOfConfirmAndCancelWinsAPaidOrder(t *testing.T) {
 		var results [2][]app.OrderResult
 		for i, err := range atOnce(2, func(i int) (err error) {
 			if i == 0 {
-				results[0], err = w.ConfirmPayment(t.Context(), app.Confirm{Caller: spm, RequestID: "confirm-" + request(round), OrderIDs: []ids.ID{id}})
+				results[0], err = w.ConfirmPayment(t.Context(), app.Confirm{Caller: spm(), RequestID: "confirm-" + request(round), OrderIDs: []ids.ID{id}})
 			} else {
-				results[1], err = w.CancelPayments(t.Context(), app.Cancel{Caller: spm, RequestID: "cancel-" + request(round), OrderIDs: []ids.ID{id}, Reason: "no"})
+				results[1], err = w.CancelPayments(t.Context(), app.Cancel{Caller: spm(), RequestID: "cancel-" + request(round), OrderIDs: []ids.ID{id}, Reason: "no"})
 			}
 			return err
 		}) {
@@ -184,7 +184,7 @@ func TestTheEventAndAConfirmThatIsAheadOfItSettleOnce(t *testing.T) {
 			if i == 0 {
 				return w.apply(app.PaymentSucceeded{Settlement: s})
 			}
-			_, err := w.ConfirmPayment(t.Context(), app.Confirm{Caller: spm, RequestID: "confirm-" + request(round), OrderIDs: orderIDs(c)[:1]})
+			_, err := w.ConfirmPayment(t.Context(), app.Confirm{Caller: spm(), RequestID: "confirm-" + request(round), OrderIDs: orderIDs(c)[:1]})
 			return err
 		}) {
 			if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/creditpay/creditpay/pkg/caller"
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/ids"
 	"github.com/creditpay/creditpay/pkg/jobs"
@@ -54,7 +55,7 @@ func (a *App) AutoConfirm(ctx context.Context, j jobs.Job) (jobs.Outcome, error)
 		return jobs.Outcome{}, fmt.Errorf("auto-confirm: %w", err)
 	}
 	m := domain.Mark{Actor: "timer:" + JobAutoConfirm, Cause: "nobody confirmed receipt in time"}
-	results, err := a.confirm(ctx, []ids.ID{id}, m, noRecord)
+	results, err := a.confirm(ctx, caller.Caller{Kind: caller.Service, Name: "order"}, []ids.ID{id}, m, noRecord)
 	if err == nil && !results[0].final() {
 		return jobs.Again(a.now().Add(committingRetry)), nil
 	}

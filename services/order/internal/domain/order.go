@@ -24,8 +24,9 @@ type Item struct {
 type Order struct {
 	// ID, CheckoutID and PaymentID name it and its payment.
 	ID, CheckoutID, PaymentID ids.ID
-	// MerchantID and OutOrderNo are the marketplace's names of it, unique together.
-	MerchantID, OutOrderNo string
+	// Owner is the marketplace that made it, empty for the home marketplace: that of its buyer. MerchantID and OutOrderNo are the
+	// marketplace's names of it; the three are unique together.
+	Owner, MerchantID, OutOrderNo string
 	// ContentHash is the SHA-256 of what was ordered, see Draft.Orders.
 	ContentHash [32]byte
 	// UserID is the buyer, Business the business line.

@@ -7,6 +7,7 @@ import (
 	commonv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/common/v1"
 	orderv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/order/v1"
 
+	"github.com/creditpay/creditpay/pkg/caller"
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/ids"
 	"github.com/creditpay/creditpay/pkg/money"
@@ -62,11 +63,27 @@ func readOrderIDs(texts []string) ([]ids.ID, error) {
 	return out, nil
 }
 
-func readOrderName(order, merchant, outOrderNo string) (app.OrderName, error) {
-	if order == "" {
-		return app.OrderName{Number: app.OrderNumber{MerchantID: merchant, OutOrderNo: outOrderNo}}, nil
+// orderName is a request that names an order, by id or by number.
+type orderName interface {
+	GetOrderId() string
+	GetMerchantId() string
+	GetOutOrderNo() string
+	GetOwner() string
+}
+
+// readOrderName reads which order is meant. Operators say in which marketplace a number is; the others mean their own.
+func readOrderName(who caller.Caller, req orderName) (app.OrderName, error) {
+	owner := req.GetOwner()
+	if who.Kind != caller.Admin {
+		if owner != "" {
+			return app.OrderName{}, errs.InvalidArgument.New("owner is for operators; leave it out, yours is meant").With("field", "owner")
+		}
+		owner = who.Owner
 	}
-	id, err := wire.ID(ids.Order, "order_id", order)
+	if req.GetOrderId() == "" {
+		return app.OrderName{Number: app.OrderNumber{Owner: owner, MerchantID: req.GetMerchantId(), OutOrderNo: req.GetOutOrderNo()}}, nil
+	}
+	id, err := wire.ID(ids.Order, "order_id", req.GetOrderId())
 	return app.OrderName{ID: id}, err
 }
 

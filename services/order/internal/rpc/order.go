@@ -30,7 +30,7 @@ func (s *Order) GeneratePayments(ctx context.Context, req *orderv1.GeneratePayme
 	if err != nil {
 		return nil, err
 	}
-	made, err := s.verbs.GeneratePayments(ctx, app.Generate{Caller: caller.FromContext(ctx).String(), RequestID: req.GetRequestId(), Draft: draft})
+	made, err := s.verbs.GeneratePayments(ctx, app.Generate{Caller: caller.FromContext(ctx), RequestID: req.GetRequestId(), Draft: draft})
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +89,7 @@ func (s *Order) ConfirmPayment(ctx context.Context, req *orderv1.ConfirmPaymentR
 	if err != nil {
 		return nil, err
 	}
-	results, err := s.verbs.ConfirmPayment(ctx, app.Confirm{Caller: caller.FromContext(ctx).String(), RequestID: req.GetRequestId(), OrderIDs: orders})
+	results, err := s.verbs.ConfirmPayment(ctx, app.Confirm{Caller: caller.FromContext(ctx), RequestID: req.GetRequestId(), OrderIDs: orders})
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +98,7 @@ func (s *Order) ConfirmPayment(ctx context.Context, req *orderv1.ConfirmPaymentR
 
 // CancelPayments takes orders back before receipt.
 func (s *Order) CancelPayments(ctx context.Context, req *orderv1.CancelPaymentsRequest) (*orderv1.CancelPaymentsResponse, error) {
-	in := app.Cancel{Caller: caller.FromContext(ctx).String(), RequestID: req.GetRequestId(), Reason: req.GetReason()}
+	in := app.Cancel{Caller: caller.FromContext(ctx), RequestID: req.GetRequestId(), Reason: req.GetReason()}
 	var err error
 	if req.GetCheckoutId() != "" {
 		in.CheckoutID, err = wire.ID(ids.Checkout, "checkout_id", req.GetCheckoutId())
@@ -117,7 +117,7 @@ func (s *Order) CancelPayments(ctx context.Context, req *orderv1.CancelPaymentsR
 
 // GetOrderInfo reads one order in brief.
 func (s *Order) GetOrderInfo(ctx context.Context, req *orderv1.GetOrderInfoRequest) (*orderv1.GetOrderInfoResponse, error) {
-	name, err := readOrderName(req.GetOrderId(), req.GetMerchantId(), req.GetOutOrderNo())
+	name, err := readOrderName(caller.FromContext(ctx), req)
 	if err != nil {
 		return nil, err
 	}
@@ -130,7 +130,7 @@ func (s *Order) GetOrderInfo(ctx context.Context, req *orderv1.GetOrderInfoReque
 
 // GetOrderDetail reads one order with everything.
 func (s *Order) GetOrderDetail(ctx context.Context, req *orderv1.GetOrderDetailRequest) (*orderv1.GetOrderDetailResponse, error) {
-	name, err := readOrderName(req.GetOrderId(), req.GetMerchantId(), req.GetOutOrderNo())
+	name, err := readOrderName(caller.FromContext(ctx), req)
 	if err != nil {
 		return nil, err
 	}

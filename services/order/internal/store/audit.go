@@ -33,6 +33,9 @@ func Audit() []audit.Check {
 			Query: eventMissing("o.pay_time IS NOT NULL", "pay_time", "OrderPaid")},
 		{Name: "confirmed_order_without_event", Rule: "every order that was confirmed has told so", UsesNow: true,
 			Query: eventMissing("o.confirm_time IS NOT NULL", "confirm_time", "OrderConfirmed")},
+		{Name: "order_is_of_its_buyers_marketplace", Rule: "an order belongs to the marketplace of its buyer, and so does its checkout",
+			Query: `SELECT CONCAT('ord:', HEX(o.id)), CONCAT('of ', IF(o.owner = '', 'the home marketplace', o.owner), ', its buyer is ', o.user_id, ', its payer ', c.user_id)
+				FROM orders o JOIN checkouts c ON c.id = o.checkout_id WHERE o.user_id <> c.user_id OR o.owner <> ` + audit.OwnerExpr("o.user_id")},
 		{Name: "order_timeline_has_current_state", Rule: "the last entry of an order's timeline is its state",
 			Query: `SELECT CONCAT('ord:', HEX(id)), CONCAT('state ', state, ', timeline ends ', ` + lastLine + `) FROM orders
 				WHERE NOT COALESCE(JSON_EXTRACT(` + lastLine + `, '$.to') = state, 0)`},

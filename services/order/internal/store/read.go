@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	orderColumns = `o.id, o.checkout_id, o.payment_id, o.merchant_id, o.out_order_no, o.content_hash, o.user_id, o.business, o.notify_url, o.currency_code,
+	orderColumns = `o.id, o.checkout_id, o.payment_id, o.owner, o.merchant_id, o.out_order_no, o.content_hash, o.user_id, o.business, o.notify_url, o.currency_code,
 		o.amount_minor, o.paid_minor, o.refunded_minor, o.title, o.state, o.commit_id, o.version, o.create_time, o.expire_time, o.pay_time,
 		o.confirm_time, o.cancel_time`
 	checkoutColumns = `c.id, c.user_id, c.business, c.currency_code, c.state, c.commit_id, c.total_minor, c.redirect_url, c.notify_url,
@@ -57,7 +57,7 @@ type orderRow struct {
 }
 
 func (r *orderRow) dest() []any {
-	return []any{&r.o.ID, &r.o.CheckoutID, &r.o.PaymentID, &r.o.MerchantID, &r.o.OutOrderNo, &r.hash, &r.o.UserID, &r.o.Business, &r.o.NotifyURL, &r.currency,
+	return []any{&r.o.ID, &r.o.CheckoutID, &r.o.PaymentID, &r.o.Owner, &r.o.MerchantID, &r.o.OutOrderNo, &r.hash, &r.o.UserID, &r.o.Business, &r.o.NotifyURL, &r.currency,
 		&r.amount, &r.paid, &r.refunded, &r.o.Title, &r.o.State, &r.commit, &r.o.Version, &r.o.CreateTime, &r.o.ExpireTime, &r.pay, &r.confirm,
 		&r.cancel}
 }
@@ -199,13 +199,13 @@ func (s *Store) Orders(ctx context.Context, list []ids.ID) ([]domain.Order, erro
 
 // OrdersByNumber reads orders by the marketplace's numbers; those that do not exist are left out.
 func (s *Store) OrdersByNumber(ctx context.Context, numbers []app.OrderNumber) ([]domain.Order, error) {
-	query, values := selectByNumber, make([]any, 0, 2*len(numbers))
+	query, values := selectByNumber, make([]any, 0, 3*len(numbers))
 	for i, n := range numbers {
 		if i > 0 {
 			query += ` OR `
 		}
-		query += `(o.merchant_id = ? AND o.out_order_no = ?)`
-		values = append(values, n.MerchantID, n.OutOrderNo)
+		query += `(o.merchant_id = ? AND o.out_order_no = ? AND o.owner = ?)`
+		values = append(values, n.MerchantID, n.OutOrderNo, n.Owner)
 	}
 	found, err := s.kit.DB.QueryContext(ctx, query+` ORDER BY o.id`, values...)
 	if err != nil {

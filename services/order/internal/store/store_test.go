@@ -243,3 +243,46 @@ func TestTheStreamHoldsWhatAPaymentShouldKnow(t *testing.T) {
 		t.Errorf("stream gives %s %s %d", hex, state, paid)
 	}
 }
+
+// insertBefore is how the version before marketplaces were told apart writes an order, and goes on while it is being replaced.
+const insertBefore = `INSERT INTO orders (id, checkout_id, payment_id, merchant_id, out_order_no, content_hash, user_id, business, notify_url,
+	currency_code, amount_minor, paid_minor, refunded_minor, title, items, state, commit_id, version, timeline, create_time, expire_time)
+	SELECT ?, checkout_id, payment_id, merchant_id, ?, content_hash, user_id, business, notify_url, currency_code, amount_minor, paid_minor,
+	refunded_minor, title, items, state, commit_id, version, timeline, create_time, expire_time FROM orders WHERE id = ?`
+
+// A number is unique per marketplace and shop. The version before goes on writing, and finds a number taken by the name that it knows.
+func TestOwner_NumbersAreUniquePerMarketplace(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	c, _ := p.insert()
+	taken := c.Orders[0]
+	if _, err := p.db.ExecContext(t.Context(), insertBefore, p.gen.New(), "of-before", taken.ID); err != nil {
+		t.Errorf("the version before cannot write an order: %v", err)
+	}
+	_, err := p.db.ExecContext(t.Context(), insertBefore, p.gen.New(), taken.OutOrderNo, taken.ID)
+	if key, duplicate := mysqlx.Duplicate(err); !duplicate || key != "uq_merchant_order" {
+		t.Errorf("a number that is taken: key %q, %v, want uq_merchant_order", key, err)
+	}
+	other := c
+	other.ID, other.UserID, other.Orders = p.gen.New(), "beta~u1", []domain.Order{taken}
+	o := &other.Orders[0]
+	o.ID, o.CheckoutID, o.PaymentID, o.Owner, o.UserID = p.gen.New(), other.ID, p.gen.New(), "beta", "beta~u1"
+	insert := func() error {
+		return p.Do(t.Context(), func(tx app.Tx) error {
+			tx.InsertCheckout(other, [][]domain.Item{nil}, domain.Mark{Time: p.now, Actor: "SPM:beta", Cause: "made"})
+			return nil
+		})
+	}
+	if err := insert(); err != nil {
+		t.Errorf("another marketplace's order of the same number: %v", err)
+	}
+	found, err := p.OrdersByNumber(t.Context(), []app.OrderNumber{{Owner: "beta", MerchantID: taken.MerchantID, OutOrderNo: taken.OutOrderNo}})
+	if err != nil || len(found) != 1 || found[0] != *o {
+		t.Errorf("by number: %+v, %v, want beta's %+v", found, err, *o)
+	}
+	other.ID, o.ID = p.gen.New(), p.gen.New()
+	o.CheckoutID = other.ID
+	if err := insert(); !errors.Is(err, app.ErrNumberTaken) {
+		t.Errorf("beta's number once more: %v, want ErrNumberTaken", err)
+	}
+}

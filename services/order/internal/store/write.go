@@ -15,10 +15,10 @@ import (
 const (
 	insertCheckout = `INSERT INTO checkouts (id, user_id, business, currency_code, state, commit_id, total_minor, redirect_url, notify_url,
 		expire_time, timer_time, create_time, version) VALUES (?, ?, ?, ?, ?, NULL, ?, ?, ?, ?, ?, ?, ?)`
-	insertOrders = `INSERT INTO orders (id, checkout_id, payment_id, merchant_id, out_order_no, content_hash, user_id, business, notify_url,
+	insertOrders = `INSERT INTO orders (id, checkout_id, payment_id, owner, merchant_id, out_order_no, content_hash, user_id, business, notify_url,
 		currency_code, amount_minor, paid_minor, refunded_minor, title, items, state, commit_id, version, timeline, create_time, expire_time, pay_time,
 		confirm_time, cancel_time) VALUES `
-	insertOrdersWidth = 24
+	insertOrdersWidth = 25
 	updateCheckout    = `UPDATE checkouts SET state = ?, commit_id = ?, total_minor = ?, version = ?`
 	endExpiry         = `, timer_time = NULL`
 	whereCheckout     = ` WHERE id = ? AND state = ? AND version = ?`
@@ -41,7 +41,7 @@ func (tx *Tx) InsertCheckout(c domain.Checkout, items [][]domain.Item, m domain.
 			tx.Fail(errs.Internal.Wrap(err, "write items"))
 			return
 		}
-		values = append(values, o.ID, o.CheckoutID, o.PaymentID, o.MerchantID, o.OutOrderNo, o.ContentHash[:], o.UserID, o.Business, o.NotifyURL,
+		values = append(values, o.ID, o.CheckoutID, o.PaymentID, o.Owner, o.MerchantID, o.OutOrderNo, o.ContentHash[:], o.UserID, o.Business, o.NotifyURL,
 			o.Amount.Currency().Code(), o.Amount.Minor(), o.Paid.Minor(), o.Refunded.Minor(), o.Title, string(blob), o.State, ids.Null(o.CommitID),
 			o.Version, entry, o.CreateTime, o.ExpireTime, nullTime(o.PayTime), nullTime(o.ConfirmTime), nullTime(o.CancelTime))
 	}

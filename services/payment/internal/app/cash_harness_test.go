@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/creditpay/creditpay/pkg/caller"
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/ids"
 	"github.com/creditpay/creditpay/pkg/inbox"
@@ -18,7 +19,10 @@ import (
 	paymentv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/payment/v1"
 )
 
-const spm = "SPM:marketplace"
+// spm is the home marketplace.
+func spm() caller.Caller { return caller.Caller{Kind: caller.SPM, Name: "marketplace"} }
+
+func payer(userID string) caller.Caller { return caller.Caller{Kind: caller.H5, UserID: userID} }
 
 // cashWorld is a world whose plan asks for a tenth at once, rounded up: 10 and 20 of the orders of 100 and 200.
 func cashWorld(t *testing.T) *world {
@@ -82,7 +86,7 @@ func notice(l domain.CashLeg, status domain.CashStatus) app.CashNotice {
 }
 
 func (w *world) notify(n app.CashNotice) (domain.LegState, error) {
-	return w.NotifyPaymentStatus(context.Background(), spm, "notice-"+w.gen.New().String(), n)
+	return w.NotifyPaymentStatus(context.Background(), spm(), "notice-"+w.gen.New().String(), n)
 }
 
 // told notifies and wants the leg in a state, and the notification to have had this outcome.

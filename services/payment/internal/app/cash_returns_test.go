@@ -174,11 +174,11 @@ func TestADownPaymentThatCannotGoBackIsKeptForThePayer(t *testing.T) {
 		w.proveBooks()
 	}
 	w.wantBalances("kept", map[string]int{"REPAYMENT_CLEARING": -24, "CASH_RETURNABLE": 0, "CASH_CLEARING": 30})
-	if down, err := w.QueryDownPayResult(ctx, user, ids.Format(ids.Order, ps[1].OrderID), ""); err != nil || down.Leg.State != domain.LegFailed {
+	if down, err := w.QueryDownPayResult(ctx, payer(user), ids.Format(ids.Order, ps[1].OrderID), ""); err != nil || down.Leg.State != domain.LegFailed {
 		t.Errorf("%+v, %v", down, err)
 	}
 	w.told(ofReturn(*share, leg, domain.CashRefunded), domain.LegReversed, domain.OutcomeTwice)
-	if down, err := w.QueryDownPayResult(ctx, user, ids.Format(ids.Order, ps[1].OrderID), ""); err != nil || down.Leg.State != domain.LegReversed {
+	if down, err := w.QueryDownPayResult(ctx, payer(user), ids.Format(ids.Order, ps[1].OrderID), ""); err != nil || down.Leg.State != domain.LegReversed {
 		t.Errorf("%+v, %v", down, err)
 	}
 	w.proveBooks()

@@ -102,9 +102,9 @@ func TestNothingOfAnothersCheckoutIsTold(t *testing.T) {
 	payment, order := ids.Format(ids.Payment, a.Payments[0].ID), ids.Format(ids.Order, a.Payments[0].OrderID)
 	_, err = w.QueryPayment(ctx, stranger, payment)
 	w.wantReason(err, errs.NotFound)
-	_, err = w.QueryDownPayResult(ctx, stranger, order, "")
+	_, err = w.QueryDownPayResult(ctx, payer(stranger), order, "")
 	w.wantReason(err, errs.NotFound)
-	if leg, err := w.QueryDownPayResult(ctx, user, "", payment); err != nil || leg != nil {
+	if leg, err := w.QueryDownPayResult(ctx, payer(user), "", payment); err != nil || leg != nil {
 		t.Fatalf("leg %+v, %v", leg, err)
 	}
 	h, err := w.BatchGetPayments(ctx, []string{order})

@@ -33,11 +33,11 @@ func TestACommitWithADownPaymentWaitsForItAndIsPaidByIt(t *testing.T) {
 	_, err = w.DoCommitPayment(ctx, user, who, "commit-2", pin, w.cashChoice("VA_BCA"))
 	w.wantReason(err, errs.CheckoutCommitting)
 	order := ids.Format(ids.Order, w.orders.checkout.OrderIDs[1])
-	down, err := w.QueryDownPayResult(ctx, user, order, "")
+	down, err := w.QueryDownPayResult(ctx, payer(user), order, "")
 	if err != nil || down.Leg.State != domain.LegPending || down.Leg.Amount.Minor() != 20 || down.PaymentID != w.orders.checkout.Orders[1].PaymentID {
 		t.Fatalf("down payment %+v, %v", down, err)
 	}
-	_, err = w.QueryDownPayResult(ctx, "user-2", order, "")
+	_, err = w.QueryDownPayResult(ctx, payer("user-2"), order, "")
 	w.wantReason(err, errs.NotFound)
 	w.proveBooks()
 
@@ -60,7 +60,7 @@ func TestACommitWithADownPaymentWaitsForItAndIsPaidByIt(t *testing.T) {
 	if left := w.recoveries(); len(left) != 0 {
 		t.Errorf("timers left: %v", left)
 	}
-	down, err = w.QueryDownPayResult(ctx, "", "", ids.Format(ids.Payment, paid.Payments[1].ID))
+	down, err = w.QueryDownPayResult(ctx, spm(), "", ids.Format(ids.Payment, paid.Payments[1].ID))
 	if err != nil || down.Leg.State != domain.LegSucceeded || down.Leg.Amount.Minor() != 20 {
 		t.Errorf("down payment %+v, %v", down, err)
 	}
@@ -266,7 +266,7 @@ func TestAFailedDownPaymentFailsItsCommitAndTheOrderIsPayableAgain(t *testing.T)
 		t.Errorf("commit is %s", s)
 	}
 	w.nothingHeld()
-	down, err := w.QueryDownPayResult(context.Background(), user, ids.Format(ids.Order, w.orders.checkout.OrderIDs[0]), "")
+	down, err := w.QueryDownPayResult(context.Background(), payer(user), ids.Format(ids.Order, w.orders.checkout.OrderIDs[0]), "")
 	if err != nil || down.Leg.State != domain.LegFailed {
 		t.Errorf("down payment %+v, %v", down, err)
 	}
@@ -286,10 +286,10 @@ func TestAnotherAmountOrCurrencyChangesNothingAndIsKept(t *testing.T) {
 		w.told(n, domain.LegPending, domain.OutcomeMismatch)
 	}
 	for range 2 {
-		_, err := w.NotifyPaymentStatus(ctx, spm, "notice-0001", short)
+		_, err := w.NotifyPaymentStatus(ctx, spm(), "notice-0001", short)
 		w.wantReason(err, errs.LegAmountMismatch)
 	}
-	_, err := w.NotifyPaymentStatus(ctx, spm, "notice-0001", notice(leg, domain.CashPaid))
+	_, err := w.NotifyPaymentStatus(ctx, spm(), "notice-0001", notice(leg, domain.CashPaid))
 	w.wantReason(err, errs.RequestIDReused)
 	if n := w.count(`SELECT COUNT(*) FROM leg_notifications`); n != 4 {
 		t.Errorf("%d notifications kept, want 4", n)
@@ -385,7 +385,7 @@ func TestTheCashOfACancelledOrderGoesBackOnceUnderItsOwnReference(t *testing.T) 
 	var returns []domain.CashLeg
 	for _, p := range paid.Payments {
 		w.cancelled(p)
-		down, err := w.QueryDownPayResult(ctx, user, ids.Format(ids.Order, p.OrderID), "")
+		down, err := w.QueryDownPayResult(ctx, payer(user), ids.Format(ids.Order, p.OrderID), "")
 		if err != nil || down.Leg.State != domain.LegReturning || down.Leg.Reference == ids.Format(ids.Leg, leg.ID) {
 			t.Fatalf("down payment %+v, %v", down, err)
 		}
@@ -398,7 +398,7 @@ func TestTheCashOfACancelledOrderGoesBackOnceUnderItsOwnReference(t *testing.T) 
 	w.told(notice(leg, domain.CashRefunded), domain.LegSucceeded, domain.OutcomeContradiction) // Which of the two?
 	w.told(notice(returns[0], domain.CashPaid), domain.LegReturning, domain.OutcomeContradiction)
 	w.told(notice(returns[0], domain.CashFailed), domain.LegFailed, domain.OutcomeApplied)
-	if down, err := w.QueryDownPayResult(ctx, user, "", ids.Format(ids.Payment, paid.Payments[0].ID)); err != nil || down.Leg.State != domain.LegReturning {
+	if down, err := w.QueryDownPayResult(ctx, payer(user), "", ids.Format(ids.Payment, paid.Payments[0].ID)); err != nil || down.Leg.State != domain.LegReturning {
 		t.Errorf("the payer is not owed any more what could not be given back: %+v, %v", down, err)
 	}
 	w.proveBooks()
@@ -414,7 +414,7 @@ func TestTheCashOfACancelledOrderGoesBackOnceUnderItsOwnReference(t *testing.T) 
 		t.Errorf("owed to the payer %d, held %d", w.balance("CASH_RETURNABLE"), w.balance("CASH_CLEARING"))
 	}
 	w.told(notice(returns[1], domain.CashRefunded), domain.LegReversed, domain.OutcomeApplied)
-	down, err := w.QueryDownPayResult(ctx, user, "", ids.Format(ids.Payment, paid.Payments[1].ID))
+	down, err := w.QueryDownPayResult(ctx, payer(user), "", ids.Format(ids.Payment, paid.Payments[1].ID))
 	if err != nil || down.Leg.State != domain.LegReversed {
 		t.Errorf("down payment %+v, %v", down, err)
 	}
@@ -498,7 +498,7 @@ func TestTheSameNotificationFromTwentyCallersIsAppliedOnce(t *testing.T) {
 			var wg sync.WaitGroup
 			for i := range 20 {
 				wg.Go(func() {
-					s, err := w.NotifyPaymentStatus(context.Background(), spm, requestID(i), notice(leg, domain.CashPaid))
+					s, err := w.NotifyPaymentStatus(context.Background(), spm(), requestID(i), notice(leg, domain.CashPaid))
 					if err != nil || s != domain.LegSucceeded {
 						t.Errorf("%s, %v", s, err)
 					}

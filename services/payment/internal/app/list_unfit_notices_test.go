@@ -78,7 +78,7 @@ func TestNotificationsThatDidNotFitAreListedNewestFirst(t *testing.T) {
 	w.wantUnfit("in the second minute", app.UnfitFilter{From: start.Add(minute), To: start.Add(2 * minute)}, denied)
 
 	all, _, _ := w.unfit(app.UnfitFilter{}, 100)
-	if n := all[0]; n.Leg.ID != back.ID || n.Leg.SubjectID != a.CommitID || n.Notice.Reference != back.ID || n.Caller != spm || n.RequestID == "" {
+	if n := all[0]; n.Leg.ID != back.ID || n.Leg.SubjectID != a.CommitID || n.Notice.Reference != back.ID || n.Caller != spm().String() || n.RequestID == "" {
 		t.Errorf("of a return: %+v", n)
 	}
 	if n := all[1]; n.Leg.ID != repayment.ID || n.Notice.Kind != domain.CashRepayment || !n.Notice.PayTime.Equal(start.Add(2*minute)) || !n.Time.Equal(start.Add(2*minute)) {

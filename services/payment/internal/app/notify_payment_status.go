@@ -6,6 +6,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/creditpay/creditpay/pkg/caller"
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/idempotency"
 	"github.com/creditpay/creditpay/pkg/ids"
@@ -46,20 +47,20 @@ const noticeRaces = 10
 
 // NotifyPaymentStatus takes what the marketplace tells of a cash leg. It is kept as it came, whatever becomes of it, and its row is
 // the record of its request. It may repeat, be late, out of order, or wrong.
-// Errors: NOT_FOUND for an unknown reference, INVALID_ARGUMENT for a leg of another kind, LEG_AMOUNT_MISMATCH for another amount
+// Errors: NOT_FOUND for an unknown reference and for another marketplace's, INVALID_ARGUMENT for a leg of another kind, LEG_AMOUNT_MISMATCH for another amount
 // or currency, which is kept all the same.
-func (a *App) NotifyPaymentStatus(ctx context.Context, caller, requestID string, n CashNotice) (domain.LegState, error) {
+func (a *App) NotifyPaymentStatus(ctx context.Context, who caller.Caller, requestID string, n CashNotice) (domain.LegState, error) {
 	fp, err := idempotency.FingerprintOf(n)
 	if err != nil {
 		return 0, err
 	}
-	record := func() (idempotency.Record, bool, error) { return a.Store.NoticeRecord(ctx, caller, requestID) }
+	record := func() (idempotency.Record, bool, error) { return a.Store.NoticeRecord(ctx, who.String(), requestID) }
 	answer, err := idempotency.DoWith(fp, record, func() (NoticeAnswer, error) {
 		id, err := parseID(ids.Leg, "external_reference", n.Reference)
 		if err != nil {
 			return NoticeAnswer{}, err
 		}
-		return a.hear(ctx, HeardNotice{ID: a.IDs.New(), Caller: caller, RequestID: requestID, Fingerprint: fp, Notice: domain.Notice{
+		return a.hear(ctx, who, HeardNotice{ID: a.IDs.New(), Caller: who.String(), RequestID: requestID, Fingerprint: fp, Notice: domain.Notice{
 			Reference: id, Kind: n.Kind, Status: n.Status, Minor: n.Minor, Currency: n.Currency, PayTime: n.PayTime.Truncate(time.Microsecond)}})
 	})
 	if err != nil {
@@ -72,21 +73,24 @@ func (a *App) NotifyPaymentStatus(ctx context.Context, caller, requestID string,
 }
 
 // hear judges a notification against the leg as it is, and again when the leg moved meanwhile.
-func (a *App) hear(ctx context.Context, h HeardNotice) (NoticeAnswer, error) {
+func (a *App) hear(ctx context.Context, who caller.Caller, h HeardNotice) (NoticeAnswer, error) {
 	var err error
 	for range noticeRaces {
 		var answer NoticeAnswer
-		if answer, err = a.hearOnce(ctx, h); !errs.Is(err, errs.ConcurrentChange) {
+		if answer, err = a.hearOnce(ctx, who, h); !errs.Is(err, errs.ConcurrentChange) {
 			return answer, err
 		}
 	}
 	return NoticeAnswer{}, err
 }
 
-func (a *App) hearOnce(ctx context.Context, h HeardNotice) (NoticeAnswer, error) {
+func (a *App) hearOnce(ctx context.Context, who caller.Caller, h HeardNotice) (NoticeAnswer, error) {
 	leg, back, err := a.legByReference(ctx, h.Notice.Reference)
 	if err != nil {
 		return NoticeAnswer{}, err
+	}
+	if !who.Sees(leg.UserID) {
+		return NoticeAnswer{}, noCashLeg()
 	}
 	if leg.Kind != h.Notice.Kind {
 		return NoticeAnswer{}, errs.InvalidArgument.New("the reference names a leg of another kind").With("field", "leg")
@@ -109,13 +113,15 @@ func (a *App) legByReference(ctx context.Context, id ids.ID) (domain.CashLeg, *d
 		return domain.CashLeg{}, nil, err
 	}
 	if back == nil {
-		return domain.CashLeg{}, nil, errs.NotFound.New("no such cash leg")
+		return domain.CashLeg{}, nil, noCashLeg()
 	}
 	if leg, err = a.Store.CashLeg(ctx, back.LegID); err == nil && leg == nil {
 		err = errs.Internal.New("a return has no leg")
 	}
 	return deref(leg), back, err
 }
+
+func noCashLeg() error { return errs.NotFound.New("no such cash leg") }
 
 func deref(l *domain.CashLeg) domain.CashLeg {
 	if l == nil {

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 
+	"github.com/creditpay/creditpay/pkg/caller"
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/ids"
 	"github.com/creditpay/creditpay/services/payment/internal/domain"
@@ -20,9 +21,9 @@ type PortionKey struct {
 }
 
 // QueryDownPayResult gives the cash leg of an order's payment, also while it is awaited and after it failed; nil when the order is
-// paid by credit alone. Of a reversed payment it names the reference of the return. userID is empty for a caller that may see
-// every payment. Errors: NOT_FOUND for an order that no commit tried to pay with a down payment and that is not paid.
-func (a *App) QueryDownPayResult(ctx context.Context, userID, orderText, paymentText string) (*DownPayment, error) {
+// paid by credit alone. Of a reversed payment it names the reference of the return. Errors: NOT_FOUND for an order that no commit
+// tried to pay with a down payment and that is not paid, and for another's.
+func (a *App) QueryDownPayResult(ctx context.Context, who caller.Caller, orderText, paymentText string) (*DownPayment, error) {
 	key, err := portionKey(orderText, paymentText)
 	if err != nil {
 		return nil, err
@@ -32,7 +33,7 @@ func (a *App) QueryDownPayResult(ctx context.Context, userID, orderText, payment
 		return nil, err
 	}
 	if p != nil {
-		if userID != "" && p.UserID != userID {
+		if !who.Sees(p.UserID) {
 			return nil, noPayment()
 		}
 		return a.paidDown(ctx, *p)
@@ -41,7 +42,7 @@ func (a *App) QueryDownPayResult(ctx context.Context, userID, orderText, payment
 	if err != nil {
 		return nil, err
 	}
-	if portion == nil || (userID != "" && leg.UserID != userID) {
+	if portion == nil || !who.Sees(leg.UserID) {
 		return nil, noPayment()
 	}
 	if !portion.DownPayment.IsPositive() {

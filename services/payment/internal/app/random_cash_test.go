@@ -82,7 +82,7 @@ func (w *world) randomStep(ctx context.Context, random *rand.Rand, leg domain.Ca
 			w.cancelled(p)
 			return "cancelled", nil
 		}
-		down, err := w.QueryDownPayResult(ctx, user, "", ids.Format(ids.Payment, p.ID))
+		down, err := w.QueryDownPayResult(ctx, payer(user), "", ids.Format(ids.Payment, p.ID))
 		if err != nil {
 			return "return", err
 		}

@@ -129,7 +129,7 @@ func TestARefundTakesBothPartsOutOfThePaymentAndACancelTakesWhatIsLeft(t *testin
 	_, err = w.RefundOrderPayment(ctx, w.refundOf(p, 1, 0))
 	w.wantReason(err, errs.OrderStateInvalid)
 	w.wantBalances("cancelled", map[string]int{"MERCHANT_PAYABLE": -100, "CREDIT_CLEARING": 90, "CASH_RETURNABLE": -15, "CASH_CLEARING": 25})
-	down, err := w.QueryDownPayResult(ctx, user, ids.Format(ids.Order, p.OrderID), "")
+	down, err := w.QueryDownPayResult(ctx, payer(user), ids.Format(ids.Order, p.OrderID), "")
 	if err != nil || down.Leg.State != domain.LegReturning || w.legOf(down.Leg.Reference).Amount != idr(15) {
 		t.Fatalf("what is left goes back: %+v, %v", down, err)
 	}

@@ -56,7 +56,7 @@ func (a *App) ReversePayment(ctx context.Context, paymentText string) error {
 	err = a.Store.Do(ctx, func(tx Tx) error {
 		tx.MovePayment(next, domain.PaymentReversing, LegsTo{Credit: domain.LegReversed, Cash: cash})
 		tx.Post(paymentText, "PAYMENT_REVERSED", p.ReversedLines())
-		tx.Emit(domain.PaymentTakenBack{PaymentID: p.ID, OrderID: p.OrderID, CheckoutID: p.CheckoutID, Version: next.Version})
+		tx.Emit(domain.PaymentTakenBack{PaymentID: p.ID, OrderID: p.OrderID, CheckoutID: p.CheckoutID, UserID: p.UserID, Version: next.Version})
 		if back != nil {
 			askBack(tx, back)
 		}

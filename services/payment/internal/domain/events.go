@@ -21,7 +21,9 @@ type CommitLost struct {
 // PaymentTakenBack says that the payment of a cancelled order was reversed.
 type PaymentTakenBack struct {
 	PaymentID, OrderID, CheckoutID ids.ID
-	Version                        int64
+	// UserID is the payer.
+	UserID  string
+	Version int64
 }
 
 // CashLegMoved says that a cash leg, or the return of a cancelled order's share of one, went into another state.

@@ -39,11 +39,11 @@ func Encode(event any) (topic, key, objectID string, objectVersion int64, payloa
 	case domain.CommitLost:
 		key, objectID := ids.Format(ids.Checkout, e.Commit.CheckoutID), ids.Format(ids.Commit, e.Commit.ID)
 		return TopicOut, key, objectID, e.Commit.Version, &paymentv1.PaymentFailed{CheckoutId: key, CommitId: objectID,
-			Reason: e.Commit.FailureReason}, nil
+			Reason: e.Commit.FailureReason, UserId: e.Commit.UserID}, nil
 	case domain.PaymentTakenBack:
 		key, objectID := ids.Format(ids.Checkout, e.CheckoutID), ids.Format(ids.Payment, e.PaymentID)
 		return TopicOut, key, objectID, e.Version, &paymentv1.PaymentReversed{PaymentId: objectID,
-			OrderId: ids.Format(ids.Order, e.OrderID), CheckoutId: key}, nil
+			OrderId: ids.Format(ids.Order, e.OrderID), CheckoutId: key, UserId: e.UserID}, nil
 	case domain.CashLegMoved:
 		return encodeLeg(e)
 	case domain.CashReturnMoved:
@@ -55,7 +55,7 @@ func Encode(event any) (topic, key, objectID string, objectVersion int64, payloa
 			key = ids.Format(ids.Order, e.Return.OrderID)
 		}
 		return TopicOut, key, ids.Format(ids.Leg, e.Return.ID), e.Return.Version, &paymentv1.CashReturnChanged{
-			CashReturn: wire.CashReturn(e.Return, e.Leg)}, nil
+			CashReturn: wire.CashReturn(e.Return, e.Leg), UserId: e.Leg.UserID}, nil
 	default:
 		return "", "", "", 0, nil, fmt.Errorf("no contract for event %T", event)
 	}

@@ -13,7 +13,7 @@ import (
 
 // QueryDownPayResult gives the cash leg of a payment.
 func (s *Payment) QueryDownPayResult(ctx context.Context, req *paymentv1.QueryDownPayResultRequest) (*paymentv1.QueryDownPayResultResponse, error) {
-	down, err := s.App.QueryDownPayResult(ctx, caller.FromContext(ctx).UserID, req.GetOrderId(), req.GetPaymentId())
+	down, err := s.App.QueryDownPayResult(ctx, caller.FromContext(ctx), req.GetOrderId(), req.GetPaymentId())
 	if err != nil || down == nil {
 		return &paymentv1.QueryDownPayResultResponse{}, err
 	}
@@ -27,7 +27,7 @@ func (s *Payment) NotifyPaymentStatus(ctx context.Context, req *paymentv1.Notify
 	if t := req.GetPayTime(); t != nil {
 		n.PayTime = t.AsTime()
 	}
-	state, err := s.App.NotifyPaymentStatus(ctx, caller.FromContext(ctx).String(), req.GetRequestId(), n)
+	state, err := s.App.NotifyPaymentStatus(ctx, caller.FromContext(ctx), req.GetRequestId(), n)
 	if err != nil {
 		return nil, err
 	}

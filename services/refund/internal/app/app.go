@@ -56,7 +56,9 @@ type Change struct {
 type Filter struct {
 	OrderID    ids.ID
 	MerchantID string
-	State      domain.State
+	// Owner is the marketplace whose refunds are wanted, empty for the home marketplace; nil for all.
+	Owner *string
+	State domain.State
 	// Before is where the page begins: refunds older than this one; zero for the newest.
 	Before ids.ID
 	Limit  int

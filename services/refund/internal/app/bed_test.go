@@ -15,6 +15,7 @@ import (
 	refundv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/refund/v1"
 
 	"github.com/creditpay/creditpay/pkg/audit"
+	"github.com/creditpay/creditpay/pkg/caller"
 	"github.com/creditpay/creditpay/pkg/clock"
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/ids"
@@ -280,13 +281,16 @@ func (w *world) paidBack() (sum int64) {
 	return sum
 }
 
+// spm is the home marketplace.
+func spm() caller.Caller { return caller.Caller{Kind: caller.SPM, Name: "marketplace"} }
+
 func (b *bed) ask(t *testing.T, order ids.ID, amount int64, number string) (domain.Refund, error) {
 	t.Helper()
-	requester := "SPM:marketplace"
+	who := spm()
 	if number == "" {
-		requester = "ADMIN:alice"
+		who = caller.Caller{Kind: caller.Admin, Name: "alice"}
 	}
-	return b.RefundPayment(t.Context(), app.Request{Requester: requester, RequestID: b.ids.New().String(), OutRefundNo: number, OrderID: order,
+	return b.RefundPayment(t.Context(), app.Request{Caller: who, Requester: who.String(), RequestID: b.ids.New().String(), OutRefundNo: number, OrderID: order,
 		Amount: rp(amount), ReasonCode: 1, Reason: "sent back"})
 }
 
@@ -316,7 +320,7 @@ func (b *bed) drive(t *testing.T, id ids.ID) domain.Refund {
 
 func (b *bed) get(t *testing.T, id ids.ID) domain.Refund {
 	t.Helper()
-	r, _, err := b.GetRefund(t.Context(), id, "")
+	r, _, err := b.GetRefund(t.Context(), caller.Caller{Kind: caller.Admin}, id)
 	if err != nil {
 		t.Fatal(err)
 	}

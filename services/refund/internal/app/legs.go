@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"github.com/creditpay/creditpay/pkg/caller"
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/ids"
 
@@ -137,10 +138,10 @@ func (a *App) endLeg(ctx context.Context, id ids.ID, reference string, m Mark, t
 	})
 }
 
-// GetRefund gives a refund with its timeline. Errors: errs.NotFound, also for a merchant whose it is not.
-func (a *App) GetRefund(ctx context.Context, id ids.ID, merchantID string) (domain.Refund, []Change, error) {
+// GetRefund gives a refund with its timeline. Errors: errs.NotFound, also for a merchant or a marketplace whose it is not.
+func (a *App) GetRefund(ctx context.Context, who caller.Caller, id ids.ID) (domain.Refund, []Change, error) {
 	r, err := a.refund(ctx, id)
-	if err == nil && merchantID != "" && r.MerchantID != merchantID {
+	if err == nil && (!who.Sees(r.UserID) || (who.Kind == caller.Merchant && r.MerchantID != who.MerchantID)) {
 		err = errs.NotFound.New("there is no such refund")
 	}
 	if err != nil {

@@ -24,7 +24,7 @@ func TestARefundGoesBackByTheWaysItCame(t *testing.T) {
 		b := newBed(t)
 		b.world.lose = lose
 		order := b.order(100_000, 20_000, 50_000, "CONFIRMED")
-		preview, err := b.PreviewRefund(t.Context(), order, rp(60_000))
+		preview, err := b.PreviewRefund(t.Context(), spm(), order, rp(60_000))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -97,7 +97,7 @@ func TestARefundAskedForAgainIsTheSame(t *testing.T) {
 	t.Parallel()
 	b := newBed(t)
 	order := b.order(100_000, 0, 0, "CONFIRMED")
-	in := app.Request{Requester: "SPM:marketplace", RequestID: "request-1", OutRefundNo: "r-1", OrderID: order, Amount: rp(100_000), ReasonCode: 1, Reason: "back"}
+	in := app.Request{Caller: spm(), Requester: "SPM:marketplace", RequestID: "request-1", OutRefundNo: "r-1", OrderID: order, Amount: rp(100_000), ReasonCode: 1, Reason: "back"}
 	first, err := b.RefundPayment(t.Context(), in)
 	if err != nil {
 		t.Fatal(err)
@@ -243,7 +243,7 @@ func TestNobodyApprovesARefundOfAnOrderThatWasTakenBackMeanwhile(t *testing.T) {
 	// The loan was taken back a moment after the order's state was read.
 	b.world.preview = errs.NotFound.New("no loan of the order counts")
 	approve("PENDING_APPROVAL ORDER_STATE_INVALID")
-	if _, err := b.PreviewRefund(t.Context(), b.order(10, 0, 0, "PAID"), rp(10)); !errs.Is(err, errs.OrderStateInvalid) {
+	if _, err := b.PreviewRefund(t.Context(), spm(), b.order(10, 0, 0, "PAID"), rp(10)); !errs.Is(err, errs.OrderStateInvalid) {
 		t.Errorf("preview: %v", err)
 	}
 	b.world.preview = nil

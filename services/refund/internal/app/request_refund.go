@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/creditpay/creditpay/pkg/caller"
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/idempotency"
 	"github.com/creditpay/creditpay/pkg/ids"
@@ -15,6 +16,8 @@ import (
 
 // Request asks for a refund.
 type Request struct {
+	// Caller bounds whose orders are found. It is Requester, which is part of the content, once more.
+	Caller caller.Caller `json:"-"`
 	// Requester is who asks; RequestID is unique among that requester's.
 	Requester, RequestID string
 	// OutRefundNo is the marketplace's number, unique per order; empty for an operator's refund, which people may have to approve.
@@ -78,7 +81,7 @@ func (a *App) sameNumber(ctx context.Context, in Request) (domain.Refund, bool, 
 
 // request is one attempt.
 func (a *App) request(ctx context.Context, in Request, key idempotency.Key, fp idempotency.Fingerprint) (requested, error) {
-	order, budget, err := a.refundable(ctx, in.OrderID)
+	order, budget, err := a.refundable(ctx, in.Caller, in.OrderID)
 	if err != nil {
 		return requested{}, err
 	}
@@ -154,11 +157,14 @@ func (a *App) approvals(ctx context.Context, b domain.Budget, amount money.Amoun
 	return operated, domain.ApprovalsFor(tiers, sum), err
 }
 
-// refundable gives an order that may be refunded with its budget. Errors: errs.NotFound, errs.OrderStateInvalid.
-func (a *App) refundable(ctx context.Context, orderID ids.ID) (Order, domain.Budget, error) {
+// refundable gives an order that may be refunded with its budget. Errors: errs.NotFound, also for another marketplace's, errs.OrderStateInvalid.
+func (a *App) refundable(ctx context.Context, who caller.Caller, orderID ids.ID) (Order, domain.Budget, error) {
 	order, err := peer(ctx, a, func(ctx context.Context) (Order, error) { return a.Orders.Order(ctx, orderID) })
 	if err != nil {
 		return order, domain.Budget{}, err
+	}
+	if !who.Sees(order.UserID) {
+		return order, domain.Budget{}, errs.NotFound.New("there is no such order")
 	}
 	if err := domain.MayRefund(order.State); err != nil {
 		return order, domain.Budget{}, err
@@ -208,8 +214,8 @@ type Preview struct {
 
 // PreviewRefund is what a refund of an order would do now, by the same computation that does it; it changes nothing. Errors: as
 // RefundPayment.
-func (a *App) PreviewRefund(ctx context.Context, orderID ids.ID, amount money.Amount) (Preview, error) {
-	_, budget, err := a.refundable(ctx, orderID)
+func (a *App) PreviewRefund(ctx context.Context, who caller.Caller, orderID ids.ID, amount money.Amount) (Preview, error) {
+	_, budget, err := a.refundable(ctx, who, orderID)
 	if err != nil {
 		return Preview{}, err
 	}

@@ -15,7 +15,7 @@ import (
 // story is the timeline of a refund, without its times.
 func (b *bed) story(t *testing.T, r domain.Refund) (out []string) {
 	t.Helper()
-	_, changes, err := b.GetRefund(t.Context(), r.ID, "")
+	_, changes, err := b.GetRefund(t.Context(), spm(), r.ID)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -35,7 +35,8 @@ func Encode(e domain.Event) (topic, key, objectID string, version int64, payload
 		return "", "", "", 0, nil
 	}
 	m := wire.Refund(c.Refund)
-	return Topic, m.GetOrderId(), m.GetRefundId(), c.Refund.Version, &refundv1.RefundChanged{Refund: m, FromState: refundv1.RefundState(c.From), NotifyUrl: c.Refund.NotifyURL}
+	return Topic, m.GetOrderId(), m.GetRefundId(), c.Refund.Version, &refundv1.RefundChanged{Refund: m, FromState: refundv1.RefundState(c.From), NotifyUrl: c.Refund.NotifyURL,
+		UserId: c.Refund.UserID}
 }
 
 // Verbs are what events drive.

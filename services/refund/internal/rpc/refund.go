@@ -49,7 +49,7 @@ func (s *Refund) PreviewRefund(ctx context.Context, req *refundv1.PreviewRefundR
 	if err != nil {
 		return nil, err
 	}
-	p, err := s.App.PreviewRefund(ctx, order, amount)
+	p, err := s.App.PreviewRefund(ctx, caller.FromContext(ctx), order, amount)
 	if err != nil {
 		return nil, err
 	}
@@ -84,6 +84,7 @@ func (s *Refund) AdminRefundPayment(ctx context.Context, req *refundv1.AdminRefu
 }
 
 func (s *Refund) request(ctx context.Context, in app.Request, orderID string, amount *commonv1.Money) (*refundv1.Refund, error) {
+	in.Caller = caller.FromContext(ctx)
 	var err error
 	if in.OrderID, err = parseID("order_id", ids.Order, orderID); err != nil {
 		return nil, err
@@ -131,16 +132,13 @@ func (s *Refund) decide(ctx context.Context, requestID string, refundIDs []strin
 	return out, nil
 }
 
-// merchantOf is the shop whose refunds a caller sees; empty for all.
-func merchantOf(ctx context.Context) string { return caller.FromContext(ctx).MerchantID }
-
 // GetRefund gives a refund with its timeline.
 func (s *Refund) GetRefund(ctx context.Context, req *refundv1.GetRefundRequest) (*refundv1.GetRefundResponse, error) {
 	id, err := parseID("refund_id", ids.Refund, req.GetRefundId())
 	if err != nil {
 		return nil, err
 	}
-	r, changes, err := s.App.GetRefund(ctx, id, merchantOf(ctx))
+	r, changes, err := s.App.GetRefund(ctx, caller.FromContext(ctx), id)
 	if err != nil {
 		return nil, err
 	}
@@ -168,11 +166,15 @@ func stateAndStep(c app.Change) string {
 
 // ListRefunds lists refunds, newest first.
 func (s *Refund) ListRefunds(ctx context.Context, req *refundv1.ListRefundsRequest) (*refundv1.ListRefundsResponse, error) {
-	f := app.Filter{MerchantID: merchantOf(ctx), State: domain.State(req.GetState()), Limit: int(req.GetPageSize())}
+	who := caller.FromContext(ctx)
+	f := app.Filter{MerchantID: who.MerchantID, State: domain.State(req.GetState()), Limit: int(req.GetPageSize())}
 	if f.Limit == 0 {
 		f.Limit = pageDefault
 	}
 	f.Limit = min(f.Limit, pageMax)
+	if who.Kind != caller.Admin {
+		f.Owner = &who.Owner
+	}
 	var err error
 	if req.GetOrderId() != "" {
 		if f.OrderID, err = parseID("order_id", ids.Order, req.GetOrderId()); err != nil {

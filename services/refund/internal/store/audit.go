@@ -16,6 +16,9 @@ func Audit() []audit.Check {
 				HAVING b.reserved_minor <> COALESCE(SUM(r.amount_minor), 0) OR b.reserved_cash_minor <> COALESCE(SUM(r.cash_minor), 0)`},
 		{Name: "refund_without_budget", Rule: "every refund has a budget",
 			Query: `SELECT CONCAT('rfd:', HEX(r.id)), 'no budget' FROM refunds r LEFT JOIN budgets b ON b.order_id = r.order_id WHERE b.order_id IS NULL`},
+		{Name: "refund_is_of_its_buyers_marketplace", Rule: "a refund belongs to the marketplace of its buyer",
+			Query: `SELECT CONCAT('rfd:', HEX(r.id)), CONCAT('of ', IF(r.owner = '', 'the home marketplace', r.owner), ', its buyer is ', r.user_id)
+				FROM refunds r WHERE r.owner <> ` + audit.OwnerExpr("r.user_id")},
 		{Name: "approved_by_enough", Rule: "what was carried out was approved by as many other people as it needed",
 			Query: `SELECT CONCAT('rfd:', HEX(r.id)), CONCAT('needs ', r.approvals_needed, ', has ', COUNT(a.approver)) FROM refunds r
 				LEFT JOIN approvals a ON a.refund_id = r.id AND a.snapshot = r.snapshot AND a.approver <> r.requester WHERE r.state IN (3, 6, 7, 8)

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/creditpay/creditpay/pkg/caller"
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/ids"
 	"github.com/creditpay/creditpay/pkg/money"
@@ -77,6 +78,9 @@ func (s *Store) Refunds(ctx context.Context, f app.Filter) ([]domain.Refund, err
 	}
 	if f.MerchantID != "" {
 		add("r.merchant_id = ?", f.MerchantID)
+	}
+	if f.Owner != nil {
+		add("r.owner = ?", *f.Owner)
 	}
 	if f.State != domain.StateNone {
 		add("r.state = ?", f.State)
@@ -273,9 +277,9 @@ func (s *Store) Changes(ctx context.Context, id ids.ID) (out []app.Change, err e
 }
 
 const (
-	insertRefund = `INSERT INTO refunds (id, order_id, merchant_id, user_id, requester, out_refund_no, currency_code, amount_minor, cash_minor, reason_code,
+	insertRefund = `INSERT INTO refunds (id, order_id, owner, merchant_id, user_id, requester, out_refund_no, currency_code, amount_minor, cash_minor, reason_code,
 		reason, state, step, approvals_needed, snapshot, order_state, out_order_no, notify_url, effect, failure, attempts, version, create_time, expire_time, finish_time)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	updateRefund = `UPDATE refunds SET state = ?, step = ?, snapshot = ?, order_state = ?, effect = ?, failure = ?, attempts = ?, expire_time = ?, finish_time = ?, version = version + 1
 		WHERE id = ? AND version = ?`
 	countWait      = `UPDATE refunds SET attempts = attempts + 1 WHERE id = ? AND version = ?`
@@ -298,7 +302,8 @@ func (t *Tx) InsertRefund(r domain.Refund, m app.Mark) {
 		t.Fail(err)
 		return
 	}
-	t.Tx.Queue(insertRefund, r.ID, r.OrderID, r.MerchantID, r.UserID, r.Requester, nullText(r.OutRefundNo), r.Amount.Currency().Code(), r.Amount.Minor(),
+	owner, _ := caller.SplitUserID(r.UserID)
+	t.Tx.Queue(insertRefund, r.ID, r.OrderID, owner, r.MerchantID, r.UserID, r.Requester, nullText(r.OutRefundNo), r.Amount.Currency().Code(), r.Amount.Minor(),
 		r.Share.Cash.Minor(), r.ReasonCode, text.Cut(r.Reason, reasonMax), r.State, r.Step, r.ApprovalsNeeded, r.Snapshot, r.OrderState, r.OutOrderNo, r.NotifyURL, effect, "", r.Attempts,
 		r.Version, r.CreateTime, nullTime(r.ExpireTime), nullTime(r.FinishTime))
 	if r.ApprovalsNeeded > 0 {

@@ -1521,11 +1521,11 @@ var File_creditpay_bill_v1_bill_admin_service_proto protoreflect.FileDescriptor
 
 const file_creditpay_bill_v1_bill_admin_service_proto_rawDesc = "" +
 	"\n" +
-	"*creditpay/bill/v1/bill_admin_service.proto\x12\x11creditpay.bill.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1ccreditpay/bill/v1/bill.proto\x1a creditpay/common/v1/access.proto\x1a\x1fcreditpay/common/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\"\xd0\x02\n" +
+	"*creditpay/bill/v1/bill_admin_service.proto\x12\x11creditpay.bill.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1ccreditpay/bill/v1/bill.proto\x1a creditpay/common/v1/access.proto\x1a\x1fcreditpay/common/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\"\xe6\x02\n" +
 	"\x18OpenCreditAccountRequest\x12=\n" +
 	"\n" +
-	"request_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9_.:-]{8,64}$R\trequestId\x125\n" +
-	"\auser_id\x18\x02 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{1,64}$R\x06userId\x128\n" +
+	"request_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9_.:-]{8,64}$R\trequestId\x12K\n" +
+	"\auser_id\x18\x02 \x01(\tB2\xbaH/r-\x18@2)^([A-Za-z0-9_.@-]+~)?[A-Za-z0-9_-]{1,64}$R\x06userId\x128\n" +
 	"\x05limit\x18\x03 \x01(\v2\x1a.creditpay.common.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x05limit\x12\"\n" +
 	"\x06reason\x18\x04 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x06reason\x12'\n" +
@@ -1533,40 +1533,40 @@ const file_creditpay_bill_v1_bill_admin_service_proto_rawDesc = "" +
 	"\xbaH\x04r\x02\x18d\x80\x01\x01R\bfullName\x127\n" +
 	"\x05phone\x18\x06 \x01(\tB!\xbaH\x1br\x192\x17^(\\+[1-9][0-9]{7,14})?$\x80\x01\x01R\x05phone\"W\n" +
 	"\x19OpenCreditAccountResponse\x12:\n" +
-	"\aaccount\x18\x01 \x01(\v2 .creditpay.bill.v1.CreditAccountR\aaccount\"P\n" +
-	"\x17GetCreditAccountRequest\x125\n" +
-	"\auser_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{1,64}$R\x06userId\"V\n" +
+	"\aaccount\x18\x01 \x01(\v2 .creditpay.bill.v1.CreditAccountR\aaccount\"f\n" +
+	"\x17GetCreditAccountRequest\x12K\n" +
+	"\auser_id\x18\x01 \x01(\tB2\xbaH/r-\x18@2)^([A-Za-z0-9_.@-]+~)?[A-Za-z0-9_-]{1,64}$R\x06userId\"V\n" +
 	"\x18GetCreditAccountResponse\x12:\n" +
-	"\aaccount\x18\x01 \x01(\v2 .creditpay.bill.v1.CreditAccountR\aaccount\"\xeb\x01\n" +
+	"\aaccount\x18\x01 \x01(\v2 .creditpay.bill.v1.CreditAccountR\aaccount\"\x81\x02\n" +
 	"\x15SetCreditLimitRequest\x12=\n" +
 	"\n" +
-	"request_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9_.:-]{8,64}$R\trequestId\x125\n" +
-	"\auser_id\x18\x02 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{1,64}$R\x06userId\x128\n" +
+	"request_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9_.:-]{8,64}$R\trequestId\x12K\n" +
+	"\auser_id\x18\x02 \x01(\tB2\xbaH/r-\x18@2)^([A-Za-z0-9_.@-]+~)?[A-Za-z0-9_-]{1,64}$R\x06userId\x128\n" +
 	"\x05limit\x18\x03 \x01(\v2\x1a.creditpay.common.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x05limit\x12\"\n" +
 	"\x06reason\x18\x04 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x06reason\"T\n" +
 	"\x16SetCreditLimitResponse\x12:\n" +
-	"\aaccount\x18\x01 \x01(\v2 .creditpay.bill.v1.CreditAccountR\aaccount\"\xb6\x01\n" +
+	"\aaccount\x18\x01 \x01(\v2 .creditpay.bill.v1.CreditAccountR\aaccount\"\xcc\x01\n" +
 	"\x1aFreezeCreditAccountRequest\x12=\n" +
 	"\n" +
-	"request_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9_.:-]{8,64}$R\trequestId\x125\n" +
-	"\auser_id\x18\x02 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{1,64}$R\x06userId\x12\"\n" +
+	"request_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9_.:-]{8,64}$R\trequestId\x12K\n" +
+	"\auser_id\x18\x02 \x01(\tB2\xbaH/r-\x18@2)^([A-Za-z0-9_.@-]+~)?[A-Za-z0-9_-]{1,64}$R\x06userId\x12\"\n" +
 	"\x06reason\x18\x03 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x06reason\"Y\n" +
 	"\x1bFreezeCreditAccountResponse\x12:\n" +
-	"\aaccount\x18\x01 \x01(\v2 .creditpay.bill.v1.CreditAccountR\aaccount\"\xb8\x01\n" +
+	"\aaccount\x18\x01 \x01(\v2 .creditpay.bill.v1.CreditAccountR\aaccount\"\xce\x01\n" +
 	"\x1cUnfreezeCreditAccountRequest\x12=\n" +
 	"\n" +
-	"request_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9_.:-]{8,64}$R\trequestId\x125\n" +
-	"\auser_id\x18\x02 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{1,64}$R\x06userId\x12\"\n" +
+	"request_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9_.:-]{8,64}$R\trequestId\x12K\n" +
+	"\auser_id\x18\x02 \x01(\tB2\xbaH/r-\x18@2)^([A-Za-z0-9_.@-]+~)?[A-Za-z0-9_-]{1,64}$R\x06userId\x12\"\n" +
 	"\x06reason\x18\x03 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x06reason\"[\n" +
 	"\x1dUnfreezeCreditAccountResponse\x12:\n" +
-	"\aaccount\x18\x01 \x01(\v2 .creditpay.bill.v1.CreditAccountR\aaccount\"\x95\x02\n" +
+	"\aaccount\x18\x01 \x01(\v2 .creditpay.bill.v1.CreditAccountR\aaccount\"\xab\x02\n" +
 	"\x18SetSigningProfileRequest\x12=\n" +
 	"\n" +
-	"request_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9_.:-]{8,64}$R\trequestId\x125\n" +
-	"\auser_id\x18\x02 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{1,64}$R\x06userId\x12)\n" +
+	"request_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9_.:-]{8,64}$R\trequestId\x12K\n" +
+	"\auser_id\x18\x02 \x01(\tB2\xbaH/r-\x18@2)^([A-Za-z0-9_.@-]+~)?[A-Za-z0-9_-]{1,64}$R\x06userId\x12)\n" +
 	"\tfull_name\x18\x03 \x01(\tB\f\xbaH\x06r\x04\x10\x01\x18d\x80\x01\x01R\bfullName\x124\n" +
 	"\x05phone\x18\x04 \x01(\tB\x1e\xbaH\x18r\x162\x14^\\+[1-9][0-9]{7,14}$\x80\x01\x01R\x05phone\x12\"\n" +
 	"\x06reason\x18\x05 \x01(\tB\n" +
@@ -1621,11 +1621,11 @@ const file_creditpay_bill_v1_bill_admin_service_proto_rawDesc = "" +
 	"\x06reason\x18\x03 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x06reason\"V\n" +
 	"\x18ReverseRepaymentResponse\x12:\n" +
-	"\trepayment\x18\x01 \x01(\v2\x1c.creditpay.bill.v1.RepaymentR\trepayment\"\xf2\x01\n" +
+	"\trepayment\x18\x01 \x01(\v2\x1c.creditpay.bill.v1.RepaymentR\trepayment\"\x88\x02\n" +
 	"\x1aPayOutCreditBalanceRequest\x12=\n" +
 	"\n" +
-	"request_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9_.:-]{8,64}$R\trequestId\x125\n" +
-	"\auser_id\x18\x02 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{1,64}$R\x06userId\x12:\n" +
+	"request_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9_.:-]{8,64}$R\trequestId\x12K\n" +
+	"\auser_id\x18\x02 \x01(\tB2\xbaH/r-\x18@2)^([A-Za-z0-9_.@-]+~)?[A-Za-z0-9_-]{1,64}$R\x06userId\x12:\n" +
 	"\x06amount\x18\x03 \x01(\v2\x1a.creditpay.common.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x06amount\x12\"\n" +
 	"\x06reason\x18\x04 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x06reason\"`\n" +

@@ -1639,9 +1639,9 @@ const file_creditpay_bill_v1_bill_internal_service_proto_rawDesc = "" +
 	"\border_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\aorderId\x12:\n" +
 	"\x06amount\x18\x02 \x01(\v2\x1a.creditpay.common.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x06amount\x12(\n" +
 	"\vmerchant_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\n" +
-	"merchantId\"\xd7\x02\n" +
-	"\x11QuotePlansRequest\x125\n" +
-	"\auser_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{1,64}$R\x06userId\x129\n" +
+	"merchantId\"\xed\x02\n" +
+	"\x11QuotePlansRequest\x12K\n" +
+	"\auser_id\x18\x01 \x01(\tB2\xbaH/r-\x18@2)^([A-Za-z0-9_.@-]+~)?[A-Za-z0-9_-]{1,64}$R\x06userId\x129\n" +
 	"\bbusiness\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[a-z][a-z0-9_]{0,31}$R\bbusiness\x12D\n" +
 	"\x06orders\x18\x03 \x03(\v2 .creditpay.bill.v1.FinancedOrderB\n" +
 	"\xbaH\a\x92\x01\x04\b\x01\x102R\x06orders\x12,\n" +
@@ -1653,10 +1653,10 @@ const file_creditpay_bill_v1_bill_internal_service_proto_rawDesc = "" +
 	"\x06offers\x18\x02 \x03(\v2\x1c.creditpay.bill.v1.PlanOfferR\x06offers\x12\x18\n" +
 	"\aallowed\x18\x03 \x01(\bR\aallowed\x128\n" +
 	"\x06reason\x18\x04 \x01(\x0e2 .creditpay.common.v1.ErrorReasonR\x06reason\x12N\n" +
-	"\x10required_actions\x18\x05 \x03(\x0e2#.creditpay.common.v1.RequiredActionR\x0frequiredActions\"\xc3\x03\n" +
+	"\x10required_actions\x18\x05 \x03(\x0e2#.creditpay.common.v1.RequiredActionR\x0frequiredActions\"\xd9\x03\n" +
 	"\x14ReserveCreditRequest\x12&\n" +
-	"\tcommit_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\bcommitId\x125\n" +
-	"\auser_id\x18\x02 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{1,64}$R\x06userId\x129\n" +
+	"\tcommit_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\bcommitId\x12K\n" +
+	"\auser_id\x18\x02 \x01(\tB2\xbaH/r-\x18@2)^([A-Za-z0-9_.@-]+~)?[A-Za-z0-9_-]{1,64}$R\x06userId\x129\n" +
 	"\bbusiness\x18\x03 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[a-z][a-z0-9_]{0,31}$R\bbusiness\x12D\n" +
 	"\x06orders\x18\x04 \x03(\v2 .creditpay.bill.v1.FinancedOrderB\n" +
 	"\xbaH\a\x92\x01\x04\b\x01\x102R\x06orders\x12,\n" +

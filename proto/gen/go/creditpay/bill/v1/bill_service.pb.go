@@ -1544,9 +1544,9 @@ var File_creditpay_bill_v1_bill_service_proto protoreflect.FileDescriptor
 
 const file_creditpay_bill_v1_bill_service_proto_rawDesc = "" +
 	"\n" +
-	"$creditpay/bill/v1/bill_service.proto\x12\x11creditpay.bill.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1ccreditpay/bill/v1/bill.proto\x1a creditpay/common/v1/access.proto\x1a\x1fcreditpay/common/v1/error.proto\x1a\x1fcreditpay/common/v1/money.proto\x1a\x1ecreditpay/common/v1/plan.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xce\x01\n" +
-	"\x1eQueryUserInstalmentInfoRequest\x125\n" +
-	"\auser_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{1,64}$R\x06userId\x12:\n" +
+	"$creditpay/bill/v1/bill_service.proto\x12\x11creditpay.bill.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1ccreditpay/bill/v1/bill.proto\x1a creditpay/common/v1/access.proto\x1a\x1fcreditpay/common/v1/error.proto\x1a\x1fcreditpay/common/v1/money.proto\x1a\x1ecreditpay/common/v1/plan.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe4\x01\n" +
+	"\x1eQueryUserInstalmentInfoRequest\x12K\n" +
+	"\auser_id\x18\x01 \x01(\tB2\xbaH/r-\x18@2)^([A-Za-z0-9_.@-]+~)?[A-Za-z0-9_-]{1,64}$R\x06userId\x12:\n" +
 	"\x06amount\x18\x02 \x01(\v2\x1a.creditpay.common.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x06amount\x129\n" +
 	"\bbusiness\x18\x03 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[a-z][a-z0-9_]{0,31}$R\bbusiness\"\xe2\x01\n" +
 	"\x1fQueryUserInstalmentInfoResponse\x12:\n" +

@@ -64,7 +64,7 @@ const (
 	ErrorReason_ERROR_REASON_AMOUNT_OUT_OF_RANGE ErrorReason = 16
 	// [INVALID_ARGUMENT] The page token is not one that this list gave out, or the filters changed. Start from the first page.
 	ErrorReason_ERROR_REASON_PAGE_TOKEN_INVALID ErrorReason = 17
-	// [ALREADY_EXISTS] This (merchant_id, out_order_no) exists with other content.
+	// [ALREADY_EXISTS] This (merchant_id, out_order_no) exists in this marketplace with other content.
 	ErrorReason_ERROR_REASON_ORDER_CONTENT_MISMATCH ErrorReason = 100
 	// [FAILED_PRECONDITION] The order is not in a state that allows this; the metadata names the state.
 	ErrorReason_ERROR_REASON_ORDER_STATE_INVALID ErrorReason = 101

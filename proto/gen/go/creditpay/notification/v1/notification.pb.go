@@ -231,7 +231,9 @@ type Endpoint struct {
 	// When it was registered.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// Its secrets that are good now, newest first, without their text.
-	Secrets       []*EndpointSecret `protobuf:"bytes,10,rep,name=secrets,proto3" json:"secrets,omitempty"`
+	Secrets []*EndpointSecret `protobuf:"bytes,10,rep,name=secrets,proto3" json:"secrets,omitempty"`
+	// The marketplace whose events it hears of; empty for the home marketplace.
+	Owner         string `protobuf:"bytes,11,opt,name=owner,proto3" json:"owner,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -334,6 +336,13 @@ func (x *Endpoint) GetSecrets() []*EndpointSecret {
 		return x.Secrets
 	}
 	return nil
+}
+
+func (x *Endpoint) GetOwner() string {
+	if x != nil {
+		return x.Owner
+	}
+	return ""
 }
 
 // A secret of an endpoint, without its text.
@@ -650,7 +659,7 @@ var File_creditpay_notification_v1_notification_proto protoreflect.FileDescripto
 
 const file_creditpay_notification_v1_notification_proto_rawDesc = "" +
 	"\n" +
-	",creditpay/notification/v1/notification.proto\x12\x19creditpay.notification.v1\x1a$creditpay/common/v1/visibility.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbc\x03\n" +
+	",creditpay/notification/v1/notification.proto\x12\x19creditpay.notification.v1\x1a$creditpay/common/v1/visibility.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd2\x03\n" +
 	"\bEndpoint\x12\x1f\n" +
 	"\vendpoint_id\x18\x01 \x01(\tR\n" +
 	"endpointId\x12\x1f\n" +
@@ -666,7 +675,8 @@ const file_creditpay_notification_v1_notification_proto_rawDesc = "" +
 	"\vcreate_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12C\n" +
 	"\asecrets\x18\n" +
-	" \x03(\v2).creditpay.notification.v1.EndpointSecretR\asecrets\"\x8a\x01\n" +
+	" \x03(\v2).creditpay.notification.v1.EndpointSecretR\asecrets\x12\x14\n" +
+	"\x05owner\x18\v \x01(\tR\x05owner\"\x8a\x01\n" +
 	"\x0eEndpointSecret\x12;\n" +
 	"\vcreate_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12;\n" +

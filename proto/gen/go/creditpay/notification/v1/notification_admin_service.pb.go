@@ -41,7 +41,9 @@ type CreateEndpointRequest struct {
 	// How it is spoken to.
 	Profile DeliveryProfile `protobuf:"varint,5,opt,name=profile,proto3,enum=creditpay.notification.v1.DeliveryProfile" json:"profile,omitempty"`
 	// The name under which the receiver knows the key; needed by PAY_PROTOCOL, CASHIER_DESK and CASHIER_DESK_GM1, empty for the others.
-	KeyName       string `protobuf:"bytes,6,opt,name=key_name,json=keyName,proto3" json:"key_name,omitempty"`
+	KeyName string `protobuf:"bytes,6,opt,name=key_name,json=keyName,proto3" json:"key_name,omitempty"`
+	// The marketplace whose events it hears of; empty for the home marketplace.
+	Owner         string `protobuf:"bytes,7,opt,name=owner,proto3" json:"owner,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -114,6 +116,13 @@ func (x *CreateEndpointRequest) GetProfile() DeliveryProfile {
 func (x *CreateEndpointRequest) GetKeyName() string {
 	if x != nil {
 		return x.KeyName
+	}
+	return ""
+}
+
+func (x *CreateEndpointRequest) GetOwner() string {
+	if x != nil {
+		return x.Owner
 	}
 	return ""
 }
@@ -529,7 +538,9 @@ type ListEndpointsRequest struct {
 	// At most this many, 1 to 100, 50 when not set.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// Where to go on: next_page_token of the page before.
-	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Those of this marketplace; empty for all.
+	Owner         string `protobuf:"bytes,4,opt,name=owner,proto3" json:"owner,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -581,6 +592,13 @@ func (x *ListEndpointsRequest) GetPageSize() int32 {
 func (x *ListEndpointsRequest) GetPageToken() string {
 	if x != nil {
 		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListEndpointsRequest) GetOwner() string {
+	if x != nil {
+		return x.Owner
 	}
 	return ""
 }
@@ -1174,7 +1192,7 @@ var File_creditpay_notification_v1_notification_admin_service_proto protoreflect
 
 const file_creditpay_notification_v1_notification_admin_service_proto_rawDesc = "" +
 	"\n" +
-	":creditpay/notification/v1/notification_admin_service.proto\x12\x19creditpay.notification.v1\x1a\x1bbuf/validate/validate.proto\x1a creditpay/common/v1/access.proto\x1a,creditpay/notification/v1/notification.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xdb\x02\n" +
+	":creditpay/notification/v1/notification_admin_service.proto\x12\x19creditpay.notification.v1\x1a\x1bbuf/validate/validate.proto\x1a creditpay/common/v1/access.proto\x1a,creditpay/notification/v1/notification.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8e\x03\n" +
 	"\x15CreateEndpointRequest\x12=\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9._:-]{8,64}$R\trequestId\x12(\n" +
@@ -1186,7 +1204,8 @@ const file_creditpay_notification_v1_notification_admin_service_proto_rawDesc = 
 	"eventTypes\x12P\n" +
 	"\aprofile\x18\x05 \x01(\x0e2*.creditpay.notification.v1.DeliveryProfileB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\aprofile\x128\n" +
-	"\bkey_name\x18\x06 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[A-Za-z0-9._-]{0,64}$R\akeyName\"v\n" +
+	"\bkey_name\x18\x06 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[A-Za-z0-9._-]{0,64}$R\akeyName\x121\n" +
+	"\x05owner\x18\a \x01(\tB\x1b\xbaH\x18r\x16\x18@2\x12^[A-Za-z0-9_.@-]*$R\x05owner\"v\n" +
 	"\x16CreateEndpointResponse\x12?\n" +
 	"\bendpoint\x18\x01 \x01(\v2#.creditpay.notification.v1.EndpointR\bendpoint\x12\x1b\n" +
 	"\x06secret\x18\x02 \x01(\tB\x03\x80\x01\x01R\x06secret\"\xe1\x01\n" +
@@ -1218,13 +1237,14 @@ const file_creditpay_notification_v1_notification_admin_service_proto_rawDesc = 
 	"\aoverlap\x18\x03 \x01(\v2\x19.google.protobuf.DurationB\x0e\xbaH\v\xaa\x01\b\"\x04\b\x80\xf5$2\x00R\aoverlap\"|\n" +
 	"\x1cRotateEndpointSecretResponse\x12?\n" +
 	"\bendpoint\x18\x01 \x01(\v2#.creditpay.notification.v1.EndpointR\bendpoint\x12\x1b\n" +
-	"\x06secret\x18\x02 \x01(\tB\x03\x80\x01\x01R\x06secret\"\x91\x01\n" +
+	"\x06secret\x18\x02 \x01(\tB\x03\x80\x01\x01R\x06secret\"\xc4\x01\n" +
 	"\x14ListEndpointsRequest\x12(\n" +
 	"\vmerchant_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\n" +
 	"merchantId\x12&\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\tpageToken\"\x82\x01\n" +
+	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\tpageToken\x121\n" +
+	"\x05owner\x18\x04 \x01(\tB\x1b\xbaH\x18r\x16\x18@2\x12^[A-Za-z0-9_.@-]*$R\x05owner\"\x82\x01\n" +
 	"\x15ListEndpointsResponse\x12A\n" +
 	"\tendpoints\x18\x01 \x03(\v2#.creditpay.notification.v1.EndpointR\tendpoints\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xc0\x03\n" +

@@ -621,13 +621,13 @@ const file_creditpay_order_v1_order_internal_service_proto_rawDesc = "" +
 	"\x06orders\x18\x05 \x03(\v2 .creditpay.order.v1.PayableOrderR\x06orders\x12A\n" +
 	"\x0epayable_amount\x18\x06 \x01(\v2\x1a.creditpay.common.v1.MoneyR\rpayableAmount\x12;\n" +
 	"\vexpire_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"expireTime\"\xe4\x01\n" +
+	"expireTime\"\xfa\x01\n" +
 	"\x12BeginCommitRequest\x12*\n" +
 	"\vcheckout_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\n" +
 	"checkoutId\x12&\n" +
 	"\tcommit_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\bcommitId\x12C\n" +
-	"\x0fexpected_amount\x18\x03 \x01(\v2\x1a.creditpay.common.v1.MoneyR\x0eexpectedAmount\x125\n" +
-	"\auser_id\x18\x04 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{1,64}$R\x06userId\"k\n" +
+	"\x0fexpected_amount\x18\x03 \x01(\v2\x1a.creditpay.common.v1.MoneyR\x0eexpectedAmount\x12K\n" +
+	"\auser_id\x18\x04 \x01(\tB2\xbaH/r-\x18@2)^([A-Za-z0-9_.@-]+~)?[A-Za-z0-9_-]{1,64}$R\x06userId\"k\n" +
 	"\x13BeginCommitResponse\x12\x1a\n" +
 	"\bbusiness\x18\x01 \x01(\tR\bbusiness\x128\n" +
 	"\x06orders\x18\x02 \x03(\v2 .creditpay.order.v1.PayableOrderR\x06orders\"\x8a\x01\n" +

@@ -30,7 +30,7 @@ type GeneratePaymentsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The caller's id of this request, unique per caller; repeating it repeats the answer.
 	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	// The buyer, as the marketplace names them.
+	// The buyer, as the marketplace names them. A marketplace other than the home one writes its own name in front: "<marketplace>~<user>".
 	UserId string `protobuf:"bytes,2,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
 	// The business line, for example "marketplace"; decides which products are offered.
 	Business string `protobuf:"bytes,3,opt,name=business,proto3" json:"business,omitempty"`
@@ -948,7 +948,10 @@ type GetOrderInfoRequest struct {
 	// The shop.
 	MerchantId string `protobuf:"bytes,2,opt,name=merchant_id,json=merchantId,proto3" json:"merchant_id,omitempty"`
 	// The marketplace's number.
-	OutOrderNo    string `protobuf:"bytes,3,opt,name=out_order_no,json=outOrderNo,proto3" json:"out_order_no,omitempty"`
+	OutOrderNo string `protobuf:"bytes,3,opt,name=out_order_no,json=outOrderNo,proto3" json:"out_order_no,omitempty"`
+	// The marketplace whose number it is, for operators; empty for the home marketplace. Of other callers it is their own: they leave it
+	// empty.
+	Owner         string `protobuf:"bytes,4,opt,name=owner,proto3" json:"owner,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1000,6 +1003,13 @@ func (x *GetOrderInfoRequest) GetMerchantId() string {
 func (x *GetOrderInfoRequest) GetOutOrderNo() string {
 	if x != nil {
 		return x.OutOrderNo
+	}
+	return ""
+}
+
+func (x *GetOrderInfoRequest) GetOwner() string {
+	if x != nil {
+		return x.Owner
 	}
 	return ""
 }
@@ -1058,7 +1068,10 @@ type GetOrderDetailRequest struct {
 	// The shop.
 	MerchantId string `protobuf:"bytes,2,opt,name=merchant_id,json=merchantId,proto3" json:"merchant_id,omitempty"`
 	// The marketplace's number.
-	OutOrderNo    string `protobuf:"bytes,3,opt,name=out_order_no,json=outOrderNo,proto3" json:"out_order_no,omitempty"`
+	OutOrderNo string `protobuf:"bytes,3,opt,name=out_order_no,json=outOrderNo,proto3" json:"out_order_no,omitempty"`
+	// The marketplace whose number it is, for operators; empty for the home marketplace. Of other callers it is their own: they leave it
+	// empty.
+	Owner         string `protobuf:"bytes,4,opt,name=owner,proto3" json:"owner,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1114,6 +1127,13 @@ func (x *GetOrderDetailRequest) GetOutOrderNo() string {
 	return ""
 }
 
+func (x *GetOrderDetailRequest) GetOwner() string {
+	if x != nil {
+		return x.Owner
+	}
+	return ""
+}
+
 // Output of GetOrderDetail.
 type GetOrderDetailResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1164,11 +1184,11 @@ var File_creditpay_order_v1_order_service_proto protoreflect.FileDescriptor
 
 const file_creditpay_order_v1_order_service_proto_rawDesc = "" +
 	"\n" +
-	"&creditpay/order/v1/order_service.proto\x12\x12creditpay.order.v1\x1a\x1bbuf/validate/validate.proto\x1a creditpay/common/v1/access.proto\x1a\x1fcreditpay/common/v1/error.proto\x1a\x1fcreditpay/common/v1/money.proto\x1a\x1ecreditpay/common/v1/plan.proto\x1a\x1ecreditpay/order/v1/order.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe7\x03\n" +
+	"&creditpay/order/v1/order_service.proto\x12\x12creditpay.order.v1\x1a\x1bbuf/validate/validate.proto\x1a creditpay/common/v1/access.proto\x1a\x1fcreditpay/common/v1/error.proto\x1a\x1fcreditpay/common/v1/money.proto\x1a\x1ecreditpay/common/v1/plan.proto\x1a\x1ecreditpay/order/v1/order.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfd\x03\n" +
 	"\x17GeneratePaymentsRequest\x12=\n" +
 	"\n" +
-	"request_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9_.:-]{8,64}$R\trequestId\x125\n" +
-	"\auser_id\x18\x02 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{1,64}$R\x06userId\x129\n" +
+	"request_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9_.:-]{8,64}$R\trequestId\x12K\n" +
+	"\auser_id\x18\x02 \x01(\tB2\xbaH/r-\x18@2)^([A-Za-z0-9_.@-]+~)?[A-Za-z0-9_-]{1,64}$R\x06userId\x129\n" +
 	"\bbusiness\x18\x03 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[a-z][a-z0-9_]{0,31}$R\bbusiness\x128\n" +
 	"\rcurrency_code\x18\x04 \x01(\tB\x13\xbaH\x10r\x0e2\f^[A-Z]{3,4}$R\fcurrencyCode\x12B\n" +
 	"\x06orders\x18\x05 \x03(\v2\x1e.creditpay.order.v1.OrderDraftB\n" +
@@ -1246,22 +1266,24 @@ const file_creditpay_order_v1_order_service_proto_rawDesc = "" +
 	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x06reason:z\xbaHw\x1au\n" +
 	"\x12orders_or_checkout\x12&set order_ids or checkout_id, not both\x1a7(this.order_ids.size() > 0) != (this.checkout_id != '')\"S\n" +
 	"\x16CancelPaymentsResponse\x129\n" +
-	"\aresults\x18\x01 \x03(\v2\x1f.creditpay.order.v1.OrderResultR\aresults\"\xaf\x02\n" +
+	"\aresults\x18\x01 \x03(\v2\x1f.creditpay.order.v1.OrderResultR\aresults\"\xe2\x02\n" +
 	"\x13GetOrderInfoRequest\x12\"\n" +
 	"\border_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\aorderId\x12(\n" +
 	"\vmerchant_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\n" +
 	"merchantId\x12)\n" +
 	"\fout_order_no\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\n" +
-	"outOrderNo:\x9e\x01\xbaH\x9a\x01\x1a\x97\x01\n" +
+	"outOrderNo\x121\n" +
+	"\x05owner\x18\x04 \x01(\tB\x1b\xbaH\x18r\x16\x18@2\x12^[A-Za-z0-9_.@-]*$R\x05owner:\x9e\x01\xbaH\x9a\x01\x1a\x97\x01\n" +
 	"\x18order_id_or_out_order_no\x12-set order_id, or merchant_id and out_order_no\x1aL(this.order_id != '') != (this.merchant_id != '' && this.out_order_no != '')\"L\n" +
 	"\x14GetOrderInfoResponse\x124\n" +
-	"\x05order\x18\x01 \x01(\v2\x1e.creditpay.order.v1.OrderBriefR\x05order\"\xb1\x02\n" +
+	"\x05order\x18\x01 \x01(\v2\x1e.creditpay.order.v1.OrderBriefR\x05order\"\xe4\x02\n" +
 	"\x15GetOrderDetailRequest\x12\"\n" +
 	"\border_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\aorderId\x12(\n" +
 	"\vmerchant_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\n" +
 	"merchantId\x12)\n" +
 	"\fout_order_no\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\n" +
-	"outOrderNo:\x9e\x01\xbaH\x9a\x01\x1a\x97\x01\n" +
+	"outOrderNo\x121\n" +
+	"\x05owner\x18\x04 \x01(\tB\x1b\xbaH\x18r\x16\x18@2\x12^[A-Za-z0-9_.@-]*$R\x05owner:\x9e\x01\xbaH\x9a\x01\x1a\x97\x01\n" +
 	"\x18order_id_or_out_order_no\x12-set order_id, or merchant_id and out_order_no\x1aL(this.order_id != '') != (this.merchant_id != '' && this.out_order_no != '')\"Q\n" +
 	"\x16GetOrderDetailResponse\x127\n" +
 	"\x06detail\x18\x01 \x01(\v2\x1f.creditpay.order.v1.OrderDetailR\x06detail2\x91\t\n" +

@@ -35,7 +35,8 @@ const (
 // Orders for the marketplace, the payer and the operator.
 type OrderServiceClient interface {
 	// Makes a checkout with one order per shop: all orders or none. Repeating it with the same request_id, or with the same
-	// (merchant_id, out_order_no) and the same content, answers the first answer.
+	// (merchant_id, out_order_no) and the same content, answers the first answer. The orders belong to the marketplace that calls: it
+	// names its own users, and its numbers have nothing to do with another's. No other marketplace and no shop of one finds them.
 	// Errors: ORDER_CONTENT_MISMATCH, CURRENCY_MISMATCH, AMOUNT_OUT_OF_RANGE, EXPIRE_TIME_INVALID, REQUEST_ID_REUSED.
 	GeneratePayments(ctx context.Context, in *GeneratePaymentsRequest, opts ...grpc.CallOption) (*GeneratePaymentsResponse, error)
 	// What the payer's page shows: orders, total, the user's credit and the plans on offer. Only the checkout's own user.
@@ -138,7 +139,8 @@ func (c *orderServiceClient) GetOrderDetail(ctx context.Context, in *GetOrderDet
 // Orders for the marketplace, the payer and the operator.
 type OrderServiceServer interface {
 	// Makes a checkout with one order per shop: all orders or none. Repeating it with the same request_id, or with the same
-	// (merchant_id, out_order_no) and the same content, answers the first answer.
+	// (merchant_id, out_order_no) and the same content, answers the first answer. The orders belong to the marketplace that calls: it
+	// names its own users, and its numbers have nothing to do with another's. No other marketplace and no shop of one finds them.
 	// Errors: ORDER_CONTENT_MISMATCH, CURRENCY_MISMATCH, AMOUNT_OUT_OF_RANGE, EXPIRE_TIME_INVALID, REQUEST_ID_REUSED.
 	GeneratePayments(context.Context, *GeneratePaymentsRequest) (*GeneratePaymentsResponse, error)
 	// What the payer's page shows: orders, total, the user's credit and the plans on offer. Only the checkout's own user.

@@ -112,7 +112,9 @@ type PaymentFailed struct {
 	// Typed id "cmt_…".
 	CommitId string `protobuf:"bytes,2,opt,name=commit_id,json=commitId,proto3" json:"commit_id,omitempty"`
 	// Name of the ErrorReason without its prefix.
-	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// The payer.
+	UserId        string `protobuf:"bytes,4,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -164,6 +166,13 @@ func (x *PaymentFailed) GetCommitId() string {
 func (x *PaymentFailed) GetReason() string {
 	if x != nil {
 		return x.Reason
+	}
+	return ""
+}
+
+func (x *PaymentFailed) GetUserId() string {
+	if x != nil {
+		return x.UserId
 	}
 	return ""
 }
@@ -231,7 +240,9 @@ func (x *CashLegChanged) GetFromState() LegState {
 type CashReturnChanged struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The return in its new state.
-	CashReturn    *CashReturn `protobuf:"bytes,1,opt,name=cash_return,json=cashReturn,proto3" json:"cash_return,omitempty"`
+	CashReturn *CashReturn `protobuf:"bytes,1,opt,name=cash_return,json=cashReturn,proto3" json:"cash_return,omitempty"`
+	// Whose cash it is.
+	UserId        string `protobuf:"bytes,2,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -273,6 +284,13 @@ func (x *CashReturnChanged) GetCashReturn() *CashReturn {
 	return nil
 }
 
+func (x *CashReturnChanged) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
 // The payment of a cancelled order was taken back: the hold is released and the cash is on its way back.
 type PaymentReversed struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -281,7 +299,9 @@ type PaymentReversed struct {
 	// Typed id "ord_…".
 	OrderId string `protobuf:"bytes,2,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
 	// Typed id "chk_…".
-	CheckoutId    string `protobuf:"bytes,3,opt,name=checkout_id,json=checkoutId,proto3" json:"checkout_id,omitempty"`
+	CheckoutId string `protobuf:"bytes,3,opt,name=checkout_id,json=checkoutId,proto3" json:"checkout_id,omitempty"`
+	// The payer.
+	UserId        string `protobuf:"bytes,4,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -337,6 +357,13 @@ func (x *PaymentReversed) GetCheckoutId() string {
 	return ""
 }
 
+func (x *PaymentReversed) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
 var File_creditpay_payment_v1_events_proto protoreflect.FileDescriptor
 
 const file_creditpay_payment_v1_events_proto_rawDesc = "" +
@@ -348,25 +375,28 @@ const file_creditpay_payment_v1_events_proto_rawDesc = "" +
 	"\tcommit_id\x18\x02 \x01(\tR\bcommitId\x12\x17\n" +
 	"\auser_id\x18\x03 \x01(\tR\x06userId\x129\n" +
 	"\bpayments\x18\x04 \x03(\v2\x1d.creditpay.payment.v1.PaymentR\bpayments\x125\n" +
-	"\bpay_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\apayTime\"e\n" +
+	"\bpay_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\apayTime\"~\n" +
 	"\rPaymentFailed\x12\x1f\n" +
 	"\vcheckout_id\x18\x01 \x01(\tR\n" +
 	"checkoutId\x12\x1b\n" +
 	"\tcommit_id\x18\x02 \x01(\tR\bcommitId\x12\x16\n" +
-	"\x06reason\x18\x03 \x01(\tR\x06reason\"\x80\x01\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x17\n" +
+	"\auser_id\x18\x04 \x01(\tR\x06userId\"\x80\x01\n" +
 	"\x0eCashLegChanged\x12/\n" +
 	"\x03leg\x18\x01 \x01(\v2\x1d.creditpay.payment.v1.CashLegR\x03leg\x12=\n" +
 	"\n" +
-	"from_state\x18\x02 \x01(\x0e2\x1e.creditpay.payment.v1.LegStateR\tfromState\"V\n" +
+	"from_state\x18\x02 \x01(\x0e2\x1e.creditpay.payment.v1.LegStateR\tfromState\"o\n" +
 	"\x11CashReturnChanged\x12A\n" +
 	"\vcash_return\x18\x01 \x01(\v2 .creditpay.payment.v1.CashReturnR\n" +
-	"cashReturn\"l\n" +
+	"cashReturn\x12\x17\n" +
+	"\auser_id\x18\x02 \x01(\tR\x06userId\"\x85\x01\n" +
 	"\x0fPaymentReversed\x12\x1d\n" +
 	"\n" +
 	"payment_id\x18\x01 \x01(\tR\tpaymentId\x12\x19\n" +
 	"\border_id\x18\x02 \x01(\tR\aorderId\x12\x1f\n" +
 	"\vcheckout_id\x18\x03 \x01(\tR\n" +
-	"checkoutIdBLZJgithub.com/creditpay/creditpay/proto/gen/go/creditpay/payment/v1;paymentv1b\x06proto3"
+	"checkoutId\x12\x17\n" +
+	"\auser_id\x18\x04 \x01(\tR\x06userIdBLZJgithub.com/creditpay/creditpay/proto/gen/go/creditpay/payment/v1;paymentv1b\x06proto3"
 
 var (
 	file_creditpay_payment_v1_events_proto_rawDescOnce sync.Once

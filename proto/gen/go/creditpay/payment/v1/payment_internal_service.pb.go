@@ -1514,15 +1514,15 @@ const file_creditpay_payment_v1_payment_internal_service_proto_rawDesc = "" +
 	"\x06reason\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x06reason\"\x8d\x01\n" +
 	"\x16WithdrawCommitResponse\x128\n" +
 	"\x05state\x18\x01 \x01(\x0e2\".creditpay.payment.v1.PaymentStateR\x05state\x129\n" +
-	"\bpayments\x18\x02 \x03(\v2\x1d.creditpay.payment.v1.PaymentR\bpayments\"t\n" +
+	"\bpayments\x18\x02 \x03(\v2\x1d.creditpay.payment.v1.PaymentR\bpayments\"\x8a\x01\n" +
 	"\x0fGetQuoteRequest\x12*\n" +
 	"\vcheckout_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\n" +
-	"checkoutId\x125\n" +
-	"\auser_id\x18\x02 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{1,64}$R\x06userId\"E\n" +
+	"checkoutId\x12K\n" +
+	"\auser_id\x18\x02 \x01(\tB2\xbaH/r-\x18@2)^([A-Za-z0-9_.@-]+~)?[A-Za-z0-9_-]{1,64}$R\x06userId\"E\n" +
 	"\x10GetQuoteResponse\x121\n" +
-	"\x05quote\x18\x01 \x01(\v2\x1b.creditpay.payment.v1.QuoteR\x05quote\"\x82\x02\n" +
-	"\x10CommitForRequest\x125\n" +
-	"\auser_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{1,64}$R\x06userId\x12=\n" +
+	"\x05quote\x18\x01 \x01(\v2\x1b.creditpay.payment.v1.QuoteR\x05quote\"\x98\x02\n" +
+	"\x10CommitForRequest\x12K\n" +
+	"\auser_id\x18\x01 \x01(\tB2\xbaH/r-\x18@2)^([A-Za-z0-9_.@-]+~)?[A-Za-z0-9_-]{1,64}$R\x06userId\x12=\n" +
 	"\n" +
 	"request_id\x18\x02 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9_.:-]{8,64}$R\trequestId\x12*\n" +
 	"\vcheckout_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\n" +
@@ -1537,13 +1537,13 @@ const file_creditpay_payment_v1_payment_internal_service_proto_rawDesc = "" +
 	"\x0efailure_reason\x18\x03 \x01(\x0e2 .creditpay.common.v1.ErrorReasonR\rfailureReason\x12'\n" +
 	"\x0ffailure_message\x18\x04 \x01(\tR\x0efailureMessage\x12\x1b\n" +
 	"\tcommit_id\x18\x05 \x01(\tR\bcommitId\x129\n" +
-	"\bpayments\x18\x06 \x03(\v2\x1d.creditpay.payment.v1.PaymentR\bpayments\"\xb1\x02\n" +
+	"\bpayments\x18\x06 \x03(\v2\x1d.creditpay.payment.v1.PaymentR\bpayments\"\xc7\x02\n" +
 	"\x12OpenCashLegRequest\x12E\n" +
 	"\x04kind\x18\x01 \x01(\x0e2%.creditpay.payment.v1.ExternalLegKindB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04kind\x12(\n" +
 	"\n" +
-	"subject_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\tsubjectId\x125\n" +
-	"\auser_id\x18\x03 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{1,64}$R\x06userId\x127\n" +
+	"subject_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\tsubjectId\x12K\n" +
+	"\auser_id\x18\x03 \x01(\tB2\xbaH/r-\x18@2)^([A-Za-z0-9_.@-]+~)?[A-Za-z0-9_-]{1,64}$R\x06userId\x127\n" +
 	"\achannel\x18\x04 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[A-Z][A-Z0-9_]{0,31}$R\achannel\x12:\n" +
 	"\x06amount\x18\x05 \x01(\v2\x1a.creditpay.common.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x06amount\"F\n" +
 	"\x13OpenCashLegResponse\x12/\n" +

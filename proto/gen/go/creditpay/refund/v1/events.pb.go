@@ -31,7 +31,9 @@ type RefundChanged struct {
 	FromState RefundState `protobuf:"varint,2,opt,name=from_state,json=fromState,proto3,enum=creditpay.refund.v1.RefundState" json:"from_state,omitempty"`
 	// Where the marketplace wants to be told of the order, as its checkout named it; empty for nowhere. It may hold a secret of the
 	// marketplace: the notification service posts to it and tells it to nobody.
-	NotifyUrl     string `protobuf:"bytes,3,opt,name=notify_url,json=notifyUrl,proto3" json:"notify_url,omitempty"`
+	NotifyUrl string `protobuf:"bytes,3,opt,name=notify_url,json=notifyUrl,proto3" json:"notify_url,omitempty"`
+	// The buyer.
+	UserId        string `protobuf:"bytes,4,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -87,11 +89,18 @@ func (x *RefundChanged) GetNotifyUrl() string {
 	return ""
 }
 
+func (x *RefundChanged) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
 var File_creditpay_refund_v1_events_proto protoreflect.FileDescriptor
 
 const file_creditpay_refund_v1_events_proto_rawDesc = "" +
 	"\n" +
-	" creditpay/refund/v1/events.proto\x12\x13creditpay.refund.v1\x1a$creditpay/common/v1/visibility.proto\x1a(creditpay/refund/v1/refund_service.proto\"\xb0\x01\n" +
+	" creditpay/refund/v1/events.proto\x12\x13creditpay.refund.v1\x1a$creditpay/common/v1/visibility.proto\x1a(creditpay/refund/v1/refund_service.proto\"\xc9\x01\n" +
 	"\rRefundChanged\x123\n" +
 	"\x06refund\x18\x01 \x01(\v2\x1b.creditpay.refund.v1.RefundR\x06refund\x12?\n" +
 	"\n" +
@@ -99,7 +108,8 @@ const file_creditpay_refund_v1_events_proto_rawDesc = "" +
 	"\n" +
 	"notify_url\x18\x03 \x01(\tB\n" +
 	"\x92\xb5\x18\x03\n" +
-	"\x01\x06\x80\x01\x01R\tnotifyUrlBJZHgithub.com/creditpay/creditpay/proto/gen/go/creditpay/refund/v1;refundv1b\x06proto3"
+	"\x01\x06\x80\x01\x01R\tnotifyUrl\x12\x17\n" +
+	"\auser_id\x18\x04 \x01(\tR\x06userIdBJZHgithub.com/creditpay/creditpay/proto/gen/go/creditpay/refund/v1;refundv1b\x06proto3"
 
 var (
 	file_creditpay_refund_v1_events_proto_rawDescOnce sync.Once
