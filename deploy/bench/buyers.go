@@ -62,7 +62,7 @@ func newMarket(s *stack) (m *market, err error) {
 		}
 	}
 	m.order = orderv1.NewOrderServiceClient(m.clients.order)
-	m.spmToken, err = s.signer.Mint(caller.Caller{Kind: caller.SPM, Name: "marketplace"}, tokenLife, time.Now())
+	m.spmToken, err = s.tokens.Mint(caller.Caller{Kind: caller.SPM, Name: "marketplace"}, tokenLife, time.Now())
 	return m, err
 }
 
@@ -148,11 +148,11 @@ func (m *market) open(ctx context.Context, n int) error {
 }
 
 func (m *market) adminToken() (string, error) {
-	return m.stack.signer.Mint(caller.Caller{Kind: caller.Admin, Name: "bench", Roles: caller.EveryRole()}, tokenLife, time.Now())
+	return m.stack.tokens.Mint(caller.Caller{Kind: caller.Admin, Name: "bench", Roles: caller.EveryRole()}, tokenLife, time.Now())
 }
 
 func (m *market) openOne(ctx context.Context, userID, adminToken string) (*buyer, error) {
-	token, err := m.stack.signer.Mint(caller.Caller{Kind: caller.H5, Name: "bench", UserID: userID}, tokenLife, time.Now())
+	token, err := m.stack.tokens.Mint(caller.Caller{Kind: caller.H5, Name: "bench", UserID: userID}, tokenLife, time.Now())
 	if err != nil {
 		return nil, err
 	}

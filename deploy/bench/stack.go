@@ -15,10 +15,11 @@ import (
 
 	"github.com/go-sql-driver/mysql"
 
-	"github.com/creditpay/creditpay/pkg/auth"
 	"github.com/creditpay/creditpay/pkg/localbroker"
 	"github.com/creditpay/creditpay/pkg/localdb"
 	"github.com/creditpay/creditpay/pkg/secret"
+
+	"github.com/creditpay/creditpay/deploy/keys"
 )
 
 const servicesModule = "github.com/creditpay/creditpay/services"
@@ -52,7 +53,7 @@ type stack struct {
 	bin    string
 	db     *localdb.Instance
 	admin  *sql.DB
-	signer *auth.Signer
+	tokens *keys.Ring
 	// proofs are the keys by which the order service proves checkouts.
 	proofs *secret.Keyring
 	dsns   map[string]string
@@ -237,8 +238,13 @@ func (s *stack) startBroker(ctx context.Context, free *ports) error {
 // makeKeys writes what the services read their secrets from.
 func (s *stack) makeKeys() error {
 	var err error
-	if s.signer, err = auth.WriteKeyPair(s.dir); err != nil {
+	if s.tokens, err = keys.Open(filepath.Join(s.dir, "keys")); err != nil {
 		return err
+	}
+	for _, name := range append(suite(), notificationProcess) {
+		if _, err := s.tokens.Service(name); err != nil {
+			return err
+		}
 	}
 	if _, err := makeKeyring(s.keyringFile()); err != nil {
 		return err
@@ -272,8 +278,8 @@ func (s *stack) environment(name string) map[string]string {
 		"CREDITPAY_LOG_LEVEL": "warn",
 		// The load is of many payers; the one operator opens all their accounts at once.
 		"CREDITPAY_CALL_RATES":                  "ADMIN=100000/100000,SPM=100000/100000,H5=1000/1000",
-		"CREDITPAY_TOKEN_KEYS_FILE":             filepath.Join(s.dir, auth.KeySetFile),
-		"CREDITPAY_TOKEN_SIGNING_KEY_FILE":      filepath.Join(s.dir, auth.SigningKeyFile),
+		"CREDITPAY_TOKEN_KEYS_FILE":             s.tokens.KeySetFile(),
+		"CREDITPAY_TOKEN_SIGNING_KEY_FILE":      s.tokens.ServiceFile(name),
 		"CREDITPAY_PEER_PLAINTEXT":              "true",
 		"CREDITPAY_KEYRING_FILE":                s.keyringFile(),
 		"CREDITPAY_CHECKOUT_PROOF_KEYRING_FILE": s.proofsFile(),

@@ -223,7 +223,7 @@ func (s *stack) startNotification(ctx context.Context, free *ports) error {
 
 // register makes an endpoint of the marketplace for each receiver.
 func (s *stack) register(ctx context.Context, r *receivers) error {
-	token, err := s.signer.Mint(caller.Caller{Kind: caller.Admin, Name: "bench", Roles: caller.EveryRole()}, tokenLife, time.Now())
+	token, err := s.tokens.Mint(caller.Caller{Kind: caller.Admin, Name: "bench", Roles: caller.EveryRole()}, tokenLife, time.Now())
 	if err != nil {
 		return err
 	}
@@ -249,6 +249,10 @@ func (s *stack) register(ctx context.Context, r *receivers) error {
 func (s *stack) tell(ctx context.Context, r *receivers, pace time.Duration, more func(told int) bool) (err error) {
 	writer := &kafka.Writer{Addr: kafka.TCP(s.brokerAddr), Balancer: &kafka.Hash{}, BatchSize: 1, RequiredAcks: kafka.RequireAll}
 	defer func() { err = errors.Join(err, writer.Close()) }()
+	signer, err := s.tokens.Service(orderProcess)
+	if err != nil {
+		return err
+	}
 	generator := ids.NewGenerator(clock.System())
 	for told := 0; more(told); told++ {
 		event, order := ids.Format(ids.Event, generator.New()), ids.Format(ids.Order, generator.New())
@@ -264,7 +268,7 @@ func (s *stack) tell(ctx context.Context, r *receivers, pace time.Duration, more
 		r.told[event] = time.Now()
 		r.mu.Unlock()
 		msgs := []kafka.Message{{Topic: orderEvents, Key: []byte(order), Value: value, Headers: []kafka.Header{{Key: "event-id", Value: []byte(event)}}}}
-		if err := eventsig.Sign(s.signer, msgs); err != nil {
+		if err := eventsig.Sign(signer, msgs); err != nil {
 			return err
 		}
 		if err := writer.WriteMessages(ctx, msgs...); err != nil {

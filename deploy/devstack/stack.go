@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/caarlos0/env/v11"
@@ -54,7 +55,8 @@ type Stack struct {
 	broker *localbroker.Broker
 	desk   *cashier.Desk
 	// peers are the connections of the services and of the gateway by name, each with a token of its own.
-	peers map[string]*peer
+	peers    map[string]*peer
+	verifier *auth.Verifier
 	// marketplace is the connection by which the desk calls as the marketplace does.
 	marketplace *grpc.ClientConn
 	host        *service.Host
@@ -119,15 +121,15 @@ func (s *Stack) makeHost(ctx context.Context, brokers []string) error {
 	if err != nil {
 		return err
 	}
-	keySet, err := auth.LoadKeySet(s.state.path(auth.KeySetFile), func(err error) { log.Warn("token keys", zap.Error(err)) })
+	keySet, err := auth.LoadKeySet(s.state.tokens.KeySetFile(), func(err error) { log.Warn("token keys", zap.Error(err)) })
 	if err != nil {
 		return err
 	}
-	verifier, err := auth.NewVerifier(keySet, auth.VerifierConfig{MaxLifetime: tokenLife})
+	s.verifier, err = auth.NewVerifier(keySet, auth.VerifierConfig{MaxLifetime: tokenLife})
 	if err != nil {
 		return err
 	}
-	if s.Credentials, err = s.state.credentials(verifier); err != nil {
+	if s.Credentials, err = s.state.credentials(s.verifier, time.Now()); err != nil {
 		return err
 	}
 	registry := prometheus.NewRegistry()
@@ -139,10 +141,18 @@ func (s *Stack) makeHost(ctx context.Context, brokers []string) error {
 	if err := s.dialPeers(self); err != nil {
 		return err
 	}
-	if s.marketplace, err = rpckit.Dial(self, rpckit.ClientConfig{TokenSource: fixedToken(s.Credentials.SPMToken), Transport: rpckit.Plaintext}); err != nil {
+	spm, err := s.state.tokens.Signer(theMarketplace())
+	if err != nil {
 		return err
 	}
-	parts, spines, err := s.makeServices(ctx, spine.Deps{Log: log, Signer: s.state.signer, EventKeys: keySet, Registry: registry}, brokers)
+	marketplace, err := auth.NewSource(spm, theMarketplace(), time.Hour, clock.System())
+	if err != nil {
+		return err
+	}
+	if s.marketplace, err = rpckit.Dial(self, rpckit.ClientConfig{TokenSource: marketplace, Transport: rpckit.Plaintext}); err != nil {
+		return err
+	}
+	parts, spines, err := s.makeServices(ctx, spine.Deps{Log: log, EventKeys: keySet, Registry: registry}, brokers)
 	if err != nil {
 		return err
 	}
@@ -156,11 +166,11 @@ func (s *Stack) makeHost(ctx context.Context, brokers []string) error {
 	edge, err := gateway.New(gateway.Config{OrderAddr: self, PaymentAddr: self, BillAddr: self, RefundAddr: self, NotificationAddr: self,
 		CallerRate: s.config.CallerRate, CallerBurst: 2 * s.config.CallerRate, AddressRate: 10 * s.config.CallerRate, AddressBurst: 20 * s.config.CallerRate,
 		LimitEntries: 10_000, Peer: rpckit.ClientConfig{Transport: rpckit.Plaintext}},
-		gateway.Deps{Log: log, Verifier: verifier, Registry: registry, Clock: clock.System(), Tokens: s.peers[gatewayName].tokens})
+		gateway.Deps{Log: log, Verifier: s.verifier, Registry: registry, Clock: clock.System(), Tokens: s.peers[gatewayName].tokens})
 	if err != nil {
 		return err
 	}
-	s.host, err = service.New(hostConfig, service.Deps{Log: log, Registry: registry, Verifier: verifier, HTTP: edge,
+	s.host, err = service.New(hostConfig, service.Deps{Log: log, Registry: registry, Verifier: s.verifier, HTTP: edge,
 		Ops: ops.New(s.state.advance, spines...)}, append(parts, edge)...)
 	if err != nil {
 		return err
@@ -177,6 +187,7 @@ const gatewayName = "gateway"
 
 // peer is how one service of the stack calls the others.
 type peer struct {
+	signer *auth.Signer
 	tokens *auth.Source
 	conn   *grpc.ClientConn
 }
@@ -185,7 +196,11 @@ type peer struct {
 func (s *Stack) dialPeers(self string) error {
 	s.peers = map[string]*peer{}
 	for _, name := range append(servicesWithSchema(), gatewayName) {
-		tokens, err := auth.NewSource(s.state.signer, caller.Caller{Kind: caller.Service, Name: name}, time.Hour, clock.System())
+		signer, err := s.state.tokens.Service(name)
+		if err != nil {
+			return err
+		}
+		tokens, err := auth.NewSource(signer, caller.Caller{Kind: caller.Service, Name: name}, time.Hour, clock.System())
 		if err != nil {
 			return err
 		}
@@ -193,19 +208,19 @@ func (s *Stack) dialPeers(self string) error {
 		if err != nil {
 			return err
 		}
-		s.peers[name] = &peer{tokens: tokens, conn: conn}
+		s.peers[name] = &peer{signer: signer, tokens: tokens, conn: conn}
 	}
 	return nil
 }
 
+// signing returns the deps of the service of that name, which signs its events with its own key.
+func (s *Stack) signing(shared spine.Deps, name string) spine.Deps {
+	shared.Signer = s.peers[name].signer
+	return shared
+}
+
 // as returns the connection of the service of that name.
 func (s *Stack) as(name string) *grpc.ClientConn { return s.peers[name].conn }
-
-// fixedToken is always the same token.
-type fixedToken string
-
-// Token implements rpckit.TokenSource.
-func (t fixedToken) Token(context.Context) (string, error) { return string(t), nil }
 
 // ownerOf names a stack in leases by its state directory; a lease's owner has 64 characters at most.
 func ownerOf(stateDir string) string {
@@ -221,7 +236,7 @@ func (s *Stack) makeServices(ctx context.Context, shared spine.Deps, brokers []s
 	orderConfig := defaults[order.Config]()
 	orderConfig.Config = s.spineConfig(order.Name, brokers)
 	orderConfig.CashierURL = "http://" + loopback(s.config.HTTPAddr) + "/checkout"
-	orders, err := order.New(ctx, orderConfig, order.Deps{Spine: shared, Keyring: s.state.keys, Proofs: s.state.proofs, Payment: s.as(order.Name), Bill: s.as(order.Name), Refund: s.as(order.Name)})
+	orders, err := order.New(ctx, orderConfig, order.Deps{Spine: s.signing(shared, order.Name), Keyring: s.state.keys, Proofs: s.state.proofs, Payment: s.as(order.Name), Bill: s.as(order.Name), Refund: s.as(order.Name)})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -229,20 +244,20 @@ func (s *Stack) makeServices(ctx context.Context, shared spine.Deps, brokers []s
 	paymentConfig.Config = s.spineConfig(payment.Name, brokers)
 	paymentConfig.RecoverAfter = 5 * time.Second // People watch: what a crash left is finished soon after the restart.
 	paymentConfig.CashURL = s.desk.URL()
-	payments, err := payment.New(ctx, paymentConfig, payment.Deps{Spine: shared, Keys: s.state.keys, Proofs: s.state.proofs, Order: s.as(payment.Name), Bill: s.as(payment.Name)})
+	payments, err := payment.New(ctx, paymentConfig, payment.Deps{Spine: s.signing(shared, payment.Name), Keys: s.state.keys, Proofs: s.state.proofs, Order: s.as(payment.Name), Bill: s.as(payment.Name)})
 	if err != nil {
 		return nil, nil, errors.Join(err, orders.Close())
 	}
 	billConfig := defaults[bill.Config]()
 	billConfig.Config = s.spineConfig(bill.Name, brokers)
 	billConfig.Esign.SandboxDir, billConfig.Esign.LinkBase = CodesDir(s.config.StateDir), "http://"+loopback(s.config.HTTPAddr)
-	bills, err := bill.New(ctx, billConfig, bill.Deps{Spine: shared, Keys: s.state.keys, Payment: s.as(bill.Name)})
+	bills, err := bill.New(ctx, billConfig, bill.Deps{Spine: s.signing(shared, bill.Name), Keys: s.state.keys, Payment: s.as(bill.Name)})
 	if err != nil {
 		return nil, nil, errors.Join(err, orders.Close(), payments.Close())
 	}
 	refundConfig := defaults[refund.Config]()
 	refundConfig.Config = s.spineConfig(refund.Name, brokers)
-	refunds, err := refund.New(ctx, refundConfig, refund.Deps{Spine: shared, Order: s.as(refund.Name), Payment: s.as(refund.Name), Bill: s.as(refund.Name)})
+	refunds, err := refund.New(ctx, refundConfig, refund.Deps{Spine: s.signing(shared, refund.Name), Order: s.as(refund.Name), Payment: s.as(refund.Name), Bill: s.as(refund.Name)})
 	if err != nil {
 		return nil, nil, errors.Join(err, orders.Close(), payments.Close(), bills.Close())
 	}
@@ -274,7 +289,7 @@ func (s *Stack) makeNotifications(ctx context.Context, shared spine.Deps, broker
 	config := defaults[notification.Config]()
 	config.Config = s.spineConfig(notification.Name, brokers)
 	config.AllowLoopback = true
-	return notification.New(ctx, config, notification.Deps{Spine: shared, Keys: s.state.keys})
+	return notification.New(ctx, config, notification.Deps{Spine: s.signing(shared, notification.Name), Keys: s.state.keys})
 }
 
 func (s *Stack) spineConfig(name string, brokers []string) spine.Config {
@@ -309,6 +324,12 @@ func (s *Stack) Run(ctx context.Context) error {
 	hostCtx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go func() { ran <- s.host.Run(hostCtx) }()
+	var renewal sync.WaitGroup
+	renewal.Go(func() {
+		s.state.renewCredentials(hostCtx, s.verifier, time.Hour, func(err error) { s.say("renew the credentials: %v", err) })
+	})
+	defer renewal.Wait()
+	defer cancel()
 	select {
 	case err := <-ran:
 		return errors.Join(err, s.stop(context.WithoutCancel(ctx)))

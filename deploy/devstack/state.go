@@ -1,6 +1,7 @@
 package devstack
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,6 +14,8 @@ import (
 	"github.com/creditpay/creditpay/pkg/caller"
 	"github.com/creditpay/creditpay/pkg/clock"
 	"github.com/creditpay/creditpay/pkg/secret"
+
+	"github.com/creditpay/creditpay/deploy/keys"
 )
 
 // Names of the files in the state directory.
@@ -30,7 +33,7 @@ const (
 	DemoPin  = "482913"
 )
 
-// Credentials open the development stack. They are made at the first start and stay.
+// Credentials open the development stack. Tokens last a day; a stack that runs makes new ones in time, in the same file.
 type Credentials struct {
 	SPMToken string `json:"spm_token"`
 	H5Token  string `json:"h5_token"`
@@ -63,12 +66,15 @@ type Info struct {
 // state is the state directory.
 type state struct {
 	dir    string
-	signer *auth.Signer
+	tokens *keys.Ring
 	keys   *secret.Keyring
 	// proofs prove checkouts between the order and the payment service.
 	proofs *secret.Keyring
 	clock  *clock.Adjustable
 }
+
+// KeysDir is the directory with the token keys of a stack with its state in a directory.
+func KeysDir(stateDir string) string { return filepath.Join(stateDir, "keys") }
 
 func openState(dir string) (*state, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -76,7 +82,7 @@ func openState(dir string) (*state, error) {
 	}
 	s := &state{dir: dir}
 	var err error
-	if s.signer, err = loadSigner(dir); err != nil {
+	if s.tokens, err = openTokenKeys(dir); err != nil {
 		return nil, err
 	}
 	if s.keys, err = loadKeyring(s.path(keyringFile)); err != nil {
@@ -91,15 +97,28 @@ func openState(dir string) (*state, error) {
 
 func (s *state) path(name string) string { return filepath.Join(s.dir, name) }
 
-func loadSigner(dir string) (*auth.Signer, error) {
-	signer, err := auth.LoadSigner(filepath.Join(dir, auth.SigningKeyFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		signer, err = auth.WriteKeyPair(dir)
+// openTokenKeys makes the keys of all services and of the issuers of outside callers. A key file of the form before keys were bound opens nothing any more and is removed.
+func openTokenKeys(dir string) (*keys.Ring, error) {
+	for _, old := range []string{"signing-key.json", "token-keys.json"} {
+		if err := os.Remove(filepath.Join(dir, old)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("remove the old token key: %w", err)
+		}
 	}
+	ring, err := keys.Open(KeysDir(dir))
 	if err != nil {
-		return nil, fmt.Errorf("load the token key: %w", err)
+		return nil, err
 	}
-	return signer, nil
+	for _, name := range append(servicesWithSchema(), gatewayName) {
+		if _, err := ring.Service(name); err != nil {
+			return nil, err
+		}
+	}
+	for _, c := range []caller.Caller{theMarketplace(), {Kind: caller.H5}, {Kind: caller.Admin}, {Kind: caller.Merchant}} {
+		if _, err := ring.Signer(c); err != nil {
+			return nil, err
+		}
+	}
+	return ring, nil
 }
 
 func loadKeyring(path string) (*secret.Keyring, error) {
@@ -186,24 +205,20 @@ func (s *state) advance(d time.Duration) (time.Time, error) {
 	return s.clock.Now(), nil
 }
 
-// tokenLife is long, because people keep a development stack for months; renewal begins when a month is left.
-const (
-	tokenLife  = 365 * 24 * time.Hour
-	tokenRenew = 30 * 24 * time.Hour
-)
+// tokenLife is how long the tokens of the credentials file last. They are made anew when half of it is over.
+const tokenLife = 24 * time.Hour
 
 // credentials reads the credentials file, or makes it; tokens that would soon end, or that another key signed, are made anew.
-func (s *state) credentials(verifier *auth.Verifier) (Credentials, error) {
+func (s *state) credentials(verifier *auth.Verifier, now time.Time) (Credentials, error) {
 	var c Credentials
 	path := s.path(credentialsFile)
 	err := readJSON(path, &c)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return c, err
 	}
-	now := time.Now()
 	good := err == nil
 	for _, t := range []string{c.SPMToken, c.H5Token, c.AdminToken, c.ApproverToken, c.SecondApproverToken} {
-		if _, err := verifier.Verify(t, now.Add(tokenRenew)); err != nil {
+		if _, err := verifier.Verify(t, now.Add(tokenLife/2)); err != nil {
 			good = false
 		}
 	}
@@ -216,17 +231,38 @@ func (s *state) credentials(verifier *auth.Verifier) (Credentials, error) {
 		into *string
 		who  caller.Caller
 	}{
-		{&c.SPMToken, caller.Caller{Kind: caller.SPM, Name: "marketplace"}},
+		{&c.SPMToken, theMarketplace()},
 		{&c.H5Token, caller.Caller{Kind: caller.H5, Name: "h5", UserID: DemoUser}},
 		{&c.AdminToken, caller.Caller{Kind: caller.Admin, Name: "dev-operator", Roles: caller.EveryRole()}},
 		{&c.ApproverToken, caller.Caller{Kind: caller.Admin, Name: "dev-approver", Roles: approver}},
 		{&c.SecondApproverToken, caller.Caller{Kind: caller.Admin, Name: "dev-approver-2", Roles: approver}},
 	} {
-		if *x.into, err = s.signer.Mint(x.who, tokenLife, now); err != nil {
+		if *x.into, err = s.tokens.Mint(x.who, tokenLife, now); err != nil {
 			return c, fmt.Errorf("make credentials: %w", err)
 		}
 	}
 	return c, writeJSON(path, c)
+}
+
+// theMarketplace is the caller that the stack's own desk and demo speak for.
+func theMarketplace() caller.Caller {
+	return caller.Caller{Kind: caller.SPM, Name: auth.HomeMarketplace}
+}
+
+// renewCredentials looks at the credentials file at every tick until ctx ends, so that a stack that is left open goes on.
+func (s *state) renewCredentials(ctx context.Context, verifier *auth.Verifier, every time.Duration, report func(error)) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if _, err := s.credentials(verifier, time.Now()); err != nil {
+				report(err)
+			}
+		}
+	}
 }
 
 // ReadInfo reads what a running stack wrote for tools.

@@ -23,7 +23,6 @@ import (
 	paymentv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/payment/v1"
 	refundv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/refund/v1"
 
-	"github.com/creditpay/creditpay/pkg/auth"
 	"github.com/creditpay/creditpay/pkg/clock"
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/eventsig"
@@ -31,6 +30,7 @@ import (
 	"github.com/creditpay/creditpay/pkg/testkit"
 
 	"github.com/creditpay/creditpay/deploy/creditctl"
+	"github.com/creditpay/creditpay/deploy/devstack"
 )
 
 // creditctl runs the operator's command against the stack and gives what it printed.
@@ -115,7 +115,7 @@ func refundIsApproved(t *testing.T, s *stack, p *payer) {
 }
 
 func tokenIsMade(t *testing.T, s *stack) {
-	key := filepath.Join(s.dir, auth.SigningKeyFile)
+	key := filepath.Join(devstack.KeysDir(s.dir), "admin.json")
 	token := filepath.Join(t.TempDir(), "token")
 	if err := os.WriteFile(token, []byte(s.does(t, "token", "--key", key, "--name", "ann", "--role", "VIEW")), 0o600); err != nil {
 		t.Fatal(err)
@@ -130,9 +130,15 @@ func tokenIsMade(t *testing.T, s *stack) {
 		}
 	}
 	keys := t.TempDir()
-	s.does(t, "keypair", keys)
-	if out := s.does(t, "token", "--key", filepath.Join(keys, auth.SigningKeyFile), "--kind", "spm", "--name", "marketplace"); strings.Count(out, ".") != 2 {
+	s.does(t, "keypair", keys, "--kind", "spm", "--name", "marketplace")
+	if out := s.does(t, "token", "--key", filepath.Join(keys, "spm-marketplace.json"), "--kind", "spm", "--name", "marketplace"); strings.Count(out, ".") != 2 {
 		t.Errorf("token prints %q", out)
+	}
+	for name, wrong := range map[string][]string{"overwrites": {"--kind", "SPM", "--name", "marketplace"}, "any service": {"--kind", "SERVICE", "--name", "*"},
+		"no kind": {"--name", "x"}, "no name": {"--kind", "ADMIN"}, "king": {"--kind", "KING", "--name", "x"}} {
+		if out, err := s.creditctl(t, append([]string{"keypair", keys}, wrong...)...); err == nil {
+			t.Errorf("keypair, %s: prints %q", name, out)
+		}
 	}
 }
 
@@ -324,7 +330,11 @@ func outboxReplays(t *testing.T, s *stack, p *payer, b *books) {
 func (s *stack) inject(t *testing.T, topic, key string, value []byte) {
 	t.Helper()
 	msgs := []kafka.Message{{Topic: topic, Key: []byte(key), Value: value}}
-	if err := eventsig.Sign(s.signer, msgs); err != nil {
+	signer, err := s.tokens.Service(strings.Split(topic, ".")[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := eventsig.Sign(signer, msgs); err != nil {
 		t.Fatal(err)
 	}
 	s.write(t, msgs...)

@@ -24,18 +24,18 @@ import (
 
 	opsv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/ops/v1"
 
-	"github.com/creditpay/creditpay/pkg/auth"
 	"github.com/creditpay/creditpay/pkg/caller"
 
 	"github.com/creditpay/creditpay/deploy/audit"
 	"github.com/creditpay/creditpay/deploy/devstack"
+	"github.com/creditpay/creditpay/deploy/keys"
 )
 
 // stack is a running development stack with the clients of its callers.
 type stack struct {
 	*devstack.Stack
 	dir    string
-	signer *auth.Signer
+	tokens *keys.Ring
 	conn   *grpc.ClientConn
 	http   *http.Client
 	// healthy is how long it took from the beginning of the start until /healthz answered.
@@ -106,7 +106,7 @@ func startAs(c devstack.Config) (*stack, error) {
 	if err := s.waitUntilServing(begin); err != nil {
 		return nil, errors.Join(err, s.stop())
 	}
-	if s.signer, err = auth.LoadSigner(filepath.Join(c.StateDir, auth.SigningKeyFile)); err != nil {
+	if s.tokens, err = keys.Open(devstack.KeysDir(c.StateDir)); err != nil {
 		return nil, errors.Join(err, s.stop())
 	}
 	// A plain client: it shows the wire as it is, without the suite's own translation of errors and without repeats.
@@ -175,7 +175,7 @@ func (s *stack) admin(t testing.TB) context.Context { return as(t.Context(), s.C
 // mint makes a token for another caller.
 func (s *stack) mint(t testing.TB, c caller.Caller) string {
 	t.Helper()
-	token, err := s.signer.Mint(c, time.Hour, time.Now())
+	token, err := s.tokens.Mint(c, time.Hour, time.Now())
 	if err != nil {
 		t.Fatalf("make a token for %s: %v", c, err)
 	}

@@ -97,7 +97,7 @@ func (s *stack) badTokens(t *testing.T) map[string]struct {
 	want  errs.Reason
 } {
 	t.Helper()
-	expired, err := s.signer.Mint(caller.Caller{Kind: caller.SPM, Name: "old"}, time.Minute, time.Now().Add(-time.Hour))
+	expired, err := s.tokens.Mint(caller.Caller{Kind: caller.SPM, Name: "old"}, time.Minute, time.Now().Add(-time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -37,7 +37,7 @@ func startHere(t *testing.T, dir string) *stack {
 func kept(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	out := map[string]string{}
-	for _, name := range []string{"dev-credentials.json", "signing-key.json", "token-keys.json", "keyring.json", "clock.json", "database-passwords.json"} {
+	for _, name := range []string{"dev-credentials.json", "keys/service-order.json", "keys/admin.json", "keys/token-keys.json", "keyring.json", "clock.json", "database-passwords.json"} {
 		text, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil {
 			t.Fatal(err)

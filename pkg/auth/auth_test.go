@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -26,13 +25,28 @@ var start = time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
 
 func payer() caller.Caller { return caller.Caller{Kind: caller.H5, Name: "web", UserID: "user-1"} }
 
+// outsiders is the bound of a key that signs for everybody who needs no name of their own.
+func outsiders() auth.Bound {
+	return auth.Bound{Kinds: []caller.Kind{caller.H5, caller.Admin, caller.Merchant}, Names: []string{auth.Any}, Owner: auth.Any}
+}
+
+// boundTo is the bound of a key of one kind and name.
+func boundTo(kind caller.Kind, names ...string) auth.Bound {
+	return auth.Bound{Kinds: []caller.Kind{kind}, Names: names}
+}
+
 func newSigner(tb testing.TB, keyID string) *auth.Signer {
+	tb.Helper()
+	return newBoundSigner(tb, keyID, outsiders())
+}
+
+func newBoundSigner(tb testing.TB, keyID string, bound auth.Bound) *auth.Signer {
 	tb.Helper()
 	_, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	s, err := auth.NewSigner(keyID, private)
+	s, err := auth.NewSigner(keyID, private, bound)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -41,9 +55,9 @@ func newSigner(tb testing.TB, keyID string) *auth.Signer {
 
 func newVerifier(tb testing.TB, config auth.VerifierConfig, signers ...*auth.Signer) *auth.Verifier {
 	tb.Helper()
-	byID := map[string]ed25519.PublicKey{}
+	byID := map[string]auth.Key{}
 	for _, s := range signers {
-		byID[s.KeyID()] = s.Public()
+		byID[s.KeyID()] = s.Key()
 	}
 	keys, err := auth.NewKeySet(byID)
 	if err != nil {
@@ -74,10 +88,15 @@ func wantReason(tb testing.TB, err error, want errs.Reason) {
 
 func TestEveryKindOfCallerComesBackFromItsToken(t *testing.T) {
 	t.Parallel()
-	signer := newSigner(t, "k1")
-	verifier := newVerifier(t, auth.VerifierConfig{}, signer)
+	signers := map[caller.Kind]*auth.Signer{}
+	var all []*auth.Signer
 	for _, k := range caller.Kinds() {
-		want := caller.Caller{Kind: k, Name: "someone"}
+		signers[k] = newBoundSigner(t, "k-"+k.String(), boundTo(k, "someone"))
+		all = append(all, signers[k])
+	}
+	verifier := newVerifier(t, auth.VerifierConfig{Home: "someone"}, all...)
+	for _, k := range caller.Kinds() {
+		signer, want := signers[k], caller.Caller{Kind: k, Name: "someone"}
 		if k == caller.H5 {
 			want.UserID = "user-1"
 		}
@@ -111,6 +130,14 @@ func TestATokenNeedsWhatItsKindNeedsAndNothingElse(t *testing.T) {
 		"ADMIN without a role":   {Kind: caller.Admin, Name: "alice"},
 		"SPM with a role":        {Kind: caller.SPM, Name: "x", Roles: caller.RolesOf(caller.View)},
 		"unknown kind of caller": {Kind: 77, Name: "x"},
+		"H5 of two owners":       {Kind: caller.H5, Name: "web", UserID: "a~b~u"},
+		"H5 of no owner":         {Kind: caller.H5, Name: "web", UserID: "~u"},
+		"H5 of another owner":    {Kind: caller.H5, Name: "web", UserID: "a~u", Owner: "b"},
+		"merchant with a tilde":  {Kind: caller.Merchant, Name: "till", MerchantID: "b~m"},
+		"owner with a tilde":     {Kind: caller.Merchant, Name: "till", MerchantID: "m", Owner: "a~b"},
+		"ADMIN with an owner":    {Kind: caller.Admin, Name: "alice", Roles: caller.EveryRole(), Owner: "b"},
+		"ADMIN with a factor":    {Kind: caller.Admin, Name: "alice", Roles: caller.EveryRole(), FactorTime: 1},
+		"a negative factor time": {Kind: caller.H5, Name: "web", UserID: "u", FactorTime: -1},
 	} {
 		if token, err := signer.Mint(c, time.Hour, start); err == nil {
 			t.Errorf("%s: got token %q", name, token)
@@ -126,7 +153,7 @@ func TestATokenNeedsWhatItsKindNeedsAndNothingElse(t *testing.T) {
 // body is the claims of a good H5 token, for tests to spoil.
 func body() jwt.MapClaims {
 	return jwt.MapClaims{
-		"iss": "creditpay", "aud": "creditpay", "sub": "web", "kind": "H5", "user_id": "user-1",
+		"jti": "0196c1f2-0000-7000-8000-000000000001", "iss": "creditpay", "aud": "creditpay", "sub": "web", "kind": "H5", "user_id": "user-1",
 		"iat": start.Unix(), "exp": start.Add(time.Hour).Unix(),
 	}
 }
@@ -137,7 +164,7 @@ func TestVerifyRefusesClaimsThatAreNotOurs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys, err := auth.NewKeySet(map[string]ed25519.PublicKey{"k1": public})
+	keys, err := auth.NewKeySet(map[string]auth.Key{"k1": {Public: public, Bound: outsiders()}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -281,11 +308,16 @@ func TestAFullCacheStillVerifies(t *testing.T) {
 	group.Wait()
 }
 
+// pair is a new key pair in dir for everybody who needs no name.
+func pair(dir, name string) auth.NewKeyPair {
+	return auth.NewKeyPair{PrivateFile: filepath.Join(dir, name), KeySetFile: filepath.Join(dir, auth.KeySetFile), Bound: outsiders()}
+}
+
 func TestKeysRotateThroughTheFile(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	path := filepath.Join(dir, auth.KeySetFile)
-	old, err := auth.WriteKeyPair(dir)
+	old, err := auth.WriteKeyPair(pair(dir, "old.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -302,7 +334,7 @@ func TestKeysRotateThroughTheFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	// A new key is found at once, by its unknown id.
-	fresh, err := auth.WriteKeyPair(dir)
+	fresh, err := auth.WriteKeyPair(pair(dir, "new.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -313,7 +345,10 @@ func TestKeysRotateThroughTheFile(t *testing.T) {
 		}
 	}
 	// The old key is removed: its remembered token dies with it, no later than a second after.
-	writeKeys(t, path, map[string]ed25519.PublicKey{fresh.KeyID(): fresh.Public()})
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	writeKeys(t, path, fresh)
 	_, err = verifier.Verify(oldToken, start.Add(time.Second))
 	wantReason(t, err, errs.TokenInvalid)
 	if _, err := verifier.Verify(newToken, start.Add(time.Second)); err != nil {
@@ -325,7 +360,7 @@ func TestABrokenKeyFileKeepsTheKeysAndIsReported(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	path := filepath.Join(dir, auth.KeySetFile)
-	signer, err := auth.WriteKeyPair(dir)
+	signer, err := auth.WriteKeyPair(pair(dir, "key.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -352,61 +387,10 @@ func TestABrokenKeyFileKeepsTheKeysAndIsReported(t *testing.T) {
 	}
 }
 
-func TestKeyFilesThatAreNoKeySetAreRefused(t *testing.T) {
-	t.Parallel()
-	for name, text := range map[string]string{
-		"empty":     ``,
-		"no keys":   `{}`,
-		"short key": `{"k1":"AAAA"}`,
-		"bad id":    `{"k 1":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}`,
-		"too large": `{"k1":"` + strings.Repeat("A", 65<<10) + `"}`,
-	} {
-		path := filepath.Join(t.TempDir(), "keys.json")
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := auth.LoadKeySet(path, nil); !errors.Is(err, auth.ErrKeyFile) {
-			t.Errorf("%s: got %v", name, err)
-		}
-	}
-	if _, err := auth.LoadKeySet(filepath.Join(t.TempDir(), "none"), nil); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("no file: got %v", err)
-	}
-}
-
-func TestTheWrittenSigningKeyLoadsAndIsClosedToOthers(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	written, err := auth.WriteKeyPair(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(dir, auth.SigningKeyFile)
-	loaded, err := auth.LoadSigner(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if loaded.KeyID() != written.KeyID() || !loaded.Public().Equal(written.Public()) {
-		t.Error("another key came back")
-	}
-	if stat, err := os.Stat(path); err != nil || stat.Mode().Perm() != 0o600 {
-		t.Errorf("mode %v, %v", stat.Mode(), err)
-	}
-	if err := os.Chmod(path, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := auth.LoadSigner(path); !errors.Is(err, auth.ErrKeyFile) {
-		t.Errorf("an open key file: got %v", err)
-	}
-	if _, err := auth.LoadSigner(path + "x"); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("no key file: got %v", err)
-	}
-}
-
 func TestASourceRenewsItsTokenAtHalfItsLife(t *testing.T) {
 	t.Parallel()
 	clk := clock.NewFake(start)
-	source, err := auth.NewSource(newSigner(t, "k1"), caller.Caller{Kind: caller.Service, Name: "order"}, time.Hour, clk)
+	source, err := auth.NewSource(newBoundSigner(t, "k1", boundTo(caller.Service, "order")), caller.Caller{Kind: caller.Service, Name: "order"}, time.Hour, clk)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -445,9 +429,14 @@ func TestBearerTakesOnlyBearerTokens(t *testing.T) {
 	}
 }
 
-func writeKeys(tb testing.TB, path string, byID map[string]ed25519.PublicKey) {
+// writeKeys writes the key set of those signers, as an operator would.
+func writeKeys(tb testing.TB, path string, signers ...*auth.Signer) {
 	tb.Helper()
-	raw, err := json.Marshal(byID)
+	set := map[string]map[string]any{}
+	for _, s := range signers {
+		set[s.KeyID()] = map[string]any{"key": []byte(s.Public()), "kinds": []string{"H5", "ADMIN"}, "names": []string{"*"}}
+	}
+	raw, err := json.Marshal(set)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -3,6 +3,8 @@ package auth
 import (
 	"crypto/ed25519"
 	"time"
+
+	"github.com/creditpay/creditpay/pkg/caller"
 )
 
 // SignDetached signs a message that is no token. The purpose stands before it with a zero byte, which no token holds, so that a
@@ -20,6 +22,10 @@ func Detached(purpose string, message []byte) []byte {
 
 // ServiceKey returns the key of an id when the service of that name may sign with it now. The time decides whether the key file is
 // due for another look; it is the machine's.
-func (s *KeySet) ServiceKey(_, keyID string, now time.Time) (ed25519.PublicKey, bool) {
-	return s.key(keyID, now)
+func (s *KeySet) ServiceKey(service, keyID string, now time.Time) (ed25519.PublicKey, bool) {
+	k, _, ok := s.key(keyID, now)
+	if !ok || !k.Bound.names(caller.Service, service) {
+		return nil, false
+	}
+	return k.Public, true
 }

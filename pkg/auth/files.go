@@ -13,55 +13,87 @@ import (
 	"path/filepath"
 )
 
-const (
-	// SigningKeyFile is the name of the private key's file in a key directory.
-	SigningKeyFile = "signing-key.json"
-	// KeySetFile is the name of the public keys' file in a key directory.
-	KeySetFile = "token-keys.json"
-)
+// KeySetFile is the usual name of a key set's file.
+const KeySetFile = "token-keys.json"
 
 // signingKey is the JSON form of a private key.
 type signingKey struct {
-	KeyID string `json:"kid"`
-	Seed  []byte `json:"seed"` // encoding/json reads and writes base64
+	KeyID string   `json:"kid"`
+	Seed  []byte   `json:"seed"` // encoding/json reads and writes base64
+	Kinds []string `json:"kinds"`
+	Names []string `json:"names"`
+	Owner string   `json:"owner,omitempty"`
 }
 
-// WriteKeyPair makes a new key pair in dir, which must exist: the public key is added to KeySetFile (mode 0644), then the private
-// one replaces SigningKeyFile (mode 0600). Calling it again rotates: tokens of the older keys stay valid until their keys are
-// removed from the file. It gives the new key's Signer.
-func WriteKeyPair(dir string) (*Signer, error) {
-	public, private, err := ed25519.GenerateKey(rand.Reader)
+// NewKeyPair is what WriteKeyPair makes.
+type NewKeyPair struct {
+	// PrivateFile is where the private key goes, mode 0600. It must not exist: a key is never overwritten.
+	PrivateFile string
+	// KeySetFile is the key set to which the public key is added, mode 0644; it is made when it is missing, and keeps its other keys.
+	KeySetFile string
+	// Bound is what the key may speak for.
+	Bound Bound
+}
+
+// WriteKeyPair makes a new key pair and returns its Signer. A key rotates by a second pair in another file: tokens of the first stay
+// valid until its entry is removed from the key set. It fails with fs.ErrExist when the private file exists, and with ErrKeyFile for
+// a bound that cannot be and for a key set that is malformed.
+func WriteKeyPair(pair NewKeyPair) (*Signer, error) {
+	signer, err := writeKeyPair(pair)
 	if err != nil {
 		return nil, fmt.Errorf("make key pair: %w", err)
 	}
+	return signer, nil
+}
+
+func writeKeyPair(pair NewKeyPair) (*Signer, error) {
+	if err := pair.Bound.check(); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrKeyFile, err)
+	}
+	if _, err := os.Lstat(pair.PrivateFile); err == nil {
+		return nil, fmt.Errorf("%s: %w; a key is not overwritten: name another file, and remove the old key from the key set when its last token is over",
+			pair.PrivateFile, fs.ErrExist)
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, err
+	}
 	sum := sha256.Sum256(public)
 	id := "k" + hex.EncodeToString(sum[:8])
+	// The public key first: a crash in between leaves no signer whose tokens are refused.
+	if err := addKey(pair.KeySetFile, id, Key{Public: public, Bound: pair.Bound}); err != nil {
+		return nil, err
+	}
+	s := stored(Key{Bound: pair.Bound})
+	if err := writeNew(pair.PrivateFile, signingKey{KeyID: id, Seed: private.Seed(), Kinds: s.Kinds, Names: s.Names, Owner: s.Owner}); err != nil {
+		return nil, err
+	}
+	return NewSigner(id, private, pair.Bound)
+}
 
-	byID := map[string]ed25519.PublicKey{}
-	path := filepath.Join(dir, KeySetFile)
-	file, err := os.Open(path)
+// addKey adds a key to the key set in a file.
+func addKey(path, id string, k Key) error {
+	byID := map[string]Key{}
+	raw, err := os.ReadFile(path)
 	switch {
 	case err == nil:
-		byID, err = parseKeys(file)
-		_ = file.Close() // it was only read
-		if err != nil {
-			return nil, fmt.Errorf("make key pair: read %s: %w", path, err)
+		if byID, err = parseKeys(raw); err != nil {
+			return fmt.Errorf("read %s: %w", path, err)
 		}
 	case !errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("make key pair: %w", err)
+		return err
 	}
-	byID[id] = public
+	byID[id] = k
 	if err := checkKeys(byID); err != nil {
-		return nil, fmt.Errorf("make key pair: %w", err)
+		return err
 	}
-	// The public key first: a crash in between leaves a signer whose tokens verify.
-	if err := replaceFile(path, byID, 0o644); err != nil {
-		return nil, fmt.Errorf("make key pair: %w", err)
+	form := make(map[string]storedKey, len(byID))
+	for id, k := range byID {
+		form[id] = stored(k)
 	}
-	if err := replaceFile(filepath.Join(dir, SigningKeyFile), signingKey{KeyID: id, Seed: private.Seed()}, 0o600); err != nil {
-		return nil, fmt.Errorf("make key pair: %w", err)
-	}
-	return NewSigner(id, private)
+	return replaceFile(path, form, 0o644)
 }
 
 // LoadSigner reads a Signer from a file that WriteKeyPair wrote. It fails with fs.ErrNotExist when there is none, and with
@@ -78,33 +110,55 @@ func LoadSigner(path string) (*Signer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load signing key: %w", err)
 	}
-	var stored signingKey
-	if err := json.Unmarshal(raw, &stored); err != nil {
+	var k signingKey
+	if err := json.Unmarshal(raw, &k); err != nil {
 		return nil, fmt.Errorf("load signing key: %w: not the JSON of a key", ErrKeyFile)
 	}
-	if len(stored.Seed) != ed25519.SeedSize {
-		return nil, fmt.Errorf("load signing key: %w: seed has %d bytes, want %d", ErrKeyFile, len(stored.Seed), ed25519.SeedSize)
+	if len(k.Seed) != ed25519.SeedSize {
+		return nil, fmt.Errorf("load signing key: %w: seed has %d bytes, want %d", ErrKeyFile, len(k.Seed), ed25519.SeedSize)
 	}
-	return NewSigner(stored.KeyID, ed25519.NewKeyFromSeed(stored.Seed))
+	b, err := storedKey{Kinds: k.Kinds, Names: k.Names, Owner: k.Owner}.bound()
+	if err != nil {
+		return nil, fmt.Errorf("load signing key: %w: %w; `creditctl keypair` makes a key for a kind and a name", ErrKeyFile, err)
+	}
+	return NewSigner(k.KeyID, ed25519.NewKeyFromSeed(k.Seed), b)
 }
 
 // replaceFile writes v as JSON under path, whole or not at all.
 func replaceFile(path string, v any, mode fs.FileMode) error {
-	raw, err := json.MarshalIndent(v, "", "  ")
+	temporary, err := writeTemporary(path, v, mode)
 	if err != nil {
 		return err
+	}
+	if err := os.Rename(temporary, path); err != nil {
+		return errors.Join(err, os.Remove(temporary))
+	}
+	return nil
+}
+
+// writeNew writes v as JSON under path with mode 0600, whole or not at all; it fails with fs.ErrExist rather than overwrite.
+func writeNew(path string, v any) error {
+	temporary, err := writeTemporary(path, v, 0o600)
+	if err != nil {
+		return err
+	}
+	return errors.Join(os.Link(temporary, path), os.Remove(temporary))
+}
+
+// writeTemporary writes v as JSON beside path and returns the file's name.
+func writeTemporary(path string, v any, mode fs.FileMode) (string, error) {
+	raw, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return "", err
 	}
 	temporary, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
 	if err != nil {
-		return err
+		return "", err
 	}
 	_, err = temporary.Write(append(raw, '\n'))
 	err = errors.Join(err, temporary.Chmod(mode), temporary.Sync(), temporary.Close())
-	if err == nil {
-		err = os.Rename(temporary.Name(), path)
-	}
 	if err != nil {
-		return errors.Join(err, os.Remove(temporary.Name()))
+		return "", errors.Join(err, os.Remove(temporary.Name()))
 	}
-	return nil
+	return temporary.Name(), nil
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+	"github.com/google/uuid"
 
 	"github.com/creditpay/creditpay/pkg/caller"
 	"github.com/creditpay/creditpay/pkg/clock"
@@ -17,18 +18,22 @@ import (
 type Signer struct {
 	keyID string
 	key   ed25519.PrivateKey
+	bound Bound
 }
 
-// NewSigner is a Signer with the key of that id. It fails for a malformed id (1 to 64 characters of A-Z, a-z, 0-9, _ . @ -) or
-// a key of the wrong length.
-func NewSigner(keyID string, key ed25519.PrivateKey) (*Signer, error) {
+// NewSigner is a Signer with the key of that id and what it may speak for. It fails for a malformed id (1 to 64 characters of A-Z,
+// a-z, 0-9, _ . @ -), a key of the wrong length, and a bound that cannot be.
+func NewSigner(keyID string, key ed25519.PrivateKey, bound Bound) (*Signer, error) {
 	if !identifier(keyID) {
 		return nil, fmt.Errorf("key id %q is malformed", keyID)
 	}
 	if len(key) != ed25519.PrivateKeySize {
 		return nil, fmt.Errorf("private key has %d bytes, want %d", len(key), ed25519.PrivateKeySize)
 	}
-	return &Signer{keyID: keyID, key: key}, nil
+	if err := bound.check(); err != nil {
+		return nil, fmt.Errorf("signing key %q: %w", keyID, err)
+	}
+	return &Signer{keyID: keyID, key: key, bound: bound}, nil
 }
 
 // KeyID is the id of the signer's key.
@@ -37,8 +42,12 @@ func (s *Signer) KeyID() string { return s.keyID }
 // Public is the public half of the signer's key.
 func (s *Signer) Public() ed25519.PublicKey { return s.key.Public().(ed25519.PublicKey) }
 
+// Key is the public half with what it may speak for, as a KeySet has it.
+func (s *Signer) Key() Key { return Key{Public: s.Public(), Bound: s.bound} }
+
 // Mint makes a token for c that is valid from now for lifetime (whole seconds, 1 s to LongestLifetime; the verifiers' own maximum
-// may be shorter). It fails when c lacks what its kind needs: a user for H5, a merchant for MERCHANT, a role for ADMIN.
+// may be shorter). It fails when c lacks what its kind needs (a user for H5, a merchant for MERCHANT, a role for ADMIN) and when the
+// key is not bound to its kind and name.
 func (s *Signer) Mint(c caller.Caller, lifetime time.Duration, now time.Time) (string, error) {
 	if err := checkCaller(c); err != nil {
 		return "", fmt.Errorf("mint token: %w", err)
@@ -46,9 +55,13 @@ func (s *Signer) Mint(c caller.Caller, lifetime time.Duration, now time.Time) (s
 	if lifetime < time.Second || lifetime > LongestLifetime {
 		return "", fmt.Errorf("mint token: lifetime %s is not within 1s and %s", lifetime, LongestLifetime)
 	}
+	if !s.bound.names(c.Kind, c.Name) {
+		return "", fmt.Errorf("mint token: the key %s is bound to %s, and verifiers refuse its token of %s %s", s.keyID, s.bound, c.Kind, c.Name)
+	}
 	issued := now.Truncate(time.Second)
-	token := jwt.NewWithClaims(jwt.SigningMethodEdDSA, claims{
+	body := claims{
 		RegisteredClaims: jwt.RegisteredClaims{
+			ID:        uuid.NewString(),
 			Issuer:    Issuer,
 			Audience:  jwt.ClaimStrings{Audience},
 			Subject:   c.Name,
@@ -59,7 +72,14 @@ func (s *Signer) Mint(c caller.Caller, lifetime time.Duration, now time.Time) (s
 		UserID:     c.UserID,
 		MerchantID: c.MerchantID,
 		Roles:      c.Roles.Names(),
-	})
+	}
+	if c.Kind == caller.Merchant {
+		body.Owner = c.Owner
+	}
+	if c.FactorTime > 0 {
+		body.AuthTime, body.AMR = jwt.NewNumericDate(time.Unix(c.FactorTime, 0)), []string{"mfa"}
+	}
+	token := jwt.NewWithClaims(jwt.SigningMethodEdDSA, body)
 	token.Header["kid"] = s.keyID
 	signed, err := token.SignedString(s.key)
 	if err != nil {

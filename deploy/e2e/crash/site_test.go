@@ -24,7 +24,6 @@ import (
 	orderv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/order/v1"
 	paymentv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/payment/v1"
 
-	"github.com/creditpay/creditpay/pkg/auth"
 	"github.com/creditpay/creditpay/pkg/caller"
 	"github.com/creditpay/creditpay/pkg/civil"
 	"github.com/creditpay/creditpay/pkg/localdb"
@@ -33,6 +32,7 @@ import (
 	"github.com/creditpay/creditpay/deploy/audit"
 	"github.com/creditpay/creditpay/deploy/devstack"
 	"github.com/creditpay/creditpay/deploy/devstack/program"
+	"github.com/creditpay/creditpay/deploy/keys"
 	"github.com/creditpay/creditpay/deploy/signing"
 )
 
@@ -227,12 +227,12 @@ func (s *site) newBuyer(t *testing.T, user string) *buyer {
 // newUser is a user with an account, who signed nothing and has no PIN.
 func (s *site) newUser(t *testing.T, user string) *buyer {
 	t.Helper()
-	signer, err := auth.LoadSigner(filepath.Join(s.dir, "state", auth.SigningKeyFile))
+	tokens, err := keys.Open(devstack.KeysDir(filepath.Join(s.dir, "state")))
 	if err != nil {
 		t.Fatal(err)
 	}
 	b := &buyer{site: s, user: user, spm: s.creds.SPMToken}
-	if b.token, err = signer.Mint(caller.Caller{Kind: caller.H5, Name: "h5", UserID: user}, time.Hour, time.Now()); err != nil {
+	if b.token, err = tokens.Mint(caller.Caller{Kind: caller.H5, Name: "h5", UserID: user}, time.Hour, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	_, err = billv1.NewBillAdminServiceClient(s.conn).OpenCreditAccount(as(t.Context(), s.creds.AdminToken), &billv1.OpenCreditAccountRequest{

@@ -20,7 +20,6 @@ import (
 	paymentv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/payment/v1"
 	refundv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/refund/v1"
 
-	"github.com/creditpay/creditpay/pkg/auth"
 	"github.com/creditpay/creditpay/pkg/caller"
 	"github.com/creditpay/creditpay/pkg/civil"
 	"github.com/creditpay/creditpay/pkg/testkit"
@@ -28,6 +27,7 @@ import (
 	"github.com/creditpay/creditpay/deploy/audit"
 	"github.com/creditpay/creditpay/deploy/devstack"
 	"github.com/creditpay/creditpay/deploy/devstack/program"
+	"github.com/creditpay/creditpay/deploy/keys"
 )
 
 func TestMain(m *testing.M) { testkit.Main(m, program.Remove) }
@@ -49,7 +49,7 @@ type site struct {
 	process *program.Process
 	conn    *grpc.ClientConn
 	info    devstack.Info
-	signer  *auth.Signer
+	tokens  *keys.Ring
 	market  *market
 	// ahead is how far the stack's clock is ahead of the machine's, in nanoseconds.
 	ahead atomic.Int64
@@ -129,7 +129,7 @@ func (s *site) start(t *testing.T) {
 	if s.info, _, err = devstack.ReadInfo(state); err != nil {
 		t.Fatal(err)
 	}
-	if s.signer, err = auth.LoadSigner(filepath.Join(state, auth.SigningKeyFile)); err != nil {
+	if s.tokens, err = keys.Open(devstack.KeysDir(state)); err != nil {
 		t.Fatal(err)
 	}
 	if s.conn, err = grpc.NewClient(addrs[1], grpc.WithTransportCredentials(insecure.NewCredentials())); err != nil {
@@ -140,7 +140,7 @@ func (s *site) start(t *testing.T) {
 
 // mint makes a caller's token. Every token of this package is made here.
 func (s *site) mint(who caller.Caller) (string, error) {
-	token, err := s.signer.Mint(who, tokenLife, time.Now())
+	token, err := s.tokens.Mint(who, tokenLife, time.Now())
 	if err != nil {
 		return "", fmt.Errorf("make a token for %s: %w", who, err)
 	}
