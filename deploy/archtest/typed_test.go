@@ -16,6 +16,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -106,6 +107,23 @@ func typedRules() []typedRule {
 			"proto/c.go":        `package proto; func f(s string) string { return s[:7] }`,
 			"deploy/bench/d.go": `package bench; func f(s string) string { return s[:7] }`,
 		}},
+		{"people read what pkg/text has shown as lines", printsRaw, map[string]string{
+			"deploy/creditctl/a.go":        `package x; import ("fmt"; "io"); func f(w io.Writer, s string) { fmt.Fprintf(w, "%s", s) }`,
+			"deploy/creditctl/b.go":        `package x; import "io"; func f(w io.Writer, s string) { io.WriteString(w, s) }`,
+			"deploy/devstack/c.go":         `package x; import "io"; func f(w io.Writer, b []byte) { w.Write(b) }`,
+			"deploy/devstack/program/d.go": `package x; import "fmt"; func f(s string) { fmt.Println(s) }`,
+			"deploy/creditctl/e.go":        `package x; func f(s string) { print(s) }`,
+			"deploy/creditctl/f.go":        `package x; import ("io"; "github.com/creditpay/creditpay/pkg/text"); func f(w io.Writer, s string) { text.Fprintf(w, s) }`,
+			"deploy/creditctl/h.go":        `package x; func f(say func(string, ...any), s string) { say("user "+s) }`,
+			"deploy/creditctl/g.go":        `package x; import ("io"; "encoding/json"); func f(w io.Writer) { json.NewEncoder(w) }`,
+		}, map[string]string{
+			"deploy/creditctl/a.go": `package x; import "fmt"; func f(s string) string { return fmt.Sprintf("%s", s) }`,
+			"deploy/creditctl/c.go": `package x; import ("io"; "github.com/creditpay/creditpay/pkg/text"); func f(w io.Writer, s string) {
+				p := func(format string, args ...any) { text.Fprintf(w, "> "+format, args...) }
+				p("%s", s)
+			}`,
+			"deploy/bench/b.go": `package x; import "fmt"; func f(s string) { fmt.Println(s) }`,
+		}},
 	}
 }
 
@@ -162,6 +180,95 @@ func (p typed) cuts(s *ast.SliceExpr) bool {
 		return false
 	}
 	return s.High != nil || s.Low != nil && p.info.Types[s.Low].Value != nil
+}
+
+// printers are the packages whose output people read in a terminal.
+func printers() []string { return []string{"deploy/creditctl", "deploy/devstack"} }
+
+// printsRaw finds writes that do not go through text.Printer.
+func printsRaw(p typed) []string {
+	if !slices.ContainsFunc(printers(), func(folder string) bool { return below(p.path, folder) }) {
+		return nil
+	}
+	var out []string
+	for _, file := range p.files {
+		ast.Inspect(file, func(n ast.Node) bool {
+			call, ok := n.(*ast.CallExpr)
+			if !ok {
+				return true
+			}
+			if name := p.callee(call); rawWriter(name) {
+				out = append(out, fmt.Sprintf("%s calls %s", p.at(call), name))
+			}
+			if f := p.format(call); f != nil && !p.ours(f) {
+				out = append(out, fmt.Sprintf("%s has a format that is not written there", p.at(call)))
+			}
+			return true
+		})
+	}
+	return out
+}
+
+// callee is the full name of what is called: "fmt.Fprintf", "(io.Writer).Write", "print".
+func (p typed) callee(call *ast.CallExpr) string {
+	var name *ast.Ident
+	switch f := ast.Unparen(call.Fun).(type) {
+	case *ast.Ident:
+		name = f
+	case *ast.SelectorExpr:
+		name = f.Sel
+	default:
+		return ""
+	}
+	switch o := p.info.Uses[name].(type) {
+	case *types.Func:
+		return o.FullName()
+	case *types.Builtin:
+		return o.Name()
+	default:
+		return ""
+	}
+}
+
+func rawWriter(name string) bool {
+	switch name {
+	case "print", "println", "io.WriteString", "io.Copy", "(io.Writer).Write", "(*os.File).Write", "(*os.File).WriteString",
+		"encoding/json.NewEncoder", "(*github.com/spf13/cobra.Command).Print", "(*github.com/spf13/cobra.Command).Printf",
+		"(*github.com/spf13/cobra.Command).Println":
+		return true
+	default:
+		return strings.HasPrefix(name, "fmt.Fprint") || strings.HasPrefix(name, "fmt.Print")
+	}
+}
+
+// format is the format of a call of a function such as Printf; nil for other calls.
+func (p typed) format(call *ast.CallExpr) ast.Expr {
+	f, ok := p.info.Types[call.Fun].Type.(*types.Signature)
+	if !ok || !f.Variadic() || f.Params().Len() < 2 || strings.HasPrefix(p.callee(call), "(*database/sql.") {
+		return nil
+	}
+	place := f.Params().Len() - 2
+	text, ok := f.Params().At(place).Type().(*types.Basic)
+	rest, isList := f.Params().At(place + 1).Type().(*types.Slice)
+	if !ok || text.Kind() != types.String || !isList || !types.Identical(rest.Elem().Underlying(), types.NewInterfaceType(nil, nil)) {
+		return nil
+	}
+	return call.Args[place]
+}
+
+// ours reports whether a format is written in the source, or is a wrapper's own parameter named format with such a text around it.
+func (p typed) ours(e ast.Expr) bool {
+	if p.info.Types[e].Value != nil {
+		return true
+	}
+	switch e := ast.Unparen(e).(type) {
+	case *ast.Ident:
+		return e.Name == "format"
+	case *ast.BinaryExpr:
+		return p.ours(e.X) && p.ours(e.Y)
+	default:
+		return false
+	}
 }
 
 func TestTyped(t *testing.T) {

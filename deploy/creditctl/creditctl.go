@@ -19,14 +19,12 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	opsv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/ops/v1"
 	orderv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/order/v1"
 
-	"github.com/creditpay/creditpay/pkg/rpckit"
+	"github.com/creditpay/creditpay/pkg/text"
 
 	"github.com/creditpay/creditpay/deploy/audit"
 	"github.com/creditpay/creditpay/deploy/devstack"
@@ -38,6 +36,7 @@ var ErrFindings = errors.New("the books are not proven")
 // target is where the commands look and whom they ask.
 type target struct {
 	stateDir, grpcAddr, token, tokenFile string
+	tls                                  tlsFiles
 	// as names which of the development stack's operators calls.
 	as      string
 	dsns    map[string]*string
@@ -55,6 +54,7 @@ func New(out io.Writer) *cobra.Command {
 	f.StringVar(&t.stateDir, "state", env("STATE_DIR", ".local"), "state directory of the development stack (CREDITPAY_STATE_DIR)")
 	f.StringVar(&t.grpcAddr, "grpc", env("CTL_GRPC_ADDR", ""), "gRPC address (CREDITPAY_CTL_GRPC_ADDR)")
 	f.StringVar(&t.tokenFile, "token-file", env("CTL_TOKEN_FILE", ""), "file with an operator's token (CREDITPAY_CTL_TOKEN_FILE)")
+	t.tls.flags(f)
 	f.StringVar(&t.as, "as", "admin_token", "who calls the development stack: admin_token, approver_token or second_approver_token")
 	f.DurationVar(&t.timeout, "timeout", 30*time.Second, "time for one command")
 	for _, name := range []string{"order", "payment", "bill", "refund", "notification"} {
@@ -114,14 +114,6 @@ func credential(creds devstack.Credentials, name string) (string, error) {
 	return value, nil
 }
 
-func (t *target) connect(ctx context.Context) (context.Context, *grpc.ClientConn, error) {
-	if err := t.find(); err != nil {
-		return ctx, nil, err
-	}
-	conn, err := rpckit.Dial(t.grpcAddr, rpckit.ClientConfig{Transport: rpckit.Plaintext, Deadline: t.timeout})
-	return metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+t.token), conn, err
-}
-
 func (t *target) credentialCommand() *cobra.Command {
 	return &cobra.Command{Use: "credential <name>", Short: "Print one of the development stack's credentials: spm_token, h5_token, h5_pin, …", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -133,7 +125,7 @@ func (t *target) credentialCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintln(cmd.OutOrStdout(), value)
+			err = text.Fprintf(cmd.OutOrStdout(), "%s\n", value)
 			return err
 		}}
 }
@@ -184,16 +176,14 @@ func (t *target) auditConfig() (audit.Config, error) {
 
 func printReport(out io.Writer, r audit.Report, format string) error {
 	if format == "json" {
-		enc := json.NewEncoder(out)
-		enc.SetIndent("", "  ")
-		if err := enc.Encode(r); err != nil {
+		if err := text.FprintIndentedJSON(out, r); err != nil {
 			return err
 		}
 	} else {
 		for _, f := range r.Findings {
-			_, _ = fmt.Fprintf(out, "%-8s %-28s %s  %s\n", f.Service, f.Check, f.ID, f.Text)
+			_ = text.Fprintf(out, "%-8s %-28s %s  %s\n", f.Service, f.Check, f.ID, f.Text)
 		}
-		_, _ = fmt.Fprintf(out, "audit: %d checks, %d orders compared across services, %d findings\n", r.Checks, r.Orders, len(r.Findings))
+		_ = text.Fprintf(out, "audit: %d checks, %d orders compared across services, %d findings\n", r.Checks, r.Orders, len(r.Findings))
 	}
 	if len(r.Findings) > 0 {
 		return ErrFindings
@@ -221,7 +211,7 @@ func (t *target) orderCommand() *cobra.Command {
 }
 
 func printOrder(out io.Writer, d *orderv1.OrderDetail) {
-	p := func(format string, args ...any) { _, _ = fmt.Fprintf(out, format+"\n", args...) }
+	p := func(format string, args ...any) { _ = text.Fprintf(out, format+"\n", args...) }
 	o := d.GetOrder()
 	p("order     %s  %s", o.GetOrderId(), strings.TrimPrefix(o.GetState().String(), "ORDER_STATE_"))
 	p("checkout  %s", o.GetCheckoutId())
@@ -269,7 +259,7 @@ func (t *target) clockCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "the clock is at %s\n", res.GetNow().AsTime().Format(time.RFC3339))
+			err = text.Fprintf(cmd.OutOrStdout(), "the clock is at %s\n", res.GetNow().AsTime().Format(time.RFC3339))
 			return err
 		}})
 	return cmd
@@ -312,7 +302,7 @@ func (t *target) outboxCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d events of %s are being sent again\n", res.GetEvents(), service)
+		err = text.Fprintf(cmd.OutOrStdout(), "%d events of %s are being sent again\n", res.GetEvents(), service)
 		return err
 	}
 	cmd.AddCommand(replay)
@@ -349,7 +339,7 @@ func (t *target) deadLetterCommand() *cobra.Command {
 					verdict = r.GetError()
 					failed++
 				}
-				_, _ = fmt.Fprintf(cmd.OutOrStdout(), "%s  %s\n", r.GetDeadLetterId(), verdict)
+				_ = text.Fprintf(cmd.OutOrStdout(), "%s  %s\n", r.GetDeadLetterId(), verdict)
 			}
 			if failed > 0 {
 				return fmt.Errorf("%d of %d could not be digested", failed, len(args))
@@ -369,11 +359,11 @@ func listDeadLetters(ctx context.Context, out io.Writer, client opsv1.OpsService
 		}
 		for _, d := range res.GetDeadLetters() {
 			total++
-			_, _ = fmt.Fprintf(out, "%s  %-8s %s  %s  %d tries\n    %s\n", d.GetDeadLetterId(), d.GetService(),
+			_ = text.Fprintf(out, "%s  %-8s %s  %s  %d tries\n    %s\n", d.GetDeadLetterId(), d.GetService(),
 				d.GetCreateTime().AsTime().Format(time.RFC3339), filepath.Base(d.GetType()), d.GetAttempts(), d.GetError())
 		}
 		if token = res.GetNextPageToken(); token == "" {
-			_, _ = fmt.Fprintf(out, "%d dead letters\n", total)
+			_ = text.Fprintf(out, "%d dead letters\n", total)
 			return nil
 		}
 	}

@@ -11,6 +11,8 @@ import (
 	"github.com/spf13/cobra"
 
 	notificationv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/notification/v1"
+
+	"github.com/creditpay/creditpay/pkg/text"
 )
 
 const deliveryStatePrefix = "DELIVERY_STATE_"
@@ -82,7 +84,7 @@ func listDeliveries(ctx context.Context, out io.Writer, client notificationv1.No
 			break
 		}
 	}
-	_, err := fmt.Fprintf(out, "%d deliveries\n", total)
+	err := text.Fprintf(out, "%d deliveries\n", total)
 	return err
 }
 
@@ -95,7 +97,7 @@ func printDelivery(out io.Writer, d *notificationv1.Delivery) {
 	if d.GetUrl() != "" {
 		to += " at " + d.GetUrl()
 	}
-	_, _ = fmt.Fprintf(out, "%s  %s  %-9s %-24s %s  %d attempts%s\n    %s to %s  %s\n", d.GetDeliveryId(), d.GetCreateTime().AsTime().Format(time.RFC3339),
+	_ = text.Fprintf(out, "%s  %s  %-9s %-24s %s  %d attempts%s\n    %s to %s  %s\n", d.GetDeliveryId(), d.GetCreateTime().AsTime().Format(time.RFC3339),
 		strings.TrimPrefix(d.GetState().String(), deliveryStatePrefix), d.GetEventType(), d.GetOrderId(), d.GetAttempts(), next,
 		d.GetEventId(), to, d.GetLastError())
 }
@@ -110,13 +112,13 @@ func (t *target) deliveryShowCommand() *cobra.Command {
 				}
 				out := cmd.OutOrStdout()
 				printDelivery(out, res.GetDelivery())
-				_, _ = fmt.Fprintf(out, "body  %s\n", res.GetBody())
+				_ = text.Fprintf(out, "body  %s\n", res.GetBody())
 				for _, a := range res.GetAttempts() {
 					verdict := a.GetError()
 					if verdict == "" {
 						verdict = "acknowledged"
 					}
-					_, _ = fmt.Fprintf(out, "  #%d  %s  HTTP %d  %s  %s  %q\n", a.GetAttemptNo(), a.GetStartTime().AsTime().Format("2006-01-02T15:04:05.000Z"),
+					_ = text.Fprintf(out, "  #%d  %s  HTTP %d  %s  %s  %q\n", a.GetAttemptNo(), a.GetStartTime().AsTime().Format("2006-01-02T15:04:05.000Z"),
 						a.GetHttpStatus(), time.Duration(a.GetLatencyUs())*time.Microsecond, verdict, a.GetAnswer())
 				}
 				return nil
@@ -132,7 +134,7 @@ func (t *target) deliveryResendCommand() *cobra.Command {
 					if _, err := client.ResendDelivery(ctx, &notificationv1.ResendDeliveryRequest{RequestId: "creditctl-" + rand.Text(), DeliveryId: id}); err != nil {
 						return fmt.Errorf("%s: %w", id, err)
 					}
-					_, _ = fmt.Fprintf(cmd.OutOrStdout(), "%s  is being sent\n", id)
+					_ = text.Fprintf(cmd.OutOrStdout(), "%s  is being sent\n", id)
 				}
 				return nil
 			})

@@ -8,6 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/creditpay/creditpay/pkg/text"
+
 	"github.com/creditpay/creditpay/deploy/devstack"
 	"github.com/creditpay/creditpay/deploy/signing"
 )
@@ -23,7 +25,7 @@ func (t *target) esignCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s  challenge %s, good until %s\n", c.Code, c.ChallengeID, c.ExpireTime.UTC().Format(time.RFC3339))
+			err = text.Fprintf(cmd.OutOrStdout(), "%s  challenge %s, good until %s\n", c.Code, c.ChallengeID, c.ExpireTime.UTC().Format(time.RFC3339))
 			return err
 		}})
 	return cmd

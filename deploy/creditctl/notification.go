@@ -11,6 +11,8 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	paymentv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/payment/v1"
+
+	"github.com/creditpay/creditpay/pkg/text"
 )
 
 func (t *target) notificationCommand() *cobra.Command {
@@ -77,7 +79,7 @@ func listUnfit(ctx context.Context, out io.Writer, client paymentv1.PaymentAdmin
 			printUnfit(out, n)
 		}
 		if req.PageToken = res.GetNextPageToken(); req.PageToken == "" {
-			_, _ = fmt.Fprintf(out, "%d notifications did not fit\n", total)
+			_ = text.Fprintf(out, "%d notifications did not fit\n", total)
 			return nil
 		}
 	}
@@ -85,7 +87,7 @@ func listUnfit(ctx context.Context, out io.Writer, client paymentv1.PaymentAdmin
 
 func printUnfit(out io.Writer, n *paymentv1.UnfitNotification) {
 	leg := n.GetLeg()
-	_, _ = fmt.Fprintf(out, "%s  %s  %-13s %s %d %s  by %s, request %s\n    %s  %s of %s: %d %s, was %s, is %s\n", n.GetNotificationId(),
+	_ = text.Fprintf(out, "%s  %s  %-13s %s %d %s  by %s, request %s\n    %s  %s of %s: %d %s, was %s, is %s\n", n.GetNotificationId(),
 		n.GetCreateTime().AsTime().Format(time.RFC3339), strings.TrimPrefix(n.GetMisfit().String(), "MISFIT_"),
 		strings.TrimPrefix(n.GetStatus().String(), "EXTERNAL_LEG_STATUS_"), n.GetAmount().GetAmountMinor(), n.GetAmount().GetCurrencyCode(),
 		n.GetCaller(), n.GetRequestId(), leg.GetReference(), leg.GetSubjectId(), leg.GetUserId(), leg.GetAmount().GetAmountMinor(),

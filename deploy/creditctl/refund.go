@@ -10,6 +10,8 @@ import (
 	"github.com/spf13/cobra"
 
 	refundv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/refund/v1"
+
+	"github.com/creditpay/creditpay/pkg/text"
 )
 
 const (
@@ -83,12 +85,12 @@ func listRefunds(ctx context.Context, out io.Writer, client refundv1.RefundServi
 			break
 		}
 	}
-	_, err := fmt.Fprintf(out, "%d refunds\n", total)
+	err := text.Fprintf(out, "%d refunds\n", total)
 	return err
 }
 
 func printRefund(out io.Writer, r *refundv1.Refund) {
-	p := func(format string, args ...any) { _, _ = fmt.Fprintf(out, format+"\n", args...) }
+	p := func(format string, args ...any) { _ = text.Fprintf(out, format+"\n", args...) }
 	p("%s  %-16s %d %s of %s  by %s", r.GetRefundId(), strings.TrimPrefix(r.GetState().String(), refundStatePrefix), r.GetAmount().GetAmountMinor(),
 		r.GetAmount().GetCurrencyCode(), r.GetOrderId(), r.GetRequester())
 	if needed := r.GetApprovalsNeeded(); needed > 0 {
@@ -105,7 +107,7 @@ func printRefund(out io.Writer, r *refundv1.Refund) {
 
 // printEffect prints what a refund does, which is what an approver approves.
 func printEffect(out io.Writer, e *refundv1.RefundEffect) {
-	p := func(format string, args ...any) { _, _ = fmt.Fprintf(out, format+"\n", args...) }
+	p := func(format string, args ...any) { _ = text.Fprintf(out, format+"\n", args...) }
 	if e.GetPrincipalReduced() == nil {
 		return // It is not known yet.
 	}
@@ -127,9 +129,9 @@ func (t *target) refundShowCommand() *cobra.Command {
 				out, r := cmd.OutOrStdout(), res.GetRefund()
 				printRefund(out, r)
 				printEffect(out, r.GetEffect())
-				_, _ = fmt.Fprintf(out, "reason  %s: %s\n", strings.TrimPrefix(r.GetReasonCode().String(), refundReasonPrefix), r.GetReason())
+				_ = text.Fprintf(out, "reason  %s: %s\n", strings.TrimPrefix(r.GetReasonCode().String(), refundReasonPrefix), r.GetReason())
 				for _, e := range r.GetTimeline() {
-					_, _ = fmt.Fprintf(out, "  %s  %-16s → %-16s %s: %s\n", e.GetTime().AsTime().Format("2006-01-02T15:04:05.000Z"), e.GetFromState(), e.GetToState(),
+					_ = text.Fprintf(out, "  %s  %-16s → %-16s %s: %s\n", e.GetTime().AsTime().Format("2006-01-02T15:04:05.000Z"), e.GetFromState(), e.GetToState(),
 						e.GetActor(), e.GetCause())
 				}
 				return nil
@@ -154,7 +156,7 @@ func (t *target) refundDecisionCommand(verb, short string, decide decision) *cob
 				if r.GetReason() != "" {
 					refused++
 				}
-				_, _ = fmt.Fprintf(cmd.OutOrStdout(), "%s  %s  %s\n", r.GetRefundId(), strings.TrimPrefix(r.GetState().String(), refundStatePrefix), r.GetReason())
+				_ = text.Fprintf(cmd.OutOrStdout(), "%s  %s  %s\n", r.GetRefundId(), strings.TrimPrefix(r.GetState().String(), refundStatePrefix), r.GetReason())
 			}
 			if refused > 0 {
 				return fmt.Errorf("%d of %d were refused", refused, len(results))

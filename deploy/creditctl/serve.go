@@ -11,6 +11,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/creditpay/creditpay/pkg/text"
+
 	"github.com/creditpay/creditpay/deploy/audit"
 )
 
@@ -31,7 +33,7 @@ func serveAudit(ctx context.Context, out io.Writer, c audit.Config, every time.D
 	for {
 		r, err := audit.Run(ctx, c)
 		if err != nil {
-			_, _ = fmt.Fprintf(out, "audit: %v\n", err)
+			_ = text.Fprintf(out, "audit: %v\n", err)
 		} else {
 			findings.Set(float64(len(r.Findings)))
 			last.SetToCurrentTime()

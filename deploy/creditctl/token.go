@@ -12,6 +12,7 @@ import (
 
 	"github.com/creditpay/creditpay/pkg/auth"
 	"github.com/creditpay/creditpay/pkg/caller"
+	"github.com/creditpay/creditpay/pkg/text"
 )
 
 // kindsHelp lists the kinds of callers for flags.
@@ -64,7 +65,7 @@ func keyPairCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s  %s, for %s only; keep it secret\n%s  for every process\n", private, signer.KeyID(), bound, keySet)
+		err = text.Fprintf(cmd.OutOrStdout(), "%s  %s, for %s only; keep it secret\n%s  for every process\n", private, signer.KeyID(), bound, keySet)
 		return err
 	}
 	return cmd
@@ -124,7 +125,7 @@ func tokenCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintln(cmd.OutOrStdout(), token)
+		err = text.Fprintf(cmd.OutOrStdout(), "%s\n", token)
 		return err
 	}
 	return cmd
@@ -173,7 +174,7 @@ func revokeCommand() *cobra.Command {
 		if err := auth.Revoke(file, r); err != nil {
 			return err
 		}
-		_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s  one more entry; every process that reads it follows within a second\n", file)
+		err := text.Fprintf(cmd.OutOrStdout(), "%s  one more entry; every process that reads it follows within a second\n", file)
 		return err
 	}
 	return cmd

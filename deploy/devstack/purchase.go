@@ -22,6 +22,8 @@ import (
 	orderv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/order/v1"
 	paymentv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/payment/v1"
 
+	"github.com/creditpay/creditpay/pkg/text"
+
 	"github.com/creditpay/creditpay/deploy/signing"
 )
 
@@ -267,7 +269,7 @@ func (s *script) call(ctx context.Context, method, path string, body map[string]
 	return protojson.UnmarshalOptions{DiscardUnknown: true}.Unmarshal(text, into)
 }
 
-func (s *script) say(format string, args ...any) { _, _ = fmt.Fprintf(s.out, format+"\n", args...) }
+func (s *script) say(format string, args ...any) { _ = text.Fprintf(s.out, format+"\n", args...) }
 
 func (s *script) head(who, call, what string) {
 	s.step++

@@ -31,6 +31,7 @@ import (
 	"github.com/creditpay/creditpay/pkg/rpckit"
 	"github.com/creditpay/creditpay/pkg/service"
 	"github.com/creditpay/creditpay/pkg/spine"
+	"github.com/creditpay/creditpay/pkg/text"
 
 	"github.com/creditpay/creditpay/services/bill"
 	"github.com/creditpay/creditpay/services/gateway"
@@ -76,7 +77,7 @@ func New(ctx context.Context, config Config, out io.Writer) (made *Stack, err er
 		return nil, err
 	}
 	s := &Stack{config: config, out: out}
-	s.say = func(format string, args ...any) { _, _ = fmt.Fprintf(out, format+"\n", args...) }
+	s.say = func(format string, args ...any) { _ = text.Fprintf(out, format+"\n", args...) }
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.stop(context.WithoutCancel(ctx)))

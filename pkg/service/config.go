@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 
@@ -23,6 +24,7 @@ import (
 	"github.com/creditpay/creditpay/pkg/caller"
 	"github.com/creditpay/creditpay/pkg/clock"
 	"github.com/creditpay/creditpay/pkg/rpckit"
+	"github.com/creditpay/creditpay/pkg/text"
 )
 
 // Prefix stands before the name of every environment variable of the suite.
@@ -147,7 +149,13 @@ func NewLogger(c Config, name string) (*zap.Logger, error) {
 	config.Sampling = nil
 	config.EncoderConfig.EncodeTime = zapcore.RFC3339NanoTimeEncoder
 	config.EncoderConfig.EncodeDuration = zapcore.StringDurationEncoder
-	log, err := config.Build()
+	log, err := config.Build(zap.WrapCore(func(zapcore.Core) zapcore.Core {
+		encoder := zapcore.NewJSONEncoder(config.EncoderConfig)
+		if c.LogFormat == "console" {
+			encoder = zapcore.NewConsoleEncoder(config.EncoderConfig)
+		}
+		return zapcore.NewCore(text.LogEncoder(encoder), zapcore.Lock(os.Stderr), level)
+	}))
 	if err != nil {
 		return nil, fmt.Errorf("make logger: %w", err)
 	}

@@ -2,11 +2,16 @@ package text_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
+	"io"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
 
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 	"pgregory.net/rapid"
 
 	"github.com/creditpay/creditpay/pkg/text"
@@ -81,18 +86,56 @@ func TestLine_ShowsWhatATerminalWouldObey(t *testing.T) {
 	}
 }
 
-func TestPrinter_ShowsArgumentsAndKeepsFormats(t *testing.T) {
+func TestFprintf_ShowsArgumentsAndKeepsFormats(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	p := text.NewPrinter(&out)
-	if err := p.Printf("%-6s|%d|%v|%q|%*d\n", "a\nb", 7, errors.New("x\x1b"), "q\x1b", 3, 5); err != nil {
-		t.Fatal(err)
+	err := errors.Join(
+		text.Fprintf(&out, "%-6s|%d|%v|%q|%*d\n", "a\nb", 7, errors.New("x\x1b"), "q\x1b", 3, 5),
+		text.Fprintf(&out, "%s %x %s\n", []string{"\r"}, "\x1b", []byte("b\x1b")))
+	text.FprintError(&out, "ctl", errors.New("one\ntwo\x1b"))
+	want := "a\\u{a}b|7|x\\u{1b}|\"q\\x1b\"|  5\n[\\u{d}] 1b b\\u{1b}\nctl: one\nctl: two\\u{1b}\n"
+	if err != nil || out.String() != want {
+		t.Errorf("printed %q, %v; want %q", out.String(), err, want)
 	}
-	if err := p.Printf("%s %x\n", []string{"\r"}, "\x1b"); err != nil {
-		t.Fatal(err)
+}
+
+// odd is a text with what a terminal would obey.
+const odd = "a\x1b[2J\r\nb\u009b\u202e\u2028\x00\x7f\U000e0041\u200bé😀"
+
+func TestFprintJSON_HidesNothingAndReadsBack(t *testing.T) {
+	t.Parallel()
+	for lines, print := range map[int]func(io.Writer, any) error{1: text.FprintJSON, 3: text.FprintIndentedJSON} {
+		var out bytes.Buffer
+		if err := print(&out, map[string]string{odd: odd}); err != nil {
+			t.Fatal(err)
+		}
+		var back map[string]string
+		if err := json.Unmarshal(out.Bytes(), &back); err != nil || back[odd] != odd {
+			t.Errorf("%q, %v", back, err)
+		}
+		got := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
+		if len(got) != lines || slices.ContainsFunc(got, func(line string) bool { return text.Line(line) != line }) {
+			t.Errorf("%q, want %d visible lines", got, lines)
+		}
 	}
-	want := "a\\u{a}b|7|x\\u{1b}|\"q\\x1b\"|  5\n[\\u{d}] 1b\n"
-	if out.String() != want {
-		t.Errorf("printed %q, want %q", out.String(), want)
+}
+
+func TestLogEncoder_KeepsALineALine(t *testing.T) {
+	t.Parallel()
+	for name, encoder := range map[string]zapcore.Encoder{"json": zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()),
+		"console": zapcore.NewConsoleEncoder(zap.NewDevelopmentEncoderConfig())} {
+		var out bytes.Buffer
+		log := zap.New(zapcore.NewCore(text.LogEncoder(encoder), zapcore.AddSync(&out), zapcore.DebugLevel))
+		log.With(zap.String("with", odd)).Info("said: "+odd, zap.String("reason", odd), zap.Error(errors.New(odd)), zap.ByteString("raw", []byte(odd+"\xff")))
+		line, rest, _ := strings.Cut(out.String(), "\n")
+		if rest != "" || text.Line(strings.ReplaceAll(line, "\t", " ")) != strings.ReplaceAll(line, "\t", " ") {
+			t.Errorf("%s: %q", name, out.String())
+		}
+		if name == "json" {
+			var back map[string]any
+			if err := json.Unmarshal([]byte(line), &back); err != nil || back["reason"] != odd {
+				t.Errorf("%q, %v", back["reason"], err)
+			}
+		}
 	}
 }

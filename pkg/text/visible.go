@@ -1,10 +1,13 @@
 package text
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
 	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -51,17 +54,56 @@ func joins(s string, i int, r rune) bool {
 	return before > unicode.MaxASCII && !hidden(before) && after > unicode.MaxASCII && !hidden(after)
 }
 
-// Printer writes to people: a terminal, or a file that somebody opens in one. The formats are ours and are written as they are;
-// every argument is foreign and appears as Line shows it.
-type Printer struct{ out io.Writer }
-
-// NewPrinter makes a printer on out.
-func NewPrinter(out io.Writer) *Printer { return &Printer{out: out} }
-
-// Printf writes a format with its arguments shown as lines.
-func (p *Printer) Printf(format string, args ...any) error {
-	_, err := io.WriteString(p.out, Sprintf(format, args...))
+// Fprintf writes to people: a terminal, or a file that somebody opens in one. The format is ours and is written as it is; every
+// argument is foreign and appears as Line shows it.
+func Fprintf(out io.Writer, format string, args ...any) error {
+	_, err := io.WriteString(out, Sprintf(format, args...))
 	return err
+}
+
+// FprintError writes an error to people, each of its lines behind a prefix: nothing in it passes for a line of ours.
+func FprintError(out io.Writer, prefix string, failed error) {
+	for line := range strings.SplitSeq(failed.Error(), "\n") {
+		_ = Fprintf(out, "%s: %s\n", prefix, line) // standard error is the last place to say anything
+	}
+}
+
+// FprintJSON writes a value as one line of JSON for programs, with hidden characters escaped by the rules of JSON.
+func FprintJSON(out io.Writer, value any) error {
+	raw, err := json.Marshal(value)
+	if err == nil {
+		_, err = out.Write(append(escapeJSON(raw), '\n'))
+	}
+	return err
+}
+
+// FprintIndentedJSON is FprintJSON with a line for each field.
+func FprintIndentedJSON(out io.Writer, value any) error {
+	raw, err := json.MarshalIndent(value, "", "  ")
+	if err == nil {
+		_, err = out.Write(append(escapeJSON(raw), '\n'))
+	}
+	return err
+}
+
+// escapeJSON escapes hidden characters of valid JSON. Outside of its texts there are none but the line ends and tabs of its form.
+func escapeJSON(raw []byte) []byte {
+	shown := func(r rune) bool { return r == '\n' || r == '\t' || !hidden(r) }
+	if bytes.IndexFunc(raw, func(r rune) bool { return !shown(r) }) < 0 {
+		return raw
+	}
+	out := make([]byte, 0, len(raw)+16)
+	for _, r := range string(raw) {
+		switch high, low := utf16.EncodeRune(r); {
+		case shown(r):
+			out = utf8.AppendRune(out, r)
+		case high != utf8.RuneError:
+			out = fmt.Appendf(out, `\u%04x\u%04x`, high, low)
+		default:
+			out = fmt.Appendf(out, `\u%04x`, r)
+		}
+	}
+	return out
 }
 
 // Sprintf is fmt.Sprintf with its arguments shown as lines.

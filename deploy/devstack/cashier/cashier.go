@@ -27,6 +27,7 @@ import (
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/money"
 	"github.com/creditpay/creditpay/pkg/rpckit"
+	"github.com/creditpay/creditpay/pkg/text"
 )
 
 // Legs finds cash legs; the payment service's internal client is one. It finds them by reference, too.
@@ -183,14 +184,14 @@ func (d *desk) tell(w http.ResponseWriter, r *http.Request, status paymentv1.Ext
 		return
 	}
 	amount := &commonv1.Money{AmountMinor: p.Leg.GetAmount().GetAmountMinor(), CurrencyCode: p.Leg.GetAmount().GetCurrencyCode()}
-	if text := r.FormValue("amount"); text != "" {
-		if amount.AmountMinor, err = strconv.ParseInt(text, 10, 64); err != nil {
+	if given := r.FormValue("amount"); given != "" {
+		if amount.AmountMinor, err = strconv.ParseInt(given, 10, 64); err != nil {
 			d.answer(w, r, p, errs.InvalidArgument.Wrap(err, "amount is a whole number of minor units"))
 			return
 		}
 	}
-	if text := r.FormValue("currency"); text != "" {
-		amount.CurrencyCode = text
+	if code := r.FormValue("currency"); code != "" {
+		amount.CurrencyCode = code
 	}
 	_, err = d.marketplace.NotifyPaymentStatus(r.Context(), &paymentv1.NotifyPaymentStatusRequest{RequestId: "cashier-" + rand.Text(),
 		ExternalReference: reference, Leg: p.Leg.GetKind(), Status: status, Amount: amount})
@@ -249,18 +250,18 @@ func writeJSON(w http.ResponseWriter, status int, p page) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(out) // The caller went away; there is nobody to tell.
+	_ = text.FprintJSON(w, out) // The caller went away; there is nobody to tell.
 }
 
-// view is the page. What it shows is escaped by the template.
-var view = template.Must(template.New("cashier").Parse(`<!doctype html>
+// view is the page. What it shows is escaped by the template, and shows what would turn a line around (line).
+var view = template.Must(template.New("cashier").Funcs(template.FuncMap{"line": text.Line}).Parse(`<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Cash desk (simulator)</title>
 <style>body{font:16px/1.5 system-ui,sans-serif;max-width:34rem;margin:3rem auto;padding:0 1rem}dt{color:#666}dd{margin:0 0 .5rem}
 .bad{border-left:4px solid #b00;padding-left:1rem}button{font:inherit;padding:.5rem 1rem;margin-right:.5rem}form{display:inline}</style></head>
 <body><h1>Cash desk</h1><p>This simulates the marketplace's cash desk on the development stack. No money moves.</p>
-{{if .Reason}}<p class="bad"><strong>{{.Reason}}</strong><br>{{.Message}}</p>{{end}}
-{{with .Leg}}<dl><dt>Reference</dt><dd>{{.Reference}}</dd><dt>For</dt><dd>{{.SubjectId}} of {{.UserId}}</dd><dt>By</dt><dd>{{.Channel}}</dd>
-<dt>Amount</dt><dd>{{$.Amount}}</dd><dt>State</dt><dd>{{$.State}}</dd>{{if $.Back}}<dt>To be given back</dt><dd>by Refund; Fail says that it cannot be</dd>{{else}}<dt>To be paid until</dt><dd>{{.ExpireTime.AsTime.Format "2006-01-02 15:04:05 MST"}}</dd>{{end}}</dl>
+{{if .Reason}}<p class="bad"><strong>{{line .Reason}}</strong><br>{{line .Message}}</p>{{end}}
+{{with .Leg}}<dl><dt>Reference</dt><dd>{{line .Reference}}</dd><dt>For</dt><dd>{{line .SubjectId}} of {{line .UserId}}</dd><dt>By</dt><dd>{{line .Channel}}</dd>
+<dt>Amount</dt><dd>{{line $.Amount}}</dd><dt>State</dt><dd>{{line $.State}}</dd>{{if $.Back}}<dt>To be given back</dt><dd>by Refund; Fail says that it cannot be</dd>{{else}}<dt>To be paid until</dt><dd>{{.ExpireTime.AsTime.Format "2006-01-02 15:04:05 MST"}}</dd>{{end}}</dl>
 <form method="post" action="/pay"><input type="hidden" name="reference" value="{{.Reference}}"><button>Pay</button></form>
 <form method="post" action="/fail"><input type="hidden" name="reference" value="{{.Reference}}"><button>Fail</button></form>
 <form method="post" action="/refund"><input type="hidden" name="reference" value="{{.Reference}}"><button>Refund</button></form>

@@ -3,10 +3,11 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/creditpay/creditpay/pkg/text"
 
 	"github.com/creditpay/creditpay/deploy/creditctl"
 )
@@ -17,7 +18,7 @@ func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := creditctl.New(os.Stdout).ExecuteContext(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, "creditctl:", err)
+		text.FprintError(os.Stderr, "creditctl", err)
 		return 1
 	}
 	return 0

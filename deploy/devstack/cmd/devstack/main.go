@@ -3,10 +3,11 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/creditpay/creditpay/pkg/text"
 
 	"github.com/creditpay/creditpay/deploy/devstack"
 )
@@ -25,7 +26,7 @@ func run() int {
 		}
 	}
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "devstack:", err)
+		text.FprintError(os.Stderr, "devstack", err)
 		return 1
 	}
 	return 0

@@ -2,6 +2,8 @@
 // A small viewer of the OpenAPI 2.0 document: lists calls, parameters and schemas, and tries a call. Text from the document is only
 // ever set as text, never as markup. The token stays in the input: it is stored nowhere.
 (async () => {
+  // What an answer may hold that would turn its line around or hide: shown as a code.
+  const hidden = /(?!\n)[\p{C}\p{Zl}\p{Zp}]/gu;
   const place = document.getElementById("calls");
   const make = (tag, props = {}, ...children) => {
     const node = Object.assign(document.createElement(tag), props);
@@ -100,6 +102,7 @@
         const answer = await fetch(target, { method: verb.toUpperCase(), headers, body });
         let text = await answer.text();
         try { text = JSON.stringify(JSON.parse(text), null, 2); } catch { /* shown as it came */ }
+        text = text.replace(hidden, (c) => "\\u{" + c.codePointAt(0).toString(16) + "}");
         output.textContent = verb.toUpperCase() + " " + target + "\n" + answer.status + "  x-request-id: " + answer.headers.get("x-request-id") + "\n\n" + text;
       } catch (problem) {
         output.textContent = "No answer: " + problem.message;

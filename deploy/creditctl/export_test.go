@@ -1,0 +1,4 @@
+package creditctl
+
+// Loopback is loopback for the tests.
+var Loopback = loopback
