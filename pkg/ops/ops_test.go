@@ -36,12 +36,12 @@ func newSpine(t *testing.T, name string) *spine.Spine {
 	s, err := spine.New(t.Context(), name, spine.Config{DSN: testkit.Database(t), DBConns: 4, Brokers: []string{"127.0.0.1:1"}, Migrate: true,
 		Security: kafkax.Security{Plaintext: true}},
 		spine.Deps{Log: zap.NewNop(), Clock: clk, IDs: ids.NewGenerator(clk), Signer: keys.Signer(t, name), EventKeys: &keys},
-		mysqlx.MigrationSet{Name: name, FS: fstest.MapFS{"0001_x.sql": {Data: []byte("-- +goose Up\nCREATE TABLE x (id INT NOT NULL PRIMARY KEY);\n")}}})
+		mysqlx.MigrationSet{Name: name, FS: fstest.MapFS{"0001_x.sql": {Data: []byte("-- +goose Up\nCREATE TABLE x (id INT NOT NULL PRIMARY KEY);\n")}}}, spine.Access(name, nil, "t"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Close() })
-	s.OnEvents(func(context.Context, *mysqlx.Tx, []inbox.Event) error { return nil }, nil, "t")
+	s.OnEvents(func(context.Context, *mysqlx.Tx, []inbox.Event) error { return nil }, nil)
 	return s
 }
 

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -99,19 +100,27 @@ type Spine struct {
 	kafka    *kafkax.Client
 	deps     Deps
 	producer *kafka.Writer
-	topics   []string
+	access   kafkax.Access
 	refused  *prometheus.CounterVec
 	handlers map[string]jobs.Handler
 	columns  []jobs.Column
 	sweeps   []jobs.Sweep
 	purges   []Purge
-	consumes []string
 	apply    inbox.Apply
 	consumer *inbox.Consumer
 }
 
-// New opens the database, brings it up to date and makes the parts. OwnTopics are the topics that this service writes.
-func New(ctx context.Context, name string, cfg Config, deps Deps, migrations mysqlx.MigrationSet, ownTopics ...string) (*Spine, error) {
+// Access returns what a service does with Kafka: the topics that it writes, its dead letters among them, and those that it reads.
+func Access(name string, writes []string, reads ...string) kafkax.Access {
+	a := kafkax.Access{Writes: append(slices.Clone(writes), inbox.DeadLetterTopic(name)), Reads: reads}
+	if len(reads) > 0 {
+		a.Group = Group(name)
+	}
+	return a
+}
+
+// New opens the database, brings it up to date and makes the parts. Access is all that the service does with Kafka.
+func New(ctx context.Context, name string, cfg Config, deps Deps, migrations mysqlx.MigrationSet, access kafkax.Access) (*Spine, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("configure %s: %w", name, err)
 	}
@@ -144,7 +153,7 @@ func New(ctx context.Context, name string, cfg Config, deps Deps, migrations mys
 		Kit: &unit.Kit{DB: db, Outbox: outbox.NewWriter(deps.IDs, deps.Clock), Jobs: jobs.NewQueue(deps.Clock), IDs: deps.IDs, Clock: deps.Clock},
 		Log: log, name: name, cfg: cfg, kafka: client, deps: deps, refused: refused,
 		producer: client.Producer(), handlers: map[string]jobs.Handler{},
-		topics: append(ownTopics, inbox.DeadLetterTopic(name)),
+		access: access,
 	}, nil
 }
 
@@ -166,9 +175,9 @@ func (s *Spine) OnDue(c jobs.Column, h jobs.Handler) {
 // OnSweep has the due rows of a table done in batches. Before Run.
 func (s *Spine) OnSweep(w jobs.Sweep) { s.sweeps = append(s.sweeps, w) }
 
-// OnEvents gives the events of these types in the topics to the service; nil for all types. Before Run, once.
-func (s *Spine) OnEvents(apply inbox.Apply, types []proto.Message, topics ...string) {
-	s.apply, s.consumes = apply, topics
+// OnEvents gives the events of these types in the topics that the service reads to it; nil for all types. Before Run, once.
+func (s *Spine) OnEvents(apply inbox.Apply, types []proto.Message) {
+	s.apply = apply
 	s.consumer = &inbox.Consumer{DB: s.Kit.DB, Apply: apply, Types: types, Verifier: eventsig.NewVerifier(s.deps.EventKeys),
 		UnsignedUntil: s.cfg.EventsUnsignedUntil, Refused: s.countRefused, Outbox: s.Kit.Outbox, IDs: s.deps.IDs, Clock: s.deps.Clock, Log: s.Log,
 		Service: s.name}
@@ -223,7 +232,7 @@ func (s *Spine) runMessaging(ctx context.Context) error {
 		Clock: s.deps.Clock, Log: s.Log, Owner: s.deps.Owner}
 	g.Go(func() error { return relay.Run(ctx) })
 	if s.consumer != nil {
-		s.consumer.Reader = s.kafka.Reader(Group(s.name), s.consumes)
+		s.consumer.Reader = s.kafka.Reader(s.access.Group, s.access.Reads)
 		g.Go(func() error { return s.consumer.Run(ctx) })
 	}
 	return g.Wait()
@@ -231,7 +240,7 @@ func (s *Spine) runMessaging(ctx context.Context) error {
 
 // ensureTopics makes the topics that this service writes and reads, as long as it takes; false when ctx ended first.
 func (s *Spine) ensureTopics(ctx context.Context) bool {
-	topics := append(append([]string{}, s.topics...), s.consumes...)
+	topics := slices.Concat(s.access.Writes, s.access.Reads)
 	for {
 		attempt, cancel := context.WithTimeout(ctx, 10*time.Second)
 		err := s.kafka.EnsureTopics(attempt, topics...)

@@ -46,7 +46,8 @@ func newSpine(t *testing.T, broker string) *spine.Spine {
 	var keys eventsigtest.Keys
 	s, err := spine.New(t.Context(), "shop", spine.Config{DSN: testkit.Database(t), DBConns: 8, Brokers: []string{broker}, KafkaPartitions: 2, Migrate: true,
 		Security: plaintext()},
-		spine.Deps{Log: zap.NewNop(), Clock: clk, IDs: ids.NewGenerator(clk), Owner: "test/1", Signer: keys.Signer(t, "shop"), EventKeys: &keys}, migrations(), topic)
+		spine.Deps{Log: zap.NewNop(), Clock: clk, IDs: ids.NewGenerator(clk), Owner: "test/1", Signer: keys.Signer(t, "shop"), EventKeys: &keys}, migrations(),
+		spine.Access("shop", []string{topic}, topic))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +96,7 @@ func remember(_ context.Context, tx *mysqlx.Tx, events []inbox.Event) error {
 func TestATimerTellsAnEventThatComesBackThroughTheInbox(t *testing.T) {
 	t.Parallel()
 	s := newSpine(t, testkit.Broker(t))
-	s.OnEvents(remember, nil, topic)
+	s.OnEvents(remember, nil)
 	s.OnJob("tell", func(ctx context.Context, j jobs.Job) (jobs.Outcome, error) {
 		return jobs.Done(), s.Kit.Do(ctx, func(w *unit.Work) error {
 			w.Tell(topic, j.Key, j.Key, 1, wrapperspb.String("hello "+j.Key))
@@ -124,7 +125,7 @@ func TestTimersRunWhileKafkaIsAwayAndEventsLeaveWhenItComes(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := newSpine(t, broker.Addr())
-	s.OnEvents(remember, nil, topic)
+	s.OnEvents(remember, nil)
 	s.OnJob("tell", func(ctx context.Context, j jobs.Job) (jobs.Outcome, error) {
 		return jobs.Done(), s.Kit.Do(ctx, func(w *unit.Work) error {
 			w.Tx.Queue(`INSERT INTO seen (text) VALUES ('timer ran')`)
@@ -159,17 +160,17 @@ func TestAConfigThatLacksSomethingIsRefused(t *testing.T) {
 		"unsigned events for a month": {DSN: "root@unix(/nowhere)/x", Brokers: []string{"127.0.0.1:1"}, Security: plaintext(),
 			EventsUnsignedUntil: time.Now().Add(30 * 24 * time.Hour)},
 	} {
-		if _, err := spine.New(t.Context(), "shop", c, deps, migrations()); err == nil {
+		if _, err := spine.New(t.Context(), "shop", c, deps, migrations(), spine.Access("shop", nil)); err == nil {
 			t.Errorf("%s was accepted", name)
 		}
 	}
 	c := spine.Config{DSN: "root@unix(/nowhere)/x", Brokers: []string{"127.0.0.1:1"}, Migrate: true, Security: plaintext()}
 	unsigned := deps
 	unsigned.Signer = nil
-	if _, err := spine.New(t.Context(), "shop", c, unsigned, migrations()); err == nil || errs.Is(err, errs.DependencyUnavailable) {
+	if _, err := spine.New(t.Context(), "shop", c, unsigned, migrations(), spine.Access("shop", nil)); err == nil || errs.Is(err, errs.DependencyUnavailable) {
 		t.Errorf("without a signer: %v", err)
 	}
-	if _, err := spine.New(t.Context(), "shop", c, deps, migrations()); !errs.Is(err, errs.DependencyUnavailable) {
+	if _, err := spine.New(t.Context(), "shop", c, deps, migrations(), spine.Access("shop", nil)); !errs.Is(err, errs.DependencyUnavailable) {
 		t.Errorf("no database: %v", err)
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/creditpay/creditpay/pkg/audit"
 	"github.com/creditpay/creditpay/pkg/ids"
 	"github.com/creditpay/creditpay/pkg/jobs"
+	"github.com/creditpay/creditpay/pkg/kafkax"
 	"github.com/creditpay/creditpay/pkg/money"
 	"github.com/creditpay/creditpay/pkg/secret"
 	"github.com/creditpay/creditpay/pkg/spine"
@@ -49,6 +50,11 @@ type Service struct {
 	app *app.App
 }
 
+// Topics is what the service does with Kafka, and what its ACLs must allow.
+func Topics() kafkax.Access {
+	return spine.Access(Name, []string{event.Topic}, event.OrderTopic, event.PaymentTopic)
+}
+
 // New opens the database, brings it up to date and wires the rooms. It fails for a
 // configuration that cannot work and when the database cannot be reached.
 func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
@@ -59,7 +65,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", Name, err)
 	}
-	backbone, err := spine.New(ctx, Name, cfg.Config, deps.Spine, migrations, event.Topic)
+	backbone, err := spine.New(ctx, Name, cfg.Config, deps.Spine, migrations, Topics())
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +86,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	backbone.OnJob(app.JobSendCode, func(ctx context.Context, j jobs.Job) (jobs.Outcome, error) {
 		return jobs.Done(), verbs.DeliverCode(ctx, j.Key)
 	})
-	backbone.OnEvents(event.NewHandler(verbs, rows).Apply, event.Wanted(), event.OrderTopic, event.PaymentTopic)
+	backbone.OnEvents(event.NewHandler(verbs, rows).Apply, event.Wanted())
 	roll := store.RollSweep()
 	roll.Handle = verbs.RollLoans
 	backbone.OnSweep(roll)

@@ -19,6 +19,7 @@ import (
 	"github.com/creditpay/creditpay/pkg/audit"
 	"github.com/creditpay/creditpay/pkg/caller"
 	"github.com/creditpay/creditpay/pkg/clock"
+	"github.com/creditpay/creditpay/pkg/kafkax"
 	"github.com/creditpay/creditpay/pkg/secret"
 	"github.com/creditpay/creditpay/pkg/spine"
 
@@ -48,6 +49,11 @@ type Service struct {
 	poster *webhook.Poster
 }
 
+// Topics is what the service does with Kafka, and what its ACLs must allow.
+func Topics() kafkax.Access {
+	return spine.Access(Name, nil, event.OrderTopic, event.PaymentTopic, event.BillTopic, event.RefundTopic)
+}
+
 // New opens the database, brings it up to date and wires the rooms. It fails for a configuration that cannot work and when the
 // database cannot be reached.
 func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
@@ -62,7 +68,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", Name, err)
 	}
-	backbone, err := spine.New(ctx, Name, cfg.Config, deps.Spine, migrations)
+	backbone, err := spine.New(ctx, Name, cfg.Config, deps.Spine, migrations, Topics())
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +79,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 		Settings: app.Settings{PerEndpoint: cfg.PerEndpoint, InFlight: cfg.InFlight, AttemptTimeout: cfg.AttemptTimeout, Reach: reach},
 	})
 	listener := &event.Listener{App: verbs, Store: rows}
-	backbone.OnEvents(listener.Apply, event.Wanted(), event.OrderTopic, event.PaymentTopic, event.BillTopic, event.RefundTopic)
+	backbone.OnEvents(listener.Apply, event.Wanted())
 	backbone.OnHouse(store.Purges()...)
 	return &Service{Spine: backbone, app: verbs, poster: poster}, nil
 }

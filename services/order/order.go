@@ -15,6 +15,7 @@ import (
 	orderv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/order/v1"
 
 	"github.com/creditpay/creditpay/pkg/audit"
+	"github.com/creditpay/creditpay/pkg/kafkax"
 	"github.com/creditpay/creditpay/pkg/secret"
 	"github.com/creditpay/creditpay/pkg/spine"
 
@@ -45,6 +46,11 @@ type Service struct {
 	verbs *app.App
 }
 
+// Topics is what the service does with Kafka, and what its ACLs must allow.
+func Topics() kafkax.Access {
+	return spine.Access(Name, []string{event.Topic}, event.PaymentTopic, event.BillTopic, event.RefundTopic)
+}
+
 // New opens the database, brings it up to date and wires the rooms. It fails for a configuration that cannot work and when the
 // database cannot be reached.
 func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
@@ -63,7 +69,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", Name, err)
 	}
-	backbone, err := spine.New(ctx, Name, cfg.Config, deps.Spine, migrations, event.Topic)
+	backbone, err := spine.New(ctx, Name, cfg.Config, deps.Spine, migrations, Topics())
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +83,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 			PeerTimeout: cfg.PeerTimeout, DetailTimeout: cfg.DetailTimeout, ProofLife: cfg.CheckoutProofLife, Location: location,
 		},
 	})
-	backbone.OnEvents(event.NewListener(verbs, rows).Apply, event.Wanted(), event.PaymentTopic, event.BillTopic, event.RefundTopic)
+	backbone.OnEvents(event.NewListener(verbs, rows).Apply, event.Wanted())
 	backbone.OnDue(store.ExpiryColumn(), verbs.ExpireCheckout)
 	backbone.OnDue(store.AutoConfirmColumn(), verbs.AutoConfirm)
 	return &Service{Spine: backbone, verbs: verbs}, nil

@@ -12,6 +12,7 @@ import (
 
 	"github.com/creditpay/creditpay/pkg/audit"
 	"github.com/creditpay/creditpay/pkg/jobs"
+	"github.com/creditpay/creditpay/pkg/kafkax"
 	"github.com/creditpay/creditpay/pkg/secret"
 	"github.com/creditpay/creditpay/pkg/spine"
 	"github.com/creditpay/creditpay/services/payment/internal/app"
@@ -41,6 +42,11 @@ type Service struct {
 	app *app.App
 }
 
+// Topics is what the service does with Kafka, and what its ACLs must allow.
+func Topics() kafkax.Access {
+	return spine.Access(Name, []string{event.TopicOut}, event.TopicOrders)
+}
+
 // New opens the service: database, verbs, doors.
 func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	if err := cfg.Validate(); err != nil {
@@ -54,7 +60,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	sp, err := spine.New(ctx, Name, cfg.Config, deps.Spine, migrations, event.TopicOut)
+	sp, err := spine.New(ctx, Name, cfg.Config, deps.Spine, migrations, Topics())
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +73,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 		Cashier: cashier,
 	})
 	listener := &event.Listener{App: verbs, Store: st}
-	sp.OnEvents(listener.Apply, event.Wanted(), event.TopicOrders)
+	sp.OnEvents(listener.Apply, event.Wanted())
 	sp.OnDue(store.RecoverColumn(), func(ctx context.Context, j jobs.Job) (jobs.Outcome, error) {
 		return lookAgain(verbs.RecoverCommit(ctx, j.Key))
 	})

@@ -16,6 +16,7 @@ import (
 	"github.com/creditpay/creditpay/pkg/audit"
 	"github.com/creditpay/creditpay/pkg/ids"
 	"github.com/creditpay/creditpay/pkg/jobs"
+	"github.com/creditpay/creditpay/pkg/kafkax"
 	"github.com/creditpay/creditpay/pkg/spine"
 
 	"github.com/creditpay/creditpay/services/refund/internal/app"
@@ -41,6 +42,11 @@ type Service struct {
 	verbs *app.App
 }
 
+// Topics is what the service does with Kafka, and what its ACLs must allow.
+func Topics() kafkax.Access {
+	return spine.Access(Name, []string{event.Topic}, event.PaymentTopic)
+}
+
 // New opens the database, brings it up to date and wires the rooms. It fails for a configuration that cannot work and when the database
 // cannot be reached.
 func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
@@ -57,7 +63,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", Name, err)
 	}
-	backbone, err := spine.New(ctx, Name, cfg.Config, deps.Spine, migrations, event.Topic)
+	backbone, err := spine.New(ctx, Name, cfg.Config, deps.Spine, migrations, Topics())
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +72,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 		Store: rows, Orders: peer.NewOrders(deps.Order), Payments: peer.NewPayments(deps.Payment), Bills: peer.NewBills(deps.Bill),
 		Clock: deps.Spine.Clock, IDs: deps.Spine.IDs, Log: backbone.Log, PeerTimeout: cfg.PeerTimeout,
 	})
-	backbone.OnEvents(event.NewHandler(verbs, rows).Apply, event.Wanted(), event.PaymentTopic)
+	backbone.OnEvents(event.NewHandler(verbs, rows).Apply, event.Wanted())
 	backbone.OnJob(app.JobDrive, onRefund(verbs.DriveRefund))
 	backbone.OnJob(app.JobExpire, onRefund(verbs.ExpireRefund))
 	return &Service{Spine: backbone, verbs: verbs}, nil
