@@ -149,22 +149,41 @@ func packed(t *testing.T, at time.Time, m proto.Message) kafka.Message {
 }
 
 // forgeries are an event in every way in which one can be written by somebody else than its topic's owner: without a signature, with
-// that of a genuine message of the topic, and with a key of the forger's own under the owner's key id.
+// that of a genuine message of the topic, with a key of the forger's own under the owner's key id, and with the key of another service.
 func (s *stack) forgeries(t *testing.T, m proto.Message, genuine map[string]kafka.Header) []kafka.Message {
 	t.Helper()
 	_, private, err := ed25519.GenerateKey(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	bare, copied, strange := packed(t, s.now(t), m), packed(t, s.now(t), m), packed(t, s.now(t), m)
+	bare, copied, strange, foreign := packed(t, s.now(t), m), packed(t, s.now(t), m), packed(t, s.now(t), m), packed(t, s.now(t), m)
 	if header, ok := genuine[copied.Topic]; ok {
 		copied.Headers = append(copied.Headers, header)
 	}
-	own := []kafka.Message{strange}
-	if err := eventsig.Sign(impostor{s.signer.KeyID(), private}, own); err != nil {
+	owner := eventsig.Owner(bare.Topic)
+	own, other := []kafka.Message{strange}, []kafka.Message{foreign}
+	if err := eventsig.Sign(impostor{s.serviceSigner(t, owner).KeyID(), private}, own); err != nil {
 		t.Fatal(err)
 	}
-	return []kafka.Message{bare, copied, own[0]}
+	// The service with the most rights that does not own the topic.
+	neighbour := "payment"
+	if owner == neighbour {
+		neighbour = "order"
+	}
+	if err := eventsig.Sign(s.serviceSigner(t, neighbour), other); err != nil {
+		t.Fatal(err)
+	}
+	return []kafka.Message{bare, copied, own[0], other[0]}
+}
+
+// serviceSigner is the key of a service.
+func (s *stack) serviceSigner(t *testing.T, service string) *auth.Signer {
+	t.Helper()
+	signer, err := s.tokens.Service(service)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return signer
 }
 
 // signatures returns the signature of one genuine message of each topic.
@@ -278,7 +297,7 @@ func TestForgedEvents_MoveNothing(t *testing.T) {
 	// What nobody reads has no effect and no row.
 	unread := []string{"creditpay.order.v1.CheckoutCreated", "creditpay.bill.v1.CreditAccountChanged"}
 	for name := range forge {
-		if n := named[string(name)]; (n < 3) != slices.Contains(unread, string(name)) {
+		if n := named[string(name)]; (n < 4) != slices.Contains(unread, string(name)) {
 			t.Errorf("the audit names %d forgeries of %s", n, name)
 		}
 	}
@@ -298,7 +317,7 @@ func (s *stack) genuineMoves(t *testing.T, forge forgers) {
 	count := func() string { return s.books(t).text(t, "notification", `SELECT COUNT(*) FROM inbox`) }
 	before := count()
 	msgs := []kafka.Message{packed(t, s.now(t), m)}
-	if err := eventsig.Sign(s.signer, msgs); err != nil {
+	if err := eventsig.Sign(s.serviceSigner(t, "order"), msgs); err != nil {
 		t.Fatal(err)
 	}
 	s.write(t, msgs...)
