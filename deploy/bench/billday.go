@@ -174,12 +174,14 @@ func (d *billDay) offerCycleProduct(ctx context.Context) error {
 	}
 	const everyMonth = 28
 	bills := min(civil.Of(time.Now(), civil.Jakarta()).Day, everyMonth)
-	rupiah := func(minor int64) *commonv1.Money { return &commonv1.Money{AmountMinor: minor, CurrencyCode: currency} }
+	rupiah := func(minor int64) *commonv1.Money {
+		return &commonv1.Money{AmountMinor: new(minor), CurrencyCode: currency}
+	}
 	_, err = billv1.NewBillAdminServiceClient(d.market.clients.bill).CreateProductVersion(as(ctx, token), &billv1.CreateProductVersionRequest{
 		RequestId: cycleRequest, Product: &billv1.Product{
 			Code: cycleProduct, Name: "billed today", CurrencyCode: currency, InterestMethod: commonv1.InterestMethod_INTEREST_METHOD_FLAT_PER_MONTH,
-			Tenors:     []*billv1.ProductTenor{{Months: purchaseTenor, RatePpm: 29_500, RatePeriod: "PER_MONTH"}},
-			FeeRatePpm: 10_000, FeeFixed: rupiah(0), MinAmount: rupiah(1), MaxAmount: rupiah(100_000_000),
+			Tenors:     []*billv1.ProductTenor{{Months: purchaseTenor, RatePpm: new(int64(29_500)), RatePeriod: "PER_MONTH"}},
+			FeeRatePpm: new(int64(10_000)), DownPaymentPpm: new(int64(0)), FeeFixed: rupiah(0), MinAmount: rupiah(1), MaxAmount: rupiah(100_000_000),
 			BillDay: int32(bills), DueDay: int32((bills+9)%everyMonth + 1),
 		}})
 	return err
@@ -359,7 +361,7 @@ func (d *billDay) quotes(ctx context.Context) error {
 	quote := func(ctx context.Context, n int) error {
 		// Prices differ from call to call: a hundred of them, as the items of a page do.
 		_, err := plans.QueryUserInstalmentInfo(as(ctx, d.market.spmToken), &billv1.QueryUserInstalmentInfoRequest{UserId: filledUser(n * quoteStride % users),
-			Business: "marketplace", Amount: &commonv1.Money{AmountMinor: purchaseAmount + int64(n%100)*1000, CurrencyCode: currency}})
+			Business: "marketplace", Amount: &commonv1.Money{AmountMinor: new(int64(purchaseAmount + int64(n%100)*1000)), CurrencyCode: currency}})
 		return err
 	}
 	for range queryRounds {

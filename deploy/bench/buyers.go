@@ -102,7 +102,7 @@ func (m *market) showPlan(ctx context.Context, product string) error {
 
 func (m *market) findPlan(ctx context.Context, product string) error {
 	res, err := billv1.NewBillServiceClient(m.clients.bill).QueryUserInstalmentInfo(as(ctx, m.spmToken), &billv1.QueryUserInstalmentInfoRequest{
-		UserId: "bench-visitor", Business: "marketplace", Amount: &commonv1.Money{AmountMinor: purchaseAmount, CurrencyCode: currency}})
+		UserId: "bench-visitor", Business: "marketplace", Amount: &commonv1.Money{AmountMinor: new(int64(purchaseAmount)), CurrencyCode: currency}})
 	if err != nil {
 		return fmt.Errorf("ask for the plans: %w", err)
 	}
@@ -157,7 +157,7 @@ func (m *market) openOne(ctx context.Context, userID, adminToken string) (*buyer
 		return nil, err
 	}
 	if _, err := billv1.NewBillAdminServiceClient(m.clients.bill).OpenCreditAccount(as(ctx, adminToken), &billv1.OpenCreditAccountRequest{
-		RequestId: "open-" + userID, UserId: userID, Reason: "load test", Limit: &commonv1.Money{AmountMinor: buyerLimit, CurrencyCode: currency},
+		RequestId: "open-" + userID, UserId: userID, Reason: "load test", Limit: &commonv1.Money{AmountMinor: new(int64(buyerLimit)), CurrencyCode: currency},
 	}); err != nil {
 		return nil, fmt.Errorf("open a credit account: %w", err)
 	}

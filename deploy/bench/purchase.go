@@ -232,7 +232,7 @@ func (m *market) confirmOrder(ctx context.Context, orderID, no string, t *tally)
 }
 
 func generateRequest(userID, no string) *orderv1.GeneratePaymentsRequest {
-	amount := &commonv1.Money{AmountMinor: purchaseAmount, CurrencyCode: currency}
+	amount := &commonv1.Money{AmountMinor: new(int64(purchaseAmount)), CurrencyCode: currency}
 	return &orderv1.GeneratePaymentsRequest{
 		RequestId: "n-" + no, UserId: userID, Business: "marketplace", CurrencyCode: currency, RedirectUrl: "https://shop.example/thanks",
 		Orders: []*orderv1.OrderDraft{{MerchantId: merchantOf(no), OutOrderNo: no, Amount: amount, Title: "Running shoes",

@@ -190,7 +190,8 @@ func (t *target) refundResolveCommand() *cobra.Command {
 	_ = cmd.MarkFlagRequired("evidence") // It exists: a line above made it.
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return t.withRefunds(cmd, func(ctx context.Context, client refundv1.RefundServiceClient) error {
-			res, err := client.ResolveRefundLeg(ctx, &refundv1.ResolveRefundLegRequest{RefundId: args[0], Reference: args[1], GivenBack: !keep, Evidence: evidence})
+			res, err := client.ResolveRefundLeg(ctx, &refundv1.ResolveRefundLegRequest{
+				RefundId: args[0], Reference: args[1], GivenBack: new(!keep), Evidence: evidence})
 			if err == nil {
 				printRefund(cmd.OutOrStdout(), res.GetRefund())
 			}

@@ -100,9 +100,9 @@ func (s *script) generate(ctx context.Context) (*orderv1.Checkout, error) {
 	no := "DEMO-" + strings.ToUpper(rand.Text()[:10])
 	req := &orderv1.GeneratePaymentsRequest{RequestId: "demo-" + no, UserId: s.creds.H5UserID, Business: "marketplace", CurrencyCode: "IDR",
 		RedirectUrl: "https://shop.example/thanks", Orders: []*orderv1.OrderDraft{{MerchantId: "shop-1", OutOrderNo: no, Title: "Running shoes",
-			Amount: &commonv1.Money{AmountMinor: demoAmount, CurrencyCode: "IDR"},
+			Amount: &commonv1.Money{AmountMinor: new(int64(demoAmount)), CurrencyCode: "IDR"},
 			Items: []*orderv1.OrderItem{{Sku: "SHOE-42", Name: "Running shoes, 42", Quantity: 1,
-				UnitPrice: &commonv1.Money{AmountMinor: demoAmount, CurrencyCode: "IDR"}}}}}}
+				UnitPrice: &commonv1.Money{AmountMinor: new(int64(demoAmount)), CurrencyCode: "IDR"}}}}}}
 	s.head("SPM", "gRPC creditpay.order.v1.OrderService/GeneratePayments", "the marketplace opens a checkout over Rp300,000")
 	res, err := orderv1.NewOrderServiceClient(s.conn).GeneratePayments(s.as(ctx, s.creds.SPMToken), req)
 	if err != nil {
@@ -211,7 +211,7 @@ func (s *script) show(ctx context.Context, orderID string) error {
 func (s *script) seed(ctx context.Context) error {
 	admin := billv1.NewBillAdminServiceClient(s.conn)
 	_, err := admin.OpenCreditAccount(s.as(ctx, s.creds.AdminToken), &billv1.OpenCreditAccountRequest{RequestId: "seed-demo-account",
-		UserId: s.creds.H5UserID, Limit: &commonv1.Money{AmountMinor: 50_000_000, CurrencyCode: "IDR"}, Reason: "demo account of the development stack"})
+		UserId: s.creds.H5UserID, Limit: &commonv1.Money{AmountMinor: new(int64(50_000_000)), CurrencyCode: "IDR"}, Reason: "demo account of the development stack"})
 	if err != nil {
 		return fmt.Errorf("open the demo account: %w", err)
 	}

@@ -210,7 +210,7 @@ func TestADryRunJudgesTheVersionThatItsQuoteKeeps(t *testing.T) {
 		amount := func(minor int64) map[string]any { return map[string]any{"amountMinor": minor, "currencyCode": "IDR"} }
 		body := map[string]any{"requestId": unique("product"), "product": map[string]any{"code": code, "name": "Lasting", "currencyCode": "IDR",
 			"businesses": []string{business}, "interestMethod": "INTEREST_METHOD_ZERO", "tenors": tenors, "minAmount": amount(10_000),
-			"maxAmount": amount(50_000_000), "billDay": 25, "dueDay": 5, "contractVersion": contract}}
+			"maxAmount": amount(50_000_000), "billDay": 25, "dueDay": 5, "feeRatePpm": 0, "downPaymentPpm": 0, "contractVersion": contract}}
 		if err := s.rest(t.Context(), http.MethodPost, "/admin/v1/products", s.Credentials.AdminToken, body, &billv1.CreateProductVersionResponse{}); err != nil {
 			t.Fatal(err)
 		}

@@ -488,7 +488,7 @@ func (w *badWorld) operators() []badCall {
 			return told(err)
 		}},
 		offer("zero amount", bad, idr(0)), offer("negative amount", bad, idr(-1)), offer("no amount", bad, nil),
-		offer("unknown currency", bad, &commonv1.Money{AmountMinor: 1, CurrencyCode: "XXQ"}),
+		offer("unknown currency", bad, &commonv1.Money{AmountMinor: new(int64(1)), CurrencyCode: "XXQ"}),
 		clock("back", -time.Hour), clock("nowhere", 0), clock("too far", 401*24*time.Hour),
 	}
 }

@@ -163,7 +163,7 @@ func TestANotificationIsRefusedForWhatIsWrongWithIt(t *testing.T) {
 		}, errs.InvalidArgument},
 		"another amount": {func(n *paymentv1.NotifyPaymentStatusRequest) { n.Amount = idr(49_999) }, errs.LegAmountMismatch},
 		"another currency": {func(n *paymentv1.NotifyPaymentStatusRequest) {
-			n.Amount = &commonv1.Money{AmountMinor: 50_000, CurrencyCode: "USD"}
+			n.Amount = &commonv1.Money{AmountMinor: new(int64(50_000)), CurrencyCode: "USD"}
 		}, errs.LegAmountMismatch},
 		"no status": {func(n *paymentv1.NotifyPaymentStatusRequest) { n.Status = 0 }, errs.InvalidArgument},
 	} {

@@ -27,7 +27,7 @@ func (s *stack) sellFurniture(t testing.TB) string {
 	body := map[string]any{"requestId": unique("product"), "product": map[string]any{
 		"code": "DP_" + strings.ToUpper(unique("")[1:9]), "name": "Furniture", "currencyCode": "IDR", "businesses": []string{business}, "interestMethod": "INTEREST_METHOD_ZERO",
 		"tenors": []any{map[string]any{"months": 4, "ratePpm": 0, "ratePeriod": "PER_MONTH"}}, "minAmount": amount(10_000), "maxAmount": amount(50_000_000),
-		"billDay": 25, "dueDay": 5, "downPaymentPpm": 200_000}}
+		"billDay": 25, "dueDay": 5, "feeRatePpm": 0, "downPaymentPpm": 200_000}}
 	var res billv1.CreateProductVersionResponse
 	if err := s.rest(t.Context(), http.MethodPost, "/admin/v1/products", s.Credentials.AdminToken, body, &res); err != nil {
 		t.Fatalf("CreateProductVersion: %v", err)

@@ -78,7 +78,7 @@ func TestARepeatedRequestIsAnsweredTheSameBytesAndOtherContentIsRefused(t *testi
 	paidOrder, admin, spm := paid.GetOrders()[0].GetOrderId(), s.Credentials.AdminToken, s.Credentials.SPMToken
 	gen := p.draft(100_000, 30_000)
 	otherGen := proto.CloneOf(gen)
-	otherGen.Orders[1].Amount.AmountMinor++
+	*otherGen.Orders[1].Amount.AmountMinor++
 	body := func(kv ...any) map[string]any {
 		m := map[string]any{"requestId": unique("again")}
 		for i := 0; i < len(kv); i += 2 {

@@ -344,12 +344,12 @@ func TestEndpointsAreChangedAndListed(t *testing.T) {
 	client, merchant := notificationv1.NewNotificationAdminServiceClient(s.conn), unique("shop")
 	first, _ := s.subscribe(t, merchant, "https://shop.example/1")
 	second, _ := s.subscribe(t, merchant, "https://shop.example/2")
-	change := &notificationv1.UpdateEndpointRequest{RequestId: unique("update"), EndpointId: first, Url: "https://shop.example/new", EventTypes: []string{"order.paid"}}
+	change := &notificationv1.UpdateEndpointRequest{RequestId: unique("update"), EndpointId: first, Url: new("https://shop.example/new"), EventTypes: []string{"order.paid"}}
 	if res, err := client.UpdateEndpoint(s.admin(t), change); err != nil || res.GetEndpoint().GetUrl() != change.GetUrl() || len(res.GetEndpoint().GetEventTypes()) != 1 {
 		t.Errorf("%v, %v", res, err)
 	}
 	for url, types := range map[string][]string{"http://shop.example/": nil, "https://192.168.0.1/": nil, "https://shop.example/": {"loan.activated"}} {
-		_, err := client.UpdateEndpoint(s.admin(t), &notificationv1.UpdateEndpointRequest{RequestId: unique("update"), EndpointId: first, Url: url, EventTypes: types})
+		_, err := client.UpdateEndpoint(s.admin(t), &notificationv1.UpdateEndpointRequest{RequestId: unique("update"), EndpointId: first, Url: &url, EventTypes: types})
 		want := errs.EndpointURLRefused
 		if types != nil {
 			want = errs.InvalidArgument

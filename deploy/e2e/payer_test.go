@@ -33,7 +33,7 @@ const (
 func unique(prefix string) string { return prefix + "-" + strings.ToLower(rand.Text()[:16]) }
 
 func idr(minor int64) *commonv1.Money {
-	return &commonv1.Money{AmountMinor: minor, CurrencyCode: "IDR"}
+	return &commonv1.Money{AmountMinor: new(minor), CurrencyCode: "IDR"}
 }
 
 // payer is a user with the token of the payer's page.

@@ -23,7 +23,7 @@ import (
 )
 
 func rupiah(minor int64) *commonv1.Money {
-	return &commonv1.Money{AmountMinor: minor, CurrencyCode: "IDR"}
+	return &commonv1.Money{AmountMinor: new(minor), CurrencyCode: "IDR"}
 }
 
 func (s *stack) tryRefund(t testing.TB, orderID string, amount int64) (*refundv1.Refund, error) {

@@ -130,7 +130,7 @@ func (d Desk) Sign(ctx context.Context, userID, payerToken string) error {
 }
 
 func (d Desk) checkout(ctx context.Context, userID string) (*orderv1.Checkout, error) {
-	amount := &commonv1.Money{AmountMinor: Amount, CurrencyCode: "IDR"}
+	amount := &commonv1.Money{AmountMinor: new(int64(Amount)), CurrencyCode: "IDR"}
 	res, err := orderv1.NewOrderServiceClient(d.Order).GeneratePayments(as(ctx, d.SPMToken), &orderv1.GeneratePaymentsRequest{
 		RequestId: unique("gen"), UserId: userID, Business: "marketplace", CurrencyCode: "IDR", RedirectUrl: "https://shop.example/thanks",
 		Orders: []*orderv1.OrderDraft{{MerchantId: "shop-1", OutOrderNo: unique("sign"), Title: "To sign for", Amount: amount,

@@ -16,9 +16,32 @@ import (
 // maxViolations bounds the violations of an answer.
 const maxViolations = 16
 
+// Rules are the rules of requests: those that their .proto writes, and those that hold for every text and enum (form.go).
+type Rules struct {
+	validator protovalidate.Validator
+	forms     forms
+}
+
+// NewRules compiles the rules of messages. It fails when a rule in a .proto is wrong.
+func NewRules(messages ...protoreflect.MessageDescriptor) (*Rules, error) {
+	validator, err := protovalidate.New(protovalidate.WithMessageDescriptors(messages...))
+	if err != nil {
+		return nil, fmt.Errorf("compile validation rules: %w", err)
+	}
+	rules := &Rules{validator: validator, forms: forms{}}
+	// Mistakes are kept until a message is validated.
+	for _, message := range messages {
+		if err := compiles(validator, message); err != nil {
+			return nil, err
+		}
+		rules.forms.add(message)
+	}
+	return rules, nil
+}
+
 // newValidator compiles the rules of every request of the suite that is linked into the program, so that the first request does
 // not wait for that. It fails when a rule in a .proto is wrong.
-func newValidator() (protovalidate.Validator, error) {
+func newValidator() (*Rules, error) {
 	var (
 		requests []protoreflect.MessageDescriptor
 		seen     = map[protoreflect.FullName]bool{}
@@ -29,46 +52,55 @@ func newValidator() (protovalidate.Validator, error) {
 			requests = append(requests, input)
 		}
 	})
-	validator, err := protovalidate.New(protovalidate.WithMessageDescriptors(requests...))
-	if err != nil {
-		return nil, fmt.Errorf("compile validation rules: %w", err)
-	}
-	// Mistakes are kept until a message is validated.
-	for _, input := range requests {
-		if err := compiles(validator, input); err != nil {
-			return nil, err
-		}
-	}
-	return validator, nil
+	return NewRules(requests...)
 }
 
-// validation refuses requests that break a rule of their .proto.
-func validation(validator protovalidate.Validator) grpc.UnaryServerInterceptor {
+// Check refuses a message that breaks a rule; the error names the fields.
+func (r *Rules) Check(message proto.Message) error {
+	m := message.ProtoReflect()
+	var found FieldViolations
+	if f, ok := r.forms[m.Descriptor().FullName()]; ok {
+		found = f.check(m)
+	}
+	if err := r.validator.Validate(message); err != nil {
+		return violationsOf(err, found)
+	}
+	if len(found) > 0 {
+		return invalid(found[:min(len(found), maxViolations)])
+	}
+	return nil
+}
+
+// validation refuses requests that break a rule.
+func validation(rules *Rules) grpc.UnaryServerInterceptor {
 	return func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 		if message, ok := req.(proto.Message); ok {
-			if err := validator.Validate(message); err != nil {
-				return nil, violationsOf(err)
+			if err := rules.Check(message); err != nil {
+				return nil, err
 			}
 		}
 		return handler(ctx, req)
 	}
 }
 
-// violationsOf is the caller's error for what the validator found. A rule that could not be evaluated is our fault, not theirs.
-func violationsOf(err error) error {
+// violationsOf is the caller's error for what the validator found besides violations of the form. A rule that could not be evaluated
+// is our fault, not theirs.
+func violationsOf(err error, violations FieldViolations) error {
 	var found *protovalidate.ValidationError
 	if !errors.As(err, &found) {
 		return fmt.Errorf("validate request: %w", err)
 	}
-	violations := make(FieldViolations, 0, len(found.Violations))
-	for _, v := range found.Violations[:min(len(found.Violations), maxViolations)] {
-		violations = append(violations, FieldViolation{
-			Field: protovalidate.FieldPathString(v.Proto.GetField()),
-			Rule:  v.Proto.GetRuleId(),
-			Text:  v.Proto.GetMessage(),
-		})
+	named := map[string]bool{}
+	for _, v := range violations {
+		named[v.Field] = true
 	}
-	return invalid(violations)
+	for _, v := range found.Violations {
+		// One refusal a field is enough: the form's says more than that a pattern does not match.
+		if field := protovalidate.FieldPathString(v.Proto.GetField()); !named[field] || field == "" {
+			violations = append(violations, FieldViolation{Field: field, Rule: v.Proto.GetRuleId(), Text: v.Proto.GetMessage()})
+		}
+	}
+	return invalid(violations[:min(len(violations), maxViolations)])
 }
 
 // compiles reports the mistake in the rules of a message, if there is one: the library tells it only when a message is validated.

@@ -128,7 +128,7 @@ func newBed(t *testing.T) *bed {
 }
 
 func rp(minor int64) *commonv1.Money {
-	return &commonv1.Money{AmountMinor: minor, CurrencyCode: "IDR"}
+	return &commonv1.Money{AmountMinor: new(minor), CurrencyCode: "IDR"}
 }
 
 // send puts an event on the order service's topic.
@@ -280,7 +280,7 @@ func TestTheDoorSaysWhatIsWrong(t *testing.T) {
 		}, errs.InvalidArgument},
 		"unknown currency": {func() error {
 			_, err := billv1.NewBillServiceClient(spm).QueryUserInstalmentInfo(ctx, &billv1.QueryUserInstalmentInfoRequest{
-				UserId: "u1", Amount: &commonv1.Money{AmountMinor: 1, CurrencyCode: "ZZZ"}, Business: "marketplace"})
+				UserId: "u1", Amount: &commonv1.Money{AmountMinor: new(int64(1)), CurrencyCode: "ZZZ"}, Business: "marketplace"})
 			return err
 		}, errs.InvalidArgument},
 		"page token of nobody": {func() error {

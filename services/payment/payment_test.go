@@ -122,7 +122,7 @@ func (billWithDownPayment) ReleaseCredit(context.Context, *billv1.ReleaseCreditR
 }
 
 func rp(minor int64) *commonv1.Money {
-	return &commonv1.Money{AmountMinor: minor, CurrencyCode: "IDR"}
+	return &commonv1.Money{AmountMinor: new(minor), CurrencyCode: "IDR"}
 }
 
 // bed is the whole service behind its door, between an order and a bill service on the wire.

@@ -183,9 +183,11 @@ func (d *desk) tell(w http.ResponseWriter, r *http.Request, status paymentv1.Ext
 		d.answer(w, r, p, err)
 		return
 	}
-	amount := &commonv1.Money{AmountMinor: p.Leg.GetAmount().GetAmountMinor(), CurrencyCode: p.Leg.GetAmount().GetCurrencyCode()}
+	amount := &commonv1.Money{AmountMinor: new(p.Leg.GetAmount().GetAmountMinor()), CurrencyCode: p.Leg.GetAmount().GetCurrencyCode()}
 	if given := r.FormValue("amount"); given != "" {
-		if amount.AmountMinor, err = strconv.ParseInt(given, 10, 64); err != nil {
+		minor, err := strconv.ParseInt(given, 10, 64)
+		amount.AmountMinor = &minor
+		if err != nil {
 			d.answer(w, r, p, errs.InvalidArgument.Wrap(err, "amount is a whole number of minor units"))
 			return
 		}

@@ -47,7 +47,7 @@ func (o *oneLeg) NotifyPaymentStatus(_ context.Context, in *paymentv1.NotifyPaym
 
 func newDesk() (*oneLeg, http.Handler) {
 	o := &oneLeg{leg: &paymentv1.CashLeg{Reference: reference, Kind: paymentv1.ExternalLegKind_EXTERNAL_LEG_KIND_REPAYMENT, SubjectId: "rpy_x",
-		UserId: "<script>alert(1)</script>", Channel: "WALLET", Amount: &commonv1.Money{AmountMinor: 5000, CurrencyCode: "IDR"},
+		UserId: "<script>alert(1)</script>", Channel: "WALLET", Amount: &commonv1.Money{AmountMinor: new(int64(5000)), CurrencyCode: "IDR"},
 		State: paymentv1.LegState_LEG_STATE_PENDING, ExpireTime: timestamppb.Now()}}
 	return o, cashier.Handler(o, o)
 }

@@ -19,11 +19,13 @@ const furniture = "furniture"
 
 func (s *site) sellFurniture(t *testing.T) {
 	t.Helper()
-	amount := func(minor int64) *commonv1.Money { return &commonv1.Money{AmountMinor: minor, CurrencyCode: "IDR"} }
+	amount := func(minor int64) *commonv1.Money {
+		return &commonv1.Money{AmountMinor: new(minor), CurrencyCode: "IDR"}
+	}
 	_, err := billv1.NewBillAdminServiceClient(s.conn).CreateProductVersion(as(t.Context(), s.creds.AdminToken), &billv1.CreateProductVersionRequest{
 		RequestId: "product-furniture", Product: &billv1.Product{Code: "FURNITURE", Name: "Furniture", CurrencyCode: "IDR", Businesses: []string{furniture},
-			InterestMethod: commonv1.InterestMethod_INTEREST_METHOD_ZERO, Tenors: []*billv1.ProductTenor{{Months: tenor, RatePeriod: "PER_MONTH"}},
-			MinAmount: amount(10_000), MaxAmount: amount(50_000_000), BillDay: 25, DueDay: 5, DownPaymentPpm: 200_000}})
+			InterestMethod: commonv1.InterestMethod_INTEREST_METHOD_ZERO, Tenors: []*billv1.ProductTenor{{Months: tenor, RatePpm: new(int64(0)), RatePeriod: "PER_MONTH"}},
+			MinAmount: amount(10_000), MaxAmount: amount(50_000_000), BillDay: 25, DueDay: 5, FeeRatePpm: new(int64(0)), DownPaymentPpm: new(int64(200_000))}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +81,7 @@ func (b *buyer) tellDown(t *testing.T, request, reference string, status payment
 	must(t, keep(t.Context(), func(ctx context.Context) error {
 		_, err := b.site.payments().NotifyPaymentStatus(as(ctx, b.spm), &paymentv1.NotifyPaymentStatusRequest{RequestId: request, ExternalReference: reference,
 			Leg: paymentv1.ExternalLegKind_EXTERNAL_LEG_KIND_DOWN_PAYMENT, Status: status,
-			Amount: &commonv1.Money{AmountMinor: price / 5, CurrencyCode: "IDR"}})
+			Amount: &commonv1.Money{AmountMinor: new(int64(price / 5)), CurrencyCode: "IDR"}})
 		return err
 	}))
 }

@@ -44,7 +44,7 @@ func (b *buyer) openBasket(ctx context.Context, no string, orders int, months in
 // openAt opens the checkout of p, of that many orders, for a business, and chooses a plan.
 func (b *buyer) openAt(ctx context.Context, business string, p *purchase, orders int) (*purchase, error) {
 	no := p.no
-	amount := &commonv1.Money{AmountMinor: price, CurrencyCode: "IDR"}
+	amount := &commonv1.Money{AmountMinor: new(int64(price)), CurrencyCode: "IDR"}
 	req := &orderv1.GeneratePaymentsRequest{RequestId: "generate-" + no, UserId: b.user, Business: business, CurrencyCode: "IDR",
 		RedirectUrl: "https://shop.example/thanks"}
 	for i := range orders {

@@ -28,7 +28,7 @@ func (s *site) refunds() refundv1.RefundServiceClient { return refundv1.NewRefun
 func (r *takeBack) ask(ctx context.Context) error {
 	b := r.p.b
 	res, err := b.site.refunds().RefundPayment(as(ctx, b.spm), &refundv1.RefundPaymentRequest{RequestId: "refund-" + r.p.no, OutRefundNo: r.p.no, OrderId: r.p.order,
-		Amount: &commonv1.Money{AmountMinor: price, CurrencyCode: "IDR"}, Reason: "sent back"})
+		Amount: &commonv1.Money{AmountMinor: new(int64(price)), CurrencyCode: "IDR"}, Reason: "sent back"})
 	if err != nil {
 		return err
 	}

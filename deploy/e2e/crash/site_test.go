@@ -236,7 +236,7 @@ func (s *site) newUser(t *testing.T, user string) *buyer {
 		t.Fatal(err)
 	}
 	_, err = billv1.NewBillAdminServiceClient(s.conn).OpenCreditAccount(as(t.Context(), s.creds.AdminToken), &billv1.OpenCreditAccountRequest{
-		RequestId: "open-" + user, UserId: user, Reason: "crash test", Limit: &commonv1.Money{AmountMinor: buyerLimit, CurrencyCode: "IDR"}})
+		RequestId: "open-" + user, UserId: user, Reason: "crash test", Limit: &commonv1.Money{AmountMinor: new(int64(buyerLimit)), CurrencyCode: "IDR"}})
 	if err != nil {
 		t.Fatal(err)
 	}

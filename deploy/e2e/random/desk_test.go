@@ -207,7 +207,7 @@ func (r *run) tell(ctx context.Context, reference string, w word, v *view) strin
 		return again.String(), reason
 	})
 	other := proto.CloneOf(req)
-	other.Amount.AmountMinor++
+	*other.Amount.AmountMinor++
 	r.remember("says something else of "+reference+" in the same request", errs.RequestIDReused.Name(), func(ctx context.Context) (string, string) {
 		_, reason := send(ctx, other, errs.RequestIDReused)
 		return reason, ""
@@ -229,9 +229,9 @@ func (r *run) answer(reference string) paymentv1.LegState {
 
 func (r *run) notice(l *paymentv1.CashLeg, w word) *paymentv1.NotifyPaymentStatusRequest {
 	req := &paymentv1.NotifyPaymentStatusRequest{RequestId: w.request, ExternalReference: l.GetReference(), Leg: l.GetKind(), Status: w.status,
-		Amount: &commonv1.Money{AmountMinor: l.GetAmount().GetAmountMinor() + w.amountOff, CurrencyCode: "IDR"}}
+		Amount: &commonv1.Money{AmountMinor: new(int64(l.GetAmount().GetAmountMinor() + w.amountOff)), CurrencyCode: "IDR"}}
 	if req.GetAmount().GetAmountMinor() < 1 {
-		req.Amount.AmountMinor += 2 // A rupiah too much instead of one too little.
+		*req.Amount.AmountMinor += 2 // A rupiah too much instead of one too little.
 	}
 	if w.currency != "" {
 		req.Amount.CurrencyCode = w.currency

@@ -30,21 +30,21 @@ func offers() []offer {
 }
 
 func idr(minor int64) *commonv1.Money {
-	return &commonv1.Money{AmountMinor: minor, CurrencyCode: "IDR"}
+	return &commonv1.Money{AmountMinor: new(minor), CurrencyCode: "IDR"}
 }
 
 // products are what offers names.
 func products() []*billv1.Product {
-	flat := &billv1.Product{InterestMethod: commonv1.InterestMethod_INTEREST_METHOD_FLAT_PER_MONTH, FeeRatePpm: 10_000,
-		Servicing: &billv1.ServicingTerms{LateFee: &billv1.LateFeeRule{Basis: "PER_MONTH", RatePpm: 50_000}}}
+	flat := &billv1.Product{InterestMethod: commonv1.InterestMethod_INTEREST_METHOD_FLAT_PER_MONTH, FeeRatePpm: new(int64(10_000)),
+		Servicing: &billv1.ServicingTerms{GraceDays: new(int32(0)), LateFee: &billv1.LateFeeRule{Basis: "PER_MONTH", RatePpm: new(int64(50_000))}}}
 	annuity := &billv1.Product{InterestMethod: commonv1.InterestMethod_INTEREST_METHOD_DECLINING_EQUAL_INSTALMENT,
-		Servicing: &billv1.ServicingTerms{LateFee: &billv1.LateFeeRule{Basis: "PER_DAY", RatePpm: 1_000}, RefundOrder: "PAST_DUE_FIRST", RefundStrategy: "REAMORTIZE",
+		Servicing: &billv1.ServicingTerms{GraceDays: new(int32(0)), LateFee: &billv1.LateFeeRule{Basis: "PER_DAY", RatePpm: new(int64(1_000))}, RefundOrder: "PAST_DUE_FIRST", RefundStrategy: "REAMORTIZE",
 			RefundInterest: "ALL", PrepaymentStrategy: "LAST"}}
 	principal := &billv1.Product{InterestMethod: commonv1.InterestMethod_INTEREST_METHOD_DECLINING_EQUAL_PRINCIPAL, FeeFixed: idr(500), RoundingMultiple: 100,
-		Servicing: &billv1.ServicingTerms{SettlementInterest: "KEEP_ALL", RefundInterest: "NONE", RefundStrategy: "NEXT", AllocationMode: "VERTICAL"}}
-	fifth := &billv1.Product{InterestMethod: commonv1.InterestMethod_INTEREST_METHOD_ZERO, DownPaymentPpm: 200_000, Servicing: &billv1.ServicingTerms{}}
-	third := &billv1.Product{InterestMethod: commonv1.InterestMethod_INTEREST_METHOD_FLAT_PER_MONTH, DownPaymentPpm: 333_333, FeeRatePpm: 5_000,
-		Servicing: &billv1.ServicingTerms{GraceDays: 3, LateFee: &billv1.LateFeeRule{Basis: "PER_MONTH", RatePpm: 20_000}, RefundOrder: "PAST_DUE_FIRST", RefundStrategy: "NEXT",
+		Servicing: &billv1.ServicingTerms{GraceDays: new(int32(0)), SettlementInterest: "KEEP_ALL", RefundInterest: "NONE", RefundStrategy: "NEXT", AllocationMode: "VERTICAL"}}
+	fifth := &billv1.Product{InterestMethod: commonv1.InterestMethod_INTEREST_METHOD_ZERO, DownPaymentPpm: new(int64(200_000)), Servicing: &billv1.ServicingTerms{GraceDays: new(int32(0))}}
+	third := &billv1.Product{InterestMethod: commonv1.InterestMethod_INTEREST_METHOD_FLAT_PER_MONTH, DownPaymentPpm: new(int64(333_333)), FeeRatePpm: new(int64(5_000)),
+		Servicing: &billv1.ServicingTerms{GraceDays: new(int32(3)), LateFee: &billv1.LateFeeRule{Basis: "PER_MONTH", RatePpm: new(int64(20_000))}, RefundOrder: "PAST_DUE_FIRST", RefundStrategy: "NEXT",
 			RefundInterest: "ALL", PrepaymentStrategy: "REAMORTIZE"}}
 	return []*billv1.Product{flat, annuity, principal, fifth, third}
 }
@@ -55,12 +55,13 @@ func (s *site) makeProducts(ctx context.Context) error {
 		o := offers()[i]
 		p.Code, p.Name, p.CurrencyCode, p.Businesses = o.product, o.product, "IDR", []string{o.business}
 		p.MinAmount, p.MaxAmount, p.BillDay, p.DueDay = idr(10), idr(50_000_000), 25, 5
+		p.FeeRatePpm, p.DownPaymentPpm = new(p.GetFeeRatePpm()), new(p.GetDownPaymentPpm())
 		for _, months := range o.tenors {
 			rate := int64(29_500)
 			if p.GetInterestMethod() == commonv1.InterestMethod_INTEREST_METHOD_ZERO {
 				rate = 0
 			}
-			p.Tenors = append(p.Tenors, &billv1.ProductTenor{Months: months, RatePpm: rate, RatePeriod: "PER_MONTH"})
+			p.Tenors = append(p.Tenors, &billv1.ProductTenor{Months: months, RatePpm: new(rate), RatePeriod: "PER_MONTH"})
 		}
 		if _, err := s.accounts.CreateProductVersion(s.admin(ctx, "alice"), &billv1.CreateProductVersionRequest{RequestId: "product-" + o.product, Product: p}); err != nil {
 			return fmt.Errorf("make product %s: %w", o.product, err)

@@ -176,7 +176,7 @@ func (r *run) commits() *step {
 			req.QuoteId = ""
 			req.Choice = r.choice(ctx, c, tenor)
 			if dearer {
-				req.Choice.AgreedTotal.AmountMinor++
+				*req.Choice.AgreedTotal.AmountMinor++
 			}
 		}
 		return r.commit(ctx, c, req, v, legal)

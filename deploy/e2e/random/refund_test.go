@@ -363,7 +363,7 @@ func (r *run) endLeg(ctx context.Context, x *refund, reference string, way int) 
 		return reason
 	}
 	_, reason := call(ctx, r, "ResolveRefundLeg", func(ctx context.Context) (*refundv1.ResolveRefundLegResponse, error) {
-		return r.site.refunds.ResolveRefundLeg(r.site.admin(ctx, "bob"), &refundv1.ResolveRefundLegRequest{RefundId: x.id, Reference: reference, GivenBack: way == 1,
+		return r.site.refunds.ResolveRefundLeg(r.site.admin(ctx, "bob"), &refundv1.ResolveRefundLegRequest{RefundId: x.id, Reference: reference, GivenBack: new(way == 1),
 			Evidence: "transfer 4711"})
 	}, errs.RefundStateInvalid)
 	return reason

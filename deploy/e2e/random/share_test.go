@@ -55,7 +55,7 @@ func (r *run) endShare(ctx context.Context, reference string, way int) string {
 		return reason
 	}
 	_, reason := call(ctx, r, "ResolveCancelReturn", func(ctx context.Context) (*paymentv1.ResolveCancelReturnResponse, error) {
-		return r.site.returns.ResolveCancelReturn(r.site.admin(ctx, "bob"), &paymentv1.ResolveCancelReturnRequest{Reference: reference, GivenBack: way == 1,
+		return r.site.returns.ResolveCancelReturn(r.site.admin(ctx, "bob"), &paymentv1.ResolveCancelReturnRequest{Reference: reference, GivenBack: new(way == 1),
 			Evidence: "transfer 4712"})
 	}, errs.OrderStateInvalid)
 	if reason == "" {

@@ -77,7 +77,7 @@ func ref(loan, order ids.ID, userID string) *billv1.LoanRef {
 }
 
 func moneyOf(a money.Amount) *commonv1.Money {
-	return &commonv1.Money{AmountMinor: a.Minor(), CurrencyCode: a.Currency().Code()}
+	return &commonv1.Money{AmountMinor: new(a.Minor()), CurrencyCode: a.Currency().Code()}
 }
 
 // Verbs are what events drive.

@@ -30,7 +30,7 @@ var _ app.CashDesk = (*CashDesk)(nil)
 func (p *CashDesk) OpenCashLeg(ctx context.Context, r app.Repayment) (app.CashLeg, error) {
 	res, err := p.client.OpenCashLeg(ctx, &paymentv1.OpenCashLegRequest{
 		Kind: paymentv1.ExternalLegKind_EXTERNAL_LEG_KIND_REPAYMENT, SubjectId: ids.Format(ids.Repayment, r.ID), UserId: r.UserID, Channel: r.Channel,
-		Amount: &commonv1.Money{AmountMinor: r.Amount.Minor(), CurrencyCode: r.Amount.Currency().Code()},
+		Amount: &commonv1.Money{AmountMinor: new(r.Amount.Minor()), CurrencyCode: r.Amount.Currency().Code()},
 	})
 	if err != nil {
 		return app.CashLeg{}, err

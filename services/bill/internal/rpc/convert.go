@@ -80,7 +80,7 @@ func parseOrders(list []*billv1.FinancedOrder) ([]app.FinancedOrder, error) {
 }
 
 func moneyOf(a money.Amount) *commonv1.Money {
-	return &commonv1.Money{AmountMinor: a.Minor(), CurrencyCode: a.Currency().Code()}
+	return &commonv1.Money{AmountMinor: new(a.Minor()), CurrencyCode: a.Currency().Code()}
 }
 
 // timeOf is nil for the zero time, "not set".

@@ -16,28 +16,28 @@ import (
 func productOf(p domain.Product) *billv1.Product {
 	out := &billv1.Product{
 		Code: p.Code, Version: int32(p.Version), Name: p.Name, CurrencyCode: p.Currency.Code(), Businesses: p.Businesses,
-		InterestMethod: commonv1.InterestMethod(p.Method), FeeRatePpm: p.FeeRatePPM, FeeFixed: moneyOf(p.FeeFixed),
+		InterestMethod: commonv1.InterestMethod(p.Method), FeeRatePpm: &p.FeeRatePPM, FeeFixed: moneyOf(p.FeeFixed),
 		MinAmount: moneyOf(p.MinAmount), MaxAmount: moneyOf(p.MaxAmount),
 		BillDay: int32(p.BillDay), DueDay: int32(p.DueDay), EffectiveTime: timeOf(p.EffectiveFrom),
 		Rounding: p.Rounding.String(), RoundingMultiple: p.RoundingMultiple, RemainderTo: p.RemainderTo.String(), DayCount: p.DayCount.String(),
-		DownPaymentPpm: p.DownPaymentPPM, ContractVersion: p.ContractVersion, Servicing: servicingOf(p.Servicing),
+		DownPaymentPpm: &p.DownPaymentPPM, ContractVersion: p.ContractVersion, Servicing: servicingOf(p.Servicing),
 	}
 	for _, t := range p.Tenors {
-		out.Tenors = append(out.Tenors, &billv1.ProductTenor{Months: int32(t.Months), RatePpm: t.RatePPM, RatePeriod: t.RatePeriod.String()})
+		out.Tenors = append(out.Tenors, &billv1.ProductTenor{Months: int32(t.Months), RatePpm: &t.RatePPM, RatePeriod: t.RatePeriod.String()})
 	}
 	return out
 }
 
 func servicingOf(s domain.Servicing) *billv1.ServicingTerms {
 	out := &billv1.ServicingTerms{
-		GraceDays:      int32(s.GraceDays),
-		LateFee:        &billv1.LateFeeRule{Basis: s.Late.Basis.String(), RatePpm: s.Late.RatePPM, WaiveBelow: moneyOf(s.Late.WaiveBelow)},
+		GraceDays:      new(int32(s.GraceDays)),
+		LateFee:        &billv1.LateFeeRule{Basis: s.Late.Basis.String(), RatePpm: &s.Late.RatePPM, WaiveBelow: moneyOf(s.Late.WaiveBelow)},
 		AllocationMode: s.Mode.String(), PrepaymentStrategy: s.Prepayment.String(),
 		RefundOrder: s.Refund.Order.String(), RefundStrategy: s.Refund.Strategy.String(), RefundInterest: s.Refund.Interest.String(),
 		SettlementInterest: s.Settlement.String(),
 	}
 	for _, c := range s.Caps {
-		out.Caps = append(out.Caps, &billv1.CostCap{FromDate: c.From.String(), MaxMonths: int32(c.MaxMonths), PerDayPpm: c.PerDayPPM, TotalPpm: c.TotalPPM})
+		out.Caps = append(out.Caps, &billv1.CostCap{FromDate: c.From.String(), MaxMonths: new(int32(c.MaxMonths)), PerDayPpm: &c.PerDayPPM, TotalPpm: c.TotalPPM})
 	}
 	for _, part := range s.Order {
 		out.AllocationOrder = append(out.AllocationOrder, part.String())

@@ -117,17 +117,34 @@ func (a *App) openSecrets(all []domain.EndpointSecret) ([]secret.Masked, error) 
 	return out, nil
 }
 
-// EndpointChange is what UpdateEndpoint gives an endpoint.
+// EndpointChange is what UpdateEndpoint changes of an endpoint. Its JSON is fingerprinted: what was added since is left out when zero.
 type EndpointChange struct {
-	URL   string
+	// URL is the new address; empty for a callback endpoint.
+	URL string
+	// Types are the new types; empty for all that concern the owner.
 	Types []string
+	// KeepURL and KeepTypes leave the one or the other as it is.
+	KeepURL   bool `json:",omitzero"`
+	KeepTypes bool `json:",omitzero"`
 }
 
-// UpdateEndpoint gives an endpoint another address and other types; a callback endpoint stays one. It fails with NOT_FOUND, INVALID_ARGUMENT, ENDPOINT_URL_REFUSED,
+// apply is an endpoint after the change. Errors: those of domain.Endpoint.With.
+func (c EndpointChange) apply(e domain.Endpoint, reach domain.Reach) (domain.Endpoint, error) {
+	url, types := c.URL, c.Types
+	if c.KeepURL {
+		url = e.URL
+	}
+	if c.KeepTypes {
+		types = e.Types
+	}
+	return e.With(url, types, reach)
+}
+
+// UpdateEndpoint gives an endpoint another address or other types; a callback endpoint stays one. It fails with NOT_FOUND, INVALID_ARGUMENT, ENDPOINT_URL_REFUSED,
 // CONCURRENT_CHANGE, and as idempotency.Do does.
 func (a *App) UpdateEndpoint(ctx context.Context, r Request, id ids.ID, c EndpointChange) (RegisteredEndpoint, error) {
 	return a.changeEndpoint(ctx, r, "UpdateEndpoint", id, c, func(e domain.Endpoint) (domain.Endpoint, error) {
-		return e.With(c.URL, c.Types, a.Settings.Reach)
+		return c.apply(e, a.Settings.Reach)
 	})
 }
 

@@ -127,8 +127,8 @@ func TestNoPayloadHoldsTheAddressThatACheckoutNamed(t *testing.T) {
 func TestANoticeCarriesTheFactsOfItsOrder(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 3, 1, 12, 0, 0, 5000, time.UTC)
-	ref := &orderv1.OrderRef{OrderId: ids.Format(ids.Order, ids.ID{7}), UserId: "u-1", Amount: &commonv1.Money{AmountMinor: 900, CurrencyCode: "USD"}}
-	n, _, err := event.Read(inbox.Event{Payload: &orderv1.OrderPaid{Order: ref, PaidAmount: &commonv1.Money{AmountMinor: 900, CurrencyCode: "USD"}, PayTime: timestamppb.New(at)}})
+	ref := &orderv1.OrderRef{OrderId: ids.Format(ids.Order, ids.ID{7}), UserId: "u-1", Amount: &commonv1.Money{AmountMinor: new(int64(900)), CurrencyCode: "USD"}}
+	n, _, err := event.Read(inbox.Event{Payload: &orderv1.OrderPaid{Order: ref, PaidAmount: &commonv1.Money{AmountMinor: new(int64(900)), CurrencyCode: "USD"}, PayTime: timestamppb.New(at)}})
 	nine := money.New(900, money.USD())
 	if want := (domain.OrderFacts{UserID: "u-1", Amount: nine, Paid: nine, PaymentMethod: "CREDIT", PayTime: at}); err != nil || n.Order != want {
 		t.Errorf("%+v, %v", n.Order, err)

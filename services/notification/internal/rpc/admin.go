@@ -41,13 +41,16 @@ func (s *Admin) CreateEndpoint(ctx context.Context, req *notificationv1.CreateEn
 	return &notificationv1.CreateEndpointResponse{Endpoint: wire.Endpoint(e), Secret: e.Text.Reveal()}, nil
 }
 
-// UpdateEndpoint gives an endpoint another address and other types.
+// UpdateEndpoint gives an endpoint another address or other types, and leaves what the request does not name.
 func (s *Admin) UpdateEndpoint(ctx context.Context, req *notificationv1.UpdateEndpointRequest) (*notificationv1.UpdateEndpointResponse, error) {
 	id, err := wire.ID(ids.Endpoint, "endpoint_id", req.GetEndpointId())
 	if err != nil {
 		return nil, err
 	}
-	e, err := s.App.UpdateEndpoint(ctx, request(ctx, req), id, app.EndpointChange{URL: req.GetUrl(), Types: req.GetEventTypes()})
+	e, err := s.App.UpdateEndpoint(ctx, request(ctx, req), id, app.EndpointChange{
+		URL: req.GetUrl(), Types: req.GetEventTypes(),
+		KeepURL: req.Url == nil, KeepTypes: len(req.GetEventTypes()) == 0 && !req.GetAllEventTypes(),
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -26,7 +26,7 @@ func Money(a money.Amount) *commonv1.Money {
 	if a.Currency().IsZero() {
 		return nil
 	}
-	return &commonv1.Money{AmountMinor: a.Minor(), CurrencyCode: a.Currency().Code()}
+	return &commonv1.Money{AmountMinor: new(a.Minor()), CurrencyCode: a.Currency().Code()}
 }
 
 // Amount reads an amount; errs.InvalidArgument for an unknown currency. A message that is not set is the zero Amount.

@@ -60,7 +60,7 @@ func (s *Admin) ListUnfitNotifications(ctx context.Context, req *paymentv1.ListU
 
 func (s *Admin) unfit(n app.UnfitNotice) *paymentv1.UnfitNotification {
 	m := &paymentv1.UnfitNotification{NotificationId: ids.Format(ids.Notification, n.ID), Misfit: misfitOf(n.Answer.Outcome),
-		Status: paymentv1.ExternalLegStatus(n.Notice.Status), Amount: &commonv1.Money{AmountMinor: n.Notice.Minor, CurrencyCode: n.Notice.Currency},
+		Status: paymentv1.ExternalLegStatus(n.Notice.Status), Amount: &commonv1.Money{AmountMinor: new(n.Notice.Minor), CurrencyCode: n.Notice.Currency},
 		StateThen: paymentv1.LegState(n.Answer.State), Leg: wire.CashLeg(n.Leg, s.App.Cashier.Link(n.Leg)), Caller: n.Caller, RequestId: n.RequestID,
 		CreateTime: timestamppb.New(n.Time)}
 	if !n.Notice.PayTime.IsZero() {

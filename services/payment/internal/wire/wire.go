@@ -18,7 +18,7 @@ import (
 
 // Money gives an amount in the contract's form.
 func Money(a money.Amount) *commonv1.Money {
-	return &commonv1.Money{AmountMinor: a.Minor(), CurrencyCode: a.Currency().Code()}
+	return &commonv1.Money{AmountMinor: new(a.Minor()), CurrencyCode: a.Currency().Code()}
 }
 
 // Amount reads an amount. Errors: INVALID_ARGUMENT.

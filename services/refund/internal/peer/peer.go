@@ -133,7 +133,7 @@ func (p *Payments) Retry(ctx context.Context, reference string) (app.Return, err
 
 // Resolve implements app.Payments.
 func (p *Payments) Resolve(ctx context.Context, reference string, givenBack bool, actor, evidence string) (app.Return, error) {
-	res, err := p.client.ResolveCashReturn(ctx, &paymentv1.ResolveCashReturnRequest{Reference: reference, GivenBack: givenBack, Actor: actor, Evidence: evidence})
+	res, err := p.client.ResolveCashReturn(ctx, &paymentv1.ResolveCashReturnRequest{Reference: reference, GivenBack: &givenBack, Actor: actor, Evidence: evidence})
 	return wire.Return(res.GetCashReturn()), err
 }
 

@@ -54,7 +54,7 @@ func (s *Refund) SetApprovalTiers(ctx context.Context, req *refundv1.SetApproval
 func tiersOf(list []domain.Tier) []*refundv1.ApprovalTier {
 	out := make([]*refundv1.ApprovalTier, len(list))
 	for i, t := range list {
-		out[i] = &refundv1.ApprovalTier{From: wire.Money(t.From), Approvals: int32(t.Approvals)}
+		out[i] = &refundv1.ApprovalTier{From: wire.Money(t.From), Approvals: new(int32(t.Approvals))}
 	}
 	return out
 }

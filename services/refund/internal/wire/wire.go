@@ -21,7 +21,7 @@ import (
 
 // Money writes an amount.
 func Money(a money.Amount) *commonv1.Money {
-	return &commonv1.Money{AmountMinor: a.Minor(), CurrencyCode: a.Currency().Code()}
+	return &commonv1.Money{AmountMinor: new(a.Minor()), CurrencyCode: a.Currency().Code()}
 }
 
 // Amount reads one. Errors: errs.InvalidArgument.

@@ -476,8 +476,8 @@ type ProductTenor struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Number of monthly instalments, 1 to 60.
 	Months int32 `protobuf:"varint,1,opt,name=months,proto3" json:"months,omitempty"`
-	// Nominal rate in parts per million, for the period below.
-	RatePpm int64 `protobuf:"varint,2,opt,name=rate_ppm,json=ratePpm,proto3" json:"rate_ppm,omitempty"`
+	// Nominal rate in parts per million, for the period below; 0 is written.
+	RatePpm *int64 `protobuf:"varint,2,opt,name=rate_ppm,json=ratePpm,proto3,oneof" json:"rate_ppm,omitempty"`
 	// What the rate is quoted for: "PER_MONTH", "PER_YEAR" or "PER_TRANSACTION".
 	RatePeriod    string `protobuf:"bytes,3,opt,name=rate_period,json=ratePeriod,proto3" json:"rate_period,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -522,8 +522,8 @@ func (x *ProductTenor) GetMonths() int32 {
 }
 
 func (x *ProductTenor) GetRatePpm() int64 {
-	if x != nil {
-		return x.RatePpm
+	if x != nil && x.RatePpm != nil {
+		return *x.RatePpm
 	}
 	return 0
 }
@@ -540,9 +540,9 @@ type LateFeeRule struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// How often it is charged: "NONE", "PER_MONTH" (each started month) or "PER_DAY".
 	Basis string `protobuf:"bytes,1,opt,name=basis,proto3" json:"basis,omitempty"`
-	// The part of the unpaid instalment, without late fees, that is charged each time, in parts per million.
-	RatePpm int64 `protobuf:"varint,2,opt,name=rate_ppm,json=ratePpm,proto3" json:"rate_ppm,omitempty"`
-	// Below this base nothing is charged.
+	// The part of the unpaid instalment, without late fees, that is charged each time, in parts per million; 0 is written.
+	RatePpm *int64 `protobuf:"varint,2,opt,name=rate_ppm,json=ratePpm,proto3,oneof" json:"rate_ppm,omitempty"`
+	// Below this base nothing is charged; not set: every base is charged.
 	WaiveBelow    *v1.Money `protobuf:"bytes,3,opt,name=waive_below,json=waiveBelow,proto3" json:"waive_below,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -586,8 +586,8 @@ func (x *LateFeeRule) GetBasis() string {
 }
 
 func (x *LateFeeRule) GetRatePpm() int64 {
-	if x != nil {
-		return x.RatePpm
+	if x != nil && x.RatePpm != nil {
+		return *x.RatePpm
 	}
 	return 0
 }
@@ -604,10 +604,11 @@ type CostCap struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// First day, YYYY-MM-DD.
 	FromDate string `protobuf:"bytes,1,opt,name=from_date,json=fromDate,proto3" json:"from_date,omitempty"`
-	// The longest tenor that it is for; 0 for any.
-	MaxMonths int32 `protobuf:"varint,2,opt,name=max_months,json=maxMonths,proto3" json:"max_months,omitempty"`
+	// The longest tenor that it is for; 0 for any. 0 is written.
+	MaxMonths *int32 `protobuf:"varint,2,opt,name=max_months,json=maxMonths,proto3,oneof" json:"max_months,omitempty"`
 	// Bound per day in parts per million, of what is outstanding for late fees, of the principal for interest and fee; 0 for none.
-	PerDayPpm int64 `protobuf:"varint,3,opt,name=per_day_ppm,json=perDayPpm,proto3" json:"per_day_ppm,omitempty"`
+	// 0 is written.
+	PerDayPpm *int64 `protobuf:"varint,3,opt,name=per_day_ppm,json=perDayPpm,proto3,oneof" json:"per_day_ppm,omitempty"`
 	// Bound of interest, fee and late fees together, in parts per million of the principal.
 	TotalPpm      int64 `protobuf:"varint,4,opt,name=total_ppm,json=totalPpm,proto3" json:"total_ppm,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -652,15 +653,15 @@ func (x *CostCap) GetFromDate() string {
 }
 
 func (x *CostCap) GetMaxMonths() int32 {
-	if x != nil {
-		return x.MaxMonths
+	if x != nil && x.MaxMonths != nil {
+		return *x.MaxMonths
 	}
 	return 0
 }
 
 func (x *CostCap) GetPerDayPpm() int64 {
-	if x != nil {
-		return x.PerDayPpm
+	if x != nil && x.PerDayPpm != nil {
+		return *x.PerDayPpm
 	}
 	return 0
 }
@@ -675,13 +676,13 @@ func (x *CostCap) GetTotalPpm() int64 {
 // What happens to a loan that runs.
 type ServicingTerms struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Days after the due date without consequences, 0 to 27.
-	GraceDays int32 `protobuf:"varint,1,opt,name=grace_days,json=graceDays,proto3" json:"grace_days,omitempty"`
-	// What lateness costs.
+	// Days after the due date without consequences, 0 to 27; 0 is written.
+	GraceDays *int32 `protobuf:"varint,1,opt,name=grace_days,json=graceDays,proto3,oneof" json:"grace_days,omitempty"`
+	// What lateness costs; not set: nothing.
 	LateFee *LateFeeRule `protobuf:"bytes,2,opt,name=late_fee,json=lateFee,proto3" json:"late_fee,omitempty"`
-	// Bounds of law.
+	// Bounds of law, at most 50; empty for none.
 	Caps []*CostCap `protobuf:"bytes,3,rep,name=caps,proto3" json:"caps,omitempty"`
-	// The order in which money pays the parts of an instalment: "LATE", "FEE", "INTEREST", "PRINCIPAL", each once.
+	// The order in which money pays the parts of an instalment: "LATE", "FEE", "INTEREST", "PRINCIPAL", each once; empty for that order.
 	AllocationOrder []string `protobuf:"bytes,4,rep,name=allocation_order,json=allocationOrder,proto3" json:"allocation_order,omitempty"`
 	// "HORIZONTAL" (instalment by instalment) or "VERTICAL" (part by part).
 	AllocationMode string `protobuf:"bytes,5,opt,name=allocation_mode,json=allocationMode,proto3" json:"allocation_mode,omitempty"`
@@ -732,8 +733,8 @@ func (*ServicingTerms) Descriptor() ([]byte, []int) {
 }
 
 func (x *ServicingTerms) GetGraceDays() int32 {
-	if x != nil {
-		return x.GraceDays
+	if x != nil && x.GraceDays != nil {
+		return *x.GraceDays
 	}
 	return 0
 }
@@ -813,45 +814,45 @@ type Product struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Code, for example "SPL_ID": capitals, digits and underscores.
 	Code string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
-	// 1 for the first.
+	// 1 for the first. Set by the service; what a request says here counts for nothing.
 	Version int32 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
-	// Name for people.
+	// Name for people, one line of 1 to 100 characters.
 	Name string `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
 	// ISO 4217.
 	CurrencyCode string `protobuf:"bytes,4,opt,name=currency_code,json=currencyCode,proto3" json:"currency_code,omitempty"`
-	// The business lines that it is for; empty for all.
+	// The business lines that it is for, at most 50; empty for all.
 	Businesses []string `protobuf:"bytes,5,rep,name=businesses,proto3" json:"businesses,omitempty"`
 	// How interest is computed.
 	InterestMethod v1.InterestMethod `protobuf:"varint,6,opt,name=interest_method,json=interestMethod,proto3,enum=creditpay.common.v1.InterestMethod" json:"interest_method,omitempty"`
-	// What it offers.
+	// What it offers, 1 to 60 tenors.
 	Tenors []*ProductTenor `protobuf:"bytes,7,rep,name=tenors,proto3" json:"tenors,omitempty"`
-	// Handling fee as a part of the principal in parts per million (10000 is 1 %), charged with the first instalment.
-	FeeRatePpm int64 `protobuf:"varint,8,opt,name=fee_rate_ppm,json=feeRatePpm,proto3" json:"fee_rate_ppm,omitempty"`
-	// Fixed handling fee on top.
+	// Handling fee as a part of the principal in parts per million (10000 is 1 %), charged with the first instalment; 0 is written.
+	FeeRatePpm *int64 `protobuf:"varint,8,opt,name=fee_rate_ppm,json=feeRatePpm,proto3,oneof" json:"fee_rate_ppm,omitempty"`
+	// Fixed handling fee on top; not set: none.
 	FeeFixed *v1.Money `protobuf:"bytes,9,opt,name=fee_fixed,json=feeFixed,proto3" json:"fee_fixed,omitempty"`
 	// Smallest amount financed.
 	MinAmount *v1.Money `protobuf:"bytes,10,opt,name=min_amount,json=minAmount,proto3" json:"min_amount,omitempty"`
 	// Largest amount financed.
 	MaxAmount *v1.Money `protobuf:"bytes,11,opt,name=max_amount,json=maxAmount,proto3" json:"max_amount,omitempty"`
-	// Day of the month on which the bill is made.
+	// Day of the month on which the bill is made, 1 to 31.
 	BillDay int32 `protobuf:"varint,12,opt,name=bill_day,json=billDay,proto3" json:"bill_day,omitempty"`
-	// Day of the month on which it is due.
+	// Day of the month on which it is due, 1 to 31.
 	DueDay int32 `protobuf:"varint,13,opt,name=due_day,json=dueDay,proto3" json:"due_day,omitempty"`
-	// From when on this version is offered.
+	// From when on this version is offered; not set: at once.
 	EffectiveTime *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=effective_time,json=effectiveTime,proto3" json:"effective_time,omitempty"`
-	// How interest, fee and instalments are rounded: "HALF_UP", "HALF_EVEN", "UP" or "DOWN".
+	// How interest, fee and instalments are rounded: "HALF_UP", "HALF_EVEN", "UP" or "DOWN"; empty for HALF_UP.
 	Rounding string `protobuf:"bytes,15,opt,name=rounding,proto3" json:"rounding,omitempty"`
-	// What an instalment is rounded to, in minor units; 1 for none.
+	// What an instalment is rounded to, in minor units; 1 for none, which 0 means too.
 	RoundingMultiple int64 `protobuf:"varint,16,opt,name=rounding_multiple,json=roundingMultiple,proto3" json:"rounding_multiple,omitempty"`
-	// The instalment that absorbs what equal shares leave over: "FIRST" or "LAST".
+	// The instalment that absorbs what equal shares leave over: "FIRST" or "LAST"; empty for LAST.
 	RemainderTo string `protobuf:"bytes,17,opt,name=remainder_to,json=remainderTo,proto3" json:"remainder_to,omitempty"`
-	// How days become parts of a year: "30_360", "ACT_365F" or "ACT_360".
+	// How days become parts of a year: "30_360", "ACT_365F" or "ACT_360"; empty for 30_360.
 	DayCount string `protobuf:"bytes,18,opt,name=day_count,json=dayCount,proto3" json:"day_count,omitempty"`
-	// The part of the price that is paid at once in cash, in parts per million.
-	DownPaymentPpm int64 `protobuf:"varint,19,opt,name=down_payment_ppm,json=downPaymentPpm,proto3" json:"down_payment_ppm,omitempty"`
+	// The part of the price that is paid at once in cash, in parts per million; 0 is written.
+	DownPaymentPpm *int64 `protobuf:"varint,19,opt,name=down_payment_ppm,json=downPaymentPpm,proto3,oneof" json:"down_payment_ppm,omitempty"`
 	// The text of the contract that a user must have signed; empty when none is needed.
 	ContractVersion string `protobuf:"bytes,20,opt,name=contract_version,json=contractVersion,proto3" json:"contract_version,omitempty"`
-	// What happens to a loan that runs.
+	// What happens to a loan that runs; not set: no grace, no late fee, no caps and the usual order.
 	Servicing     *ServicingTerms `protobuf:"bytes,21,opt,name=servicing,proto3" json:"servicing,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -937,8 +938,8 @@ func (x *Product) GetTenors() []*ProductTenor {
 }
 
 func (x *Product) GetFeeRatePpm() int64 {
-	if x != nil {
-		return x.FeeRatePpm
+	if x != nil && x.FeeRatePpm != nil {
+		return *x.FeeRatePpm
 	}
 	return 0
 }
@@ -1014,8 +1015,8 @@ func (x *Product) GetDayCount() string {
 }
 
 func (x *Product) GetDownPaymentPpm() int64 {
-	if x != nil {
-		return x.DownPaymentPpm
+	if x != nil && x.DownPaymentPpm != nil {
+		return *x.DownPaymentPpm
 	}
 	return 0
 }
@@ -1637,65 +1638,75 @@ const file_creditpay_bill_v1_bill_proto_rawDesc = "" +
 	" \x03(\v2#.creditpay.bill.v1.InstalmentStatusR\vinstalments\x122\n" +
 	"\x04open\x18\v \x01(\v2\x1e.creditpay.bill.v1.PartAmountsR\x04open\x124\n" +
 	"\aoverdue\x18\f \x01(\v2\x1a.creditpay.common.v1.MoneyR\aoverdue\x12\"\n" +
-	"\rdays_past_due\x18\r \x01(\x05R\vdaysPastDue\"\xaa\x01\n" +
+	"\rdays_past_due\x18\r \x01(\x05R\vdaysPastDue\"\xbf\x01\n" +
 	"\fProductTenor\x12!\n" +
-	"\x06months\x18\x01 \x01(\x05B\t\xbaH\x06\x1a\x04\x18<(\x01R\x06months\x12'\n" +
-	"\brate_ppm\x18\x02 \x01(\x03B\f\xbaH\t\"\a\x18\x80\xb6\xdc\x05(\x00R\aratePpm\x12N\n" +
+	"\x06months\x18\x01 \x01(\x05B\t\xbaH\x06\x1a\x04\x18<(\x01R\x06months\x12/\n" +
+	"\brate_ppm\x18\x02 \x01(\x03B\x0f\xbaH\f\xc8\x01\x01\"\a\x18\x80\xb6\xdc\x05(\x00H\x00R\aratePpm\x88\x01\x01\x12N\n" +
 	"\vrate_period\x18\x03 \x01(\tB-\xbaH*r(2&^(PER_MONTH|PER_YEAR|PER_TRANSACTION)$R\n" +
-	"ratePeriod\"\xab\x01\n" +
+	"ratePeriodB\v\n" +
+	"\t_rate_ppm\"\xc0\x01\n" +
 	"\vLateFeeRule\x127\n" +
-	"\x05basis\x18\x01 \x01(\tB!\xbaH\x1er\x1c2\x1a^(NONE|PER_MONTH|PER_DAY)$R\x05basis\x12&\n" +
-	"\brate_ppm\x18\x02 \x01(\x03B\v\xbaH\b\"\x06\x18\xc0\x84=(\x00R\aratePpm\x12;\n" +
+	"\x05basis\x18\x01 \x01(\tB!\xbaH\x1er\x1c2\x1a^(NONE|PER_MONTH|PER_DAY)$R\x05basis\x12.\n" +
+	"\brate_ppm\x18\x02 \x01(\x03B\x0e\xbaH\v\xc8\x01\x01\"\x06\x18\xc0\x84=(\x00H\x00R\aratePpm\x88\x01\x01\x12;\n" +
 	"\vwaive_below\x18\x03 \x01(\v2\x1a.creditpay.common.v1.MoneyR\n" +
-	"waiveBelow\"\xcc\x01\n" +
+	"waiveBelowB\v\n" +
+	"\t_rate_ppm\"\xfb\x01\n" +
 	"\aCostCap\x12@\n" +
-	"\tfrom_date\x18\x01 \x01(\tB#\xbaH r\x1e2\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$R\bfromDate\x12(\n" +
+	"\tfrom_date\x18\x01 \x01(\tB#\xbaH r\x1e2\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$R\bfromDate\x120\n" +
 	"\n" +
-	"max_months\x18\x02 \x01(\x05B\t\xbaH\x06\x1a\x04\x18<(\x00R\tmaxMonths\x12+\n" +
-	"\vper_day_ppm\x18\x03 \x01(\x03B\v\xbaH\b\"\x06\x18\xc0\x84=(\x00R\tperDayPpm\x12(\n" +
-	"\ttotal_ppm\x18\x04 \x01(\x03B\v\xbaH\b\"\x06\x18\xc0\x84=(\x01R\btotalPpm\"\xcb\x04\n" +
-	"\x0eServicingTerms\x12(\n" +
+	"max_months\x18\x02 \x01(\x05B\f\xbaH\t\xc8\x01\x01\x1a\x04\x18<(\x00H\x00R\tmaxMonths\x88\x01\x01\x123\n" +
+	"\vper_day_ppm\x18\x03 \x01(\x03B\x0e\xbaH\v\xc8\x01\x01\"\x06\x18\xc0\x84=(\x00H\x01R\tperDayPpm\x88\x01\x01\x12(\n" +
+	"\ttotal_ppm\x18\x04 \x01(\x03B\v\xbaH\b\"\x06\x18\xc0\x84=(\x01R\btotalPpmB\r\n" +
+	"\v_max_monthsB\x0e\n" +
+	"\f_per_day_ppm\"\xaf\x05\n" +
+	"\x0eServicingTerms\x120\n" +
 	"\n" +
-	"grace_days\x18\x01 \x01(\x05B\t\xbaH\x06\x1a\x04\x18\x1b(\x00R\tgraceDays\x129\n" +
+	"grace_days\x18\x01 \x01(\x05B\f\xbaH\t\xc8\x01\x01\x1a\x04\x18\x1b(\x00H\x00R\tgraceDays\x88\x01\x01\x129\n" +
 	"\blate_fee\x18\x02 \x01(\v2\x1e.creditpay.bill.v1.LateFeeRuleR\alateFee\x128\n" +
-	"\x04caps\x18\x03 \x03(\v2\x1a.creditpay.bill.v1.CostCapB\b\xbaH\x05\x92\x01\x02\x102R\x04caps\x123\n" +
-	"\x10allocation_order\x18\x04 \x03(\tB\b\xbaH\x05\x92\x01\x02\x10\x04R\x0fallocationOrder\x120\n" +
+	"\x04caps\x18\x03 \x03(\v2\x1a.creditpay.bill.v1.CostCapB\b\xbaH\x05\x92\x01\x02\x102R\x04caps\x12Y\n" +
+	"\x10allocation_order\x18\x04 \x03(\tB.\xbaH+\x92\x01(\x10\x04\x18\x01\"\"r R\x04LATER\x03FEER\bINTERESTR\tPRINCIPALR\x0fallocationOrder\x120\n" +
 	"\x0fallocation_mode\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18 R\x0eallocationMode\x128\n" +
 	"\x13prepayment_strategy\x18\x06 \x01(\tB\a\xbaH\x04r\x02\x18 R\x12prepaymentStrategy\x12*\n" +
 	"\frefund_order\x18\a \x01(\tB\a\xbaH\x04r\x02\x18 R\vrefundOrder\x120\n" +
 	"\x0frefund_strategy\x18\b \x01(\tB\a\xbaH\x04r\x02\x18 R\x0erefundStrategy\x120\n" +
 	"\x0frefund_interest\x18\t \x01(\tB\a\xbaH\x04r\x02\x18 R\x0erefundInterest\x128\n" +
 	"\x13settlement_interest\x18\n" +
-	" \x01(\tB\a\xbaH\x04r\x02\x18 R\x12settlementInterest\x12/\n" +
-	"\x0eaccount_states\x18\v \x03(\tB\b\xbaH\x05\x92\x01\x02\x10\x04R\raccountStates\"\xdb\a\n" +
-	"\aProduct\x121\n" +
-	"\x04code\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[A-Z][A-Z0-9_]{0,31}$R\x04code\x12\x18\n" +
-	"\aversion\x18\x02 \x01(\x05R\aversion\x12\x12\n" +
-	"\x04name\x18\x03 \x01(\tR\x04name\x12#\n" +
-	"\rcurrency_code\x18\x04 \x01(\tR\fcurrencyCode\x12\x1e\n" +
+	" \x01(\tB\a\xbaH\x04r\x02\x18 R\x12settlementInterest\x12V\n" +
+	"\x0eaccount_states\x18\v \x03(\tB/\xbaH,\x92\x01)\x10\x04\x18\x01\"#r!R\x06ACTIVER\x06FROZENR\aOVERDUER\x06CLOSEDR\raccountStatesB\r\n" +
+	"\v_grace_days\"\x8c\n" +
 	"\n" +
-	"businesses\x18\x05 \x03(\tR\n" +
-	"businesses\x12L\n" +
-	"\x0finterest_method\x18\x06 \x01(\x0e2#.creditpay.common.v1.InterestMethodR\x0einterestMethod\x127\n" +
-	"\x06tenors\x18\a \x03(\v2\x1f.creditpay.bill.v1.ProductTenorR\x06tenors\x12 \n" +
-	"\ffee_rate_ppm\x18\b \x01(\x03R\n" +
-	"feeRatePpm\x127\n" +
-	"\tfee_fixed\x18\t \x01(\v2\x1a.creditpay.common.v1.MoneyR\bfeeFixed\x129\n" +
+	"\aProduct\x121\n" +
+	"\x04code\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[A-Z][A-Z0-9_]{0,31}$R\x04code\x12!\n" +
+	"\aversion\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\aversion\x12\x1d\n" +
+	"\x04name\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\x04name\x128\n" +
+	"\rcurrency_code\x18\x04 \x01(\tB\x13\xbaH\x10r\x0e2\f^[A-Z]{3,4}$R\fcurrencyCode\x12F\n" +
+	"\n" +
+	"businesses\x18\x05 \x03(\tB&\xbaH#\x92\x01 \x102\x18\x01\"\x1ar\x182\x16^[a-z][a-z0-9_]{0,31}$R\n" +
+	"businesses\x12X\n" +
+	"\x0finterest_method\x18\x06 \x01(\x0e2#.creditpay.common.v1.InterestMethodB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x0einterestMethod\x12C\n" +
+	"\x06tenors\x18\a \x03(\v2\x1f.creditpay.bill.v1.ProductTenorB\n" +
+	"\xbaH\a\x92\x01\x04\b\x01\x10<R\x06tenors\x125\n" +
+	"\ffee_rate_ppm\x18\b \x01(\x03B\x0e\xbaH\v\xc8\x01\x01\"\x06\x18\xc0\x84=(\x00H\x00R\n" +
+	"feeRatePpm\x88\x01\x01\x127\n" +
+	"\tfee_fixed\x18\t \x01(\v2\x1a.creditpay.common.v1.MoneyR\bfeeFixed\x12A\n" +
 	"\n" +
 	"min_amount\x18\n" +
-	" \x01(\v2\x1a.creditpay.common.v1.MoneyR\tminAmount\x129\n" +
+	" \x01(\v2\x1a.creditpay.common.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\tminAmount\x12A\n" +
 	"\n" +
-	"max_amount\x18\v \x01(\v2\x1a.creditpay.common.v1.MoneyR\tmaxAmount\x12\x19\n" +
-	"\bbill_day\x18\f \x01(\x05R\abillDay\x12\x17\n" +
-	"\adue_day\x18\r \x01(\x05R\x06dueDay\x12A\n" +
-	"\x0eeffective_time\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\reffectiveTime\x12#\n" +
-	"\brounding\x18\x0f \x01(\tB\a\xbaH\x04r\x02\x18\x10R\brounding\x128\n" +
-	"\x11rounding_multiple\x18\x10 \x01(\x03B\v\xbaH\b\"\x06\x18\xc0\x84=(\x00R\x10roundingMultiple\x12*\n" +
-	"\fremainder_to\x18\x11 \x01(\tB\a\xbaH\x04r\x02\x18\bR\vremainderTo\x12$\n" +
-	"\tday_count\x18\x12 \x01(\tB\a\xbaH\x04r\x02\x18\x10R\bdayCount\x125\n" +
-	"\x10down_payment_ppm\x18\x13 \x01(\x03B\v\xbaH\b\"\x06\x10\xc0\x84=(\x00R\x0edownPaymentPpm\x122\n" +
-	"\x10contract_version\x18\x14 \x01(\tB\a\xbaH\x04r\x02\x18\x10R\x0fcontractVersion\x12?\n" +
-	"\tservicing\x18\x15 \x01(\v2!.creditpay.bill.v1.ServicingTermsR\tservicing\"\x96\x02\n" +
+	"max_amount\x18\v \x01(\v2\x1a.creditpay.common.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\tmaxAmount\x12$\n" +
+	"\bbill_day\x18\f \x01(\x05B\t\xbaH\x06\x1a\x04\x18\x1f(\x01R\abillDay\x12\"\n" +
+	"\adue_day\x18\r \x01(\x05B\t\xbaH\x06\x1a\x04\x18\x1f(\x01R\x06dueDay\x12A\n" +
+	"\x0eeffective_time\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\reffectiveTime\x12A\n" +
+	"\brounding\x18\x0f \x01(\tB%\xbaH\"r 2\x1e^(HALF_UP|HALF_EVEN|UP|DOWN)?$R\brounding\x128\n" +
+	"\x11rounding_multiple\x18\x10 \x01(\x03B\v\xbaH\b\"\x06\x18\xc0\x84=(\x00R\x10roundingMultiple\x129\n" +
+	"\fremainder_to\x18\x11 \x01(\tB\x16\xbaH\x13r\x112\x0f^(FIRST|LAST)?$R\vremainderTo\x12@\n" +
+	"\tday_count\x18\x12 \x01(\tB#\xbaH r\x1e2\x1c^(30_360|ACT_365F|ACT_360)?$R\bdayCount\x12=\n" +
+	"\x10down_payment_ppm\x18\x13 \x01(\x03B\x0e\xbaH\v\xc8\x01\x01\"\x06\x10\xc0\x84=(\x00H\x01R\x0edownPaymentPpm\x88\x01\x01\x12H\n" +
+	"\x10contract_version\x18\x14 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[A-Za-z0-9._-]{0,16}$R\x0fcontractVersion\x12?\n" +
+	"\tservicing\x18\x15 \x01(\v2!.creditpay.bill.v1.ServicingTermsR\tservicingB\x0f\n" +
+	"\r_fee_rate_ppmB\x13\n" +
+	"\x11_down_payment_ppm\"\x96\x02\n" +
 	"\vPartAmounts\x128\n" +
 	"\tprincipal\x18\x01 \x01(\v2\x1a.creditpay.common.v1.MoneyR\tprincipal\x126\n" +
 	"\binterest\x18\x02 \x01(\v2\x1a.creditpay.common.v1.MoneyR\binterest\x12,\n" +
@@ -1860,6 +1871,11 @@ func file_creditpay_bill_v1_bill_proto_init() {
 	if File_creditpay_bill_v1_bill_proto != nil {
 		return
 	}
+	file_creditpay_bill_v1_bill_proto_msgTypes[2].OneofWrappers = []any{}
+	file_creditpay_bill_v1_bill_proto_msgTypes[3].OneofWrappers = []any{}
+	file_creditpay_bill_v1_bill_proto_msgTypes[4].OneofWrappers = []any{}
+	file_creditpay_bill_v1_bill_proto_msgTypes[5].OneofWrappers = []any{}
+	file_creditpay_bill_v1_bill_proto_msgTypes[6].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

@@ -487,7 +487,7 @@ type ReleaseCreditRequest struct {
 	CommitId string `protobuf:"bytes,1,opt,name=commit_id,json=commitId,proto3" json:"commit_id,omitempty"`
 	// Only these orders; empty for the whole reservation.
 	OrderIds []string `protobuf:"bytes,2,rep,name=order_ids,json=orderIds,proto3" json:"order_ids,omitempty"`
-	// Why, for the timeline.
+	// Why, for the timeline; may be left out.
 	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1634,33 +1634,33 @@ var File_creditpay_bill_v1_bill_internal_service_proto protoreflect.FileDescript
 
 const file_creditpay_bill_v1_bill_internal_service_proto_rawDesc = "" +
 	"\n" +
-	"-creditpay/bill/v1/bill_internal_service.proto\x12\x11creditpay.bill.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1ccreditpay/bill/v1/bill.proto\x1a creditpay/common/v1/access.proto\x1a\x1fcreditpay/common/v1/error.proto\x1a\x1fcreditpay/common/v1/money.proto\x1a\x1ecreditpay/common/v1/plan.proto\"\x9b\x01\n" +
+	"-creditpay/bill/v1/bill_internal_service.proto\x12\x11creditpay.bill.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1ccreditpay/bill/v1/bill.proto\x1a creditpay/common/v1/access.proto\x1a\x1fcreditpay/common/v1/error.proto\x1a\x1fcreditpay/common/v1/money.proto\x1a\x1ecreditpay/common/v1/plan.proto\"\xb0\x01\n" +
 	"\rFinancedOrder\x12$\n" +
 	"\border_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\aorderId\x12:\n" +
-	"\x06amount\x18\x02 \x01(\v2\x1a.creditpay.common.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x06amount\x12(\n" +
-	"\vmerchant_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\n" +
-	"merchantId\"\xed\x02\n" +
+	"\x06amount\x18\x02 \x01(\v2\x1a.creditpay.common.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x06amount\x12=\n" +
+	"\vmerchant_id\x18\x03 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{0,64}$R\n" +
+	"merchantId\"\x86\x03\n" +
 	"\x11QuotePlansRequest\x12K\n" +
 	"\auser_id\x18\x01 \x01(\tB2\xbaH/r-\x18@2)^([A-Za-z0-9_.@-]+~)?[A-Za-z0-9_-]{1,64}$R\x06userId\x129\n" +
 	"\bbusiness\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[a-z][a-z0-9_]{0,31}$R\bbusiness\x12D\n" +
 	"\x06orders\x18\x03 \x03(\v2 .creditpay.bill.v1.FinancedOrderB\n" +
 	"\xbaH\a\x92\x01\x04\b\x01\x102R\x06orders\x12,\n" +
-	"\ftenor_months\x18\x04 \x01(\x05B\t\xbaH\x06\x1a\x04\x18<(\x00R\vtenorMonths\x12*\n" +
-	"\fproduct_code\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18 R\vproductCode\x120\n" +
+	"\ftenor_months\x18\x04 \x01(\x05B\t\xbaH\x06\x1a\x04\x18<(\x00R\vtenorMonths\x12C\n" +
+	"\fproduct_code\x18\x05 \x01(\tB \xbaH\x1dr\x1b2\x19^([A-Z][A-Z0-9_]{0,31})?$R\vproductCode\x120\n" +
 	"\x0fproduct_version\x18\x06 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\x0eproductVersion\"\xaa\x02\n" +
 	"\x12QuotePlansResponse\x12:\n" +
 	"\x06credit\x18\x01 \x01(\v2\".creditpay.common.v1.CreditSummaryR\x06credit\x124\n" +
 	"\x06offers\x18\x02 \x03(\v2\x1c.creditpay.bill.v1.PlanOfferR\x06offers\x12\x18\n" +
 	"\aallowed\x18\x03 \x01(\bR\aallowed\x128\n" +
 	"\x06reason\x18\x04 \x01(\x0e2 .creditpay.common.v1.ErrorReasonR\x06reason\x12N\n" +
-	"\x10required_actions\x18\x05 \x03(\x0e2#.creditpay.common.v1.RequiredActionR\x0frequiredActions\"\xd9\x03\n" +
+	"\x10required_actions\x18\x05 \x03(\x0e2#.creditpay.common.v1.RequiredActionR\x0frequiredActions\"\xed\x03\n" +
 	"\x14ReserveCreditRequest\x12&\n" +
 	"\tcommit_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\bcommitId\x12K\n" +
 	"\auser_id\x18\x02 \x01(\tB2\xbaH/r-\x18@2)^([A-Za-z0-9_.@-]+~)?[A-Za-z0-9_-]{1,64}$R\x06userId\x129\n" +
 	"\bbusiness\x18\x03 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[a-z][a-z0-9_]{0,31}$R\bbusiness\x12D\n" +
 	"\x06orders\x18\x04 \x03(\v2 .creditpay.bill.v1.FinancedOrderB\n" +
-	"\xbaH\a\x92\x01\x04\b\x01\x102R\x06orders\x12,\n" +
-	"\fproduct_code\x18\x05 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18 R\vproductCode\x120\n" +
+	"\xbaH\a\x92\x01\x04\b\x01\x102R\x06orders\x12@\n" +
+	"\fproduct_code\x18\x05 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[A-Z][A-Z0-9_]{0,31}$R\vproductCode\x120\n" +
 	"\x0fproduct_version\x18\x06 \x01(\x05B\a\xbaH\x04\x1a\x02(\x01R\x0eproductVersion\x12,\n" +
 	"\ftenor_months\x18\a \x01(\x05B\t\xbaH\x06\x1a\x04\x18<(\x01R\vtenorMonths\x12=\n" +
 	"\fagreed_total\x18\b \x01(\v2\x1a.creditpay.common.v1.MoneyR\vagreedTotal\"N\n" +
@@ -1669,11 +1669,10 @@ const file_creditpay_bill_v1_bill_internal_service_proto_rawDesc = "" +
 	"\fReservedLoan\x12\x17\n" +
 	"\aloan_id\x18\x01 \x01(\tR\x06loanId\x12\x19\n" +
 	"\border_id\x18\x02 \x01(\tR\aorderId\x12=\n" +
-	"\fdown_payment\x18\x03 \x01(\v2\x1a.creditpay.common.v1.MoneyR\vdownPayment\"\x89\x01\n" +
+	"\fdown_payment\x18\x03 \x01(\v2\x1a.creditpay.common.v1.MoneyR\vdownPayment\"\x91\x01\n" +
 	"\x14ReleaseCreditRequest\x12&\n" +
-	"\tcommit_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\bcommitId\x12'\n" +
-	"\torder_ids\x18\x02 \x03(\tB\n" +
-	"\xbaH\a\x92\x01\x04\x102\x18\x01R\borderIds\x12 \n" +
+	"\tcommit_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\bcommitId\x12/\n" +
+	"\torder_ids\x18\x02 \x03(\tB\x12\xbaH\x0f\x92\x01\f\x102\x18\x01\"\x06r\x04\x10\x01\x18@R\borderIds\x12 \n" +
 	"\x06reason\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x06reason\"\x17\n" +
 	"\x15ReleaseCreditResponse\"\xef\x01\n" +
 	"\x16AdjustForRefundRequest\x12&\n" +
@@ -1729,27 +1728,25 @@ const file_creditpay_bill_v1_bill_internal_service_proto_rawDesc = "" +
 	"\treference\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\treference\x12\"\n" +
 	"\auser_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x06userId\x12:\n" +
 	"\x06amount\x18\x03 \x01(\v2\x1a.creditpay.common.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x06amount\"\x1a\n" +
-	"\x18KeepCashAsCreditResponse\"?\n" +
-	"\x14BatchGetLoansRequest\x12'\n" +
-	"\torder_ids\x18\x01 \x03(\tB\n" +
-	"\xbaH\a\x92\x01\x04\b\x01\x10dR\borderIds\"\x86\x01\n" +
+	"\x18KeepCashAsCreditResponse\"G\n" +
+	"\x14BatchGetLoansRequest\x12/\n" +
+	"\torder_ids\x18\x01 \x03(\tB\x12\xbaH\x0f\x92\x01\f\b\x01\x10d\"\x06r\x04\x10\x01\x18@R\borderIds\"\x86\x01\n" +
 	"\x15BatchGetLoansResponse\x12-\n" +
 	"\x05loans\x18\x01 \x03(\v2\x17.creditpay.bill.v1.LoanR\x05loans\x12>\n" +
-	"\btimeline\x18\x02 \x03(\v2\".creditpay.common.v1.TimelineEntryR\btimeline\"C\n" +
-	"\x18BatchGetContractsRequest\x12'\n" +
-	"\torder_ids\x18\x01 \x03(\tB\n" +
-	"\xbaH\a\x92\x01\x04\b\x01\x10dR\borderIds\"K\n" +
+	"\btimeline\x18\x02 \x03(\v2\".creditpay.common.v1.TimelineEntryR\btimeline\"K\n" +
+	"\x18BatchGetContractsRequest\x12/\n" +
+	"\torder_ids\x18\x01 \x03(\tB\x12\xbaH\x0f\x92\x01\f\b\x01\x10d\"\x06r\x04\x10\x01\x18@R\borderIds\"K\n" +
 	"\rOrderContract\x12\x19\n" +
 	"\border_id\x18\x01 \x01(\tR\aorderId\x12\x1f\n" +
 	"\vcontract_id\x18\x02 \x01(\tR\n" +
 	"contractId\"[\n" +
 	"\x19BatchGetContractsResponse\x12>\n" +
-	"\tcontracts\x18\x01 \x03(\v2 .creditpay.bill.v1.OrderContractR\tcontracts\"\x89\x01\n" +
+	"\tcontracts\x18\x01 \x03(\v2 .creditpay.bill.v1.OrderContractR\tcontracts\"\x94\x01\n" +
 	"\x16GetContractFileRequest\x12*\n" +
 	"\vcontract_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\n" +
-	"contractId\x12\x18\n" +
-	"\aexpires\x18\x02 \x01(\x03R\aexpires\x12)\n" +
-	"\tsignature\x18\x03 \x01(\tB\v\xbaH\x05r\x03\x18\x80\x01\x80\x01\x01R\tsignature\"+\n" +
+	"contractId\x12!\n" +
+	"\aexpires\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x01R\aexpires\x12+\n" +
+	"\tsignature\x18\x03 \x01(\tB\r\xbaH\ar\x05\x10\x01\x18\x80\x01\x80\x01\x01R\tsignature\"+\n" +
 	"\x17GetContractFileResponse\x12\x10\n" +
 	"\x03pdf\x18\x01 \x01(\fR\x03pdf2\xf8\t\n" +
 	"\x13BillInternalService\x12r\n" +

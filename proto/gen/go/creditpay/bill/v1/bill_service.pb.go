@@ -1596,9 +1596,10 @@ const file_creditpay_bill_v1_bill_service_proto_rawDesc = "" +
 	"\fcontract_ids\x18\x03 \x03(\tR\vcontractIds\x12<\n" +
 	"\n" +
 	"repayments\x18\x04 \x03(\v2\x1c.creditpay.bill.v1.RepaymentR\n" +
-	"repayments\"u\n" +
-	"\x19QueryRepayChannelsRequest\x12#\n" +
-	"\bbill_ids\x18\x01 \x03(\tB\b\xbaH\x05\x92\x01\x02\x102R\abillIds\x123\n" +
+	"repayments\"}\n" +
+	"\x19QueryRepayChannelsRequest\x12+\n" +
+	"\bbill_ids\x18\x01 \x03(\tB\x10\xbaH\r\x92\x01\n" +
+	"\x102\"\x06r\x04\x10\x01\x18@R\abillIds\x123\n" +
 	"\famount_minor\x18\x02 \x01(\x03B\x10\xbaH\r\"\v\x18\x80\x80\x9a\xa6\xea\xaf\xe3\x01(\x00R\vamountMinor\"y\n" +
 	"\fRepayChannel\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x12\n" +
@@ -1619,12 +1620,14 @@ const file_creditpay_bill_v1_bill_service_proto_rawDesc = "" +
 	"\x15QueryRepaymentRequest\x12,\n" +
 	"\frepayment_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\vrepaymentId\"T\n" +
 	"\x16QueryRepaymentResponse\x12:\n" +
-	"\trepayment\x18\x01 \x01(\v2\x1c.creditpay.bill.v1.RepaymentR\trepayment\"\x89\x02\n" +
+	"\trepayment\x18\x01 \x01(\v2\x1c.creditpay.bill.v1.RepaymentR\trepayment\"\x99\x02\n" +
 	"\x11RepayBillsRequest\x12=\n" +
 	"\n" +
-	"request_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9_.:-]{8,64}$R\trequestId\x12#\n" +
-	"\bbill_ids\x18\x02 \x03(\tB\b\xbaH\x05\x92\x01\x02\x102R\abillIds\x12#\n" +
-	"\bloan_ids\x18\x03 \x03(\tB\b\xbaH\x05\x92\x01\x02\x102R\aloanIds\x122\n" +
+	"request_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9_.:-]{8,64}$R\trequestId\x12+\n" +
+	"\bbill_ids\x18\x02 \x03(\tB\x10\xbaH\r\x92\x01\n" +
+	"\x102\"\x06r\x04\x10\x01\x18@R\abillIds\x12+\n" +
+	"\bloan_ids\x18\x03 \x03(\tB\x10\xbaH\r\x92\x01\n" +
+	"\x102\"\x06r\x04\x10\x01\x18@R\aloanIds\x122\n" +
 	"\x06amount\x18\x04 \x01(\v2\x1a.creditpay.common.v1.MoneyR\x06amount\x127\n" +
 	"\achannel\x18\x05 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[A-Z][A-Z0-9_]{0,31}$R\achannel\"\x8e\x01\n" +
 	"\x12RepayBillsResponse\x12!\n" +

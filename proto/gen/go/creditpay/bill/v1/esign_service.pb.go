@@ -776,9 +776,9 @@ const file_creditpay_bill_v1_esign_service_proto_rawDesc = "" +
 	"\tcommit_id\x18\x03 \x01(\tR\bcommitId\x12G\n" +
 	"\x0efailure_reason\x18\x04 \x01(\x0e2 .creditpay.common.v1.ErrorReasonR\rfailureReason\x12'\n" +
 	"\x0ffailure_message\x18\x05 \x01(\tR\x0efailureMessage\x12!\n" +
-	"\fredirect_url\x18\x06 \x01(\tR\vredirectUrl\"O\n" +
-	"\"BatchQueryContractByOrderIdRequest\x12)\n" +
-	"\torder_ids\x18\x01 \x03(\tB\f\xbaH\t\x92\x01\x06\b\x01\x10d\x18\x01R\borderIds\"\xec\x01\n" +
+	"\fredirect_url\x18\x06 \x01(\tR\vredirectUrl\"W\n" +
+	"\"BatchQueryContractByOrderIdRequest\x121\n" +
+	"\torder_ids\x18\x01 \x03(\tB\x14\xbaH\x11\x92\x01\x0e\b\x01\x10d\x18\x01\"\x06r\x04\x10\x01\x18@R\borderIds\"\xec\x01\n" +
 	"\bContract\x12\x1f\n" +
 	"\vcontract_id\x18\x01 \x01(\tR\n" +
 	"contractId\x12\x19\n" +

@@ -28,8 +28,8 @@ const (
 type Money struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The amount in minor units. IDR has no minor unit in practice (exponent 0): 100000 is Rp100,000. USD has exponent 2:
-	// 1234 is $12.34. Absolute value at most 10^15.
-	AmountMinor int64 `protobuf:"varint,1,opt,name=amount_minor,json=amountMinor,proto3" json:"amount_minor,omitempty"`
+	// 1234 is $12.34. Absolute value at most 10^15. Zero is an amount and is written: an amount without a number is refused.
+	AmountMinor *int64 `protobuf:"varint,1,opt,name=amount_minor,json=amountMinor,proto3,oneof" json:"amount_minor,omitempty"`
 	// ISO 4217 code in capitals, for example "IDR"; "USDT" for the token.
 	CurrencyCode  string `protobuf:"bytes,2,opt,name=currency_code,json=currencyCode,proto3" json:"currency_code,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -67,8 +67,8 @@ func (*Money) Descriptor() ([]byte, []int) {
 }
 
 func (x *Money) GetAmountMinor() int64 {
-	if x != nil {
-		return x.AmountMinor
+	if x != nil && x.AmountMinor != nil {
+		return *x.AmountMinor
 	}
 	return 0
 }
@@ -84,10 +84,11 @@ var File_creditpay_common_v1_money_proto protoreflect.FileDescriptor
 
 const file_creditpay_common_v1_money_proto_rawDesc = "" +
 	"\n" +
-	"\x1fcreditpay/common/v1/money.proto\x12\x13creditpay.common.v1\x1a\x1bbuf/validate/validate.proto\"\x7f\n" +
-	"\x05Money\x12<\n" +
-	"\famount_minor\x18\x01 \x01(\x03B\x19\xbaH\x16\"\x14\x18\x80\x80\x9a\xa6\xea\xaf\xe3\x01(\x80\x80\xe6ٕМ\xfe\xff\x01R\vamountMinor\x128\n" +
-	"\rcurrency_code\x18\x02 \x01(\tB\x13\xbaH\x10r\x0e2\f^[A-Z]{3,4}$R\fcurrencyCodeBJZHgithub.com/creditpay/creditpay/proto/gen/go/creditpay/common/v1;commonv1b\x06proto3"
+	"\x1fcreditpay/common/v1/money.proto\x12\x13creditpay.common.v1\x1a\x1bbuf/validate/validate.proto\"\x98\x01\n" +
+	"\x05Money\x12D\n" +
+	"\famount_minor\x18\x01 \x01(\x03B\x1c\xbaH\x19\xc8\x01\x01\"\x14\x18\x80\x80\x9a\xa6\xea\xaf\xe3\x01(\x80\x80\xe6ٕМ\xfe\xff\x01H\x00R\vamountMinor\x88\x01\x01\x128\n" +
+	"\rcurrency_code\x18\x02 \x01(\tB\x13\xbaH\x10r\x0e2\f^[A-Z]{3,4}$R\fcurrencyCodeB\x0f\n" +
+	"\r_amount_minorBJZHgithub.com/creditpay/creditpay/proto/gen/go/creditpay/common/v1;commonv1b\x06proto3"
 
 var (
 	file_creditpay_common_v1_money_proto_rawDescOnce sync.Once
@@ -118,6 +119,7 @@ func file_creditpay_common_v1_money_proto_init() {
 	if File_creditpay_common_v1_money_proto != nil {
 		return
 	}
+	file_creditpay_common_v1_money_proto_msgTypes[0].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

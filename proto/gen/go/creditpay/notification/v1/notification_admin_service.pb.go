@@ -189,10 +189,12 @@ type UpdateEndpointRequest struct {
 	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// Typed id "edp_…".
 	EndpointId string `protobuf:"bytes,2,opt,name=endpoint_id,json=endpointId,proto3" json:"endpoint_id,omitempty"`
-	// The new address; empty for a callback endpoint.
-	Url string `protobuf:"bytes,3,opt,name=url,proto3" json:"url,omitempty"`
-	// The new types; empty for all that concern its owner.
-	EventTypes    []string `protobuf:"bytes,4,rep,name=event_types,json=eventTypes,proto3" json:"event_types,omitempty"`
+	// The new address; not set: it keeps the one that it has. Empty only for a callback endpoint, which has none.
+	Url *string `protobuf:"bytes,3,opt,name=url,proto3,oneof" json:"url,omitempty"`
+	// The new types; empty: it keeps those that it has, unless all_event_types is true.
+	EventTypes []string `protobuf:"bytes,4,rep,name=event_types,json=eventTypes,proto3" json:"event_types,omitempty"`
+	// True: all types that concern its owner; event_types is empty then.
+	AllEventTypes bool `protobuf:"varint,5,opt,name=all_event_types,json=allEventTypes,proto3" json:"all_event_types,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -242,8 +244,8 @@ func (x *UpdateEndpointRequest) GetEndpointId() string {
 }
 
 func (x *UpdateEndpointRequest) GetUrl() string {
-	if x != nil {
-		return x.Url
+	if x != nil && x.Url != nil {
+		return *x.Url
 	}
 	return ""
 }
@@ -253,6 +255,13 @@ func (x *UpdateEndpointRequest) GetEventTypes() []string {
 		return x.EventTypes
 	}
 	return nil
+}
+
+func (x *UpdateEndpointRequest) GetAllEventTypes() bool {
+	if x != nil {
+		return x.AllEventTypes
+	}
+	return false
 }
 
 // Output of UpdateEndpoint.
@@ -1192,15 +1201,14 @@ var File_creditpay_notification_v1_notification_admin_service_proto protoreflect
 
 const file_creditpay_notification_v1_notification_admin_service_proto_rawDesc = "" +
 	"\n" +
-	":creditpay/notification/v1/notification_admin_service.proto\x12\x19creditpay.notification.v1\x1a\x1bbuf/validate/validate.proto\x1a creditpay/common/v1/access.proto\x1a,creditpay/notification/v1/notification.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8e\x03\n" +
+	":creditpay/notification/v1/notification_admin_service.proto\x12\x19creditpay.notification.v1\x1a\x1bbuf/validate/validate.proto\x1a creditpay/common/v1/access.proto\x1a,creditpay/notification/v1/notification.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xba\x03\n" +
 	"\x15CreateEndpointRequest\x12=\n" +
 	"\n" +
-	"request_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9._:-]{8,64}$R\trequestId\x12(\n" +
-	"\vmerchant_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\n" +
+	"request_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9._:-]{8,64}$R\trequestId\x12=\n" +
+	"\vmerchant_id\x18\x02 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{0,64}$R\n" +
 	"merchantId\x12\x1a\n" +
-	"\x03url\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x10R\x03url\x121\n" +
-	"\vevent_types\x18\x04 \x03(\tB\x10\xbaH\r\x92\x01\n" +
-	"\x102\x18\x01\"\x04r\x02\x18@R\n" +
+	"\x03url\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x10R\x03url\x12H\n" +
+	"\vevent_types\x18\x04 \x03(\tB'\xbaH$\x92\x01!\x102\x18\x01\"\x1br\x192\x17^[a-z][a-z0-9_.]{0,63}$R\n" +
 	"eventTypes\x12P\n" +
 	"\aprofile\x18\x05 \x01(\x0e2*.creditpay.notification.v1.DeliveryProfileB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\aprofile\x128\n" +
@@ -1208,16 +1216,18 @@ const file_creditpay_notification_v1_notification_admin_service_proto_rawDesc = 
 	"\x05owner\x18\a \x01(\tB\x1b\xbaH\x18r\x16\x18@2\x12^[A-Za-z0-9_.@-]*$R\x05owner\"v\n" +
 	"\x16CreateEndpointResponse\x12?\n" +
 	"\bendpoint\x18\x01 \x01(\v2#.creditpay.notification.v1.EndpointR\bendpoint\x12\x1b\n" +
-	"\x06secret\x18\x02 \x01(\tB\x03\x80\x01\x01R\x06secret\"\xe1\x01\n" +
+	"\x06secret\x18\x02 \x01(\tB\x03\x80\x01\x01R\x06secret\"\xfb\x03\n" +
 	"\x15UpdateEndpointRequest\x12=\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9._:-]{8,64}$R\trequestId\x12:\n" +
 	"\vendpoint_id\x18\x02 \x01(\tB\x19\xbaH\x16r\x142\x12^edp_[0-9a-z]{26}$R\n" +
-	"endpointId\x12\x1a\n" +
-	"\x03url\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x10R\x03url\x121\n" +
-	"\vevent_types\x18\x04 \x03(\tB\x10\xbaH\r\x92\x01\n" +
-	"\x102\x18\x01\"\x04r\x02\x18@R\n" +
-	"eventTypes\"Y\n" +
+	"endpointId\x12\x1f\n" +
+	"\x03url\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x10H\x00R\x03url\x88\x01\x01\x12H\n" +
+	"\vevent_types\x18\x04 \x03(\tB'\xbaH$\x92\x01!\x102\x18\x01\"\x1br\x192\x17^[a-z][a-z0-9_.]{0,63}$R\n" +
+	"eventTypes\x12&\n" +
+	"\x0fall_event_types\x18\x05 \x01(\bR\rallEventTypes:\xcb\x01\xbaH\xc7\x01\x1a\xc4\x01\n" +
+	"\x11something_changes\x12Kname what changes: url, event_types, or all_event_types without event_types\x1abthis.all_event_types ? this.event_types.size() == 0 : has(this.url) || this.event_types.size() > 0B\x06\n" +
+	"\x04_url\"Y\n" +
 	"\x16UpdateEndpointResponse\x12?\n" +
 	"\bendpoint\x18\x01 \x01(\v2#.creditpay.notification.v1.EndpointR\bendpoint\"\xe0\x01\n" +
 	"\x17SetEndpointStateRequest\x12=\n" +
@@ -1237,9 +1247,9 @@ const file_creditpay_notification_v1_notification_admin_service_proto_rawDesc = 
 	"\aoverlap\x18\x03 \x01(\v2\x19.google.protobuf.DurationB\x0e\xbaH\v\xaa\x01\b\"\x04\b\x80\xf5$2\x00R\aoverlap\"|\n" +
 	"\x1cRotateEndpointSecretResponse\x12?\n" +
 	"\bendpoint\x18\x01 \x01(\v2#.creditpay.notification.v1.EndpointR\bendpoint\x12\x1b\n" +
-	"\x06secret\x18\x02 \x01(\tB\x03\x80\x01\x01R\x06secret\"\xc4\x01\n" +
-	"\x14ListEndpointsRequest\x12(\n" +
-	"\vmerchant_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\n" +
+	"\x06secret\x18\x02 \x01(\tB\x03\x80\x01\x01R\x06secret\"\xd9\x01\n" +
+	"\x14ListEndpointsRequest\x12=\n" +
+	"\vmerchant_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{0,64}$R\n" +
 	"merchantId\x12&\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\bpageSize\x12'\n" +
 	"\n" +
@@ -1247,13 +1257,13 @@ const file_creditpay_notification_v1_notification_admin_service_proto_rawDesc = 
 	"\x05owner\x18\x04 \x01(\tB\x1b\xbaH\x18r\x16\x18@2\x12^[A-Za-z0-9_.@-]*$R\x05owner\"\x82\x01\n" +
 	"\x15ListEndpointsResponse\x12A\n" +
 	"\tendpoints\x18\x01 \x03(\v2#.creditpay.notification.v1.EndpointR\tendpoints\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xc0\x03\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xda\x03\n" +
 	"\x15ListDeliveriesRequest\x12=\n" +
 	"\vendpoint_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^(edp_[0-9a-z]{26})?$R\n" +
 	"endpointId\x127\n" +
-	"\border_id\x18\x02 \x01(\tB\x1c\xbaH\x19r\x172\x15^(ord_[0-9a-z]{26})?$R\aorderId\x12&\n" +
+	"\border_id\x18\x02 \x01(\tB\x1c\xbaH\x19r\x172\x15^(ord_[0-9a-z]{26})?$R\aorderId\x12@\n" +
 	"\n" +
-	"event_type\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\teventType\x12H\n" +
+	"event_type\x18\x03 \x01(\tB!\xbaH\x1er\x1c2\x1a^([a-z][a-z0-9_.]{0,63})?$R\teventType\x12H\n" +
 	"\x05state\x18\x04 \x01(\x0e2(.creditpay.notification.v1.DeliveryStateB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05state\x127\n" +
 	"\tfrom_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\bfromTime\x123\n" +
 	"\ato_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x06toTime\x12&\n" +
@@ -1403,6 +1413,7 @@ func file_creditpay_notification_v1_notification_admin_service_proto_init() {
 		return
 	}
 	file_creditpay_notification_v1_notification_proto_init()
+	file_creditpay_notification_v1_notification_admin_service_proto_msgTypes[2].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

@@ -651,9 +651,9 @@ const file_creditpay_ops_v1_ops_service_proto_rawDesc = "" +
 	"page_token\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\tpageToken\"\x82\x01\n" +
 	"\x17ListDeadLettersResponse\x12?\n" +
 	"\fdead_letters\x18\x01 \x03(\v2\x1c.creditpay.ops.v1.DeadLetterR\vdeadLetters\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"P\n" +
-	"\x18ReplayDeadLettersRequest\x124\n" +
-	"\x0fdead_letter_ids\x18\x01 \x03(\tB\f\xbaH\t\x92\x01\x06\b\x01\x10d\x18\x01R\rdeadLetterIds\"J\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"X\n" +
+	"\x18ReplayDeadLettersRequest\x12<\n" +
+	"\x0fdead_letter_ids\x18\x01 \x03(\tB\x14\xbaH\x11\x92\x01\x0e\b\x01\x10d\x18\x01\"\x06r\x04\x10\x01\x18@R\rdeadLetterIds\"J\n" +
 	"\fReplayResult\x12$\n" +
 	"\x0edead_letter_id\x18\x01 \x01(\tR\fdeadLetterId\x12\x14\n" +
 	"\x05error\x18\x02 \x01(\tR\x05error\"U\n" +

@@ -246,7 +246,7 @@ type OrderDraft struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The shop, as the marketplace names it.
 	MerchantId string `protobuf:"bytes,1,opt,name=merchant_id,json=merchantId,proto3" json:"merchant_id,omitempty"`
-	// The marketplace's number of this order, unique per merchant.
+	// The marketplace's number of this order, unique per merchant; not "." or "..", which no address can hold.
 	OutOrderNo string `protobuf:"bytes,2,opt,name=out_order_no,json=outOrderNo,proto3" json:"out_order_no,omitempty"`
 	// What is to be paid: above zero, at most 10^15 minor units, in the checkout's currency.
 	Amount *v1.Money `protobuf:"bytes,3,opt,name=amount,proto3" json:"amount,omitempty"`
@@ -725,12 +725,12 @@ const file_creditpay_order_v1_order_proto_rawDesc = "" +
 	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x04name\x12'\n" +
 	"\bquantity\x18\x03 \x01(\x05B\v\xbaH\b\x1a\x06\x18\xa0\x8d\x06(\x01R\bquantity\x12A\n" +
 	"\n" +
-	"unit_price\x18\x04 \x01(\v2\x1a.creditpay.common.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\tunitPrice\"\xaa\x02\n" +
+	"unit_price\x18\x04 \x01(\v2\x1a.creditpay.common.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\tunitPrice\"\xb1\x02\n" +
 	"\n" +
 	"OrderDraft\x12=\n" +
 	"\vmerchant_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{1,64}$R\n" +
-	"merchantId\x12@\n" +
-	"\fout_order_no\x18\x02 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9_.:-]{1,64}$R\n" +
+	"merchantId\x12G\n" +
+	"\fout_order_no\x18\x02 \x01(\tB%\xbaH\"r 2\x17^[A-Za-z0-9_.:-]{1,64}$Z\x01.Z\x02..R\n" +
 	"outOrderNo\x12:\n" +
 	"\x06amount\x18\x03 \x01(\v2\x1a.creditpay.common.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x06amount\x12 \n" +
 	"\x05title\x18\x04 \x01(\tB\n" +

@@ -490,7 +490,7 @@ type AbortCommitRequest struct {
 	CheckoutId string `protobuf:"bytes,1,opt,name=checkout_id,json=checkoutId,proto3" json:"checkout_id,omitempty"`
 	// Typed id "cmt_…".
 	CommitId string `protobuf:"bytes,2,opt,name=commit_id,json=commitId,proto3" json:"commit_id,omitempty"`
-	// Why, for the timeline.
+	// Why, for the timeline; may be left out.
 	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -588,10 +588,9 @@ var File_creditpay_order_v1_order_internal_service_proto protoreflect.FileDescri
 
 const file_creditpay_order_v1_order_internal_service_proto_rawDesc = "" +
 	"\n" +
-	"/creditpay/order/v1/order_internal_service.proto\x12\x12creditpay.order.v1\x1a\x1bbuf/validate/validate.proto\x1a creditpay/common/v1/access.proto\x1a\x1fcreditpay/common/v1/money.proto\x1a$creditpay/common/v1/visibility.proto\x1a\x1ecreditpay/order/v1/order.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"@\n" +
-	"\x15BatchGetOrdersRequest\x12'\n" +
-	"\torder_ids\x18\x01 \x03(\tB\n" +
-	"\xbaH\a\x92\x01\x04\b\x01\x10dR\borderIds\"\xf8\x01\n" +
+	"/creditpay/order/v1/order_internal_service.proto\x12\x12creditpay.order.v1\x1a\x1bbuf/validate/validate.proto\x1a creditpay/common/v1/access.proto\x1a\x1fcreditpay/common/v1/money.proto\x1a$creditpay/common/v1/visibility.proto\x1a\x1ecreditpay/order/v1/order.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"H\n" +
+	"\x15BatchGetOrdersRequest\x12/\n" +
+	"\torder_ids\x18\x01 \x03(\tB\x12\xbaH\x0f\x92\x01\f\b\x01\x10d\"\x06r\x04\x10\x01\x18@R\borderIds\"\xf8\x01\n" +
 	"\x16BatchGetOrdersResponse\x126\n" +
 	"\x06orders\x18\x01 \x03(\v2\x1e.creditpay.order.v1.OrderBriefR\x06orders\x12g\n" +
 	"\vnotify_urls\x18\x02 \x03(\v2:.creditpay.order.v1.BatchGetOrdersResponse.NotifyUrlsEntryB\n" +

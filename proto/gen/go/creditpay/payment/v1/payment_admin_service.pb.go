@@ -683,7 +683,7 @@ type ResolveCancelReturnRequest struct {
 	// The return's reference, "leg_…".
 	Reference string `protobuf:"bytes,1,opt,name=reference,proto3" json:"reference,omitempty"`
 	// True when the payer got the money another way; false when it is to become credit balance.
-	GivenBack bool `protobuf:"varint,2,opt,name=given_back,json=givenBack,proto3" json:"given_back,omitempty"`
+	GivenBack *bool `protobuf:"varint,2,opt,name=given_back,json=givenBack,proto3,oneof" json:"given_back,omitempty"`
 	// What proves it, kept for the auditor.
 	Evidence      string `protobuf:"bytes,3,opt,name=evidence,proto3" json:"evidence,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -728,8 +728,8 @@ func (x *ResolveCancelReturnRequest) GetReference() string {
 }
 
 func (x *ResolveCancelReturnRequest) GetGivenBack() bool {
-	if x != nil {
-		return x.GivenBack
+	if x != nil && x.GivenBack != nil {
+		return *x.GivenBack
 	}
 	return false
 }
@@ -844,13 +844,14 @@ const file_creditpay_payment_v1_payment_admin_service_proto_rawDesc = "" +
 	"\treference\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\treference\"^\n" +
 	"\x19RetryCancelReturnResponse\x12A\n" +
 	"\vcash_return\x18\x01 \x01(\v2 .creditpay.payment.v1.CashReturnR\n" +
-	"cashReturn\"\x8c\x01\n" +
+	"cashReturn\"\xa8\x01\n" +
 	"\x1aResolveCancelReturnRequest\x12'\n" +
-	"\treference\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\treference\x12\x1d\n" +
+	"\treference\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\treference\x12*\n" +
 	"\n" +
-	"given_back\x18\x02 \x01(\bR\tgivenBack\x12&\n" +
+	"given_back\x18\x02 \x01(\bB\x06\xbaH\x03\xc8\x01\x01H\x00R\tgivenBack\x88\x01\x01\x12&\n" +
 	"\bevidence\x18\x03 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\bevidence\"`\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\bevidenceB\r\n" +
+	"\v_given_back\"`\n" +
 	"\x1bResolveCancelReturnResponse\x12A\n" +
 	"\vcash_return\x18\x01 \x01(\v2 .creditpay.payment.v1.CashReturnR\n" +
 	"cashReturn*f\n" +
@@ -946,6 +947,7 @@ func file_creditpay_payment_v1_payment_admin_service_proto_init() {
 	}
 	file_creditpay_payment_v1_payment_proto_init()
 	file_creditpay_payment_v1_payment_service_proto_init()
+	file_creditpay_payment_v1_payment_admin_service_proto_msgTypes[8].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

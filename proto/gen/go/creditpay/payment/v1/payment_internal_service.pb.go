@@ -129,7 +129,7 @@ type WithdrawCommitRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Typed id "cmt_…".
 	CommitId string `protobuf:"bytes,1,opt,name=commit_id,json=commitId,proto3" json:"commit_id,omitempty"`
-	// Why.
+	// Why; may be left out.
 	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1284,8 +1284,8 @@ type ResolveCashReturnRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The return's reference, "leg_…".
 	Reference string `protobuf:"bytes,1,opt,name=reference,proto3" json:"reference,omitempty"`
-	// True: the payer has it. False: the payer does not get it this way.
-	GivenBack bool `protobuf:"varint,2,opt,name=given_back,json=givenBack,proto3" json:"given_back,omitempty"`
+	// True: the payer has it. False: the payer does not get it this way. One of both is written.
+	GivenBack *bool `protobuf:"varint,2,opt,name=given_back,json=givenBack,proto3,oneof" json:"given_back,omitempty"`
 	// The operator.
 	Actor string `protobuf:"bytes,3,opt,name=actor,proto3" json:"actor,omitempty"`
 	// What proves it, for example the number of a bank transfer.
@@ -1332,8 +1332,8 @@ func (x *ResolveCashReturnRequest) GetReference() string {
 }
 
 func (x *ResolveCashReturnRequest) GetGivenBack() bool {
-	if x != nil {
-		return x.GivenBack
+	if x != nil && x.GivenBack != nil {
+		return *x.GivenBack
 	}
 	return false
 }
@@ -1583,20 +1583,20 @@ const file_creditpay_payment_v1_payment_internal_service_proto_rawDesc = "" +
 	"\treference\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\treference\"\\\n" +
 	"\x17RetryCashReturnResponse\x12A\n" +
 	"\vcash_return\x18\x01 \x01(\v2 .creditpay.payment.v1.CashReturnR\n" +
-	"cashReturn\"\xab\x01\n" +
+	"cashReturn\"\xc7\x01\n" +
 	"\x18ResolveCashReturnRequest\x12'\n" +
-	"\treference\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\treference\x12\x1d\n" +
+	"\treference\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\treference\x12*\n" +
 	"\n" +
-	"given_back\x18\x02 \x01(\bR\tgivenBack\x12\x1f\n" +
+	"given_back\x18\x02 \x01(\bB\x06\xbaH\x03\xc8\x01\x01H\x00R\tgivenBack\x88\x01\x01\x12\x1f\n" +
 	"\x05actor\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18`R\x05actor\x12&\n" +
 	"\bevidence\x18\x04 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\bevidence\"^\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\bevidenceB\r\n" +
+	"\v_given_back\"^\n" +
 	"\x19ResolveCashReturnResponse\x12A\n" +
 	"\vcash_return\x18\x01 \x01(\v2 .creditpay.payment.v1.CashReturnR\n" +
-	"cashReturn\"B\n" +
-	"\x17BatchGetPaymentsRequest\x12'\n" +
-	"\torder_ids\x18\x01 \x03(\tB\n" +
-	"\xbaH\a\x92\x01\x04\b\x01\x10dR\borderIds\"\x95\x01\n" +
+	"cashReturn\"J\n" +
+	"\x17BatchGetPaymentsRequest\x12/\n" +
+	"\torder_ids\x18\x01 \x03(\tB\x12\xbaH\x0f\x92\x01\f\b\x01\x10d\"\x06r\x04\x10\x01\x18@R\borderIds\"\x95\x01\n" +
 	"\x18BatchGetPaymentsResponse\x129\n" +
 	"\bpayments\x18\x01 \x03(\v2\x1d.creditpay.payment.v1.PaymentR\bpayments\x12>\n" +
 	"\btimeline\x18\x02 \x03(\v2\".creditpay.common.v1.TimelineEntryR\btimeline2\xdf\f\n" +
@@ -1747,6 +1747,7 @@ func file_creditpay_payment_v1_payment_internal_service_proto_init() {
 		return
 	}
 	file_creditpay_payment_v1_payment_proto_init()
+	file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[23].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

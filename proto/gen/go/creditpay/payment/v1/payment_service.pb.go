@@ -912,7 +912,7 @@ type NotifyPaymentStatusRequest struct {
 	Status ExternalLegStatus `protobuf:"varint,4,opt,name=status,proto3,enum=creditpay.payment.v1.ExternalLegStatus" json:"status,omitempty"`
 	// The amount that moved.
 	Amount *v1.Money `protobuf:"bytes,5,opt,name=amount,proto3" json:"amount,omitempty"`
-	// When.
+	// When it moved; not set: when we heard of it.
 	PayTime       *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=pay_time,json=payTime,proto3" json:"pay_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1248,22 +1248,22 @@ const file_creditpay_payment_v1_payment_service_proto_rawDesc = "" +
 	"\vcheckout_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\n" +
 	"checkoutId\"X\n" +
 	"\x18QueryPayChannelsResponse\x12<\n" +
-	"\bchannels\x18\x01 \x03(\v2 .creditpay.payment.v1.PayChannelR\bchannels\"\xd3\x02\n" +
+	"\bchannels\x18\x01 \x03(\v2 .creditpay.payment.v1.PayChannelR\bchannels\"\x85\x03\n" +
 	"\x18ConfirmPayChannelRequest\x12=\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9_.:-]{8,64}$R\trequestId\x12*\n" +
 	"\vcheckout_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\n" +
 	"checkoutId\x127\n" +
 	"\achannel\x18\x03 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[A-Z][A-Z0-9_]{0,31}$R\achannel\x12,\n" +
-	"\ftenor_months\x18\x04 \x01(\x05B\t\xbaH\x06\x1a\x04\x18<(\x00R\vtenorMonths\x129\n" +
-	"\x14down_payment_channel\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18 R\x12downPaymentChannel\x12*\n" +
-	"\fproduct_code\x18\x06 \x01(\tB\a\xbaH\x04r\x02\x18 R\vproductCode\"N\n" +
+	"\ftenor_months\x18\x04 \x01(\x05B\t\xbaH\x06\x1a\x04\x18<(\x00R\vtenorMonths\x12R\n" +
+	"\x14down_payment_channel\x18\x05 \x01(\tB \xbaH\x1dr\x1b2\x19^([A-Z][A-Z0-9_]{0,31})?$R\x12downPaymentChannel\x12C\n" +
+	"\fproduct_code\x18\x06 \x01(\tB \xbaH\x1dr\x1b2\x19^([A-Z][A-Z0-9_]{0,31})?$R\vproductCode\"N\n" +
 	"\x19ConfirmPayChannelResponse\x121\n" +
-	"\x05quote\x18\x01 \x01(\v2\x1b.creditpay.payment.v1.QuoteR\x05quote\"\xe9\x02\n" +
+	"\x05quote\x18\x01 \x01(\v2\x1b.creditpay.payment.v1.QuoteR\x05quote\"\xfd\x02\n" +
 	"\n" +
 	"PlanChoice\x122\n" +
-	"\achannel\x18\x01 \x01(\tB\x18\xbaH\x15r\x132\x11^[A-Z0-9_]{1,32}$R\achannel\x12,\n" +
-	"\fproduct_code\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18 R\vproductCode\x120\n" +
+	"\achannel\x18\x01 \x01(\tB\x18\xbaH\x15r\x132\x11^[A-Z0-9_]{1,32}$R\achannel\x12@\n" +
+	"\fproduct_code\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[A-Z][A-Z0-9_]{0,31}$R\vproductCode\x120\n" +
 	"\x0fproduct_version\x18\x03 \x01(\x05B\a\xbaH\x04\x1a\x02(\x01R\x0eproductVersion\x12,\n" +
 	"\ftenor_months\x18\x04 \x01(\x05B\t\xbaH\x06\x1a\x04\x18<(\x01R\vtenorMonths\x12E\n" +
 	"\fagreed_total\x18\x05 \x01(\v2\x1a.creditpay.common.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\vagreedTotal\x12R\n" +

@@ -903,7 +903,7 @@ type RefundPaymentRequest struct {
 	Amount *v1.Money `protobuf:"bytes,3,opt,name=amount,proto3" json:"amount,omitempty"`
 	// Why, kept for the auditor.
 	Reason string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
-	// The caller's number of this refund, unique per order.
+	// The caller's number of this refund, unique per order; not "." or "..", which no address can hold.
 	OutRefundNo string `protobuf:"bytes,5,opt,name=out_refund_no,json=outRefundNo,proto3" json:"out_refund_no,omitempty"`
 	// Why, from the list; OTHER when not set.
 	ReasonCode    RefundReasonCode `protobuf:"varint,6,opt,name=reason_code,json=reasonCode,proto3,enum=creditpay.refund.v1.RefundReasonCode" json:"reason_code,omitempty"`
@@ -1228,7 +1228,7 @@ type ApproveRefundRequest struct {
 	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// 1 to 50 typed ids "rfd_…".
 	RefundIds []string `protobuf:"bytes,2,rep,name=refund_ids,json=refundIds,proto3" json:"refund_ids,omitempty"`
-	// Why.
+	// Why; may be left out.
 	Comment       string `protobuf:"bytes,3,opt,name=comment,proto3" json:"comment,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1338,7 +1338,7 @@ type RejectRefundRequest struct {
 	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// 1 to 50 typed ids "rfd_…".
 	RefundIds []string `protobuf:"bytes,2,rep,name=refund_ids,json=refundIds,proto3" json:"refund_ids,omitempty"`
-	// Why.
+	// Why; may be left out.
 	Comment       string `protobuf:"bytes,3,opt,name=comment,proto3" json:"comment,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1549,8 +1549,8 @@ type ResolveRefundLegRequest struct {
 	RefundId string `protobuf:"bytes,1,opt,name=refund_id,json=refundId,proto3" json:"refund_id,omitempty"`
 	// The leg's reference, "leg_…".
 	Reference string `protobuf:"bytes,2,opt,name=reference,proto3" json:"reference,omitempty"`
-	// True: the payer has the money. False: it becomes credit balance.
-	GivenBack bool `protobuf:"varint,3,opt,name=given_back,json=givenBack,proto3" json:"given_back,omitempty"`
+	// True: the payer has the money. False: it becomes credit balance. One of both is written.
+	GivenBack *bool `protobuf:"varint,3,opt,name=given_back,json=givenBack,proto3,oneof" json:"given_back,omitempty"`
 	// What proves it, for example the number of a bank transfer.
 	Evidence      string `protobuf:"bytes,4,opt,name=evidence,proto3" json:"evidence,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -1602,8 +1602,8 @@ func (x *ResolveRefundLegRequest) GetReference() string {
 }
 
 func (x *ResolveRefundLegRequest) GetGivenBack() bool {
-	if x != nil {
-		return x.GivenBack
+	if x != nil && x.GivenBack != nil {
+		return *x.GivenBack
 	}
 	return false
 }
@@ -1887,7 +1887,7 @@ type ApprovalTier struct {
 	// The lowest amount of the tier, above zero.
 	From *v1.Money `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
 	// How many people beside the requester, 0 to 2. An amount below every tier of its currency needs two.
-	Approvals     int32 `protobuf:"varint,2,opt,name=approvals,proto3" json:"approvals,omitempty"`
+	Approvals     *int32 `protobuf:"varint,2,opt,name=approvals,proto3,oneof" json:"approvals,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1930,8 +1930,8 @@ func (x *ApprovalTier) GetFrom() *v1.Money {
 }
 
 func (x *ApprovalTier) GetApprovals() int32 {
-	if x != nil {
-		return x.Approvals
+	if x != nil && x.Approvals != nil {
+		return *x.Approvals
 	}
 	return 0
 }
@@ -2297,15 +2297,15 @@ const file_creditpay_refund_v1_refund_service_proto_rawDesc = "" +
 	"\border_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\aorderId\x12:\n" +
 	"\x06amount\x18\x02 \x01(\v2\x1a.creditpay.common.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x06amount\"R\n" +
 	"\x15PreviewRefundResponse\x129\n" +
-	"\x06effect\x18\x01 \x01(\v2!.creditpay.refund.v1.RefundEffectR\x06effect\"\xf1\x02\n" +
+	"\x06effect\x18\x01 \x01(\v2!.creditpay.refund.v1.RefundEffectR\x06effect\"\xf8\x02\n" +
 	"\x14RefundPaymentRequest\x12=\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9_.:-]{8,64}$R\trequestId\x12$\n" +
 	"\border_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\aorderId\x12:\n" +
 	"\x06amount\x18\x03 \x01(\v2\x1a.creditpay.common.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x06amount\x12\"\n" +
 	"\x06reason\x18\x04 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x06reason\x12B\n" +
-	"\rout_refund_no\x18\x05 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9_.:-]{1,64}$R\voutRefundNo\x12P\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x06reason\x12I\n" +
+	"\rout_refund_no\x18\x05 \x01(\tB%\xbaH\"r 2\x17^[A-Za-z0-9_.:-]{1,64}$Z\x01.Z\x02..R\voutRefundNo\x12P\n" +
 	"\vreason_code\x18\x06 \x01(\x0e2%.creditpay.refund.v1.RefundReasonCodeB\b\xbaH\x05\x82\x01\x02\x10\x01R\n" +
 	"reasonCode\"L\n" +
 	"\x15RefundPaymentResponse\x123\n" +
@@ -2325,20 +2325,20 @@ const file_creditpay_refund_v1_refund_service_proto_rawDesc = "" +
 	"\fRefundResult\x12\x1b\n" +
 	"\trefund_id\x18\x01 \x01(\tR\brefundId\x126\n" +
 	"\x05state\x18\x02 \x01(\x0e2 .creditpay.refund.v1.RefundStateR\x05state\x12\x16\n" +
-	"\x06reason\x18\x03 \x01(\tR\x06reason\"\xa6\x01\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"\xae\x01\n" +
 	"\x14ApproveRefundRequest\x12=\n" +
 	"\n" +
-	"request_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9_.:-]{8,64}$R\trequestId\x12+\n" +
+	"request_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9_.:-]{8,64}$R\trequestId\x123\n" +
 	"\n" +
-	"refund_ids\x18\x02 \x03(\tB\f\xbaH\t\x92\x01\x06\b\x01\x102\x18\x01R\trefundIds\x12\"\n" +
+	"refund_ids\x18\x02 \x03(\tB\x14\xbaH\x11\x92\x01\x0e\b\x01\x102\x18\x01\"\x06r\x04\x10\x01\x18@R\trefundIds\x12\"\n" +
 	"\acomment\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\acomment\"T\n" +
 	"\x15ApproveRefundResponse\x12;\n" +
-	"\aresults\x18\x01 \x03(\v2!.creditpay.refund.v1.RefundResultR\aresults\"\xa5\x01\n" +
+	"\aresults\x18\x01 \x03(\v2!.creditpay.refund.v1.RefundResultR\aresults\"\xad\x01\n" +
 	"\x13RejectRefundRequest\x12=\n" +
 	"\n" +
-	"request_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9_.:-]{8,64}$R\trequestId\x12+\n" +
+	"request_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9_.:-]{8,64}$R\trequestId\x123\n" +
 	"\n" +
-	"refund_ids\x18\x02 \x03(\tB\f\xbaH\t\x92\x01\x06\b\x01\x102\x18\x01R\trefundIds\x12\"\n" +
+	"refund_ids\x18\x02 \x03(\tB\x14\xbaH\x11\x92\x01\x0e\b\x01\x102\x18\x01\"\x06r\x04\x10\x01\x18@R\trefundIds\x12\"\n" +
 	"\acomment\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\acomment\"S\n" +
 	"\x14RejectRefundResponse\x12;\n" +
 	"\aresults\x18\x01 \x03(\v2!.creditpay.refund.v1.RefundResultR\aresults\"h\n" +
@@ -2346,32 +2346,35 @@ const file_creditpay_refund_v1_refund_service_proto_rawDesc = "" +
 	"\trefund_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\brefundId\x12'\n" +
 	"\treference\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\treference\"M\n" +
 	"\x16RetryRefundLegResponse\x123\n" +
-	"\x06refund\x18\x01 \x01(\v2\x1b.creditpay.refund.v1.RefundR\x06refund\"\xb1\x01\n" +
+	"\x06refund\x18\x01 \x01(\v2\x1b.creditpay.refund.v1.RefundR\x06refund\"\xcd\x01\n" +
 	"\x17ResolveRefundLegRequest\x12&\n" +
 	"\trefund_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\brefundId\x12'\n" +
-	"\treference\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\treference\x12\x1d\n" +
+	"\treference\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\treference\x12*\n" +
 	"\n" +
-	"given_back\x18\x03 \x01(\bR\tgivenBack\x12&\n" +
+	"given_back\x18\x03 \x01(\bB\x06\xbaH\x03\xc8\x01\x01H\x00R\tgivenBack\x88\x01\x01\x12&\n" +
 	"\bevidence\x18\x04 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\bevidence\"O\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\bevidenceB\r\n" +
+	"\v_given_back\"O\n" +
 	"\x18ResolveRefundLegResponse\x123\n" +
 	"\x06refund\x18\x01 \x01(\v2\x1b.creditpay.refund.v1.RefundR\x06refund\":\n" +
 	"\x10GetRefundRequest\x12&\n" +
 	"\trefund_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\brefundId\"H\n" +
 	"\x11GetRefundResponse\x123\n" +
-	"\x06refund\x18\x01 \x01(\v2\x1b.creditpay.refund.v1.RefundR\x06refund\"\xc1\x01\n" +
+	"\x06refund\x18\x01 \x01(\v2\x1b.creditpay.refund.v1.RefundR\x06refund\"\xcb\x01\n" +
 	"\x12ListRefundsRequest\x12\"\n" +
-	"\border_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\aorderId\x126\n" +
-	"\x05state\x18\x02 \x01(\x0e2 .creditpay.refund.v1.RefundStateR\x05state\x12&\n" +
+	"\border_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\aorderId\x12@\n" +
+	"\x05state\x18\x02 \x01(\x0e2 .creditpay.refund.v1.RefundStateB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05state\x12&\n" +
 	"\tpage_size\x18\x03 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\bpageSize\x12'\n" +
 	"\n" +
 	"page_token\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\tpageToken\"t\n" +
 	"\x13ListRefundsResponse\x125\n" +
 	"\arefunds\x18\x01 \x03(\v2\x1b.creditpay.refund.v1.RefundR\arefunds\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"o\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x85\x01\n" +
 	"\fApprovalTier\x126\n" +
-	"\x04from\x18\x01 \x01(\v2\x1a.creditpay.common.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x04from\x12'\n" +
-	"\tapprovals\x18\x02 \x01(\x05B\t\xbaH\x06\x1a\x04\x18\x02(\x00R\tapprovals\"\xe4\x01\n" +
+	"\x04from\x18\x01 \x01(\v2\x1a.creditpay.common.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x04from\x12/\n" +
+	"\tapprovals\x18\x02 \x01(\x05B\f\xbaH\t\xc8\x01\x01\x1a\x04\x18\x02(\x00H\x00R\tapprovals\x88\x01\x01B\f\n" +
+	"\n" +
+	"_approvals\"\xe4\x01\n" +
 	"\x12ApprovalTierChange\x12#\n" +
 	"\rcurrency_code\x18\x01 \x01(\tR\fcurrencyCode\x127\n" +
 	"\x05tiers\x18\x02 \x03(\v2!.creditpay.refund.v1.ApprovalTierR\x05tiers\x12\x1e\n" +
@@ -2585,6 +2588,8 @@ func file_creditpay_refund_v1_refund_service_proto_init() {
 	if File_creditpay_refund_v1_refund_service_proto != nil {
 		return
 	}
+	file_creditpay_refund_v1_refund_service_proto_msgTypes[17].OneofWrappers = []any{}
+	file_creditpay_refund_v1_refund_service_proto_msgTypes[23].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
