@@ -35,22 +35,31 @@ type formValue struct {
 	inner *form
 }
 
-// forms are the forms of messages by name. It is not safe for concurrent use while forms are added.
-type forms map[protoreflect.FullName]*form
+// forms are the forms of messages by name. They are not safe for concurrent use while forms are added.
+type forms struct {
+	made map[protoreflect.FullName]*form
+	// texts includes texts. What our services send one another was looked at where it came in, and may be older than the rule: a text
+	// that was stored years ago must not stop the work that carries it.
+	texts bool
+}
+
+func newForms(texts bool) *forms {
+	return &forms{made: map[protoreflect.FullName]*form{}, texts: texts}
+}
 
 // add is the form of a message type and of all that it holds.
-func (all forms) add(message protoreflect.MessageDescriptor) *form {
-	if made, ok := all[message.FullName()]; ok {
+func (all *forms) add(message protoreflect.MessageDescriptor) *form {
+	if made, ok := all.made[message.FullName()]; ok {
 		return made
 	}
 	made := &form{}
-	all[message.FullName()] = made // First, so that a type that holds itself ends here.
+	all.made[message.FullName()] = made // First, so that a type that holds itself ends here.
 	fields := message.Fields()
 	for i := range fields.Len() {
 		f := fields.Get(i)
 		held := formField{field: f}
 		if f.IsMap() {
-			held.key = f.MapKey().Kind() == protoreflect.StringKind
+			held.key = all.texts && f.MapKey().Kind() == protoreflect.StringKind
 			held.value = all.value(f.MapValue())
 		} else {
 			held.value = all.value(f)
@@ -62,22 +71,22 @@ func (all forms) add(message protoreflect.MessageDescriptor) *form {
 	return made
 }
 
-func (all forms) value(f protoreflect.FieldDescriptor) formValue {
+func (all *forms) value(f protoreflect.FieldDescriptor) formValue {
 	switch f.Kind() {
 	case protoreflect.StringKind:
-		return formValue{text: true}
+		return formValue{text: all.texts}
 	case protoreflect.EnumKind:
 		return formValue{enum: f.Enum()}
 	case protoreflect.MessageKind, protoreflect.GroupKind:
-		if holdsForm(f.Message(), map[protoreflect.FullName]bool{}) {
+		if all.holds(f.Message(), map[protoreflect.FullName]bool{}) {
 			return formValue{inner: all.add(f.Message())}
 		}
 	}
 	return formValue{}
 }
 
-// holdsForm reports whether a message, or one that it holds, has a text or an enum.
-func holdsForm(message protoreflect.MessageDescriptor, seen map[protoreflect.FullName]bool) bool {
+// holds reports whether a message, or one that it holds, has a text or an enum to look at.
+func (all *forms) holds(message protoreflect.MessageDescriptor, seen map[protoreflect.FullName]bool) bool {
 	if seen[message.FullName()] {
 		return false
 	}
@@ -85,7 +94,8 @@ func holdsForm(message protoreflect.MessageDescriptor, seen map[protoreflect.Ful
 	fields := message.Fields()
 	for i := range fields.Len() {
 		f := fields.Get(i)
-		if f.Kind() == protoreflect.StringKind || f.Kind() == protoreflect.EnumKind || f.Message() != nil && holdsForm(f.Message(), seen) {
+		if f.Kind() == protoreflect.EnumKind || all.texts && f.Kind() == protoreflect.StringKind ||
+			f.Message() != nil && all.holds(f.Message(), seen) {
 			return true
 		}
 	}

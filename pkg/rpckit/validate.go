@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"buf.build/go/protovalidate"
@@ -11,6 +12,8 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/dynamicpb"
+
+	"github.com/creditpay/creditpay/pkg/caller"
 )
 
 // maxViolations bounds the violations of an answer.
@@ -19,22 +22,36 @@ const maxViolations = 16
 // Rules are the rules of requests: those that their .proto writes, and those that hold for every text and enum (form.go).
 type Rules struct {
 	validator protovalidate.Validator
-	forms     forms
+	forms     map[protoreflect.FullName]*form
 }
 
-// NewRules compiles the rules of messages. It fails when a rule in a .proto is wrong.
-func NewRules(messages ...protoreflect.MessageDescriptor) (*Rules, error) {
+// NewRules compiles the rules of the requests of methods. It fails when a rule in a .proto is wrong.
+func NewRules(methods []protoreflect.MethodDescriptor) (*Rules, error) {
+	var messages []protoreflect.MessageDescriptor
+	outside := map[protoreflect.FullName]bool{}
+	seen := map[protoreflect.FullName]bool{}
+	for _, m := range methods {
+		name := m.Input().FullName()
+		if !seen[name] {
+			messages = append(messages, m.Input())
+		}
+		seen[name] = true
+		if rule, _ := RuleOf(m); !slices.Equal(rule.Kinds(), []caller.Kind{caller.Service}) {
+			outside[name] = true
+		}
+	}
 	validator, err := protovalidate.New(protovalidate.WithMessageDescriptors(messages...))
 	if err != nil {
 		return nil, fmt.Errorf("compile validation rules: %w", err)
 	}
-	rules := &Rules{validator: validator, forms: forms{}}
+	rules := &Rules{validator: validator, forms: map[protoreflect.FullName]*form{}}
+	made := map[bool]*forms{true: newForms(true), false: newForms(false)}
 	// Mistakes are kept until a message is validated.
 	for _, message := range messages {
 		if err := compiles(validator, message); err != nil {
 			return nil, err
 		}
-		rules.forms.add(message)
+		rules.forms[message.FullName()] = made[outside[message.FullName()]].add(message)
 	}
 	return rules, nil
 }
@@ -42,17 +59,13 @@ func NewRules(messages ...protoreflect.MessageDescriptor) (*Rules, error) {
 // newValidator compiles the rules of every request of the suite that is linked into the program, so that the first request does
 // not wait for that. It fails when a rule in a .proto is wrong.
 func newValidator() (*Rules, error) {
-	var (
-		requests []protoreflect.MessageDescriptor
-		seen     = map[protoreflect.FullName]bool{}
-	)
+	var methods []protoreflect.MethodDescriptor
 	eachMethod(func(m protoreflect.MethodDescriptor) {
-		if input := m.Input(); strings.HasPrefix(string(input.FullName()), Domain+".") && !seen[input.FullName()] {
-			seen[input.FullName()] = true
-			requests = append(requests, input)
+		if strings.HasPrefix(string(m.Input().FullName()), Domain+".") {
+			methods = append(methods, m)
 		}
 	})
-	return NewRules(requests...)
+	return NewRules(methods)
 }
 
 // Check refuses a message that breaks a rule; the error names the fields.
