@@ -294,7 +294,7 @@ func (w *badWorld) generates(t *testing.T) []badCall {
 	add("short request id", bad, "request_id", func(r *req) { r.RequestId = "short" })
 	add("long request id", bad, "request_id", func(r *req) { r.RequestId = strings.Repeat("r", 65) })
 	for name, u := range map[string]string{"relative": "/thanks", "no scheme": "shop.example", "script": "javascript:alert(1)", "ftp": "ftp://shop.example/x", "plain http": "http://shop.example/x",
-		"with a user": "https://user:secret@shop.example/", "no host": "https:///x", "empty": "", "long": "https://shop.example/" + strings.Repeat("x", 2048)} {
+		"with a user": "https://user:secret@shop.example/", "no host": "https:///x", "port 0": "https://shop.example:0/", "port 65536": "https://shop.example:65536/", "empty": "", "long": "https://shop.example/" + strings.Repeat("x", 2048)} {
 		add("redirect address: "+name, bad, "redirect_url", func(r *req) { r.RedirectUrl = u })
 		if u != "" {
 			add("notify address: "+name, bad, "notify_url", func(r *req) { r.NotifyUrl = u })

@@ -44,6 +44,8 @@ type Config struct {
 	CheckoutProofLife time.Duration `env:"CHECKOUT_PROOF_LIFE" envDefault:"15m"`
 	// CashierURL is the payer's page, an absolute http or https address; the token is added as a query parameter. Required.
 	CashierURL string `env:"CASHIER_URL"`
+	// AllowLoopback lets redirect_url and notify_url be on this machine, by http too. For development only.
+	AllowLoopback bool `env:"CHECKOUT_ALLOW_LOOPBACK" envDefault:"false"`
 	// CheckoutExpiry is how long a checkout can be paid when its request does not say: 1 minute to 30 days.
 	CheckoutExpiry time.Duration `env:"CHECKOUT_EXPIRY" envDefault:"24h"`
 	// AutoConfirmDays is how many days after its payment an order is confirmed by itself, 1 to 365.

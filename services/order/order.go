@@ -16,6 +16,7 @@ import (
 
 	"github.com/creditpay/creditpay/pkg/audit"
 	"github.com/creditpay/creditpay/pkg/kafkax"
+	"github.com/creditpay/creditpay/pkg/reach"
 	"github.com/creditpay/creditpay/pkg/secret"
 	"github.com/creditpay/creditpay/pkg/spine"
 
@@ -78,7 +79,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 		Store: rows, Payment: peer.NewPayment(deps.Payment), Bill: peer.NewBill(deps.Bill), Refund: peer.NewRefund(deps.Refund),
 		Clock: deps.Spine.Clock, IDs: deps.Spine.IDs, Keyring: deps.Keyring, Proofs: deps.Proofs, Log: backbone.Log,
 		Settings: app.Settings{
-			CashierURL: cfg.CashierURL, CheckoutExpiry: cfg.CheckoutExpiry,
+			CashierURL: cfg.CashierURL, CheckoutExpiry: cfg.CheckoutExpiry, Reach: reach.Reach{Loopback: cfg.AllowLoopback},
 			AutoConfirmAfter: time.Duration(cfg.AutoConfirmDays) * day, AutoConfirmByBusiness: cfg.autoConfirmByBusiness(),
 			PeerTimeout: cfg.PeerTimeout, DetailTimeout: cfg.DetailTimeout, ProofLife: cfg.CheckoutProofLife, Location: location,
 		},

@@ -54,8 +54,28 @@ func (a *App) attempt(ctx context.Context, due Due) {
 		return
 	}
 	end := a.now()
-	a.sender.heard(due.Lane, alive(answer), end)
-	a.write(ctx, log, d.Tried(tried, end, e.Profile.Ladder()), &tried)
+	a.sender.heard(due.Lane, answer, end)
+	after := d.Tried(tried, end, e.Profile.Ladder())
+	if gone, ended := e.Gone(end); answer.Gone() && ended {
+		gone.Version++
+		a.end(ctx, log, gone)
+	}
+	a.write(ctx, log, after, &tried)
+}
+
+// end disables an endpoint whose receiver is gone. Whoever changed it meanwhile keeps the change: the next delivery finds out.
+func (a *App) end(ctx context.Context, log *zap.Logger, gone domain.Endpoint) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTime)
+	defer cancel()
+	err := a.Store.Do(ctx, func(tx Tx) error {
+		tx.UpdateEndpoint(gone)
+		return nil
+	})
+	if err != nil {
+		log.Warn("an endpoint whose receiver is gone could not be disabled", zap.Error(err))
+		return
+	}
+	log.Warn("an endpoint was disabled", zap.String("reason", gone.StateReason))
 }
 
 // refuse writes down an attempt that was not made, because the address that the checkout named must not be posted to. It says nothing of
@@ -96,6 +116,7 @@ func (a *App) post(ctx context.Context, e domain.Endpoint, d domain.Delivery, m 
 		return tried, domain.Answer{}
 	}
 	tried.Status, tried.Answer, tried.Error = answer.Status, answer.Body[:min(len(answer.Body), domain.AnswerKept)], e.Profile.Acknowledged(answer)
+	tried.Pause, tried.Gone = answer.Pause(), answer.Gone()
 	return tried, answer
 }
 

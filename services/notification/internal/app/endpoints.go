@@ -152,8 +152,10 @@ func (a *App) UpdateEndpoint(ctx context.Context, r Request, id ids.ID, c Endpoi
 // when it is due. It fails with NOT_FOUND, CONCURRENT_CHANGE, and as idempotency.Do does.
 func (a *App) SetEndpointState(ctx context.Context, r Request, id ids.ID, state domain.EndpointState) (RegisteredEndpoint, error) {
 	return a.changeEndpoint(ctx, r, "SetEndpointState", id, state, func(e domain.Endpoint) (domain.Endpoint, error) {
-		e.State = state
-		return e, nil
+		if e.State == state {
+			return e, nil
+		}
+		return e.Switched(state, "by "+r.Caller, a.now()), nil
 	})
 }
 

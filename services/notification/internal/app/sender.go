@@ -126,14 +126,18 @@ func (s *sender) forget() {
 	}
 }
 
-// heard tells the breaker of a lane how an attempt ended.
-func (s *sender) heard(laneID ids.ID, alive bool, at time.Time) {
+// heard tells the breaker of a lane how an attempt ended, and how long the lane wants to be left alone.
+func (s *sender) heard(laneID ids.ID, answer domain.Answer, at time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if l := s.lanes[laneID]; alive {
+	l := s.lanes[laneID]
+	if alive(answer) {
 		l.breaker.Succeeded()
-	} else {
-		l.breaker.Failed(at)
+		return
+	}
+	l.breaker.Failed(at)
+	if pause := answer.Pause(); pause > 0 {
+		l.breaker.Pause(at.Add(pause))
 	}
 }
 

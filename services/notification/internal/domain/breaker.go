@@ -35,6 +35,13 @@ func (b *Breaker) Failed(at time.Time) {
 	b.until = at.Add(open)
 }
 
+// Pause leaves the endpoint alone until a time, because it asked for that.
+func (b *Breaker) Pause(until time.Time) {
+	if until.After(b.until) {
+		b.until = until
+	}
+}
+
 // Retry lets one try at once whether the endpoint is back, because somebody asked for it.
 func (b *Breaker) Retry() { b.until = time.Time{} }
 
@@ -66,5 +73,5 @@ func (b *Breaker) Idle() bool { return b.failures == 0 }
 
 // Stale tells that what there is to remember is too old to count.
 func (b *Breaker) Stale(now time.Time) bool {
-	return b.failures > 0 && now.Sub(b.failed) > breakerMemory
+	return b.failures > 0 && now.Sub(b.failed) > breakerMemory && b.Open(now).IsZero()
 }

@@ -40,7 +40,7 @@ func (s DeliveryState) String() string {
 var DeliveryMoves = statetable.MustNew("delivery",
 	statetable.Move[DeliveryState]{From: Pending, To: Pending, Cause: "not acknowledged, the next rung follows"},
 	statetable.Move[DeliveryState]{From: Pending, To: Delivered, Cause: "acknowledged"},
-	statetable.Move[DeliveryState]{From: Pending, To: GaveUp, Cause: "the last rung failed"},
+	statetable.Move[DeliveryState]{From: Pending, To: GaveUp, Cause: "the last rung failed, or its receiver is gone"},
 	statetable.Move[DeliveryState]{From: Pending, To: Stopped, Cause: "its endpoint is disabled"},
 	statetable.Move[DeliveryState]{From: Delivered, To: Pending, Cause: "resent by hand"},
 	statetable.Move[DeliveryState]{From: GaveUp, To: Pending, Cause: "resent by hand"},
@@ -89,6 +89,9 @@ type Attempt struct {
 	Answer []byte
 	// Error is why it was not acknowledged; empty when it was.
 	Error string
+	// Pause is how long the receiver wants to be left alone, Gone that it wants nothing more. Both only decide what is next.
+	Pause time.Duration
+	Gone  bool
 }
 
 // AnswerKept is how much of an answer is kept in the log, in bytes.
@@ -119,11 +122,11 @@ func (d Delivery) CheckAddress(reach Reach) error {
 	if d.URL == "" {
 		return nil
 	}
-	return reach.CheckURL(d.URL)
+	return CheckURL(reach, d.URL)
 }
 
-// Tried is the delivery after an attempt that ended at a time: acknowledged when the attempt has no error, else due at its next rung,
-// or given up behind the last.
+// Tried is the delivery after an attempt that ended at a time: acknowledged when the attempt has no error, else due at its next rung
+// and not before the receiver's pause is over, or given up behind the last and where the receiver is gone.
 func (d Delivery) Tried(a Attempt, end time.Time, ladder []time.Duration) Delivery {
 	d.Attempts++
 	d.Rung++
@@ -132,10 +135,10 @@ func (d Delivery) Tried(a Attempt, end time.Time, ladder []time.Duration) Delive
 	switch {
 	case a.Error == "":
 		d.State, d.FinishTime = Delivered, end
-	case d.Rung > len(ladder):
+	case a.Gone, d.Rung > len(ladder):
 		d.State, d.FinishTime = GaveUp, end
 	default:
-		d.DueTime = end.Add(ladder[d.Rung-1])
+		d.DueTime = end.Add(max(ladder[d.Rung-1], a.Pause))
 	}
 	return d
 }

@@ -156,12 +156,14 @@ func TestWhichAddressesAreRegistered(t *testing.T) {
 		"https://:443/":                         {false, false},
 		"":                                      {false, false},
 		"https://shop.example/%zz":              {false, false},
+		"https://shop.example:0/":               {false, false},
+		"https://shop.example:65536/":           {false, false},
 		"javascript:alert(1)":                   {false, false},
 		"https://[fe80::1%25eth0]/":             {false, false},
 		"http://localhost.shop.example:9/hooks": {false, false},
 	} {
 		for reach, ok := range map[domain.Reach]bool{{}: want.open, {Loopback: true}: want.local} {
-			if err := reach.CheckURL(text); (err == nil) != ok || (err != nil && !errs.Is(err, errs.EndpointURLRefused)) {
+			if err := domain.CheckURL(reach, text); (err == nil) != ok || (err != nil && !errs.Is(err, errs.EndpointURLRefused)) {
 				t.Errorf("%q with %+v: %v", text, reach, err)
 			}
 		}

@@ -32,10 +32,28 @@ type Endpoint struct {
 	Types   []string
 	Profile Profile
 	// KeyName is the name under which the receiver knows the key; empty for Standard.
-	KeyName    string
-	State      EndpointState
-	Version    int64
-	CreateTime time.Time
+	KeyName string
+	State   EndpointState
+	// StateReason is why it has its state, StateTime since when; empty and the zero time for one that never changed it.
+	StateReason string
+	StateTime   time.Time
+	Version     int64
+	CreateTime  time.Time
+}
+
+// Switched is the endpoint in another state, for a reason.
+func (e Endpoint) Switched(to EndpointState, reason string, now time.Time) Endpoint {
+	e.State, e.StateReason, e.StateTime = to, reason, now
+	return e
+}
+
+// Gone is the endpoint after it answered 410: the receiver wants nothing more. A callback endpoint stays what it is, since only the
+// address of one checkout is gone.
+func (e Endpoint) Gone(now time.Time) (after Endpoint, ended bool) {
+	if e.Callback() || e.State != EndpointEnabled {
+		return e, false
+	}
+	return e.Switched(EndpointDisabled, "the receiver answered HTTP 410: it is gone", now), true
 }
 
 // Check refuses an endpoint that could not be served.
@@ -56,7 +74,7 @@ func (e Endpoint) Check(reach Reach) error {
 		}
 		return nil
 	}
-	return reach.CheckURL(e.URL)
+	return CheckURL(reach, e.URL)
 }
 
 // checkTypes refuses types that it could never get.

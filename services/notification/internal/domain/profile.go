@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -83,6 +84,31 @@ type Answer struct {
 	Body []byte
 	// Cut tells that there was more.
 	Cut bool
+	// RetryAfter is how long the receiver wants to be left alone; 0 when it does not say.
+	RetryAfter time.Duration
+}
+
+// retryAfterMax bounds how long a receiver can put off what it is told.
+const retryAfterMax = 24 * time.Hour
+
+// Gone tells that the receiver wants nothing more at this address (RFC 9110 §15.5.11).
+func (a Answer) Gone() bool { return a.Status == 410 }
+
+// Pause is how long the receiver is left alone, retryAfterMax at most.
+func (a Answer) Pause() time.Duration { return min(max(a.RetryAfter, 0), retryAfterMax) }
+
+// ReadRetryAfter reads a Retry-After header (RFC 9110 §10.2.3): seconds, or a time in one of HTTP's three forms. It is 0 for
+// anything else, and for what is over.
+func ReadRetryAfter(header string, now time.Time) time.Duration {
+	if n, err := strconv.ParseUint(header, 10, 31); err == nil {
+		return time.Duration(n) * time.Second
+	}
+	for _, form := range []string{"Mon, 02 Jan 2006 15:04:05 GMT", time.RFC850, time.ANSIC} {
+		if at, err := time.Parse(form, header); err == nil {
+			return max(at.Sub(now), 0)
+		}
+	}
+	return 0
 }
 
 // Acknowledged says why an answer is no acknowledgement; empty when it is one.

@@ -106,14 +106,17 @@ func (s *Store) Feed(ctx context.Context, owner domain.Owner, after, before ids.
 	return out, mysqlx.Fault(rows.Err(), "read the feed")
 }
 
-const endpointColumns = `id, marketplace, owner, url, event_types, profile, key_name, state, version, create_time`
+const endpointColumns = `id, marketplace, owner, url, event_types, profile, key_name, state, version, create_time, state_reason, state_time`
 
 func scanEndpoint(row mysqlx.Row) (domain.Endpoint, error) {
 	var e domain.Endpoint
 	var types []byte
-	if err := row.Scan(&e.ID, &e.Owner.Marketplace, &e.Owner.MerchantID, &e.URL, &types, &e.Profile, &e.KeyName, &e.State, &e.Version, &e.CreateTime); err != nil {
+	var since sql.NullTime
+	if err := row.Scan(&e.ID, &e.Owner.Marketplace, &e.Owner.MerchantID, &e.URL, &types, &e.Profile, &e.KeyName, &e.State, &e.Version, &e.CreateTime,
+		&e.StateReason, &since); err != nil {
 		return e, err
 	}
+	e.StateTime = since.Time
 	if err := json.Unmarshal(types, &e.Types); err != nil {
 		return e, errs.Internal.Wrap(err, "the stored types of an endpoint cannot be read")
 	}

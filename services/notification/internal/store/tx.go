@@ -27,8 +27,9 @@ func changed(what string) error {
 
 // InsertEndpoint stores a new endpoint.
 func (t *Tx) InsertEndpoint(e domain.Endpoint) {
-	t.Tx.Queue(`INSERT INTO endpoints (`+endpointColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		e.ID, e.Owner.Marketplace, e.Owner.MerchantID, e.URL, t.types(e), e.Profile, e.KeyName, e.State, e.Version, e.CreateTime)
+	t.Tx.Queue(`INSERT INTO endpoints (`+endpointColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		e.ID, e.Owner.Marketplace, e.Owner.MerchantID, e.URL, t.types(e), e.Profile, e.KeyName, e.State, e.Version, e.CreateTime,
+		text.Cut(e.StateReason, errorMax), nullTime(e.StateTime))
 }
 
 // types is the types of an endpoint as they are stored.
@@ -46,8 +47,8 @@ func (t *Tx) types(e domain.Endpoint) []byte {
 
 // UpdateEndpoint stores an endpoint whose version was one less.
 func (t *Tx) UpdateEndpoint(e domain.Endpoint) {
-	t.Tx.QueueExpect(1, changed("the endpoint"), `UPDATE endpoints SET url = ?, event_types = ?, state = ?, version = ? WHERE id = ? AND version = ?`,
-		e.URL, t.types(e), e.State, e.Version, e.ID, e.Version-1)
+	t.Tx.QueueExpect(1, changed("the endpoint"), `UPDATE endpoints SET url = ?, event_types = ?, state = ?, state_reason = ?, state_time = ?,
+		version = ? WHERE id = ? AND version = ?`, e.URL, t.types(e), e.State, text.Cut(e.StateReason, errorMax), nullTime(e.StateTime), e.Version, e.ID, e.Version-1)
 }
 
 // InsertSecret stores a new secret.

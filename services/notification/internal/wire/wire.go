@@ -68,7 +68,7 @@ func ID(p ids.Prefix, field, text string) (ids.ID, error) {
 func Endpoint(e app.RegisteredEndpoint) *notificationv1.Endpoint {
 	m := &notificationv1.Endpoint{EndpointId: ids.Format(ids.Endpoint, e.ID), Owner: e.Owner.Marketplace, MerchantId: e.Owner.MerchantID, Url: e.URL, EventTypes: e.Types,
 		Profile: notificationv1.DeliveryProfile(e.Profile), KeyName: e.KeyName, State: notificationv1.EndpointState(e.State), Version: e.Version,
-		CreateTime: Time(e.CreateTime)}
+		CreateTime: Time(e.CreateTime), StateReason: e.StateReason, StateTime: Time(e.StateTime)}
 	for _, s := range e.Secrets {
 		m.Secrets = append(m.Secrets, &notificationv1.EndpointSecret{CreateTime: Time(s.CreateTime), ExpireTime: Time(s.ExpireTime)})
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/creditpay/creditpay/pkg/clock"
 	"github.com/creditpay/creditpay/pkg/idempotency"
 	"github.com/creditpay/creditpay/pkg/ids"
+	"github.com/creditpay/creditpay/pkg/reach"
 	"github.com/creditpay/creditpay/pkg/secret"
 	"github.com/creditpay/creditpay/services/order/internal/domain"
 )
@@ -95,6 +96,8 @@ type OrderNumber struct{ Owner, MerchantID, OutOrderNo string }
 type Settings struct {
 	// CashierURL is the payer's page; the token is added as a query parameter.
 	CashierURL string
+	// Reach says which addresses a checkout may name.
+	Reach reach.Reach
 	// CheckoutExpiry is how long a checkout lives when the request does not say.
 	CheckoutExpiry time.Duration
 	// AutoConfirmAfter is how long after its payment an order is confirmed by itself; AutoConfirmByBusiness overrides it.

@@ -82,6 +82,9 @@ func (a *App) newCheckout(who caller.Caller, d domain.Draft) (domain.Checkout, [
 		return domain.Checkout{}, nil, err
 	}
 	now := a.now()
+	if err := d.CheckAddresses(a.Reach); err != nil {
+		return domain.Checkout{}, nil, err
+	}
 	total, err := d.Validate(now)
 	if err != nil {
 		return domain.Checkout{}, nil, err

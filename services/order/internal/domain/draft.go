@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
-	"net/url"
 	"time"
 
 	"github.com/creditpay/creditpay/pkg/errs"
@@ -20,7 +19,6 @@ const (
 	ExpiryMin = time.Minute
 	// ExpiryMax is the longest.
 	ExpiryMax = 30 * 24 * time.Hour
-	urlMax    = 2048
 )
 
 // OrderDraft is what the marketplace sends for one shop's order.
@@ -43,13 +41,13 @@ type Draft struct {
 	CurrencyCode string
 	// Orders, 1 to OrdersMax.
 	Orders []OrderDraft
-	// RedirectURL and NotifyURL: https, or http to this machine; NotifyURL may be empty.
+	// RedirectURL and NotifyURL as CheckAddresses allows them; NotifyURL may be empty.
 	RedirectURL, NotifyURL string
 	// ExpireTime until when it can be paid; zero for the default.
 	ExpireTime time.Time
 }
 
-// Validate checks the draft and gives its total. Errors: errs.InvalidArgument, CurrencyMismatch, AmountOutOfRange,
+// Validate checks the draft but for its addresses, and gives its total. Errors: errs.InvalidArgument, CurrencyMismatch, AmountOutOfRange,
 // ExpireTimeInvalid.
 func (d Draft) Validate(now time.Time) (money.Amount, error) {
 	currency, err := money.CurrencyOf(d.CurrencyCode)
@@ -58,14 +56,6 @@ func (d Draft) Validate(now time.Time) (money.Amount, error) {
 	}
 	if len(d.Orders) == 0 || len(d.Orders) > OrdersMax {
 		return money.Amount{}, invalid("orders", "send 1 to %d orders", OrdersMax)
-	}
-	if err := checkURL("redirect_url", d.RedirectURL); err != nil {
-		return money.Amount{}, err
-	}
-	if d.NotifyURL != "" {
-		if err := checkURL("notify_url", d.NotifyURL); err != nil {
-			return money.Amount{}, err
-		}
 	}
 	if ahead := d.ExpireTime.Sub(now); !d.ExpireTime.IsZero() && (ahead < ExpiryMin || ahead > ExpiryMax) {
 		return money.Amount{}, errs.ExpireTimeInvalid.New("the expire time must be %s to %s ahead", ExpiryMin, ExpiryMax)
@@ -129,19 +119,6 @@ func (d Draft) ContentHash(i int) ([sha256.Size]byte, error) {
 		return [sha256.Size]byte{}, fmt.Errorf("digest order: %w", err)
 	}
 	return sha256.Sum256(b), nil
-}
-
-// checkURL accepts https, and http to this machine for development.
-func checkURL(field, text string) error {
-	u, err := url.Parse(text)
-	if err != nil || len(text) > urlMax || u.Host == "" || u.User != nil {
-		return invalid(field, "give an absolute address of at most %d bytes without user name", urlMax)
-	}
-	local := u.Hostname() == "localhost" || u.Hostname() == "127.0.0.1"
-	if u.Scheme != "https" && (u.Scheme != "http" || !local) {
-		return invalid(field, "the address must begin with https:// (http:// only for localhost)")
-	}
-	return nil
 }
 
 // invalid names the field that must be mended, as package rpckit expects it.

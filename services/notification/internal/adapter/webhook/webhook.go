@@ -81,7 +81,10 @@ func (p *Poster) Post(ctx context.Context, to string, m domain.Message) (domain.
 	if err != nil {
 		return domain.Answer{}, fmt.Errorf("HTTP %d, but the answer broke off: %w", res.StatusCode, why(err))
 	}
-	return domain.Answer{Status: res.StatusCode, Body: body[:min(len(body), domain.AnswerMax)], Cut: len(body) > domain.AnswerMax}, nil
+	return domain.Answer{
+		Status: res.StatusCode, Body: body[:min(len(body), domain.AnswerMax)], Cut: len(body) > domain.AnswerMax,
+		RetryAfter: domain.ReadRetryAfter(res.Header.Get("Retry-After"), time.Now()),
+	}, nil
 }
 
 // why is a cause without the address.

@@ -102,7 +102,7 @@ const (
 	EndpointState_ENDPOINT_STATE_UNSPECIFIED EndpointState = 0
 	// Gets deliveries.
 	EndpointState_ENDPOINT_STATE_ENABLED EndpointState = 1
-	// Gets none; what was on its way is stopped.
+	// Gets none; what was on its way is stopped. A receiver that answers HTTP 410 gets into this state by itself.
 	EndpointState_ENDPOINT_STATE_DISABLED EndpointState = 2
 )
 
@@ -157,7 +157,7 @@ const (
 	DeliveryState_DELIVERY_STATE_PENDING DeliveryState = 1
 	// The receiver acknowledged.
 	DeliveryState_DELIVERY_STATE_DELIVERED DeliveryState = 2
-	// Every rung of the ladder was tried. It can be resent by hand.
+	// Every rung of the ladder was tried, or the receiver answered HTTP 410. It can be resent by hand.
 	DeliveryState_DELIVERY_STATE_GAVE_UP DeliveryState = 3
 	// Its endpoint was disabled before it was acknowledged. It can be resent by hand once the endpoint is enabled.
 	DeliveryState_DELIVERY_STATE_STOPPED DeliveryState = 4
@@ -232,6 +232,11 @@ type Endpoint struct {
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// Its secrets that are good now, newest first, without their text.
 	Secrets []*EndpointSecret `protobuf:"bytes,10,rep,name=secrets,proto3" json:"secrets,omitempty"`
+	// Why it has its state: who changed it, or that its receiver answered HTTP 410, which disables it. Empty for one that was never
+	// disabled. 500 characters at most; set by the service.
+	StateReason string `protobuf:"bytes,12,opt,name=state_reason,json=stateReason,proto3" json:"state_reason,omitempty"`
+	// Since when it has its state; not set for one that was never disabled.
+	StateTime *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=state_time,json=stateTime,proto3" json:"state_time,omitempty"`
 	// The marketplace whose events it hears of; empty for the home marketplace.
 	Owner         string `protobuf:"bytes,11,opt,name=owner,proto3" json:"owner,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -334,6 +339,20 @@ func (x *Endpoint) GetCreateTime() *timestamppb.Timestamp {
 func (x *Endpoint) GetSecrets() []*EndpointSecret {
 	if x != nil {
 		return x.Secrets
+	}
+	return nil
+}
+
+func (x *Endpoint) GetStateReason() string {
+	if x != nil {
+		return x.StateReason
+	}
+	return ""
+}
+
+func (x *Endpoint) GetStateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StateTime
 	}
 	return nil
 }
@@ -659,7 +678,7 @@ var File_creditpay_notification_v1_notification_proto protoreflect.FileDescripto
 
 const file_creditpay_notification_v1_notification_proto_rawDesc = "" +
 	"\n" +
-	",creditpay/notification/v1/notification.proto\x12\x19creditpay.notification.v1\x1a$creditpay/common/v1/visibility.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd2\x03\n" +
+	",creditpay/notification/v1/notification.proto\x12\x19creditpay.notification.v1\x1a$creditpay/common/v1/visibility.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb0\x04\n" +
 	"\bEndpoint\x12\x1f\n" +
 	"\vendpoint_id\x18\x01 \x01(\tR\n" +
 	"endpointId\x12\x1f\n" +
@@ -675,7 +694,10 @@ const file_creditpay_notification_v1_notification_proto_rawDesc = "" +
 	"\vcreate_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12C\n" +
 	"\asecrets\x18\n" +
-	" \x03(\v2).creditpay.notification.v1.EndpointSecretR\asecrets\x12\x14\n" +
+	" \x03(\v2).creditpay.notification.v1.EndpointSecretR\asecrets\x12!\n" +
+	"\fstate_reason\x18\f \x01(\tR\vstateReason\x129\n" +
+	"\n" +
+	"state_time\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\tstateTime\x12\x14\n" +
 	"\x05owner\x18\v \x01(\tR\x05owner\"\x8a\x01\n" +
 	"\x0eEndpointSecret\x12;\n" +
 	"\vcreate_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
@@ -766,18 +788,19 @@ var file_creditpay_notification_v1_notification_proto_depIdxs = []int32{
 	1,  // 1: creditpay.notification.v1.Endpoint.state:type_name -> creditpay.notification.v1.EndpointState
 	7,  // 2: creditpay.notification.v1.Endpoint.create_time:type_name -> google.protobuf.Timestamp
 	4,  // 3: creditpay.notification.v1.Endpoint.secrets:type_name -> creditpay.notification.v1.EndpointSecret
-	7,  // 4: creditpay.notification.v1.EndpointSecret.create_time:type_name -> google.protobuf.Timestamp
-	7,  // 5: creditpay.notification.v1.EndpointSecret.expire_time:type_name -> google.protobuf.Timestamp
-	2,  // 6: creditpay.notification.v1.Delivery.state:type_name -> creditpay.notification.v1.DeliveryState
-	7,  // 7: creditpay.notification.v1.Delivery.next_time:type_name -> google.protobuf.Timestamp
-	7,  // 8: creditpay.notification.v1.Delivery.create_time:type_name -> google.protobuf.Timestamp
-	7,  // 9: creditpay.notification.v1.Delivery.finish_time:type_name -> google.protobuf.Timestamp
-	7,  // 10: creditpay.notification.v1.DeliveryAttempt.start_time:type_name -> google.protobuf.Timestamp
-	11, // [11:11] is the sub-list for method output_type
-	11, // [11:11] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	7,  // 4: creditpay.notification.v1.Endpoint.state_time:type_name -> google.protobuf.Timestamp
+	7,  // 5: creditpay.notification.v1.EndpointSecret.create_time:type_name -> google.protobuf.Timestamp
+	7,  // 6: creditpay.notification.v1.EndpointSecret.expire_time:type_name -> google.protobuf.Timestamp
+	2,  // 7: creditpay.notification.v1.Delivery.state:type_name -> creditpay.notification.v1.DeliveryState
+	7,  // 8: creditpay.notification.v1.Delivery.next_time:type_name -> google.protobuf.Timestamp
+	7,  // 9: creditpay.notification.v1.Delivery.create_time:type_name -> google.protobuf.Timestamp
+	7,  // 10: creditpay.notification.v1.Delivery.finish_time:type_name -> google.protobuf.Timestamp
+	7,  // 11: creditpay.notification.v1.DeliveryAttempt.start_time:type_name -> google.protobuf.Timestamp
+	12, // [12:12] is the sub-list for method output_type
+	12, // [12:12] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_creditpay_notification_v1_notification_proto_init() }

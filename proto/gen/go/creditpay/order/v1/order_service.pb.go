@@ -38,10 +38,11 @@ type GeneratePaymentsRequest struct {
 	CurrencyCode string `protobuf:"bytes,4,opt,name=currency_code,json=currencyCode,proto3" json:"currency_code,omitempty"`
 	// 1 to 50 orders.
 	Orders []*OrderDraft `protobuf:"bytes,5,rep,name=orders,proto3" json:"orders,omitempty"`
-	// Where the payer's browser goes after the result page, https (http allowed for localhost).
+	// Where the payer's browser goes after the result page: https, 2048 bytes at most, without user, password and control characters
+	// (a development stack also allows http to its own machine).
 	RedirectUrl string `protobuf:"bytes,6,opt,name=redirect_url,json=redirectUrl,proto3" json:"redirect_url,omitempty"`
 	// Where the marketplace's callback endpoint tells it of these orders, see the notification service; empty for nowhere. It is told to
-	// nobody else.
+	// nobody else. The rules of registered endpoints hold: https, the public network, a port from 1 to 65535.
 	NotifyUrl string `protobuf:"bytes,7,opt,name=notify_url,json=notifyUrl,proto3" json:"notify_url,omitempty"`
 	// Until when it can be paid: 1 minute to 30 days ahead. Not set: the service's default (24 hours).
 	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
