@@ -202,7 +202,7 @@ func (s *script) show(ctx context.Context, orderID string) error {
 	}
 	s.more("timeline:")
 	for _, e := range d.GetTimeline() {
-		s.more("  %s %-8s %-10s → %-10s %s", e.GetTime().AsTime().Format("15:04:05.000"), e.GetService(), e.GetFromState(), e.GetToState(), e.GetCause())
+		s.more("  %s %-8s %-10s → %-10s %s", e.GetTime().AsTime().Format("15:04:05.000"), e.GetService(), e.GetFromState(), e.GetToState(), e.GetActor())
 	}
 	return nil
 }

@@ -105,6 +105,7 @@ func confirmsItself(t *testing.T, s *stack) {
 	s.awaitOrder(t, orderID, orderv1.OrderState_ORDER_STATE_CONFIRMED)
 	d := p.awaitLoan(t, orderID, "ACTIVE")
 	dueDates(t, d.GetPlan(), s.now(t))
+	d = s.detail(t, orderID)
 	last := d.GetTimeline()[len(d.GetTimeline())-1]
 	for _, e := range d.GetTimeline() {
 		if e.GetToState() == "CONFIRMED" && !strings.HasPrefix(e.GetActor(), "timer:") {

@@ -214,6 +214,16 @@ func (p *payer) detail(t testing.TB, orderID string) *orderv1.OrderDetail {
 	return res.GetDetail()
 }
 
+// detail is an order as operators see it.
+func (s *stack) detail(t testing.TB, orderID string) *orderv1.OrderDetail {
+	t.Helper()
+	res := &orderv1.GetOrderDetailResponse{}
+	if err := s.rest(t.Context(), http.MethodGet, "/admin/v1/orders/"+orderID+"/detail", s.Credentials.AdminToken, nil, res); err != nil {
+		t.Fatalf("GetOrderDetail: %v", err)
+	}
+	return res.GetDetail()
+}
+
 // credit is the payer's limit as the marketplace sees it.
 func (p *payer) credit(t testing.TB) *commonv1.CreditSummary {
 	t.Helper()
