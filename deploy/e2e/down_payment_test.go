@@ -42,7 +42,7 @@ func (p *payer) furniture(t testing.TB, business string, amount int64) (checkout
 	t.Helper()
 	req := p.draft(amount)
 	req.Business = business
-	c := p.s.generate(t, req)
+	c := p.generate(t, req)
 	path := "/h5/v1/checkouts/" + c.GetCheckoutId() + "/quote"
 	var quoted paymentv1.ConfirmPayChannelResponse
 	body := map[string]any{"requestId": unique("quote"), "channel": "CREDIT", "tenorMonths": 4}

@@ -120,8 +120,20 @@ func (s *stack) subscribe(t *testing.T, merchant, url string, types ...string) (
 
 func (s *stack) subscribeUnder(t *testing.T, profile notificationv1.DeliveryProfile, merchant, url string, types ...string) (id, secret string) {
 	t.Helper()
+	return s.register(t, map[string]any{"requestId": unique("endpoint"), "merchantId": merchant, "url": url, "eventTypes": types, "profile": profile.String()})
+}
+
+// subscribeIn registers an endpoint of another marketplace than the home one.
+func (s *stack) subscribeIn(t *testing.T, owner, merchant, url string) {
+	t.Helper()
+	s.register(t, map[string]any{"requestId": unique("endpoint"), "owner": owner, "merchantId": merchant, "url": url,
+		"profile": notificationv1.DeliveryProfile_DELIVERY_PROFILE_STANDARD.String()})
+}
+
+// register registers an endpoint over REST until the test ends.
+func (s *stack) register(t *testing.T, body map[string]any) (id, secret string) {
+	t.Helper()
 	var res notificationv1.CreateEndpointResponse
-	body := map[string]any{"requestId": unique("endpoint"), "merchantId": merchant, "url": url, "eventTypes": types, "profile": profile.String()}
 	if err := s.rest(t.Context(), http.MethodPost, "/admin/v1/notification-endpoints", s.Credentials.AdminToken, body, &res); err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -41,6 +42,13 @@ type payer struct {
 	s     *stack
 	id    string
 	token string
+	// market is the token of the payer's marketplace; empty for the home marketplace's.
+	market string
+}
+
+// spm is a context of the payer's marketplace.
+func (p *payer) spm(t testing.TB) context.Context {
+	return as(t.Context(), cmp.Or(p.market, p.s.Credentials.SPMToken))
 }
 
 // stranger makes a user without an account and PIN.
@@ -54,7 +62,12 @@ func (s *stack) stranger(t testing.TB) *payer {
 // payer makes a user with a credit account of that limit, a signed contract of the default product, and a PIN.
 func (s *stack) payer(t testing.TB, limit int64) *payer {
 	t.Helper()
-	p := s.stranger(t)
+	return s.stranger(t).ready(t, limit)
+}
+
+// ready gives a user a credit account of that limit, a signed contract of the default product, and a PIN.
+func (p *payer) ready(t testing.TB, limit int64) *payer {
+	t.Helper()
 	p.openAccount(t, limit)
 	p.signContract(t, "")
 	p.setPin(t, rightPin)
@@ -76,7 +89,7 @@ func (p *payer) openAccount(t testing.TB, limit int64) {
 // signContract signs for a product, the preferred one when none is named; the user has an account and no PIN yet.
 func (p *payer) signContract(t testing.TB, product string) {
 	t.Helper()
-	desk := signing.Desk{Order: p.s.conn, Payment: p.s.conn, Bill: p.s.conn, SPMToken: p.s.Credentials.SPMToken, AdminToken: p.s.Credentials.AdminToken,
+	desk := signing.Desk{Order: p.s.conn, Payment: p.s.conn, Bill: p.s.conn, SPMToken: cmp.Or(p.market, p.s.Credentials.SPMToken), AdminToken: p.s.Credentials.AdminToken,
 		Codes: devstack.CodesDir(p.s.dir), Product: product}
 	if err := desk.Sign(t.Context(), p.id, p.token); err != nil {
 		t.Fatalf("sign the contract: %v", told(err))
@@ -113,10 +126,16 @@ func until(req *orderv1.GeneratePaymentsRequest, at time.Time) *orderv1.Generate
 	return req
 }
 
-// generate makes a checkout as the marketplace does.
+// generate makes a checkout as the home marketplace does.
 func (s *stack) generate(t testing.TB, req *orderv1.GeneratePaymentsRequest) *orderv1.Checkout {
 	t.Helper()
-	res, err := orderv1.NewOrderServiceClient(s.conn).GeneratePayments(s.spm(t), req)
+	return (&payer{s: s}).generate(t, req)
+}
+
+// generate makes a checkout as the payer's marketplace does.
+func (p *payer) generate(t testing.TB, req *orderv1.GeneratePaymentsRequest) *orderv1.Checkout {
+	t.Helper()
+	res, err := orderv1.NewOrderServiceClient(p.s.conn).GeneratePayments(p.spm(t), req)
 	if err != nil {
 		t.Fatalf("GeneratePayments: %v", told(err))
 	}
@@ -126,7 +145,7 @@ func (s *stack) generate(t testing.TB, req *orderv1.GeneratePaymentsRequest) *or
 // checkout makes a checkout over orders of these amounts.
 func (p *payer) checkout(t testing.TB, amounts ...int64) *orderv1.Checkout {
 	t.Helper()
-	return p.s.generate(t, p.draft(amounts...))
+	return p.generate(t, p.draft(amounts...))
 }
 
 func (p *payer) tryQuote(ctx context.Context, checkoutID string, tenor int) (*paymentv1.Quote, error) {
