@@ -281,6 +281,7 @@ func (s *stack) environment(name string) map[string]string {
 		"CREDITPAY_TOKEN_KEYS_FILE":             s.tokens.KeySetFile(),
 		"CREDITPAY_TOKEN_SIGNING_KEY_FILE":      s.tokens.ServiceFile(name),
 		"CREDITPAY_PEER_PLAINTEXT":              "true",
+		"CREDITPAY_GRPC_PLAINTEXT":              "true",
 		"CREDITPAY_KEYRING_FILE":                s.keyringFile(),
 		"CREDITPAY_CHECKOUT_PROOF_KEYRING_FILE": s.proofsFile(),
 		"CREDITPAY_KAFKA_BROKERS":               s.brokerAddr,

@@ -116,8 +116,10 @@ func (s *Stack) makeHost(ctx context.Context, brokers []string) error {
 	hostConfig := service.Defaults()
 	hostConfig.GRPCAddr, hostConfig.HTTPAddr, hostConfig.OpsAddr = s.config.GRPCAddr, s.config.HTTPAddr, s.config.OpsAddr
 	hostConfig.Reflection, hostConfig.CallRates = true, s.config.CallRates
+	// Everything comes from one address here, and every token is new at its first call.
+	hostConfig.AddressRate = max(hostConfig.AddressRate, min(10*s.config.CallerRate, 1_000_000))
 	hostConfig.LogLevel, hostConfig.LogFormat = s.config.LogLevel, "console"
-	hostConfig.DrainTime = 5 * time.Second
+	hostConfig.DrainTime, hostConfig.GRPCPlaintext = 5*time.Second, true
 	log, err := service.NewLogger(hostConfig, "devstack")
 	if err != nil {
 		return err

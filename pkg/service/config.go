@@ -2,7 +2,6 @@ package service
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/url"
@@ -65,18 +64,35 @@ type Config struct {
 	CallRates rpckit.Rates `env:"CALL_RATES" envDefault:"SPM=5000/10000,H5=20/60,ADMIN=500/1000,MERCHANT=50/200,CHANNEL=500/1000"`
 	// AddressRate is how many gRPC calls a second one network address may make without a good token, twice as many at once.
 	AddressRate int `env:"ADDRESS_RATE" envDefault:"100"`
-	// TokenKeysFile holds the public keys of bearer tokens, a JSON object of key id to base64. Required by Main.
+	// TokenKeysFile holds the public keys of bearer tokens and what each may sign for (auth.LoadKeySet). Required by Main.
 	TokenKeysFile string `env:"TOKEN_KEYS_FILE"`
 	// TokenMaxLifetime is the longest lifetime of a token that is accepted.
 	TokenMaxLifetime time.Duration `env:"TOKEN_MAX_LIFETIME" envDefault:"24h"`
+	// TokenRevokedFile is the list of tokens that are refused though they are good (auth.LoadRevocations); none when empty.
+	TokenRevokedFile string `env:"TOKEN_REVOKED_FILE"`
+	// OIDCFile names the outside issuers whose tokens operators and payers may bring (auth.IssuerConfig); none when empty.
+	OIDCFile string `env:"OIDC_FILE"`
+	// HomeMarketplace is the name of the marketplace whose payers, orders and merchants have no owner before their names.
+	HomeMarketplace string `env:"HOME_MARKETPLACE" envDefault:"marketplace"`
 	// TokenSigningKeyFile holds the private key with which this process signs its own token, for calls to its peers.
 	TokenSigningKeyFile string `env:"TOKEN_SIGNING_KEY_FILE"`
-	// TLSCertFile and TLSKeyFile protect gRPC, in PEM; plaintext when both are empty.
+	// GRPCPlaintext lets gRPC listen without a certificate: for loopback and meshes that encrypt below us.
+	GRPCPlaintext bool `env:"GRPC_PLAINTEXT" envDefault:"false"`
+	// TLSCertFile protects gRPC, in PEM; read again when it changes.
 	TLSCertFile string `env:"TLS_CERT_FILE"`
 	// TLSKeyFile is the private key of TLSCertFile.
 	TLSKeyFile string `env:"TLS_KEY_FILE"`
+	// TLSClientCAFile holds the authorities whose certificates every client of gRPC must show (mutual TLS); none are asked for when
+	// empty.
+	TLSClientCAFile string `env:"TLS_CLIENT_CA_FILE"`
 	// PeerPlaintext allows calls to peers without TLS: for loopback and meshes that encrypt below us.
 	PeerPlaintext bool `env:"PEER_PLAINTEXT" envDefault:"false"`
+	// PeerCAFile holds the authorities that peers' certificates are verified with; the system's when empty.
+	PeerCAFile string `env:"PEER_CA_FILE"`
+	// PeerCertFile is the certificate that this process shows its peers, in PEM; none when empty.
+	PeerCertFile string `env:"PEER_CERT_FILE"`
+	// PeerKeyFile is the private key of PeerCertFile.
+	PeerKeyFile string `env:"PEER_KEY_FILE"`
 }
 
 // LoadConfig reads Config from the environment. It fails, naming all mistakes, when a value is malformed.
@@ -118,8 +134,7 @@ func (c Config) Validate() error {
 	check(c.MaxAddressConnections > 0, "MAX_ADDRESS_CONNECTIONS %d is not 1 or more", c.MaxAddressConnections)
 	check(c.AddressRate > 0 && c.AddressRate <= 1_000_000, "ADDRESS_RATE %d is not within 1 and 1000000", c.AddressRate)
 	check(c.TokenMaxLifetime > 0 && c.TokenMaxLifetime <= auth.LongestLifetime, "TOKEN_MAX_LIFETIME %s is not within 0 and %s", c.TokenMaxLifetime, auth.LongestLifetime)
-	check((c.TLSCertFile == "") == (c.TLSKeyFile == ""), "TLS_CERT_FILE and TLS_KEY_FILE go together")
-	return errors.Join(wrong...)
+	return errors.Join(append(wrong, c.checkTLS())...)
 }
 
 // Defaults is Config when the environment says nothing, for tests and for the one-process stack.
@@ -180,38 +195,45 @@ func Tracing(ctx context.Context, c Config, name string) (trace.TracerProvider, 
 	return provider, provider.Shutdown, nil
 }
 
-// NewVerifier is the verifier of bearer tokens with the keys of TokenKeysFile.
+// NewVerifier is the verifier of bearer tokens: with the keys of TokenKeysFile, and the revocation list and outside issuers that are
+// configured. Run it, so that the keys of outside issuers stay fresh.
 func NewVerifier(c Config, log *zap.Logger) (*auth.Verifier, error) {
 	if c.TokenKeysFile == "" {
-		return nil, errors.New("TOKEN_KEYS_FILE is not set")
+		return nil, errors.New(Prefix + "TOKEN_KEYS_FILE is not set: the public keys of tokens, see creditctl keypair")
 	}
+	config := auth.VerifierConfig{MaxLifetime: c.TokenMaxLifetime, Home: c.HomeMarketplace}
 	keys, err := auth.LoadKeySet(c.TokenKeysFile, func(err error) { log.Warn("token keys", zap.Error(err)) })
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%sTOKEN_KEYS_FILE %s: %w", Prefix, c.TokenKeysFile, err)
 	}
-	return auth.NewVerifier(keys, auth.VerifierConfig{MaxLifetime: c.TokenMaxLifetime})
+	if c.TokenRevokedFile != "" {
+		config.Revoked, err = auth.LoadRevocations(c.TokenRevokedFile, func(err error) { log.Error("revoked tokens", zap.Error(err)) })
+		if err != nil {
+			return nil, fmt.Errorf("%sTOKEN_REVOKED_FILE %s: %w", Prefix, c.TokenRevokedFile, err)
+		}
+	}
+	if c.OIDCFile != "" {
+		config.Outside, err = auth.LoadOutside(c.OIDCFile, func(err error) { log.Warn("outside issuers", zap.Error(err)) })
+		if err != nil {
+			return nil, fmt.Errorf("%sOIDC_FILE %s: %w", Prefix, c.OIDCFile, err)
+		}
+	}
+	return auth.NewVerifier(keys, config)
 }
 
-// NewTokenSource gives the process of that name its own SERVICE token, renewed every half hour, signed with TokenSigningKeyFile.
+// NewTokenSource makes the process of that name its own SERVICE token, renewed every half hour, signed with TokenSigningKeyFile. It
+// fails when that key is of another service.
 func NewTokenSource(c Config, name string) (*auth.Source, error) {
 	if c.TokenSigningKeyFile == "" {
-		return nil, errors.New("TOKEN_SIGNING_KEY_FILE is not set")
+		return nil, errors.New(Prefix + "TOKEN_SIGNING_KEY_FILE is not set: the private key of this service, see creditctl keypair")
 	}
 	signer, err := auth.LoadSigner(c.TokenSigningKeyFile)
 	if err != nil {
 		return nil, err
 	}
-	return auth.NewSource(signer, caller.Caller{Kind: caller.Service, Name: name}, time.Hour, clock.System())
-}
-
-// certificate is the certificate of gRPC; nil for plaintext.
-func (c Config) certificate() (*tls.Config, error) {
-	if c.TLSCertFile == "" {
-		return nil, nil
-	}
-	pair, err := tls.LoadX509KeyPair(c.TLSCertFile, c.TLSKeyFile)
+	source, err := auth.NewSource(signer, caller.Caller{Kind: caller.Service, Name: name}, time.Hour, clock.System())
 	if err != nil {
-		return nil, fmt.Errorf("load certificate: %w", err)
+		return nil, fmt.Errorf("%sTOKEN_SIGNING_KEY_FILE %s: %w", Prefix, c.TokenSigningKeyFile, err)
 	}
-	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
+	return source, nil
 }

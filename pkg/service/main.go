@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/creditpay/creditpay/pkg/auth"
 	"github.com/creditpay/creditpay/pkg/clock"
@@ -45,19 +46,16 @@ func (e Env) Deps() Deps {
 
 // Client is how this process calls its peers, with its own token.
 func (e Env) Client() (rpckit.ClientConfig, error) {
+	client, err := e.Config.Peers()
+	if err != nil {
+		return rpckit.ClientConfig{}, err
+	}
 	tokens, err := NewTokenSource(e.Config, e.Name)
 	if err != nil {
 		return rpckit.ClientConfig{}, err
 	}
-	return rpckit.ClientConfig{TokenSource: tokens, Transport: e.Config.Transport(), TracerProvider: e.TracerProvider}, nil
-}
-
-// Transport is how connections to peers are protected.
-func (c Config) Transport() rpckit.Transport {
-	if c.PeerPlaintext {
-		return rpckit.Plaintext
-	}
-	return rpckit.TLS
+	client.TokenSource, client.TracerProvider = tokens, e.TracerProvider
+	return client, nil
 }
 
 // Main is the body of every main: it reads the configuration, makes log, metrics, traces and token verifier, calls run with a
@@ -114,6 +112,10 @@ func runWith(ctx context.Context, name string, config Config, log *zap.Logger, r
 	if err := errors.Join(registry.Register(collectors.NewGoCollector()), registry.Register(collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))); err != nil {
 		return err
 	}
+	verifying, stop := context.WithCancel(ctx)
+	var background errgroup.Group
+	background.Go(func() error { return verifier.Run(verifying) })
+	defer func() { stop(); err = errors.Join(err, background.Wait()) }()
 	return run(ctx, Env{
 		Name: name, Config: config, Log: log, Registry: registry, Clock: clock.System(), Verifier: verifier, TracerProvider: tracer,
 	})

@@ -136,7 +136,7 @@ func (h *Host) newGRPC() error {
 	if err != nil {
 		return err
 	}
-	certificate, err := h.config.certificate()
+	certificate, err := h.config.serverTLS()
 	if err != nil {
 		return err
 	}

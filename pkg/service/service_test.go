@@ -86,6 +86,7 @@ func (b *blockingOps) ListDeadLetters(context.Context, *opsv1.ListDeadLettersReq
 func config() service.Config {
 	c := service.Defaults()
 	c.GRPCAddr, c.HTTPAddr, c.OpsAddr, c.DrainTime = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0", 5*time.Second
+	c.GRPCPlaintext = true
 	return c
 }
 

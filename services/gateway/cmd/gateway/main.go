@@ -17,7 +17,10 @@ func run(ctx context.Context, env service.Env) error {
 	if err != nil {
 		return err
 	}
-	config.Peer.Transport, config.Peer.TracerProvider = env.Config.Transport(), env.TracerProvider
+	if config.Peer, err = env.Config.Peers(); err != nil {
+		return err
+	}
+	config.Peer.TracerProvider = env.TracerProvider
 	gatewayDeps := gateway.Deps{Log: env.Log, Verifier: env.Verifier, Registry: env.Registry, Clock: env.Clock}
 	if env.Config.TokenSigningKeyFile != "" {
 		// Without a key of its own the gateway serves everything but contracts behind links.
