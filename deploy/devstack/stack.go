@@ -21,7 +21,6 @@ import (
 	paymentv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/payment/v1"
 
 	"github.com/creditpay/creditpay/pkg/auth"
-	"github.com/creditpay/creditpay/pkg/caller"
 	"github.com/creditpay/creditpay/pkg/clock"
 	"github.com/creditpay/creditpay/pkg/ids"
 	"github.com/creditpay/creditpay/pkg/kafkax"
@@ -111,15 +110,21 @@ func (s *Stack) openBroker() ([]string, error) {
 	return []string{broker.Addr()}, nil
 }
 
+// hostConfig is how the stack's servers listen.
+func (s *Stack) hostConfig() service.Config {
+	c := service.Defaults()
+	c.GRPCAddr, c.HTTPAddr, c.OpsAddr = s.config.GRPCAddr, s.config.HTTPAddr, s.config.OpsAddr
+	c.Reflection, c.CallRates = true, s.config.CallRates
+	// Everything comes from one address here, and every token is new at its first call.
+	c.AddressRate = max(c.AddressRate, min(10*s.config.CallerRate, 1_000_000))
+	c.LogLevel, c.LogFormat = s.config.LogLevel, "console"
+	c.DrainTime, c.GRPCPlaintext = 5*time.Second, true
+	return c
+}
+
 // makeHost makes services and servers. They call each other over the stack's own gRPC port, as they would over a network.
 func (s *Stack) makeHost(ctx context.Context, brokers []string) error {
-	hostConfig := service.Defaults()
-	hostConfig.GRPCAddr, hostConfig.HTTPAddr, hostConfig.OpsAddr = s.config.GRPCAddr, s.config.HTTPAddr, s.config.OpsAddr
-	hostConfig.Reflection, hostConfig.CallRates = true, s.config.CallRates
-	// Everything comes from one address here, and every token is new at its first call.
-	hostConfig.AddressRate = max(hostConfig.AddressRate, min(10*s.config.CallerRate, 1_000_000))
-	hostConfig.LogLevel, hostConfig.LogFormat = s.config.LogLevel, "console"
-	hostConfig.DrainTime, hostConfig.GRPCPlaintext = 5*time.Second, true
+	hostConfig := s.hostConfig()
 	log, err := service.NewLogger(hostConfig, "devstack")
 	if err != nil {
 		return err
@@ -142,17 +147,6 @@ func (s *Stack) makeHost(ctx context.Context, brokers []string) error {
 	}
 	self := loopback(s.config.GRPCAddr)
 	if err := s.dialPeers(self); err != nil {
-		return err
-	}
-	spm, err := s.state.tokens.Signer(theMarketplace())
-	if err != nil {
-		return err
-	}
-	marketplace, err := auth.NewSource(spm, theMarketplace(), time.Hour, clock.System())
-	if err != nil {
-		return err
-	}
-	if s.marketplace, err = rpckit.Dial(self, rpckit.ClientConfig{TokenSource: marketplace, Transport: rpckit.Plaintext}); err != nil {
 		return err
 	}
 	parts, spines, err := s.makeServices(ctx, spine.Deps{Log: log, EventKeys: keySet, Registry: registry}, brokers)
@@ -184,46 +178,6 @@ func (s *Stack) makeHost(ctx context.Context, brokers []string) error {
 	}
 	return writeJSON(s.state.path(stackFile), s.Info)
 }
-
-// gatewayName is the name of the gateway in its tokens.
-const gatewayName = "gateway"
-
-// peer is how one service of the stack calls the others.
-type peer struct {
-	signer *auth.Signer
-	tokens *auth.Source
-	conn   *grpc.ClientConn
-}
-
-// dialPeers connects every service to self, each with a token of its own name: who may call what is as it is between processes.
-func (s *Stack) dialPeers(self string) error {
-	s.peers = map[string]*peer{}
-	for _, name := range append(servicesWithSchema(), gatewayName) {
-		signer, err := s.state.tokens.Service(name)
-		if err != nil {
-			return err
-		}
-		tokens, err := auth.NewSource(signer, caller.Caller{Kind: caller.Service, Name: name}, time.Hour, clock.System())
-		if err != nil {
-			return err
-		}
-		conn, err := rpckit.Dial(self, rpckit.ClientConfig{TokenSource: tokens, Transport: rpckit.Plaintext})
-		if err != nil {
-			return err
-		}
-		s.peers[name] = &peer{signer: signer, tokens: tokens, conn: conn}
-	}
-	return nil
-}
-
-// signing returns the deps of the service of that name, which signs its events with its own key.
-func (s *Stack) signing(shared spine.Deps, name string) spine.Deps {
-	shared.Signer = s.peers[name].signer
-	return shared
-}
-
-// as returns the connection of the service of that name.
-func (s *Stack) as(name string) *grpc.ClientConn { return s.peers[name].conn }
 
 // ownerOf names a stack in leases by its state directory; a lease's owner has 64 characters at most.
 func ownerOf(stateDir string) string {

@@ -58,6 +58,8 @@ func signed(tb testing.TB, method jwt.SigningMethod, keyID string, key any, c jw
 type provider struct {
 	server *httptest.Server
 	looks  atomic.Int64
+	// looked is closed at the first look.
+	looked chan struct{}
 	set    atomic.Pointer[jose.JSONWebKeySet]
 	answer atomic.Pointer[http.HandlerFunc]
 	rsa    *rsa.PrivateKey
@@ -68,7 +70,7 @@ type provider struct {
 
 func newProvider(t *testing.T) *provider {
 	t.Helper()
-	p := &provider{}
+	p := &provider{looked: make(chan struct{})}
 	var errList [4]error
 	p.rsa, errList[0] = rsa.GenerateKey(rand.Reader, 2048)
 	p.ecdsa, errList[1] = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -79,7 +81,9 @@ func newProvider(t *testing.T) *provider {
 	}
 	p.publish(map[string]crypto.PublicKey{"rsa": p.rsa.Public(), "ecdsa": p.ecdsa.Public(), "eddsa": p.eddsa.Public(), "short": p.short.Public()})
 	p.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		p.looks.Add(1)
+		if p.looks.Add(1) == 1 {
+			close(p.looked)
+		}
 		if other := p.answer.Load(); other != nil {
 			(*other)(w, r)
 			return
@@ -308,9 +312,7 @@ func TestOutside_RunReadsTheKeysAndEnds(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- v.Run(ctx) }()
-	for p.looks.Load() == 0 {
-		time.Sleep(time.Millisecond)
-	}
+	<-p.looked
 	cancel()
 	if err := <-ended; err != nil {
 		t.Error(err)
