@@ -118,6 +118,8 @@ var (
 	EsignLocked = Reason{"ESIGN_LOCKED", KindPermissionDenied}
 	// EsignResendTooSoon: A code was sent a moment ago; the metadata says when another can be sent.
 	EsignResendTooSoon = Reason{"ESIGN_RESEND_TOO_SOON", KindFailedPrecondition}
+	// AccountStateInvalid: The credit account is not in a state that allows this; the metadata names the state.
+	AccountStateInvalid = Reason{"ACCOUNT_STATE_INVALID", KindFailedPrecondition}
 	// RefundExceedsBudget: The refund is larger than what is left to refund.
 	RefundExceedsBudget = Reason{"REFUND_EXCEEDS_BUDGET", KindFailedPrecondition}
 	// ApproverIsRequester: The person who asked for a refund cannot approve it.
@@ -197,6 +199,7 @@ func All() []Reason {
 		EsignCodeUsed,
 		EsignLocked,
 		EsignResendTooSoon,
+		AccountStateInvalid,
 		RefundExceedsBudget,
 		ApproverIsRequester,
 		RefundStateInvalid, AlreadyApproved, RefundChanged,

@@ -12,6 +12,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/creditpay/creditpay/pkg/errs"
@@ -96,9 +97,16 @@ func Purge(ctx context.Context, db *mysqlx.DB, before time.Time, limit int) (int
 
 // Do runs a verb once per key. The verb writes its record with Insert, in the transaction of its effect. When the verb is
 // refused, by a rule or because the record exists, the first answer is given again if there is one for the same content;
-// REQUEST_ID_REUSED answers other content, REQUEST_IN_FLIGHT a first call that is not done.
-func Do[T any](ctx context.Context, db Reader, k Key, fp Fingerprint, verb func() (T, error)) (T, error) {
-	return DoWith(fp, func() (Record, bool, error) { return Find(ctx, db, k) }, verb)
+// REQUEST_ID_REUSED answers other content, REQUEST_IN_FLIGHT a first call that is not done. former are the fingerprints that earlier
+// versions made of the same content, for records that they wrote.
+func Do[T any](ctx context.Context, db Reader, k Key, fp Fingerprint, verb func() (T, error), former ...Fingerprint) (T, error) {
+	return DoWith(fp, func() (Record, bool, error) {
+		rec, found, err := Find(ctx, db, k)
+		if slices.Contains(former, rec.Fingerprint) {
+			rec.Fingerprint = fp
+		}
+		return rec, found, err
+	}, verb)
 }
 
 // DoWith is Do for a verb whose record is a row of its own, such as the saga that the request began: find reads it, with a nil

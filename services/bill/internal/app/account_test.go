@@ -102,7 +102,7 @@ func TestAFrozenAccountBuysNothingUntilItIsLifted(t *testing.T) {
 			t.Fatalf("freeze: %+v, %v", account, err)
 		}
 	}
-	if _, err := b.FreezeCreditAccount(t.Context(), b.request("u1")); !errs.Is(err, errs.InvalidArgument) {
+	if _, err := b.FreezeCreditAccount(t.Context(), b.request("u1")); !errs.Is(err, errs.AccountStateInvalid) {
 		t.Errorf("freeze a frozen account: %v", err)
 	}
 	if _, err := b.ReserveCredit(t.Context(), b.purchase("u1", 20_000)); !errs.Is(err, errs.AccountFrozen) {
@@ -124,5 +124,49 @@ func TestAFrozenAccountBuysNothingUntilItIsLifted(t *testing.T) {
 	}
 	if n := b.count(t, `SELECT COUNT(*) FROM outbox WHERE payload LIKE '%CreditAccountChanged%'`); n != 3 {
 		t.Errorf("%d CreditAccountChanged events, want 3", n)
+	}
+}
+
+// Whoever sends the version that they have seen is refused once the account is another; who sends none is not asked. It counts as
+// content of the request.
+func TestChangeAccount_ChecksTheVersionSeen(t *testing.T) {
+	t.Parallel()
+	b := newBed(t)
+	b.open(t, "u1", 100_000)
+	account, err := b.GetCreditAccount(t.Context(), "u1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := func(version int64) app.AccountRequest {
+		r := b.request("u1")
+		r.Version = version
+		return r
+	}
+	for name, change := range map[string]func(app.AccountRequest) error{
+		"limit":    func(r app.AccountRequest) error { _, err := b.SetCreditLimit(t.Context(), r, rp(100_000)); return err },
+		"freeze":   func(r app.AccountRequest) error { _, err := b.FreezeCreditAccount(t.Context(), r); return err },
+		"unfreeze": func(r app.AccountRequest) error { _, err := b.UnfreezeCreditAccount(t.Context(), r); return err },
+	} {
+		if err := change(seen(account.Version + 7)); !errs.Is(err, errs.ConcurrentChange) {
+			t.Errorf("%s with a version that is not the account's: %v", name, err)
+		}
+	}
+	first := seen(account.Version)
+	changed, err := b.SetCreditLimit(t.Context(), first, rp(90_000))
+	if err != nil || changed.Version != account.Version+1 {
+		t.Fatalf("with the account's version: %+v, %v", changed, err)
+	}
+	if again, err := b.SetCreditLimit(t.Context(), first, rp(90_000)); err != nil || again.Version != changed.Version {
+		t.Errorf("the same request again: %+v, %v", again, err)
+	}
+	first.Version = 0
+	if _, err := b.SetCreditLimit(t.Context(), first, rp(90_000)); !errs.Is(err, errs.RequestIDReused) {
+		t.Errorf("the same request with another version: %v", err)
+	}
+	if _, err := b.SetCreditLimit(t.Context(), seen(account.Version), rp(80_000)); !errs.Is(err, errs.ConcurrentChange) {
+		t.Errorf("with the version before: %v", err)
+	}
+	if _, err := b.FreezeCreditAccount(t.Context(), seen(0)); err != nil {
+		t.Errorf("without a version: %v", err)
 	}
 }

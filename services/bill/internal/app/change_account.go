@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"encoding/json"
+	"strconv"
 	"time"
 
 	"github.com/creditpay/creditpay/pkg/errs"
@@ -19,6 +20,8 @@ type AccountRequest struct {
 	UserID           string
 	// Reason is kept for the auditor.
 	Reason string
+	// Version of the account that the caller has seen; zero for whatever it is.
+	Version int64
 	// Signer is who signs for the user, for OpenCreditAccount (optional) and SetSigningProfile.
 	Signer Signer
 }
@@ -34,10 +37,11 @@ const (
 // request is the key and the fingerprint of a change.
 func (r AccountRequest) request(verb string, limit money.Amount) (idempotency.Key, idempotency.Fingerprint, error) {
 	fp, err := idempotency.FingerprintOf(struct {
-		UserID string       `json:"user_id"`
-		Limit  money.Amount `json:"limit"`
-		Reason string       `json:"reason"`
-	}{r.UserID, limit, r.Reason})
+		UserID  string       `json:"user_id"`
+		Limit   money.Amount `json:"limit"`
+		Reason  string       `json:"reason"`
+		Version int64        `json:"version,omitzero"`
+	}{r.UserID, limit, r.Reason, r.Version})
 	return idempotency.Key{Verb: verb, Caller: r.Actor, RequestID: r.RequestID}, fp, err
 }
 
@@ -61,6 +65,10 @@ func (a *App) change(ctx context.Context, verb string, r AccountRequest, limit m
 			before, err := a.GetCreditAccount(ctx, r.UserID)
 			if err != nil {
 				return accountRecord{}, err
+			}
+			if r.Version != 0 && r.Version != before.Version {
+				return accountRecord{}, errs.ConcurrentChange.New("the account has version %d, not %d: it changed since it was read; read it again, then repeat with its version",
+					before.Version, r.Version).With("version", strconv.FormatInt(before.Version, 10))
 			}
 			after := before
 			if after.Account, err = rule(before.Account); err != nil {

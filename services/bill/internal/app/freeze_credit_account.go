@@ -9,7 +9,7 @@ import (
 )
 
 // FreezeCreditAccount stops new purchases. It fails with errs.AccountNotFound,
-// errs.InvalidArgument (frozen or closed already), and as idempotency.Do does.
+// errs.AccountStateInvalid (frozen or closed already), and as idempotency.Do does.
 func (a *App) FreezeCreditAccount(ctx context.Context, r AccountRequest) (Account, error) {
 	return a.change(ctx, verbFreeze, r, money.Amount{}, func(account domain.Account) (domain.Account, error) {
 		return account.Freeze(r.Reason)
@@ -17,7 +17,7 @@ func (a *App) FreezeCreditAccount(ctx context.Context, r AccountRequest) (Accoun
 }
 
 // UnfreezeCreditAccount allows purchases again. It fails with errs.AccountNotFound,
-// errs.InvalidArgument (not frozen), and as idempotency.Do does.
+// errs.AccountStateInvalid (not frozen), and as idempotency.Do does.
 func (a *App) UnfreezeCreditAccount(ctx context.Context, r AccountRequest) (Account, error) {
 	return a.change(ctx, verbUnfreeze, r, money.Amount{}, func(account domain.Account) (domain.Account, error) {
 		return account.Unfreeze()

@@ -222,23 +222,24 @@ func (a Account) SetLimit(limit money.Amount) (Account, error) {
 }
 
 // Freeze is the account frozen for a reason that must be given. It fails with
-// errs.InvalidArgument without one, and for a frozen or closed account.
+// errs.InvalidArgument without one, and with errs.AccountStateInvalid for a frozen
+// or closed account.
 func (a Account) Freeze(reason string) (Account, error) {
 	if reason == "" {
 		return a, errs.InvalidArgument.New("say why the account is frozen")
 	}
 	if err := AccountStates.Check(a.State, AccountFrozen); err != nil {
-		return a, errs.InvalidArgument.Wrap(err, "a credit account that is %s cannot be frozen", a.State)
+		return a, errs.AccountStateInvalid.Wrap(err, "a credit account that is %s cannot be frozen", a.State).With("state", a.State.String())
 	}
 	a.State, a.FreezeReason = AccountFrozen, reason
 	return a, nil
 }
 
 // Unfreeze is the frozen account active again; any other is
-// errs.InvalidArgument.
+// errs.AccountStateInvalid.
 func (a Account) Unfreeze() (Account, error) {
 	if a.State != AccountFrozen {
-		return a, errs.InvalidArgument.New("the credit account is %s, not frozen", a.State)
+		return a, errs.AccountStateInvalid.New("the credit account is %s, not frozen", a.State).With("state", a.State.String())
 	}
 	a.State, a.FreezeReason = AccountActive, ""
 	return a, nil

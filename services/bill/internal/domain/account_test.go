@@ -94,14 +94,14 @@ func TestFreezeNeedsAReasonAndIsLifted(t *testing.T) {
 	if _, err := a.Freeze(""); !errs.Is(err, errs.InvalidArgument) {
 		t.Errorf("no reason: %v", err)
 	}
-	if _, err := a.Unfreeze(); !errs.Is(err, errs.InvalidArgument) {
+	if _, err := a.Unfreeze(); !errs.Is(err, errs.AccountStateInvalid) {
 		t.Errorf("not frozen: %v", err)
 	}
 	frozen, err := a.Freeze("stolen phone")
 	if err != nil || frozen.Check() != nil || frozen.MayBuy(rp(1)) == nil {
 		t.Fatalf("frozen: %+v, %v", frozen, err)
 	}
-	if _, err := frozen.Freeze("again"); !errs.Is(err, errs.InvalidArgument) {
+	if _, err := frozen.Freeze("again"); !errs.Is(err, errs.AccountStateInvalid) {
 		t.Errorf("frozen twice: %v", err)
 	}
 	if lifted, err := frozen.Unfreeze(); err != nil || lifted != a {

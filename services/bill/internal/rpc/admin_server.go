@@ -28,9 +28,13 @@ type accountCommand interface {
 }
 
 func accountRequest(ctx context.Context, c accountCommand) app.AccountRequest {
-	return app.AccountRequest{
+	r := app.AccountRequest{
 		RequestID: c.GetRequestId(), Actor: caller.FromContext(ctx).String(), UserID: c.GetUserId(), Reason: c.GetReason(),
 	}
+	if seen, ok := c.(interface{ GetVersion() int64 }); ok {
+		r.Version = seen.GetVersion()
+	}
+	return r
 }
 
 // OpenCreditAccount implements BillAdminService.

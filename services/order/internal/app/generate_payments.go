@@ -43,10 +43,17 @@ type GeneratedOrder struct {
 }
 
 // GeneratePayments makes a checkout with its orders, all or none. The same request, or another with the same order numbers and
-// the same content, answers the first answer. Errors: those of domain.Draft.Validate, errs.OrderContentMismatch, RequestIDReused.
+// the same content, answers the first answer; the expire time of a repeat does not count. Errors: those of domain.Draft.Validate, errs.OrderContentMismatch, RequestIDReused.
 func (a *App) GeneratePayments(ctx context.Context, in Generate) (Generated, error) {
 	key := idempotency.Key{Verb: "GeneratePayments", Caller: in.Caller.String(), RequestID: in.RequestID}
-	fp, err := idempotency.FingerprintOf(in.Draft)
+	// The expire time is no content: whoever repeats a request computes it again. Records of earlier versions have it in them.
+	former, err := idempotency.FingerprintOf(in.Draft)
+	if err != nil {
+		return Generated{}, err
+	}
+	content := in.Draft
+	content.ExpireTime = time.Time{}
+	fp, err := idempotency.FingerprintOf(content)
 	if err != nil {
 		return Generated{}, err
 	}
@@ -73,7 +80,7 @@ func (a *App) GeneratePayments(ctx context.Context, in Generate) (Generated, err
 			tx.Remember(key, fp, answer)
 			return nil
 		})
-	})
+	}, former)
 }
 
 // newCheckout validates the draft and names everything.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/creditpay/creditpay/pkg/errs"
+	"github.com/creditpay/creditpay/pkg/idempotency"
 	"github.com/creditpay/creditpay/pkg/ids"
 	"github.com/creditpay/creditpay/pkg/jobs"
 	"github.com/creditpay/creditpay/services/order/internal/app"
@@ -192,5 +193,44 @@ func TestTheEventAndAConfirmThatIsAheadOfItSettleOnce(t *testing.T) {
 			}
 		}
 		wantStates(t, w.checkout(c.ID), domain.CheckoutPaid, domain.OrderConfirmed, domain.OrderPaid)
+	}
+}
+
+// A marketplace that repeats a request computes the expire time again: it is the same request all the same, also when the first one was
+// recorded by a version that took it for content. Anything else in it is other content still.
+func TestGenerate_ExpireTimeIsNoContent(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ask := func(request string, d domain.Draft) (app.Generated, error) {
+		return w.GeneratePayments(t.Context(), app.Generate{Caller: spm(), RequestID: request, Draft: d})
+	}
+	d := draft("A1")
+	d.ExpireTime = w.clock.Now().Add(time.Hour)
+	first, err := ask("g1", d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, expire := range map[string]time.Time{"the same": d.ExpireTime, "later": d.ExpireTime.Add(7 * time.Second), "none": {},
+		"in the past": w.clock.Now().Add(-time.Hour)} {
+		again := draft("A1")
+		again.ExpireTime = expire
+		if got, err := ask("g1", again); err != nil || got.CheckoutID != first.CheckoutID || !got.ExpireTime.Equal(first.ExpireTime) {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+	}
+	other := draft("A1")
+	other.Business = "travel"
+	if _, err := ask("g1", other); !errs.Is(err, errs.RequestIDReused) {
+		t.Errorf("other content: %v", err)
+	}
+	former, err := idempotency.FingerprintOf(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.db.ExecContext(t.Context(), `UPDATE idempotency SET fingerprint = ? WHERE request_id = 'g1'`, former[:]); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := ask("g1", d); err != nil || got.CheckoutID != first.CheckoutID {
+		t.Errorf("recorded by the version before: %+v, %v", got, err)
 	}
 }

@@ -33,7 +33,8 @@ type OrderDraft struct {
 	Items []Item
 }
 
-// Draft is what the marketplace sends for a checkout. As JSON it is the content that an idempotent request is compared by.
+// Draft is what the marketplace sends for a checkout. As JSON, without its expire time, it is the content that an idempotent request is
+// compared by.
 type Draft struct {
 	// UserID is the buyer, Business the business line.
 	UserID, Business string

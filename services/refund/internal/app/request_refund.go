@@ -35,8 +35,8 @@ type requested struct {
 
 // RefundPayment asks for a refund of the marketplace, which is carried out at once; AdminRefundPayment for one of an operator, which
 // waits for the people who must approve it. Either reserves its part of what may be refunded. Repeating the request gives the refund as
-// it is now; so does the marketplace's number with the same content. Errors: errs.NotFound, errs.OrderStateInvalid (not paid, or
-// taken back), errs.RefundExceedsBudget, errs.CurrencyMismatch, errs.RequestIDReused.
+// it is now; so does the marketplace's number with the same content. Errors: errs.NotFound, errs.CheckoutCommitting (its payment
+// is under way), errs.OrderStateInvalid (not paid, or taken back), errs.RefundExceedsBudget, errs.CurrencyMismatch, errs.RequestIDReused.
 func (a *App) RefundPayment(ctx context.Context, in Request) (domain.Refund, error) {
 	verb := "RefundPayment"
 	if in.OutRefundNo == "" {

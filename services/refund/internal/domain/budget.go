@@ -23,13 +23,14 @@ type Budget struct {
 type Share struct{ Credit, Cash money.Amount }
 
 // MayRefund returns nil for the state of an order that was paid and is not being taken back as a whole, named as the order service does.
-// Errors: errs.OrderStateInvalid.
+// Errors: errs.CheckoutCommitting while its payment is under way, which passes: the order hears of a payment a moment after the payer
+// does; errs.OrderStateInvalid.
 func MayRefund(orderState string) error {
 	switch orderState {
 	case "PAID", "CONFIRMED", "CLOSED":
 		return nil
 	case "COMMITTING":
-		return errs.OrderStateInvalid.New("the order is COMMITTING: its payment is not finished; repeat once it is PAID, or cancel it").With("state", orderState)
+		return errs.CheckoutCommitting.New("the order is COMMITTING: its payment is not finished; repeat once it is PAID, or cancel it").With("state", orderState)
 	default:
 		return errs.OrderStateInvalid.New("the order is %s and cannot be refunded", orderState).With("state", orderState)
 	}

@@ -107,7 +107,7 @@ func TestARefusalSaysWhatIsLeftAndWhatToDo(t *testing.T) {
 			t.Errorf("of %d left: %v", left, err)
 		}
 	}
-	if err := domain.MayRefund("COMMITTING"); !errs.Is(err, errs.OrderStateInvalid) || !strings.Contains(err.Error(), "once it is PAID") {
+	if err := domain.MayRefund("COMMITTING"); !errs.Is(err, errs.CheckoutCommitting) || !strings.Contains(err.Error(), "once it is PAID") {
 		t.Error(err)
 	}
 }

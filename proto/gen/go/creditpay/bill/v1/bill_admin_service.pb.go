@@ -263,7 +263,9 @@ type SetCreditLimitRequest struct {
 	// The new limit.
 	Limit *v1.Money `protobuf:"bytes,3,opt,name=limit,proto3" json:"limit,omitempty"`
 	// Why, kept for the auditor.
-	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	// CreditAccount.version as the caller has seen it: CONCURRENT_CHANGE when the account changed since. 0: whatever it is.
+	Version       int64 `protobuf:"varint,5,opt,name=version,proto3" json:"version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -326,6 +328,13 @@ func (x *SetCreditLimitRequest) GetReason() string {
 	return ""
 }
 
+func (x *SetCreditLimitRequest) GetVersion() int64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
 // Output of SetCreditLimit.
 type SetCreditLimitResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -380,7 +389,9 @@ type FreezeCreditAccountRequest struct {
 	// The user, as the marketplace names them.
 	UserId string `protobuf:"bytes,2,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
 	// Why, kept for the auditor.
-	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// CreditAccount.version as the caller has seen it: CONCURRENT_CHANGE when the account changed since. 0: whatever it is.
+	Version       int64 `protobuf:"varint,4,opt,name=version,proto3" json:"version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -434,6 +445,13 @@ func (x *FreezeCreditAccountRequest) GetReason() string {
 		return x.Reason
 	}
 	return ""
+}
+
+func (x *FreezeCreditAccountRequest) GetVersion() int64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
 }
 
 // Output of FreezeCreditAccount.
@@ -490,7 +508,9 @@ type UnfreezeCreditAccountRequest struct {
 	// The user, as the marketplace names them.
 	UserId string `protobuf:"bytes,2,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
 	// Why, kept for the auditor.
-	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// CreditAccount.version as the caller has seen it: CONCURRENT_CHANGE when the account changed since. 0: whatever it is.
+	Version       int64 `protobuf:"varint,4,opt,name=version,proto3" json:"version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -544,6 +564,13 @@ func (x *UnfreezeCreditAccountRequest) GetReason() string {
 		return x.Reason
 	}
 	return ""
+}
+
+func (x *UnfreezeCreditAccountRequest) GetVersion() int64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
 }
 
 // Output of UnfreezeCreditAccount.
@@ -1537,30 +1564,33 @@ const file_creditpay_bill_v1_bill_admin_service_proto_rawDesc = "" +
 	"\x17GetCreditAccountRequest\x12K\n" +
 	"\auser_id\x18\x01 \x01(\tB2\xbaH/r-\x18@2)^([A-Za-z0-9_.@-]+~)?[A-Za-z0-9_-]{1,64}$R\x06userId\"V\n" +
 	"\x18GetCreditAccountResponse\x12:\n" +
-	"\aaccount\x18\x01 \x01(\v2 .creditpay.bill.v1.CreditAccountR\aaccount\"\x81\x02\n" +
+	"\aaccount\x18\x01 \x01(\v2 .creditpay.bill.v1.CreditAccountR\aaccount\"\xa4\x02\n" +
 	"\x15SetCreditLimitRequest\x12=\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9_.:-]{8,64}$R\trequestId\x12K\n" +
 	"\auser_id\x18\x02 \x01(\tB2\xbaH/r-\x18@2)^([A-Za-z0-9_.@-]+~)?[A-Za-z0-9_-]{1,64}$R\x06userId\x128\n" +
 	"\x05limit\x18\x03 \x01(\v2\x1a.creditpay.common.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x05limit\x12\"\n" +
 	"\x06reason\x18\x04 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x06reason\"T\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x06reason\x12!\n" +
+	"\aversion\x18\x05 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\aversion\"T\n" +
 	"\x16SetCreditLimitResponse\x12:\n" +
-	"\aaccount\x18\x01 \x01(\v2 .creditpay.bill.v1.CreditAccountR\aaccount\"\xcc\x01\n" +
+	"\aaccount\x18\x01 \x01(\v2 .creditpay.bill.v1.CreditAccountR\aaccount\"\xef\x01\n" +
 	"\x1aFreezeCreditAccountRequest\x12=\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9_.:-]{8,64}$R\trequestId\x12K\n" +
 	"\auser_id\x18\x02 \x01(\tB2\xbaH/r-\x18@2)^([A-Za-z0-9_.@-]+~)?[A-Za-z0-9_-]{1,64}$R\x06userId\x12\"\n" +
 	"\x06reason\x18\x03 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x06reason\"Y\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x06reason\x12!\n" +
+	"\aversion\x18\x04 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\aversion\"Y\n" +
 	"\x1bFreezeCreditAccountResponse\x12:\n" +
-	"\aaccount\x18\x01 \x01(\v2 .creditpay.bill.v1.CreditAccountR\aaccount\"\xce\x01\n" +
+	"\aaccount\x18\x01 \x01(\v2 .creditpay.bill.v1.CreditAccountR\aaccount\"\xf1\x01\n" +
 	"\x1cUnfreezeCreditAccountRequest\x12=\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9_.:-]{8,64}$R\trequestId\x12K\n" +
 	"\auser_id\x18\x02 \x01(\tB2\xbaH/r-\x18@2)^([A-Za-z0-9_.@-]+~)?[A-Za-z0-9_-]{1,64}$R\x06userId\x12\"\n" +
 	"\x06reason\x18\x03 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x06reason\"[\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x06reason\x12!\n" +
+	"\aversion\x18\x04 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\aversion\"[\n" +
 	"\x1dUnfreezeCreditAccountResponse\x12:\n" +
 	"\aaccount\x18\x01 \x01(\v2 .creditpay.bill.v1.CreditAccountR\aaccount\"\xab\x02\n" +
 	"\x18SetSigningProfileRequest\x12=\n" +

@@ -146,6 +146,8 @@ const (
 	ErrorReason_ERROR_REASON_ESIGN_LOCKED ErrorReason = 316
 	// [FAILED_PRECONDITION] A code was sent a moment ago; the metadata says when another can be sent.
 	ErrorReason_ERROR_REASON_ESIGN_RESEND_TOO_SOON ErrorReason = 317
+	// [FAILED_PRECONDITION] The credit account is not in a state that allows this; the metadata names the state.
+	ErrorReason_ERROR_REASON_ACCOUNT_STATE_INVALID ErrorReason = 330
 	// [FAILED_PRECONDITION] The refund is larger than what is left to refund.
 	ErrorReason_ERROR_REASON_REFUND_EXCEEDS_BUDGET ErrorReason = 400
 	// [PERMISSION_DENIED] The person who asked for a refund cannot approve it.
@@ -226,6 +228,7 @@ var (
 		315: "ERROR_REASON_ESIGN_CODE_USED",
 		316: "ERROR_REASON_ESIGN_LOCKED",
 		317: "ERROR_REASON_ESIGN_RESEND_TOO_SOON",
+		330: "ERROR_REASON_ACCOUNT_STATE_INVALID",
 		400: "ERROR_REASON_REFUND_EXCEEDS_BUDGET",
 		401: "ERROR_REASON_APPROVER_IS_REQUESTER",
 		402: "ERROR_REASON_REFUND_STATE_INVALID",
@@ -295,6 +298,7 @@ var (
 		"ERROR_REASON_ESIGN_CODE_USED":         315,
 		"ERROR_REASON_ESIGN_LOCKED":            316,
 		"ERROR_REASON_ESIGN_RESEND_TOO_SOON":   317,
+		"ERROR_REASON_ACCOUNT_STATE_INVALID":   330,
 		"ERROR_REASON_REFUND_EXCEEDS_BUDGET":   400,
 		"ERROR_REASON_APPROVER_IS_REQUESTER":   401,
 		"ERROR_REASON_REFUND_STATE_INVALID":    402,
@@ -337,7 +341,7 @@ var File_creditpay_common_v1_error_proto protoreflect.FileDescriptor
 
 const file_creditpay_common_v1_error_proto_rawDesc = "" +
 	"\n" +
-	"\x1fcreditpay/common/v1/error.proto\x12\x13creditpay.common.v1*\xf8\x12\n" +
+	"\x1fcreditpay/common/v1/error.proto\x12\x13creditpay.common.v1*\xa1\x13\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12!\n" +
 	"\x1dERROR_REASON_INVALID_ARGUMENT\x10\x01\x12\x1e\n" +
@@ -399,6 +403,7 @@ const file_creditpay_common_v1_error_proto_rawDesc = "" +
 	"\x1cERROR_REASON_ESIGN_CODE_USED\x10\xbb\x02\x12\x1e\n" +
 	"\x19ERROR_REASON_ESIGN_LOCKED\x10\xbc\x02\x12'\n" +
 	"\"ERROR_REASON_ESIGN_RESEND_TOO_SOON\x10\xbd\x02\x12'\n" +
+	"\"ERROR_REASON_ACCOUNT_STATE_INVALID\x10\xca\x02\x12'\n" +
 	"\"ERROR_REASON_REFUND_EXCEEDS_BUDGET\x10\x90\x03\x12'\n" +
 	"\"ERROR_REASON_APPROVER_IS_REQUESTER\x10\x91\x03\x12&\n" +
 	"!ERROR_REASON_REFUND_STATE_INVALID\x10\x92\x03\x12\"\n" +

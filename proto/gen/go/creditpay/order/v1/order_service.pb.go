@@ -44,7 +44,8 @@ type GeneratePaymentsRequest struct {
 	// Where the marketplace's callback endpoint tells it of these orders, see the notification service; empty for nowhere. It is told to
 	// nobody else. The rules of registered endpoints hold: https, the public network, a port from 1 to 65535.
 	NotifyUrl string `protobuf:"bytes,7,opt,name=notify_url,json=notifyUrl,proto3" json:"notify_url,omitempty"`
-	// Until when it can be paid: 1 minute to 30 days ahead. Not set: the service's default (24 hours).
+	// Until when it can be paid: 1 minute to 30 days ahead. Not set: the service's default (24 hours). It is no content of the request:
+	// a repeat with the same request_id may compute it again, and is answered with the first one's.
 	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
