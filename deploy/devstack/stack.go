@@ -133,8 +133,7 @@ func (s *Stack) makeHost(ctx context.Context, brokers []string) error {
 	if err != nil {
 		return err
 	}
-	s.verifier, err = auth.NewVerifier(keySet, auth.VerifierConfig{MaxLifetime: tokenLife})
-	if err != nil {
+	if s.verifier, err = s.state.newVerifier(keySet, func(err error) { log.Warn("revoked tokens", zap.Error(err)) }); err != nil {
 		return err
 	}
 	if s.Credentials, err = s.state.credentials(s.verifier, time.Now()); err != nil {

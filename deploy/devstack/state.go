@@ -25,6 +25,7 @@ const (
 	clockFile       = "clock.json"
 	keyringFile     = "keyring.json"
 	proofsFile      = "checkout-proof-keyring.json"
+	revokedFile     = "revoked.json"
 )
 
 // DemoUser is the payer that the stack is seeded with, and DemoPin the PIN of that payer.
@@ -119,6 +120,21 @@ func openTokenKeys(dir string) (*keys.Ring, error) {
 		}
 	}
 	return ring, nil
+}
+
+// newVerifier makes the verifier of the stack's tokens, with the revocation list in the state directory.
+func (s *state) newVerifier(keySet *auth.KeySet, report func(error)) (*auth.Verifier, error) {
+	path := s.path(revokedFile)
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		if err := writeFile(path, []byte("[]\n")); err != nil {
+			return nil, err
+		}
+	}
+	revoked, err := auth.LoadRevocations(path, report)
+	if err != nil {
+		return nil, err
+	}
+	return auth.NewVerifier(keySet, auth.VerifierConfig{MaxLifetime: tokenLife, Revoked: revoked})
 }
 
 func loadKeyring(path string) (*secret.Keyring, error) {

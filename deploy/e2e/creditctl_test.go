@@ -129,6 +129,17 @@ func tokenIsMade(t *testing.T, s *stack) {
 			t.Errorf("token %v prints %q", wrong, out)
 		}
 	}
+	list := filepath.Join(s.dir, "revoked.json")
+	s.does(t, "revoke", "--file", list, "--token-file", token, "--reason", "a lost laptop")
+	testkit.Eventually(t, 10*time.Second, func() error {
+		if _, err := s.creditctl(t, "--token-file", token, "refund", "list"); err == nil || !strings.Contains(err.Error(), "revoked") {
+			return fmt.Errorf("a revoked token: %w", err)
+		}
+		return nil
+	})
+	if out, err := s.creditctl(t, "revoke", "--file", list, "--kind", "ADMIN"); err == nil {
+		t.Errorf("revoke without a name prints %q", out)
+	}
 	keys := t.TempDir()
 	s.does(t, "keypair", keys, "--kind", "spm", "--name", "marketplace")
 	if out := s.does(t, "token", "--key", filepath.Join(keys, "spm-marketplace.json"), "--kind", "spm", "--name", "marketplace"); strings.Count(out, ".") != 2 {
