@@ -26,11 +26,13 @@ const (
 	Administer
 	// Operate keeps the suite running.
 	Operate
+	// Approve approves and rejects what is no refund.
+	Approve
 )
 
 // AllRoles gives every role, in the order of their numbers.
 func AllRoles() []Role {
-	return []Role{View, Credit, Cash, RefundRequest, RefundApprove, Administer, Operate}
+	return []Role{View, Credit, Cash, RefundRequest, RefundApprove, Administer, Operate, Approve}
 }
 
 // rolePrefix stands before a role's name in the contract.
@@ -43,7 +45,7 @@ func (r Role) String() string {
 
 // RoleOf is the role of the contract's value; false for UNSPECIFIED and values that this version does not know.
 func RoleOf(r commonv1.OperatorRole) (Role, bool) {
-	if r < 1 || r > commonv1.OperatorRole(Operate) {
+	if r < 1 || r > commonv1.OperatorRole(Approve) {
 		return 0, false
 	}
 	return Role(r), true

@@ -130,6 +130,12 @@ var (
 	AlreadyApproved = Reason{"ALREADY_APPROVED", KindFailedPrecondition}
 	// RefundChanged: the refund would now do something else than what was to be approved.
 	RefundChanged = Reason{"REFUND_CHANGED", KindFailedPrecondition}
+	// ApprovalStateInvalid: The request is not in a state in which it may be approved or rejected; the metadata names the state.
+	ApprovalStateInvalid = Reason{"APPROVAL_STATE_INVALID", KindFailedPrecondition}
+	// ApprovalChanged: What was approved is not what would be done now; nothing was done. Ask again.
+	ApprovalChanged = Reason{"APPROVAL_CHANGED", KindFailedPrecondition}
+	// ApprovalPending: Another request about the same object waits to be approved; the metadata names it.
+	ApprovalPending = Reason{"APPROVAL_PENDING", KindFailedPrecondition}
 	// DevelopmentOnly: The call belongs to the development stack only.
 	DevelopmentOnly = Reason{"DEVELOPMENT_ONLY", KindFailedPrecondition}
 	// EndpointURLRefused: The endpoint's address is not one that is posted to: it must be https and lead to the public network.

@@ -53,6 +53,7 @@ const (
 	Leg        Prefix = "leg"
 	Repayment  Prefix = "rpy"
 	Challenge  Prefix = "chl"
+	Approval   Prefix = "apr"
 	// Notification is what the marketplace told of a cash leg.
 	Notification Prefix = "ntf"
 	// Endpoint is a subscriber's address, Delivery an event on its way to one, Notice an event's place in the feed.

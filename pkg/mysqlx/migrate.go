@@ -20,6 +20,16 @@ type MigrationSet struct {
 	Name string
 	// FS holds the .sql files.
 	FS fs.FS
+	// Needs are other owners' sets on which this one builds; they are brought up to date first.
+	Needs []MigrationSet
+}
+
+// withNeeds returns the sets, each after those that it needs.
+func withNeeds(sets []MigrationSet) (all []MigrationSet) {
+	for _, set := range sets {
+		all = append(append(all, withNeeds(set.Needs)...), set)
+	}
+	return all
 }
 
 // Migrate brings the schema up to date, one set after the other. Replicas that start together wait for each other by a lease
@@ -30,7 +40,7 @@ func (db *DB) Migrate(ctx context.Context, sets ...MigrationSet) error {
 		return err
 	}
 	defer release()
-	for _, set := range sets {
+	for _, set := range withNeeds(sets) {
 		store, err := database.NewStore(database.DialectMySQL, "migrations_"+set.Name)
 		if err != nil {
 			return fmt.Errorf("migrate %s: %w", set.Name, err)

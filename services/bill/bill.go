@@ -14,6 +14,7 @@ import (
 
 	billv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/bill/v1"
 
+	"github.com/creditpay/creditpay/pkg/approval/desk"
 	"github.com/creditpay/creditpay/pkg/audit"
 	"github.com/creditpay/creditpay/pkg/ids"
 	"github.com/creditpay/creditpay/pkg/jobs"
@@ -47,7 +48,8 @@ type Deps struct {
 // Service is the bill service in one process. Run works until its context ends; Close comes after that.
 type Service struct {
 	*spine.Spine
-	app *app.App
+	app  *app.App
+	desk *desk.Desk
 }
 
 // Topics is what the service does with Kafka, and what its ACLs must allow.
@@ -79,10 +81,16 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start %s: %w", Name, err), backbone.Close())
 	}
+	approvals := desk.New(backbone.Kit, backbone.Log, cfg.Approval)
 	verbs := app.New(app.Deps{
 		Store: rows, Requests: rows.Requests(), Payments: peer.NewCashDesk(deps.Payment), IDs: deps.Spine.IDs, Clock: deps.Spine.Clock,
 		ProductRefresh: cfg.ProductRefresh, PlanCacheSize: cfg.PlanCacheSize, Esign: esign,
+		Approvals: approvals,
 	})
+	approvals.On(verbs.ApprovalVerbs()...)
+	for kind, handle := range approvals.Jobs() {
+		backbone.OnJob(kind, handle)
+	}
 	backbone.OnJob(app.JobSendCode, func(ctx context.Context, j jobs.Job) (jobs.Outcome, error) {
 		return jobs.Done(), verbs.DeliverCode(ctx, j.Key)
 	})
@@ -100,14 +108,14 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 		}
 		return verbs.AskAboutRepayment(ctx, id)
 	})
-	return &Service{Spine: backbone, app: verbs}, nil
+	return &Service{Spine: backbone, app: verbs, desk: approvals}, nil
 }
 
 // Register adds the service's RPCs to a server. Callers, access rules and validation are the server's.
 func (s *Service) Register(r grpc.ServiceRegistrar) {
 	billv1.RegisterBillServiceServer(r, &rpc.BillServer{App: s.app})
 	billv1.RegisterBillInternalServiceServer(r, &rpc.InternalServer{App: s.app})
-	billv1.RegisterBillAdminServiceServer(r, &rpc.AdminServer{App: s.app})
+	billv1.RegisterBillAdminServiceServer(r, &rpc.AdminServer{App: s.app, Desk: s.desk})
 	billv1.RegisterEsignServiceServer(r, &rpc.EsignServer{App: s.app})
 }
 

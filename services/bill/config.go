@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/creditpay/creditpay/pkg/approval/desk"
 	"github.com/creditpay/creditpay/pkg/spine"
 )
 
@@ -16,6 +17,8 @@ type Config struct {
 	ProductRefresh time.Duration `env:"PRODUCT_REFRESH" envDefault:"5s"`
 	// PlanCacheSize is how many plans are kept in memory, about; a plan of twelve months takes some 2 kB.
 	PlanCacheSize int `env:"PLAN_CACHE_SIZE" envDefault:"2000"`
+	// Approval is how changes of the tiers of approval take effect.
+	Approval desk.Settings
 	// Esign is how contracts are signed.
 	Esign EsignConfig `envPrefix:"ESIGN_"`
 	// KeyringFile holds the keys that seal and digest what signing keeps. Used by the service's own process.
@@ -33,5 +36,5 @@ func (c Config) Validate() error {
 	if c.PlanCacheSize < 0 || c.PlanCacheSize > 1_000_000 {
 		err = errors.Join(err, errors.New("PLAN_CACHE_SIZE must be 0 to 1000000"))
 	}
-	return errors.Join(err, c.Esign.Validate())
+	return errors.Join(err, c.Approval.Validate(), c.Esign.Validate())
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/creditpay/creditpay/pkg/approval/desk"
 	"github.com/creditpay/creditpay/pkg/spine"
 	"github.com/creditpay/creditpay/services/payment/internal/app"
 	"github.com/creditpay/creditpay/services/payment/internal/domain"
@@ -32,6 +33,8 @@ type Config struct {
 	RecoverAfter time.Duration `env:"RECOVER_AFTER" envDefault:"15s"`
 	// Patience is how long a commit without an outcome is driven forward; after that its hold is released.
 	Patience time.Duration `env:"PATIENCE" envDefault:"2m"`
+	// Approval is how changes of the tiers of approval take effect.
+	Approval desk.Settings
 	// CashURL is the marketplace's page where a payer pays cash; "?reference=leg_…" is added. Empty: no cash is collected, so there
 	// are no cash channels and no plan with a down payment can be bought.
 	CashURL string `env:"CASH_URL"`
@@ -54,7 +57,7 @@ func (c Config) Validate() error {
 	if _, err := c.cashier(); err != nil {
 		return err
 	}
-	return c.Config.Validate()
+	return errors.Join(c.Config.Validate(), c.Approval.Validate())
 }
 
 // cashier reads where and how cash is collected; the zero Cashier when it is not.

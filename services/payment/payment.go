@@ -10,6 +10,7 @@ import (
 
 	paymentv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/payment/v1"
 
+	"github.com/creditpay/creditpay/pkg/approval/desk"
 	"github.com/creditpay/creditpay/pkg/audit"
 	"github.com/creditpay/creditpay/pkg/jobs"
 	"github.com/creditpay/creditpay/pkg/kafkax"
@@ -39,7 +40,8 @@ type Deps struct {
 // Service is the payment service.
 type Service struct {
 	*spine.Spine
-	app *app.App
+	app  *app.App
+	desk *desk.Desk
 }
 
 // Topics is what the service does with Kafka, and what its ACLs must allow.
@@ -65,6 +67,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 		return nil, err
 	}
 	st := store.New(sp.Kit, event.Encode)
+	approvals := desk.New(sp.Kit, sp.Log, cfg.Approval)
 	verbs := app.New(app.Deps{
 		Store: st, Orders: peer.NewOrders(deps.Order), Bill: peer.NewBill(deps.Bill), Keys: deps.Keys, Proofs: deps.Proofs,
 		Clock: deps.Spine.Clock, IDs: deps.Spine.IDs, Log: sp.Log,
@@ -72,6 +75,10 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 			DownPaymentLife: cfg.DownPaymentLife, RepaymentLife: cfg.RepaymentLife},
 		Cashier: cashier,
 	})
+	approvals.On(verbs.ApprovalVerbs()...)
+	for kind, handle := range approvals.Jobs() {
+		sp.OnJob(kind, handle)
+	}
 	listener := &event.Listener{App: verbs, Store: st}
 	sp.OnEvents(listener.Apply, event.Wanted())
 	sp.OnDue(store.RecoverColumn(), func(ctx context.Context, j jobs.Job) (jobs.Outcome, error) {
@@ -89,7 +96,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	sp.OnJob(app.JobReversePayment, func(ctx context.Context, j jobs.Job) (jobs.Outcome, error) {
 		return jobs.Done(), verbs.ReversePayment(ctx, j.Key)
 	})
-	return &Service{Spine: sp, app: verbs}, nil
+	return &Service{Spine: sp, app: verbs, desk: approvals}, nil
 }
 
 // lookAgain keeps a timer for when the verb wants to look again; the zero time ends it.
@@ -104,7 +111,7 @@ func lookAgain(at time.Time, err error) (jobs.Outcome, error) {
 func (s *Service) Register(r grpc.ServiceRegistrar) {
 	paymentv1.RegisterPaymentServiceServer(r, &rpc.Payment{App: s.app})
 	paymentv1.RegisterPaymentInternalServiceServer(r, &rpc.Internal{App: s.app})
-	paymentv1.RegisterPaymentAdminServiceServer(r, &rpc.Admin{App: s.app})
+	paymentv1.RegisterPaymentAdminServiceServer(r, &rpc.Admin{App: s.app, Desk: s.desk})
 }
 
 // Audit gives the checks over the payment schema.

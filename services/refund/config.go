@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/creditpay/creditpay/pkg/approval/desk"
 	"github.com/creditpay/creditpay/pkg/spine"
 )
 
@@ -17,13 +18,15 @@ type Config struct {
 	OrderAddr   string `env:"ORDER_ADDR" envDefault:"localhost:9090"`
 	PaymentAddr string `env:"PAYMENT_ADDR" envDefault:"localhost:9090"`
 	BillAddr    string `env:"BILL_ADDR" envDefault:"localhost:9090"`
+	// Approval is how changes of the tiers of approval take effect.
+	Approval desk.Settings
 	// PeerTimeout bounds a call to another service.
 	PeerTimeout time.Duration `env:"PEER_TIMEOUT" envDefault:"5s"`
 }
 
 // Validate tells what is wrong, all at once.
 func (c Config) Validate() error {
-	wrong := []error{c.Config.Validate()}
+	wrong := []error{c.Config.Validate(), c.Approval.Validate()}
 	if c.PeerTimeout < 0 {
 		wrong = append(wrong, errors.New("PEER_TIMEOUT must be above zero"))
 	}

@@ -13,6 +13,7 @@ import (
 
 	refundv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/refund/v1"
 
+	"github.com/creditpay/creditpay/pkg/approval/desk"
 	"github.com/creditpay/creditpay/pkg/audit"
 	"github.com/creditpay/creditpay/pkg/ids"
 	"github.com/creditpay/creditpay/pkg/jobs"
@@ -40,6 +41,7 @@ type Deps struct {
 type Service struct {
 	*spine.Spine
 	verbs *app.App
+	desk  *desk.Desk
 }
 
 // Topics is what the service does with Kafka, and what its ACLs must allow.
@@ -68,14 +70,19 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 		return nil, err
 	}
 	rows := store.New(backbone.Kit, event.Encode)
+	approvals := desk.New(backbone.Kit, backbone.Log, cfg.Approval)
 	verbs := app.New(app.Deps{
-		Store: rows, Orders: peer.NewOrders(deps.Order), Payments: peer.NewPayments(deps.Payment), Bills: peer.NewBills(deps.Bill),
+		Store: rows, Approvals: approvals, Orders: peer.NewOrders(deps.Order), Payments: peer.NewPayments(deps.Payment), Bills: peer.NewBills(deps.Bill),
 		Clock: deps.Spine.Clock, IDs: deps.Spine.IDs, Log: backbone.Log, PeerTimeout: cfg.PeerTimeout,
 	})
 	backbone.OnEvents(event.NewHandler(verbs, rows).Apply, event.Wanted())
 	backbone.OnJob(app.JobDrive, onRefund(verbs.DriveRefund))
 	backbone.OnJob(app.JobExpire, onRefund(verbs.ExpireRefund))
-	return &Service{Spine: backbone, verbs: verbs}, nil
+	approvals.On(verbs.ApprovalVerbs()...)
+	for kind, handle := range approvals.Jobs() {
+		backbone.OnJob(kind, handle)
+	}
+	return &Service{Spine: backbone, verbs: verbs, desk: approvals}, nil
 }
 
 // onRefund gives a verb the refund that a timer is about.
@@ -91,7 +98,7 @@ func onRefund(verb func(ctx context.Context, id ids.ID) (jobs.Outcome, error)) j
 
 // Register adds the service's RPCs to a server.
 func (s *Service) Register(r grpc.ServiceRegistrar) {
-	refundv1.RegisterRefundServiceServer(r, &rpc.Refund{App: s.verbs})
+	refundv1.RegisterRefundServiceServer(r, &rpc.Refund{App: s.verbs, Desk: s.desk})
 	refundv1.RegisterRefundInternalServiceServer(r, &rpc.Internal{App: s.verbs})
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/creditpay/creditpay/pkg/approval"
 	"github.com/creditpay/creditpay/pkg/civil"
 	"github.com/creditpay/creditpay/pkg/clock"
 	"github.com/creditpay/creditpay/pkg/errs"
@@ -26,6 +27,8 @@ type Deps struct {
 	IDs *ids.Generator
 	// Payments is the payment service, which has cash collected.
 	Payments CashDesk
+	// Approvals reads what other people must approve.
+	Approvals Approvals
 	// Clock tells the time.
 	Clock clock.Clock
 	// ProductRefresh is how old the list of current products may be.
@@ -38,21 +41,22 @@ type Deps struct {
 
 // App is the verbs.
 type App struct {
-	store    Store
-	requests idempotency.Reader
-	ids      *ids.Generator
-	clock    clock.Clock
-	payments CashDesk
-	products *catalogue
-	plans    *planner
-	esign    Esign
-	signed   signatures
+	store     Store
+	requests  idempotency.Reader
+	ids       *ids.Generator
+	clock     clock.Clock
+	payments  CashDesk
+	approvals Approvals
+	products  *catalogue
+	plans     *planner
+	esign     Esign
+	signed    signatures
 }
 
 // New makes the verbs.
 func New(d Deps) *App {
 	return &App{
-		store: d.Store, requests: d.Requests, ids: d.IDs, clock: d.Clock, payments: d.Payments,
+		store: d.Store, requests: d.Requests, ids: d.IDs, clock: d.Clock, payments: d.Payments, approvals: d.Approvals,
 		products: newCatalogue(d.Store, d.ProductRefresh), plans: newPlanner(d.PlanCacheSize),
 		esign: d.Esign,
 	}
@@ -186,6 +190,8 @@ type Tx interface {
 type LockingTx interface {
 	Tx
 	RefundReader
+	// Gate stores an act that is asked for and says whether it may be done now; see package desk.
+	Gate(ctx context.Context, a approval.Ask) (approval.Request, error)
 	// LockLoans gives every loan of the orders, as Store.LoansOfOrders, and locks them until the end.
 	LockLoans(ctx context.Context, orderIDs []ids.ID) ([]Loan, error)
 	// LockLoansByID gives loans by id and locks them until the end.

@@ -2,13 +2,19 @@ package app_test
 
 import (
 	"context"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
 
+	"go.uber.org/zap"
+
 	orderv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/order/v1"
 
+	"github.com/creditpay/creditpay/pkg/approval"
+	"github.com/creditpay/creditpay/pkg/approval/desk"
 	"github.com/creditpay/creditpay/pkg/audit"
+	"github.com/creditpay/creditpay/pkg/caller"
 	"github.com/creditpay/creditpay/pkg/civil"
 	"github.com/creditpay/creditpay/pkg/clock"
 	"github.com/creditpay/creditpay/pkg/errs"
@@ -40,6 +46,8 @@ type bed struct {
 	// payments collects the cash of repayments.
 	payments *collectsCash
 	rows     *store.Store
+	// desk takes approvals.
+	desk *desk.Desk
 }
 
 func newBed(t *testing.T) *bed {
@@ -53,12 +61,24 @@ func newBed(t *testing.T) *bed {
 	if err := rows.Seed(ctx, domain.DefaultProducts(money.IDR()), clk.Now()); err != nil {
 		t.Fatal(err)
 	}
-	b := &bed{db: db, clock: clk, ids: gen, rows: rows}
+	b := &bed{db: db, clock: clk, ids: gen, rows: rows, desk: desk.New(kit, zap.NewNop(), desk.Settings{})}
 	b.payments = &collectsCash{legs: map[ids.ID]app.CashLeg{}}
-	b.App = app.New(app.Deps{Store: rows, Requests: rows.Requests(), Payments: b.payments, IDs: gen, Clock: clk, ProductRefresh: time.Second, PlanCacheSize: 100})
+	b.App = app.New(app.Deps{Store: rows, Requests: rows.Requests(), Payments: b.payments, IDs: gen, Clock: clk, ProductRefresh: time.Second, PlanCacheSize: 100, Approvals: b.desk})
+	b.desk.On(b.ApprovalVerbs()...)
 	b.handler = event.NewHandler(b.App, rows)
 	t.Cleanup(func() { b.audit(t) })
 	return b
+}
+
+// approve has a request that waits approved by as many people as it needs.
+func (b *bed) approve(t *testing.T, asked approval.Request) {
+	t.Helper()
+	for i := len(asked.Votes); asked.Waits() && i < asked.Needed; i++ {
+		by := caller.Caller{Kind: caller.Admin, Name: "approver-" + strconv.Itoa(i), Roles: caller.EveryRole()}
+		if _, err := b.desk.Approve(t.Context(), desk.Decision{By: by, RequestID: b.ids.New().String(), ID: asked.ID}); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // audit fails the test for every finding in the books. Events count as sent: no relay runs here.

@@ -126,6 +126,8 @@ type SigningProfile struct {
 	NameSealed, TargetSealed []byte
 	Kind                     domain.TargetKind
 	Certificate              domain.CertificateState
+	// Version is the row's; 0 for one that is not stored.
+	Version int64
 }
 
 // Challenge is a challenge and what is kept beside it.
@@ -165,7 +167,7 @@ type EsignStore interface {
 type EsignTx interface {
 	// Schedule sets a timer, or moves it.
 	Schedule(kind, key string, due time.Time)
-	// PutProfile enters or replaces who signs for a user.
+	// PutProfile enters who signs for a user, or replaces the profile of p's version; another version fails the unit with CONCURRENT_CHANGE.
 	PutProfile(p SigningProfile, at time.Time)
 	// InsertChallenge adds a challenge with its sealed code. A user has one that is live: a second one is errs.ConcurrentChange.
 	InsertChallenge(c Challenge)

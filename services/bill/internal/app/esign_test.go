@@ -363,19 +363,19 @@ func TestASigningProfileIsSealedMaskedAndNeeded(t *testing.T) {
 	}
 	r := s.request("u1")
 	r.Signer = app.Signer{Name: "Budi 李", Phone: signPhone}
-	_, err = s.SetSigningProfile(t.Context(), r)
+	_, _, err = s.SetSigningProfile(t.Context(), r)
 	wantReason(t, err, errs.InvalidArgument)
 	r.Signer = app.Signer{Name: signName, Phone: signPhone}
-	masked, err := s.SetSigningProfile(t.Context(), r)
+	masked, _, err := s.SetSigningProfile(t.Context(), r)
 	if err != nil || masked.Name != "B*** S***" || masked.Target != "+62 8** *** *123" {
 		t.Fatalf("%+v, %v", masked, err)
 	}
-	if again, err := s.SetSigningProfile(t.Context(), r); err != nil || again != masked {
+	if again, _, err := s.SetSigningProfile(t.Context(), r); err != nil || again != masked {
 		t.Errorf("a repeat: %+v, %v", again, err)
 	}
 	other := r
 	other.Signer.Phone = "+6281234567124"
-	_, err = s.SetSigningProfile(t.Context(), other)
+	_, _, err = s.SetSigningProfile(t.Context(), other)
 	wantReason(t, err, errs.RequestIDReused)
 	if info, err := s.QueryEsignUserInfo(t.Context(), "u1"); err != nil || info != masked {
 		t.Errorf("%+v, %v", info, err)
@@ -393,7 +393,7 @@ func TestASigningProfileIsSealedMaskedAndNeeded(t *testing.T) {
 	}
 	_, err = s.PreEsignCheck(t.Context(), "u2", checkout)
 	wantReason(t, err, errs.NotFound)
-	_, err = s.SetSigningProfile(t.Context(), app.AccountRequest{RequestID: "request-9", UserID: "stranger", Signer: r.Signer})
+	_, _, err = s.SetSigningProfile(t.Context(), app.AccountRequest{RequestID: "request-9", UserID: "stranger", Signer: r.Signer})
 	wantReason(t, err, errs.AccountNotFound)
 }
 

@@ -48,7 +48,7 @@ func TestCashThatCannotGoBackBecomesCreditBalanceOnce(t *testing.T) {
 			t.Errorf("%s: %v, want %s", name, err, c.want.Name())
 		}
 	}
-	if left, err := b.PayOutCreditBalance(t.Context(), "u1", app.Operation{Actor: "ADMIN:alice", RequestID: "payout-1", Reason: "asked for", Amount: rp(40_000)}); err != nil || !left.IsZero() {
+	if left, _, err := b.PayOutCreditBalance(t.Context(), "u1", app.Operation{Actor: "ADMIN:alice", RequestID: "payout-1", Reason: "asked for", Amount: rp(40_000)}); err != nil || !left.IsZero() {
 		t.Error(left, err)
 	}
 	b.audit(t)

@@ -251,12 +251,12 @@ func TestARefundOfALoanThatWasGivenUpReturnsRecoveriesAsCreditBalance(t *testing
 	op := func(id string, amount int64) app.Operation {
 		return app.Operation{Actor: "ADMIN:a", RequestID: id, Reason: "r", Amount: rp(amount)}
 	}
-	if _, err := b.WriteOffLoan(t.Context(), loan, op("write-off", 0)); err != nil {
+	if _, _, err := b.WriteOffLoan(t.Context(), loan, op("write-off", 0)); err != nil {
 		t.Fatal(err)
 	}
 	_, adj := b.refund(t, order, 100_000)
 	wantEffect(t, adj, domain.LoanWrittenOff, effect{100_000, 0, 0, 0, 0, 0})
-	if _, err := b.RecordRecovery(t.Context(), loan, op("recovery", 250_000)); err != nil {
+	if _, _, err := b.RecordRecovery(t.Context(), loan, op("recovery", 250_000)); err != nil {
 		t.Fatal(err)
 	}
 	beyond := b.standing(t, "u1").Account.Credit.Minor()

@@ -166,12 +166,12 @@ func TestARepaymentIsAllocatedOnceAndTheRestIsCreditBalance(t *testing.T) {
 	if _, _, err := b.QueryRepayment(t.Context(), "u2", first.Repayment.ID); !errs.Is(err, errs.NotFound) {
 		t.Errorf("another's repayment: %v", err)
 	}
-	left, err := b.PayOutCreditBalance(t.Context(), "u1", app.Operation{Actor: "ADMIN:alice", RequestID: "payout-1", Reason: "asked for", Amount: rp(100_000)})
+	left, _, err := b.PayOutCreditBalance(t.Context(), "u1", app.Operation{Actor: "ADMIN:alice", RequestID: "payout-1", Reason: "asked for", Amount: rp(100_000)})
 	if err != nil || left != rp(500_000-owed-100_000) {
 		t.Error(left, err)
 	}
 	b.entriesAddUp(t, "u1")
-	if _, err := b.PayOutCreditBalance(t.Context(), "u1", app.Operation{Actor: "ADMIN:alice", RequestID: "payout-2", Reason: "more", Amount: rp(500_000)}); !errs.Is(err, errs.BalanceInsufficient) {
+	if _, _, err := b.PayOutCreditBalance(t.Context(), "u1", app.Operation{Actor: "ADMIN:alice", RequestID: "payout-2", Reason: "more", Amount: rp(500_000)}); !errs.Is(err, errs.BalanceInsufficient) {
 		t.Errorf("more than there is: %v", err)
 	}
 }
@@ -199,7 +199,7 @@ func TestABouncedRepaymentIsAsIfItHadNeverBeenPaid(t *testing.T) {
 	if x.Loans[0].Position.OpenTotal != y.Loans[0].Position.OpenTotal || x.Account.Used != y.Account.Used || !x.Account.Credit.IsZero() || x.Account.State != y.Account.State {
 		t.Errorf("bounced %s %+v, never paid %s %+v", x.Loans[0].Position.OpenTotal, x.Account, y.Loans[0].Position.OpenTotal, y.Account)
 	}
-	if _, err := paid.ReverseRepayment(t.Context(), id, app.Operation{Actor: "ADMIN:a", RequestID: "reverse-1", Reason: "again"}); !errs.Is(err, errs.RepaymentStateInvalid) {
+	if _, _, err := paid.ReverseRepayment(t.Context(), id, app.Operation{Actor: "ADMIN:a", RequestID: "reverse-1", Reason: "again"}); !errs.Is(err, errs.RepaymentStateInvalid) {
 		t.Errorf("reversed twice: %v", err)
 	}
 	_ = loan
@@ -268,11 +268,11 @@ func TestOperatorsWaiveGiveUpAndRecover(t *testing.T) {
 		}
 		return o
 	}
-	if _, err := b.WaiveFee(t.Context(), loan, op("waive-001", 6_000)); !errs.Is(err, errs.AmountOutOfRange) {
+	if _, _, err := b.WaiveFee(t.Context(), loan, op("waive-001", 6_000)); !errs.Is(err, errs.AmountOutOfRange) {
 		t.Errorf("more than was charged: %v", err)
 	}
 	for range 2 {
-		if _, err := b.WaiveFee(t.Context(), loan, op("waive-002", 5_593)); err != nil {
+		if _, _, err := b.WaiveFee(t.Context(), loan, op("waive-002", 5_593)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -285,10 +285,10 @@ func TestOperatorsWaiveGiveUpAndRecover(t *testing.T) {
 	if s := b.standing(t, "u1"); !s.Loans[0].Position.Open.Late.IsZero() {
 		t.Errorf("late fee after the waiver: %s", s.Loans[0].Position.Open.Late)
 	}
-	if _, err := b.RecordRecovery(t.Context(), loan, op("recover-1", 10)); !errs.Is(err, errs.LoanStateInvalid) {
+	if _, _, err := b.RecordRecovery(t.Context(), loan, op("recover-1", 10)); !errs.Is(err, errs.LoanStateInvalid) {
 		t.Errorf("a recovery of a loan that runs: %v", err)
 	}
-	l, err := b.WriteOffLoan(t.Context(), loan, op("giveup-01", 0))
+	l, _, err := b.WriteOffLoan(t.Context(), loan, op("giveup-01", 0))
 	if err != nil || l.State != domain.LoanWrittenOff {
 		t.Fatal(l.State, err)
 	}
@@ -296,14 +296,14 @@ func TestOperatorsWaiveGiveUpAndRecover(t *testing.T) {
 	if s := b.standing(t, "u1"); s.Account.State != domain.AccountFrozen {
 		t.Errorf("the account is %s", s.Account.State)
 	}
-	if _, err := b.WriteOffLoan(t.Context(), loan, op("giveup-02", 0)); !errs.Is(err, errs.LoanStateInvalid) {
+	if _, _, err := b.WriteOffLoan(t.Context(), loan, op("giveup-02", 0)); !errs.Is(err, errs.LoanStateInvalid) {
 		t.Errorf("given up twice: %v", err)
 	}
 	late := b.purchase("u1", 20_000)
 	if _, err := b.ReserveCredit(t.Context(), late); !errs.Is(err, errs.AccountFrozen) {
 		t.Errorf("a purchase after a write-off: %v", err)
 	}
-	if _, err := b.RecordRecovery(t.Context(), loan, op("recover-2", 50_000)); err != nil {
+	if _, _, err := b.RecordRecovery(t.Context(), loan, op("recover-2", 50_000)); err != nil {
 		t.Fatal(err)
 	}
 	b.entriesAddUp(t, "u1")
@@ -320,7 +320,7 @@ func TestALoanThatWasGivenUpMakesNoLaterBillLate(t *testing.T) {
 	b, loan := begun(t)
 	b.running(t, "u1", 90_000)
 	b.advanceTo(t, 2026, time.June, 2)
-	if _, err := b.WriteOffLoan(t.Context(), loan, app.Operation{Actor: "ADMIN:alice", RequestID: "giveup-01", Reason: "gone"}); err != nil {
+	if _, _, err := b.WriteOffLoan(t.Context(), loan, app.Operation{Actor: "ADMIN:alice", RequestID: "giveup-01", Reason: "gone"}); err != nil {
 		t.Fatal(err)
 	}
 	b.repay(t, "u1", 30_000+2_655+900)

@@ -3,9 +3,12 @@ package app
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 
+	"github.com/creditpay/creditpay/pkg/approval"
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/idempotency"
+	"github.com/creditpay/creditpay/pkg/ids"
 	"github.com/creditpay/creditpay/pkg/secret"
 
 	"github.com/creditpay/creditpay/services/bill/internal/domain"
@@ -28,40 +31,114 @@ func (s Signer) masked(certificate domain.CertificateState) MaskedSigner {
 	return MaskedSigner{Name: domain.MaskName(s.Name.Reveal()), Target: domain.MaskPhone(s.Phone.Reveal()), Certificate: certificate}
 }
 
-// SetSigningProfile enters or replaces who signs for a user: r.Signer. It fails with errs.AccountNotFound, errs.InvalidArgument, and as
-// idempotency.Do does. The trail of the account keeps the masked form.
-func (a *App) SetSigningProfile(ctx context.Context, r AccountRequest) (MaskedSigner, error) {
+// profileSet is the recorded answer of SetSigningProfile.
+type profileSet struct {
+	MaskedSigner
+	// Approval is the request that somebody else must approve first; zero where nobody has to.
+	Approval ids.ID `json:"approval_id,omitzero"`
+}
+
+// profileAct is the profile that an approved act sets, sealed. Its JSON is part of the database.
+type profileAct struct {
+	UserID string            `json:"user_id"`
+	Name   []byte            `json:"name_sealed"`
+	Target []byte            `json:"target_sealed"`
+	Kind   domain.TargetKind `json:"target_kind"`
+}
+
+// SetSigningProfile enters or replaces who signs for a user: r.Signer. Another telephone number than before needs a second person, whose
+// request it returns: one-time codes sign contracts, and go there. Errors: ACCOUNT_NOT_FOUND, INVALID_ARGUMENT, APPROVAL_PENDING. The
+// trail of the account keeps the masked form.
+func (a *App) SetSigningProfile(ctx context.Context, r AccountRequest) (MaskedSigner, approval.Request, error) {
 	s := r.Signer
 	if err := a.esign.available(); err != nil {
-		return MaskedSigner{}, err
+		return MaskedSigner{}, approval.Request{}, err
 	}
-	key := idempotency.Key{Verb: "SetSigningProfile", Caller: r.Actor, RequestID: r.RequestID}
+	key := idempotency.Key{Verb: verbSetProfile, Caller: r.Actor, RequestID: r.RequestID}
 	// A plain digest of a telephone number could be tried out by who reads the table: a keyed one stands for the content.
 	fp, err := idempotency.FingerprintOf(a.esign.Keys.MAC("esign-profile-fingerprint", []byte(r.UserID), []byte(s.Name.Reveal()), []byte(s.Phone.Reveal()), []byte(r.Reason)))
 	if err != nil {
-		return MaskedSigner{}, err
+		return MaskedSigner{}, approval.Request{}, err
 	}
-	return idempotency.Do(ctx, a.requests, key, fp, func() (MaskedSigner, error) {
+	done, err := idempotency.Do(ctx, a.requests, key, fp, func() (profileSet, error) {
 		profile, err := a.sealProfile(r.UserID, s)
 		if err != nil {
-			return MaskedSigner{}, err
+			return profileSet{}, err
 		}
-		account, err := a.GetCreditAccount(ctx, r.UserID)
-		if err != nil {
-			return MaskedSigner{}, err
-		}
-		answer, now := s.masked(profile.Certificate), a.now()
-		trail := AccountChange{ID: a.ids.New(), AccountID: account.ID, Actor: r.Actor, What: key.Verb, Reason: r.Reason, Time: now, Before: []byte("{}")}
-		if trail.After, err = json.Marshal(answer); err != nil {
-			return MaskedSigner{}, errs.Internal.Wrap(err, "write the profile after the change")
-		}
-		return answer, a.store.Do(ctx, func(tx Tx) error {
-			tx.Remember(key, fp, answer)
-			tx.PutProfile(profile, now)
-			tx.InsertAccountChange(trail)
-			return nil
-		})
+		op := Operation{Actor: r.Actor, RequestID: r.RequestID, Reason: r.Reason}
+		return a.setProfile(ctx, op, s, profile, func(tx LockingTx, done profileSet) { tx.Remember(key, fp, done) })
 	})
+	if err != nil {
+		return MaskedSigner{}, approval.Request{}, err
+	}
+	asked, err := a.waiting(ctx, done.Approval)
+	return done.MaskedSigner, asked, err
+}
+
+// carryProfile sets the profile that somebody approved.
+func (a *App) carryProfile(ctx context.Context, r approval.Request) error {
+	args, err := argumentsOf[profileAct](r)
+	if err != nil {
+		return err
+	}
+	p := SigningProfile{UserID: args.UserID, NameSealed: args.Name, TargetSealed: args.Target, Kind: args.Kind, Certificate: domain.CertificateNone}
+	s, err := a.openSigner(p)
+	if err != nil {
+		return err
+	}
+	_, err = again(ctx, func() (profileSet, error) {
+		return a.setProfile(ctx, approvedOperation(r), s, p, func(LockingTx, profileSet) {})
+	})
+	return err
+}
+
+// setProfile is one attempt: it sets a sealed profile, or has somebody else asked where it changes the telephone number.
+func (a *App) setProfile(ctx context.Context, op Operation, s Signer, p SigningProfile, remember func(LockingTx, profileSet)) (profileSet, error) {
+	account, err := a.GetCreditAccount(ctx, p.UserID)
+	if err != nil {
+		return profileSet{}, err
+	}
+	before, found, err := a.store.Profile(ctx, p.UserID)
+	if err != nil {
+		return profileSet{}, err
+	}
+	now, ask := Signer{}, approval.Ask{}
+	if found {
+		if now, err = a.openSigner(before); err != nil {
+			return profileSet{}, err
+		}
+	}
+	if found && now.Phone.Reveal() != s.Phone.Reveal() || !op.Ticket.IsZero() {
+		ask = a.ask(verbSetProfile, p.UserID, op)
+		ask.Payer, ask.AtLeast, ask.Single, ask.Basis = p.UserID, 1, true, before.Version
+		ask.Arguments = profileAct{UserID: p.UserID, Name: p.NameSealed, Target: p.TargetSealed, Kind: p.Kind}
+		ask.Summary = fmt.Sprintf("%s: codes of user %s go to %s (%s) instead of %s", verbSetProfile, p.UserID, s.masked(0).Target, s.masked(0).Name,
+			now.masked(0).Target)
+	}
+	done := profileSet{MaskedSigner: s.masked(p.Certificate)}
+	trail := AccountChange{ID: a.ids.New(), AccountID: account.ID, Actor: op.Actor, What: verbSetProfile, Reason: op.Reason, Time: a.now(), Before: []byte("{}")}
+	if trail.After, err = json.Marshal(done.MaskedSigner); err != nil {
+		return profileSet{}, errs.Internal.Wrap(err, "write the profile after the change")
+	}
+	ask.Effect, p.Version = trail.ID, before.Version
+	err = a.store.DoLocking(ctx, func(tx LockingTx) error {
+		if ask.Verb != "" {
+			asked, err := tx.Gate(ctx, ask)
+			if err != nil {
+				return err
+			}
+			if asked.Waits() {
+				done = profileSet{MaskedSigner: now.masked(before.Certificate), Approval: asked.ID}
+				remember(tx, done)
+				return nil
+			}
+		}
+		remember(tx, done)
+		tx.PutProfile(p, trail.Time)
+		tx.InsertAccountChange(trail)
+		return nil
+	})
+	return done, err
 }
 
 // sealProfile checks a signer and seals what must not be read.
@@ -99,12 +176,17 @@ func (a *App) signer(ctx context.Context, userID string) (Signer, SigningProfile
 	if !found {
 		return Signer{}, p, errs.NotFound.New("nobody has entered the name and the telephone number that a contract needs; ask customer service")
 	}
-	var s Signer
-	if s.Name, err = a.open("esign_profiles.name", userID, p.NameSealed); err != nil {
-		return s, p, err
-	}
-	s.Phone, err = a.open("esign_profiles.target", userID, p.TargetSealed)
+	s, err := a.openSigner(p)
 	return s, p, err
+}
+
+// openSigner opens a sealed profile.
+func (a *App) openSigner(p SigningProfile) (s Signer, err error) {
+	if s.Name, err = a.open("esign_profiles.name", p.UserID, p.NameSealed); err != nil {
+		return s, err
+	}
+	s.Phone, err = a.open("esign_profiles.target", p.UserID, p.TargetSealed)
+	return s, err
 }
 
 // seal encrypts a field of a row.

@@ -168,7 +168,8 @@ func (y *year) act(t *testing.T) {
 			y.repayments = append(y.repayments, begun.Repayment.ID)
 		}
 	case kind == 9 && len(y.repayments) > 0:
-		_, err := y.ReverseRepayment(t.Context(), y.pick(y.repayments), y.op(0))
+		_, asked, err := y.ReverseRepayment(t.Context(), y.pick(y.repayments), y.op(0))
+		y.approve(t, asked)
 		allowed(t, "bounce", err)
 	case kind == 10:
 		y.operate(t)
@@ -182,7 +183,8 @@ func (y *year) act(t *testing.T) {
 			t.Fatal(err)
 		}
 	default:
-		_, err := y.PayOutCreditBalance(t.Context(), "u1", y.op(1+y.random.Int64N(100_000)))
+		_, asked, err := y.PayOutCreditBalance(t.Context(), "u1", y.op(1+y.random.Int64N(100_000)))
+		y.approve(t, asked)
 		allowed(t, "pay out", err)
 	}
 }
@@ -237,7 +239,8 @@ func (y *year) operate(t *testing.T) {
 	loan := y.pick(y.loans)
 	switch y.random.IntN(6) {
 	case 0:
-		_, err := y.WriteOffLoan(t.Context(), loan, y.op(0))
+		_, asked, err := y.WriteOffLoan(t.Context(), loan, y.op(0))
+		y.approve(t, asked)
 		allowed(t, "write off", err)
 		if err == nil && y.standing(t, "u1").Account.State == domain.AccountFrozen {
 			if _, err := y.UnfreezeCreditAccount(t.Context(), y.request("u1")); err != nil {
@@ -245,10 +248,12 @@ func (y *year) operate(t *testing.T) {
 			}
 		}
 	case 1:
-		_, err := y.RecordRecovery(t.Context(), loan, y.op(1+y.random.Int64N(50_000)))
+		_, asked, err := y.RecordRecovery(t.Context(), loan, y.op(1+y.random.Int64N(50_000)))
+		y.approve(t, asked)
 		allowed(t, "recover", err)
 	default:
-		_, err := y.WaiveFee(t.Context(), loan, y.op(1+y.random.Int64N(20_000)))
+		_, asked, err := y.WaiveFee(t.Context(), loan, y.op(1+y.random.Int64N(20_000)))
+		y.approve(t, asked)
 		allowed(t, "waive", err)
 	}
 }

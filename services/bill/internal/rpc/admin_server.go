@@ -6,6 +6,8 @@ import (
 
 	billv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/bill/v1"
 
+	"github.com/creditpay/creditpay/pkg/approval/approvalrpc"
+	"github.com/creditpay/creditpay/pkg/approval/desk"
 	"github.com/creditpay/creditpay/pkg/caller"
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/ids"
@@ -18,6 +20,8 @@ import (
 type AdminServer struct {
 	billv1.UnsafeBillAdminServiceServer
 	App *app.App
+	// Desk is the approvals.
+	Desk *desk.Desk
 }
 
 // accountCommand is what every change of an account is asked with.
@@ -142,11 +146,11 @@ func (s *AdminServer) WriteOffLoan(ctx context.Context, req *billv1.WriteOffLoan
 	if err != nil {
 		return nil, err
 	}
-	l, err := s.App.WriteOffLoan(ctx, id, operation(ctx, req.GetRequestId(), req.GetReason()))
+	l, asked, err := s.App.WriteOffLoan(ctx, id, operation(ctx, req.GetRequestId(), req.GetReason()))
 	if err != nil {
 		return nil, err
 	}
-	return &billv1.WriteOffLoanResponse{Loan: loanOf(l)}, nil
+	return &billv1.WriteOffLoanResponse{Loan: loanOf(l), Approval: approvalrpc.Waiting(asked)}, nil
 }
 
 // WaiveFee implements BillAdminService.
@@ -159,11 +163,11 @@ func (s *AdminServer) WaiveFee(ctx context.Context, req *billv1.WaiveFeeRequest)
 	if op.Amount, err = parseAmount("amount", req.GetAmount()); err != nil {
 		return nil, err
 	}
-	l, err := s.App.WaiveFee(ctx, id, op)
+	l, asked, err := s.App.WaiveFee(ctx, id, op)
 	if err != nil {
 		return nil, err
 	}
-	return &billv1.WaiveFeeResponse{Loan: loanOf(l)}, nil
+	return &billv1.WaiveFeeResponse{Loan: loanOf(l), Approval: approvalrpc.Waiting(asked)}, nil
 }
 
 // RecordRecovery implements BillAdminService.
@@ -176,11 +180,11 @@ func (s *AdminServer) RecordRecovery(ctx context.Context, req *billv1.RecordReco
 	if op.Amount, err = parseAmount("amount", req.GetAmount()); err != nil {
 		return nil, err
 	}
-	l, err := s.App.RecordRecovery(ctx, id, op)
+	l, asked, err := s.App.RecordRecovery(ctx, id, op)
 	if err != nil {
 		return nil, err
 	}
-	return &billv1.RecordRecoveryResponse{Loan: loanOf(l)}, nil
+	return &billv1.RecordRecoveryResponse{Loan: loanOf(l), Approval: approvalrpc.Waiting(asked)}, nil
 }
 
 // ReverseRepayment implements BillAdminService.
@@ -189,11 +193,11 @@ func (s *AdminServer) ReverseRepayment(ctx context.Context, req *billv1.ReverseR
 	if err != nil {
 		return nil, err
 	}
-	r, err := s.App.ReverseRepayment(ctx, id, operation(ctx, req.GetRequestId(), req.GetReason()))
+	r, asked, err := s.App.ReverseRepayment(ctx, id, operation(ctx, req.GetRequestId(), req.GetReason()))
 	if err != nil {
 		return nil, err
 	}
-	return &billv1.ReverseRepaymentResponse{Repayment: repaymentOf(r)}, nil
+	return &billv1.ReverseRepaymentResponse{Repayment: repaymentOf(r), Approval: approvalrpc.Waiting(asked)}, nil
 }
 
 // PayOutCreditBalance implements BillAdminService.
@@ -203,9 +207,9 @@ func (s *AdminServer) PayOutCreditBalance(ctx context.Context, req *billv1.PayOu
 	if op.Amount, err = parseAmount("amount", req.GetAmount()); err != nil {
 		return nil, err
 	}
-	left, err := s.App.PayOutCreditBalance(ctx, req.GetUserId(), op)
+	left, asked, err := s.App.PayOutCreditBalance(ctx, req.GetUserId(), op)
 	if err != nil {
 		return nil, err
 	}
-	return &billv1.PayOutCreditBalanceResponse{CreditBalance: moneyOf(left)}, nil
+	return &billv1.PayOutCreditBalanceResponse{CreditBalance: moneyOf(left), Approval: approvalrpc.Waiting(asked)}, nil
 }

@@ -7,6 +7,7 @@ import (
 	billv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/bill/v1"
 	commonv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/common/v1"
 
+	"github.com/creditpay/creditpay/pkg/approval/approvalrpc"
 	"github.com/creditpay/creditpay/pkg/caller"
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/ids"
@@ -144,9 +145,9 @@ func (s *InternalServer) GetContractFile(ctx context.Context, req *billv1.GetCon
 func (s *AdminServer) SetSigningProfile(ctx context.Context, req *billv1.SetSigningProfileRequest) (*billv1.SetSigningProfileResponse, error) {
 	r := accountRequest(ctx, req)
 	r.Signer = app.Signer{Name: secret.Masked(req.GetFullName()), Phone: secret.Masked(req.GetPhone())}
-	masked, err := s.App.SetSigningProfile(ctx, r)
+	masked, asked, err := s.App.SetSigningProfile(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	return &billv1.SetSigningProfileResponse{MaskedName: masked.Name, MaskedTarget: masked.Target}, nil
+	return &billv1.SetSigningProfileResponse{MaskedName: masked.Name, MaskedTarget: masked.Target, Approval: approvalrpc.Waiting(asked)}, nil
 }

@@ -8,7 +8,7 @@ import (
 
 // Audit gives the checks of the bill service's books.
 func Audit() []audit.Check {
-	return slices.Concat(accountChecks(), loanChecks(), journalChecks(), refundChecks(), esignChecks())
+	return slices.Concat(accountChecks(), loanChecks(), journalChecks(), refundChecks(), esignChecks(), approvalChecks())
 }
 
 // accountChecks compare accounts with loans.

@@ -44,25 +44,32 @@ func (s *Store) NoteEsignRule(ctx context.Context, required bool, since time.Tim
 	return mysqlx.Fault(err, "note the rule of signing")
 }
 
-const selectProfile = `SELECT user_id, name_sealed, target_sealed, target_kind, certificate FROM esign_profiles WHERE user_id = ?`
+const selectProfile = `SELECT user_id, name_sealed, target_sealed, target_kind, certificate, version FROM esign_profiles WHERE user_id = ?`
 
 // Profile finds who signs for a user.
 func (s *Store) Profile(ctx context.Context, userID string) (app.SigningProfile, bool, error) {
 	var p app.SigningProfile
-	err := s.kit.DB.QueryRowContext(ctx, selectProfile, userID).Scan(&p.UserID, &p.NameSealed, &p.TargetSealed, &p.Kind, &p.Certificate)
+	err := s.kit.DB.QueryRowContext(ctx, selectProfile, userID).Scan(&p.UserID, &p.NameSealed, &p.TargetSealed, &p.Kind, &p.Certificate, &p.Version)
 	if mysqlx.NoRows(err) {
 		return p, false, nil
 	}
 	return p, err == nil, mysqlx.Fault(err, "read a signing profile")
 }
 
-const putProfile = `INSERT INTO esign_profiles (user_id, name_sealed, target_kind, target_sealed, certificate, version, create_time, update_time)
-	VALUES (?, ?, ?, ?, ?, 1, ?, ?) ON DUPLICATE KEY UPDATE name_sealed = VALUES(name_sealed), target_kind = VALUES(target_kind),
-	target_sealed = VALUES(target_sealed), certificate = VALUES(certificate), version = version + 1, update_time = VALUES(update_time)`
+const (
+	insertProfile = `INSERT INTO esign_profiles (user_id, name_sealed, target_kind, target_sealed, certificate, version, create_time, update_time)
+		VALUES (?, ?, ?, ?, ?, 1, ?, ?)`
+	updateProfile = `UPDATE esign_profiles SET name_sealed = ?, target_kind = ?, target_sealed = ?, certificate = ?, version = version + 1,
+		update_time = ? WHERE user_id = ? AND version = ?`
+)
 
 // PutProfile implements app.EsignTx.
 func (t *Tx) PutProfile(p app.SigningProfile, at time.Time) {
-	t.Tx.Queue(putProfile, p.UserID, p.NameSealed, p.Kind, p.TargetSealed, p.Certificate, at, at)
+	if p.Version > 0 {
+		t.Tx.QueueExpect(1, changed(), updateProfile, p.NameSealed, p.Kind, p.TargetSealed, p.Certificate, at, p.UserID, p.Version)
+		return
+	}
+	t.Tx.Queue(insertProfile, p.UserID, p.NameSealed, p.Kind, p.TargetSealed, p.Certificate, at, at)
 }
 
 const (

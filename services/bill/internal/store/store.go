@@ -15,6 +15,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/creditpay/creditpay/pkg/approval/desk"
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/idempotency"
 	"github.com/creditpay/creditpay/pkg/money"
@@ -34,7 +35,8 @@ func Migrations() (mysqlx.MigrationSet, error) {
 	if err != nil {
 		return mysqlx.MigrationSet{}, fmt.Errorf("find the migrations: %w", err)
 	}
-	return mysqlx.MigrationSet{Name: "bill", FS: root}, nil
+	approvals, err := desk.Migrations()
+	return mysqlx.MigrationSet{Name: "bill", FS: root, Needs: []mysqlx.MigrationSet{approvals}}, err
 }
 
 // Encoder turns an event of the domain into a message: its topic, the key of its

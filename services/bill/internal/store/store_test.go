@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/creditpay/creditpay/pkg/approval/desk"
 	"github.com/creditpay/creditpay/pkg/audit"
 	"github.com/creditpay/creditpay/pkg/civil"
 	"github.com/creditpay/creditpay/pkg/clock"
@@ -327,6 +328,19 @@ func TestAuditFindsWhatIsWrong(t *testing.T) {
 			t.Fatalf("%s: %v", statement, err)
 		}
 	}
+	for _, statement := range []string{
+		`UPDATE approval_since SET since = '1970-01-01'`,
+		`INSERT INTO loan_facts (loan_id, fact_id, kind, value_date, amount_minor, actor, cause, create_time, void_time, void_actor)
+			SELECT id, 'w...............', 5, '2026-01-01', 0, 'ADMIN:a', 'c', '2026-01-01', '2026-01-01', 'ADMIN:a' FROM loans`,
+		`INSERT INTO account_changes (id, account_id, actor, what, reason, after_json, create_time)
+			SELECT 'y...............', id, 'ADMIN:a', 'PayOutCreditBalance', 'r', '{}', '2026-01-01' FROM credit_accounts`,
+		`INSERT INTO approval_requests SELECT 'q...............', 'WaiveFee', 'lon_x', NULL, 'ADMIN:a', 'admin:a', 'r', 's', 'IDR', 1, 1, 'u1', '', '2026-01-01',
+			'{}', REPEAT('f', 32), NULL, NULL, 0, 3, '', '', '', 1, '2026-01-01', NULL, '2026-01-01'`,
+	} {
+		if err := onOne(t.Context(), b.db, statement); err != nil {
+			t.Fatalf("%s: %v", statement, err)
+		}
+	}
 	second := b.findings(t)
 	for _, statement := range []string{`UPDATE credit_accounts SET user_id = 'u7'`, `UPDATE loans SET state = 4`,
 		`INSERT INTO bills (id, user_id, bill_date, due_date, state, version, create_time, look_time) VALUES
@@ -337,7 +351,11 @@ func TestAuditFindsWhatIsWrong(t *testing.T) {
 		}
 	}
 	found := slices.Concat(first, second, b.findings(t))
+	shared := desk.Audit("") // Package desk has offenders for these.
 	for _, c := range store.Audit() {
+		if slices.ContainsFunc(shared, func(s audit.Check) bool { return s.Name == c.Name }) {
+			continue
+		}
 		if !slices.Contains(found, c.Name) {
 			t.Errorf("check %s found nothing", c.Name)
 		}

@@ -11,6 +11,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/creditpay/creditpay/pkg/approval"
 	"github.com/creditpay/creditpay/pkg/clock"
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/idempotency"
@@ -88,6 +89,8 @@ type Tx interface {
 	Remember(k idempotency.Key, fp idempotency.Fingerprint, answer any)
 	Schedule(kind, key string, due time.Time)
 	Unschedule(kind, key string)
+	// Gate stores an act that is asked for and says whether it may be done now; see package desk.
+	Gate(ctx context.Context, a approval.Ask) (approval.Request, error)
 	Post(objectID, cause string, lines []ledger.Line)
 	// Emit tells a domain event and gives its id.
 	Emit(event any) ids.ID

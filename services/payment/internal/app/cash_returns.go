@@ -26,10 +26,13 @@ func (a *App) RetryCashReturn(ctx context.Context, reference string) (CashBack, 
 	})
 }
 
-// ResolveCashReturn ends a return that failed by an operator's word. Repeating it is harmless; the first actor and evidence stay.
+// ResolveCashReturn ends a return of a refund that failed by an operator's word, which the refund service had approved where it had to be. Repeating it is harmless; the first actor and evidence stay.
 // Errors: INVALID_ARGUMENT, NOT_FOUND, ORDER_STATE_INVALID.
 func (a *App) ResolveCashReturn(ctx context.Context, reference string, by domain.Ruling) (CashBack, error) {
 	return a.changeReturn(ctx, reference, func(b CashBack) (*domain.CashReturnMoved, error) {
+		if b.Return.RefundID.IsZero() {
+			return nil, errs.OrderStateInvalid.New("the return belongs to no refund; end it with ResolveCancelReturn, which may need approval")
+		}
 		return b.Return.Resolve(by, b.Leg, a.now())
 	})
 }
@@ -72,17 +75,6 @@ func (a *App) RetryCancelReturn(ctx context.Context, reference string) (CashBack
 	})
 }
 
-// ResolveCancelReturn ends the return of a cancelled order's share that failed by an operator's word. Repeating it is harmless.
-// Errors: INVALID_ARGUMENT, NOT_FOUND, ORDER_STATE_INVALID.
-func (a *App) ResolveCancelReturn(ctx context.Context, reference string, by domain.Ruling) (CashBack, error) {
-	return a.changeReturn(ctx, reference, func(b CashBack) (*domain.CashReturnMoved, error) {
-		if err := ofCancel(b); err != nil {
-			return nil, err
-		}
-		return b.Return.Resolve(by, b.Leg, a.now())
-	})
-}
-
 // TickCashReturn asks the marketplace once more for a return of which nothing was heard. It answers when to look again; the zero time
 // when there is nothing left to do. An error keeps its timer.
 func (a *App) TickCashReturn(ctx context.Context, reference string) (time.Time, error) {
@@ -113,6 +105,12 @@ func (a *App) KeepCash(ctx context.Context, reference string) error {
 
 // changeReturn moves a return, and judges anew when it moved meanwhile. change gives nil when there is nothing to do.
 func (a *App) changeReturn(ctx context.Context, reference string, change func(CashBack) (*domain.CashReturnMoved, error)) (CashBack, error) {
+	return a.changeReturnIf(ctx, reference, change, func(Tx, CashBack) (bool, error) { return true, nil })
+}
+
+// changeReturnIf is changeReturn with a condition, judged in the transaction of the move.
+func (a *App) changeReturnIf(ctx context.Context, reference string, change func(CashBack) (*domain.CashReturnMoved, error),
+	may func(tx Tx, b CashBack) (bool, error)) (CashBack, error) {
 	id, err := parseID(ids.Leg, "reference", reference)
 	if err != nil {
 		return CashBack{}, err
@@ -130,14 +128,20 @@ func (a *App) changeReturn(ctx context.Context, reference string, change func(Ca
 		if err != nil || m == nil {
 			return b, err
 		}
-		b.Return = m.Return
-		return b, a.Store.Do(ctx, func(tx Tx) error {
+		after := b
+		err = a.Store.Do(ctx, func(tx Tx) error {
+			after = b
+			if ok, err := may(tx, b); err != nil || !ok {
+				return err
+			}
+			after.Return = m.Return
 			moveReturn(tx, *m)
 			if m.From == domain.ReturnFailed && m.Return.Kept(leg) {
 				tx.Schedule(JobKeepCash, legText(m.Return.ID), m.Return.ResolveTime)
 			}
 			return nil
 		})
+		return after, err
 	})
 }
 

@@ -159,7 +159,7 @@ func TestADownPaymentThatCannotGoBackIsKeptForThePayer(t *testing.T) {
 	for i, r := range []domain.CashReturn{w.refunded(w.refundOf(ps[0], 0, 4)), *share} {
 		w.bill.away = true
 		w.told(ofReturn(r, leg, domain.CashFailed), domain.LegFailed, domain.OutcomeApplied)
-		if _, err := w.ResolveCashReturn(ctx, ids.Format(ids.Leg, r.ID), abandoned); err != nil {
+		if err := w.resolve(r, abandoned); err != nil {
 			t.Fatal(err)
 		}
 		w.proveBooks() // A job is at it.
@@ -182,6 +182,17 @@ func TestADownPaymentThatCannotGoBackIsKeptForThePayer(t *testing.T) {
 		t.Errorf("%+v, %v", down, err)
 	}
 	w.proveBooks()
+}
+
+// resolve ends a return as an operator does: by its refund, or by itself.
+func (w *world) resolve(r domain.CashReturn, by domain.Ruling) error {
+	reference := ids.Format(ids.Leg, r.ID)
+	if r.RefundID.IsZero() {
+		_, _, err := w.ResolveCancelReturn(context.Background(), reference, by)
+		return err
+	}
+	_, err := w.ResolveCashReturn(context.Background(), reference, by)
+	return err
 }
 
 // asks gives how often the marketplace was asked or told of cash so far.
@@ -259,7 +270,10 @@ func TestAnOperatorEndsTheReturnOfACancelledOrderAndNotThatOfARefund(t *testing.
 	}
 	for _, change := range []func(string) (app.CashBack, error){
 		func(reference string) (app.CashBack, error) { return w.RetryCancelReturn(ctx, reference) },
-		func(reference string) (app.CashBack, error) { return w.ResolveCancelReturn(ctx, reference, abandoned) },
+		func(reference string) (app.CashBack, error) {
+			b, _, err := w.ResolveCancelReturn(ctx, reference, abandoned)
+			return b, err
+		},
 	} {
 		if _, err := change(ids.Format(ids.Leg, refund.ID)); !errs.Is(err, errs.OrderStateInvalid) {
 			t.Errorf("of a refund: %v", err)
@@ -273,11 +287,11 @@ func TestAnOperatorEndsTheReturnOfACancelledOrderAndNotThatOfARefund(t *testing.
 	}
 	w.told(ofReturn(*share, leg, domain.CashFailed), domain.LegFailed, domain.OutcomeApplied)
 	for range 2 {
-		if b, err := w.ResolveCancelReturn(ctx, reference, elsewhere); err != nil || b.Return.State != domain.ReturnReturned {
+		if b, _, err := w.ResolveCancelReturn(ctx, reference, elsewhere); err != nil || b.Return.State != domain.ReturnReturned {
 			t.Errorf("%+v, %v", b, err)
 		}
 	}
-	if _, err := w.ResolveCancelReturn(ctx, reference, abandoned); !errs.Is(err, errs.OrderStateInvalid) {
+	if _, _, err := w.ResolveCancelReturn(ctx, reference, abandoned); !errs.Is(err, errs.OrderStateInvalid) {
 		t.Errorf("ended twice in two ways: %v", err)
 	}
 	w.proveBooks()

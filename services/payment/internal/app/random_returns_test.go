@@ -156,7 +156,7 @@ func (s *backStory) stepOfReturn(ctx context.Context) (string, error) {
 		_, err = s.RetryCashReturn(ctx, reference)
 		return "retry", err
 	default:
-		_, err = s.ResolveCashReturn(ctx, reference, []domain.Ruling{elsewhere, abandoned}[s.random.IntN(2)])
+		err = s.resolve(r, []domain.Ruling{elsewhere, abandoned}[s.random.IntN(2)])
 		return "resolve", err
 	}
 }

@@ -10,6 +10,8 @@ import (
 	commonv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/common/v1"
 	paymentv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/payment/v1"
 
+	"github.com/creditpay/creditpay/pkg/approval/approvalrpc"
+	"github.com/creditpay/creditpay/pkg/approval/desk"
 	"github.com/creditpay/creditpay/pkg/caller"
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/ids"
@@ -22,6 +24,8 @@ import (
 type Admin struct {
 	paymentv1.UnsafePaymentAdminServiceServer
 	App *app.App
+	// Desk is the approvals.
+	Desk *desk.Desk
 }
 
 // pageSizeDefault is the size of a page when none is asked for.
@@ -115,11 +119,11 @@ func (s *Admin) RetryCancelReturn(ctx context.Context, req *paymentv1.RetryCance
 
 // ResolveCancelReturn ends the return of a cancelled order's share by the operator's word.
 func (s *Admin) ResolveCancelReturn(ctx context.Context, req *paymentv1.ResolveCancelReturnRequest) (*paymentv1.ResolveCancelReturnResponse, error) {
-	b, err := s.App.ResolveCancelReturn(ctx, req.GetReference(), ruling(req.GetGivenBack(), caller.FromContext(ctx).String(), req.GetEvidence()))
+	b, asked, err := s.App.ResolveCancelReturn(ctx, req.GetReference(), ruling(req.GetGivenBack(), caller.FromContext(ctx).String(), req.GetEvidence()))
 	if err != nil {
 		return nil, err
 	}
-	return &paymentv1.ResolveCancelReturnResponse{CashReturn: cashReturn(&b)}, nil
+	return &paymentv1.ResolveCancelReturnResponse{CashReturn: cashReturn(&b), Approval: approvalrpc.Waiting(asked)}, nil
 }
 
 func misfitOf(o domain.Outcome) paymentv1.Misfit {

@@ -4,7 +4,7 @@ import "github.com/creditpay/creditpay/pkg/audit"
 
 // Audit gives the checks over the payment schema.
 func Audit() []audit.Check {
-	return append(append(cashAudit(), refundAudit()...), []audit.Check{
+	return append(append(append(cashAudit(), refundAudit()...), approvalChecks()...), []audit.Check{
 		{Name: "legs_add_up", Rule: "the legs of a payment add up to its amount",
 			Query: `SELECT CONCAT('pay:', HEX(p.id)), CONCAT('amount ', p.amount_minor, ', legs ', COALESCE(SUM(l.amount_minor), 0))
 				FROM payments p LEFT JOIN payment_legs l ON l.payment_id = p.id GROUP BY p.id, p.amount_minor

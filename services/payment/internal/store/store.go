@@ -14,6 +14,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/creditpay/creditpay/pkg/approval/desk"
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/idempotency"
 	"github.com/creditpay/creditpay/pkg/ids"
@@ -34,7 +35,8 @@ func Migrations() (mysqlx.MigrationSet, error) {
 	if err != nil {
 		return mysqlx.MigrationSet{}, err
 	}
-	return mysqlx.MigrationSet{Name: "payment", FS: root}, nil
+	approvals, err := desk.Migrations()
+	return mysqlx.MigrationSet{Name: "payment", FS: root, Needs: []mysqlx.MigrationSet{approvals}}, err
 }
 
 // Encode turns a domain event into what leaves the service.

@@ -11,6 +11,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/creditpay/creditpay/pkg/approval"
 	"github.com/creditpay/creditpay/pkg/clock"
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/idempotency"
@@ -78,9 +79,11 @@ type Store interface {
 	Changes(ctx context.Context, id ids.ID) ([]Change, error)
 	// Budget reads the budget of an order; false before its first refund.
 	Budget(ctx context.Context, orderID ids.ID) (domain.Budget, bool, error)
-	// Tiers reads how many people must approve from which amount on, by currency and amount.
-	Tiers(ctx context.Context) ([]domain.Tier, error)
-	// TierChanges reads the last changes of the tiers, newest first.
+	// Tiers reads how many people must approve operators' refunds in a currency at a time, from which amount on.
+	Tiers(ctx context.Context, c money.Currency, at time.Time) ([]approval.Tier, error)
+	// Sum reads the largest of sums; nothing where none of them began.
+	Sum(ctx context.Context, keys []approval.SumKey, c money.Currency) (money.Amount, error)
+	// TierChanges reads the last changes of the tiers of before there were rules with a time, newest first.
 	TierChanges(ctx context.Context, limit int) ([]TierChange, error)
 	OperatedReader
 	// Requests reads the records of requests.
@@ -100,7 +103,7 @@ type TierChange struct {
 	ID       ids.ID
 	Currency money.Currency
 	// Tiers afterwards.
-	Tiers         []domain.Tier
+	Tiers         []approval.Tier
 	Actor, Reason string
 	Time          time.Time
 }
@@ -125,8 +128,11 @@ type Tx interface {
 	CountWait(r domain.Refund)
 	// SetDrive sets the timer that carries a refund out.
 	SetDrive(id ids.ID, at time.Time)
-	// PutTiers replaces the tiers of a currency and notes who did.
-	PutTiers(c TierChange)
+	// Gate stores an act that is asked for and says whether it may be done now; see package desk.
+	Gate(ctx context.Context, a approval.Ask) (approval.Request, error)
+	// Count adds an amount to sums, which stay locked, and returns the largest; Uncount takes it out.
+	Count(ctx context.Context, keys []approval.SumKey, amount money.Amount) (money.Amount, error)
+	Uncount(keys []approval.SumKey, amount money.Amount)
 	OperatedReader
 	// SetExpiry sets the timer of its approval, ClearExpiry ends it.
 	SetExpiry(id ids.ID, at time.Time)
@@ -136,6 +142,7 @@ type Tx interface {
 // Order is what a refund needs to know of an order.
 type Order struct {
 	UserID, MerchantID string
+	CheckoutID         ids.ID
 	// OutOrderNo is the marketplace's number of it.
 	OutOrderNo string
 	// State is the order service's word; Paid is what was paid.
@@ -184,15 +191,25 @@ type Bills interface {
 	KeepAsCredit(ctx context.Context, refundID, repaymentID ids.ID) error
 }
 
+// Approvals reads and carries out requests that other people must approve.
+type Approvals interface {
+	// Get reads a request. Errors: NOT_FOUND.
+	Get(ctx context.Context, id ids.ID) (approval.Request, error)
+	// Carry carries an approved request out. Errors: those of its verb.
+	Carry(ctx context.Context, id ids.ID) error
+}
+
 // Deps are the parts that App works with.
 type Deps struct {
-	Store    Store
-	Orders   Orders
-	Payments Payments
-	Bills    Bills
-	Clock    clock.Clock
-	IDs      *ids.Generator
-	Log      *zap.Logger
+	Store Store
+	// Approvals reads and carries out what other people must approve.
+	Approvals Approvals
+	Orders    Orders
+	Payments  Payments
+	Bills     Bills
+	Clock     clock.Clock
+	IDs       *ids.Generator
+	Log       *zap.Logger
 	// PeerTimeout bounds a call to another service.
 	PeerTimeout time.Duration
 }
@@ -277,5 +294,6 @@ func releaseBudget(ctx context.Context, tx Tx, r domain.Refund, now time.Time) e
 		return err
 	}
 	tx.PutBudget(before, after)
+	tx.Uncount(r.Sums(), r.Amount)
 	return nil
 }

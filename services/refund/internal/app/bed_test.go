@@ -14,6 +14,7 @@ import (
 	commonv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/common/v1"
 	refundv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/refund/v1"
 
+	"github.com/creditpay/creditpay/pkg/approval/desk"
 	"github.com/creditpay/creditpay/pkg/audit"
 	"github.com/creditpay/creditpay/pkg/caller"
 	"github.com/creditpay/creditpay/pkg/clock"
@@ -48,6 +49,7 @@ type bed struct {
 	clock *clock.Fake
 	ids   *ids.Generator
 	world *world
+	desk  *desk.Desk
 }
 
 func newBed(t *testing.T) *bed {
@@ -58,9 +60,12 @@ func newBed(t *testing.T) *bed {
 	kit := &unit.Kit{DB: db, Outbox: outbox.NewWriter(gen, clk), Jobs: jobs.NewQueue(clk), IDs: gen, Clock: clk}
 	rows := store.New(kit, event.Encode)
 	w := &world{ids: gen, orders: map[ids.ID]*paid{}, returns: map[string]*cash{}, adjusted: map[ids.ID]domain.Effect{}, kept: map[ids.ID]bool{}}
-	return &bed{rows: rows, db: db, clock: clk, ids: gen, world: w, App: app.New(app.Deps{
-		Store: rows, Orders: w, Payments: w, Bills: w, Clock: clk, IDs: gen, Log: zap.NewNop(), PeerTimeout: time.Second,
+	d := desk.New(kit, zap.NewNop(), desk.Settings{})
+	b := &bed{rows: rows, db: db, clock: clk, ids: gen, world: w, desk: d, App: app.New(app.Deps{
+		Store: rows, Approvals: d, Orders: w, Payments: w, Bills: w, Clock: clk, IDs: gen, Log: zap.NewNop(), PeerTimeout: time.Second,
 	})}
+	d.On(b.ApprovalVerbs()...)
+	return b
 }
 
 // paid is an order as the neighbours know it.
@@ -112,7 +117,7 @@ func (w *world) lost() error {
 
 func (b *bed) order(price, down, repaid int64, state string) ids.ID {
 	id := b.ids.New()
-	b.world.orders[id] = &paid{Order: app.Order{UserID: "u1", MerchantID: "shop-1", OutOrderNo: "no-" + id.String(), State: state, Paid: rp(price), NotifyURL: notifyURL}, down: rp(down),
+	b.world.orders[id] = &paid{Order: app.Order{UserID: "u1", CheckoutID: b.ids.New(), MerchantID: "shop-1", OutOrderNo: "no-" + id.String(), State: state, Paid: rp(price), NotifyURL: notifyURL}, down: rp(down),
 		credit: price - down, repaid: repaid, repayment: b.ids.New()}
 	return id
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/creditpay/creditpay/pkg/approval"
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/idempotency"
 	"github.com/creditpay/creditpay/pkg/ids"
@@ -140,7 +141,7 @@ func (a *App) reject(ctx context.Context, id ids.ID, d Decision) (domain.Refund,
 		return r, errors.Join(err, readErr)
 	}
 	return a.move(ctx, id, m, func(r domain.Refund) (domain.Refund, bool, error) {
-		if d.OnlyOwn && r.Requester != d.Approver {
+		if d.OnlyOwn && approval.Canonical(r.Requester) != approval.Canonical(d.Approver) {
 			return r, false, errs.CallerNotAllowed.New("somebody else asked for this refund; rejecting it needs the right to approve")
 		}
 		next, err := r.Rejected(domain.Approval{Approver: d.Approver, Comment: d.Comment, Time: m.Time})

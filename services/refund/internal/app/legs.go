@@ -90,33 +90,6 @@ func (a *App) RetryRefundLeg(ctx context.Context, actor string, id ids.ID, refer
 	return a.endLeg(ctx, id, reference, Mark{Actor: actor, Cause: "asked for once more", Time: a.now()}, back.State, "")
 }
 
-// ResolveRefundLeg ends a leg that failed: the payer got the money another way, as the evidence shows, or keeps it as credit balance.
-// Errors: errs.NotFound, errs.RefundStateInvalid.
-func (a *App) ResolveRefundLeg(ctx context.Context, actor string, id ids.ID, reference string, givenBack bool, evidence string) (domain.Refund, error) {
-	r, l, err := a.failedLeg(ctx, id, reference)
-	if err != nil {
-		return r, err
-	}
-	to := domain.LegReturned
-	if !givenBack {
-		to = domain.LegKept
-	}
-	if _, err := peer(ctx, a, func(ctx context.Context) (Return, error) {
-		return a.Payments.Resolve(ctx, reference, givenBack, actor, evidence)
-	}); err != nil {
-		return r, failedNoMore(err)
-	}
-	// A down payment becomes credit balance by the payment service, whose it is; what was repaid is the bill service's to keep.
-	if !givenBack && l.Kind == domain.LegRepayment {
-		if _, err := peer(ctx, a, func(ctx context.Context) (struct{}, error) {
-			return struct{}{}, a.Bills.KeepAsCredit(ctx, id, l.RepaymentID)
-		}); err != nil {
-			return r, err
-		}
-	}
-	return a.endLeg(ctx, id, reference, Mark{Actor: actor, Cause: "resolved: " + evidence, Time: a.now()}, to, evidence)
-}
-
 // endLeg notes what an operator did about a leg; what was noted meanwhile stays.
 func (a *App) endLeg(ctx context.Context, id ids.ID, reference string, m Mark, to domain.LegState, evidence string) (domain.Refund, error) {
 	return a.move(ctx, id, m, func(r domain.Refund) (domain.Refund, bool, error) {

@@ -143,7 +143,7 @@ func (s *story) operates() {
 			s.allow(err, errs.DependencyUnavailable)
 			continue
 		}
-		_, err := s.ResolveRefundLeg(s.t.Context(), "ADMIN:bob", r.ID, l.Reference, s.dice.IntN(2) == 0, "as agreed")
+		_, _, err := s.ResolveRefundLeg(s.t.Context(), "ADMIN:bob", app.ResolveLeg{RefundID: r.ID, Reference: l.Reference, GivenBack: s.dice.IntN(2) == 0, Evidence: "as agreed"})
 		s.allow(err, errs.DependencyUnavailable, errs.RefundStateInvalid)
 	}
 }

@@ -308,7 +308,7 @@ func TestADownPaymentThatCannotGoBackBecomesCreditBalanceByThePaymentService(t *
 	r := b.drive(t, b.mustAsk(t, b.order(100_000, 20_000, 0, "PAID"), 100_000, "r-1").ID)
 	b.world.end(domain.LegFailed)
 	r = b.drive(t, r.ID)
-	if _, err := b.ResolveRefundLeg(t.Context(), "ADMIN:bob", r.ID, r.Legs[0].Reference, false, "account is closed"); err != nil {
+	if _, _, err := b.ResolveRefundLeg(t.Context(), "ADMIN:bob", app.ResolveLeg{RefundID: r.ID, Reference: r.Legs[0].Reference, GivenBack: false, Evidence: "account is closed"}); err != nil {
 		t.Fatal(err)
 	}
 	if r = b.drive(t, r.ID); r.State != domain.StateSucceeded || !slices.Equal(states(r.Legs), []string{"1:KEPT:20000"}) {
@@ -338,10 +338,10 @@ func TestALegThatFailedWaitsForAnOperator(t *testing.T) {
 	}
 	b.world.end(domain.LegFailed)
 	b.drive(t, r.ID)
-	if _, err := b.ResolveRefundLeg(t.Context(), "ADMIN:bob", r.ID, down.Reference, true, "bank transfer 4711"); err != nil {
+	if _, _, err := b.ResolveRefundLeg(t.Context(), "ADMIN:bob", app.ResolveLeg{RefundID: r.ID, Reference: down.Reference, GivenBack: true, Evidence: "bank transfer 4711"}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.ResolveRefundLeg(t.Context(), "ADMIN:bob", r.ID, repayment.Reference, false, "account is closed"); err != nil {
+	if _, _, err := b.ResolveRefundLeg(t.Context(), "ADMIN:bob", app.ResolveLeg{RefundID: r.ID, Reference: repayment.Reference, GivenBack: false, Evidence: "account is closed"}); err != nil {
 		t.Fatal(err)
 	}
 	r = b.drive(t, r.ID)
@@ -361,7 +361,7 @@ func TestALegThatIsKeptByHalvesIsNotKeptBeforeItIsCreditBalance(t *testing.T) {
 	r = b.drive(t, r.ID)
 	reference := r.Legs[0].Reference
 	b.world.keep = errs.DependencyUnavailable.New("the bill service is down")
-	if _, err := b.ResolveRefundLeg(t.Context(), "ADMIN:bob", r.ID, reference, false, "the account is closed"); !errs.Is(err, errs.DependencyUnavailable) {
+	if _, _, err := b.ResolveRefundLeg(t.Context(), "ADMIN:bob", app.ResolveLeg{RefundID: r.ID, Reference: reference, GivenBack: false, Evidence: "the account is closed"}); !errs.Is(err, errs.DependencyUnavailable) {
 		t.Fatal(err)
 	}
 	if err := b.rows.Do(t.Context(), func(tx app.Tx) error {
@@ -389,7 +389,7 @@ func TestALegOfWhichThePaymentServiceKnowsMoreIsNeitherRetriedNorResolved(t *tes
 	if _, err := b.RetryRefundLeg(t.Context(), "ADMIN:bob", r.ID, r.Legs[0].Reference); !errs.Is(err, errs.RefundStateInvalid) {
 		t.Error(err)
 	}
-	if _, err := b.ResolveRefundLeg(t.Context(), "ADMIN:bob", r.ID, r.Legs[0].Reference, true, "transfer 1"); !errs.Is(err, errs.RefundStateInvalid) {
+	if _, _, err := b.ResolveRefundLeg(t.Context(), "ADMIN:bob", app.ResolveLeg{RefundID: r.ID, Reference: r.Legs[0].Reference, GivenBack: true, Evidence: "transfer 1"}); !errs.Is(err, errs.RefundStateInvalid) {
 		t.Error(err)
 	}
 }
@@ -513,7 +513,8 @@ func TestWhatIsCarriedOutIsWhatWasApproved(t *testing.T) {
 		t.Errorf("%s, %d went back in cash", r.State, b.world.paidBack())
 	}
 	b.prove(t)
-	// Nobody had to approve this one: it does what it does.
+	// Nobody had to approve this one of the next day: it does what it does.
+	b.clock.Advance(24 * time.Hour)
 	other := b.order(1_000_000, 0, 0, "CONFIRMED")
 	small := b.mustAsk(t, other, 50_000, "")
 	b.world.orders[other].repaid = 1_000_000

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/creditpay/creditpay/pkg/approval"
 	"github.com/creditpay/creditpay/pkg/caller"
+	"github.com/creditpay/creditpay/pkg/civil"
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/idempotency"
 	"github.com/creditpay/creditpay/pkg/ids"
@@ -93,13 +95,16 @@ func (a *App) request(ctx context.Context, in Request, key idempotency.Key, fp i
 	r := domain.Refund{
 		ID: a.IDs.New(), OrderID: in.OrderID, MerchantID: order.MerchantID, UserID: order.UserID, Requester: in.Requester, OutRefundNo: in.OutRefundNo,
 		Amount: in.Amount, Share: share, ReasonCode: in.ReasonCode, Reason: in.Reason, State: domain.StateRequested, Snapshot: 1, OrderState: order.State,
-		OutOrderNo: order.OutOrderNo, NotifyURL: order.NotifyURL, CreateTime: now, Version: 1,
+		OutOrderNo: order.OutOrderNo, NotifyURL: order.NotifyURL, CheckoutID: order.CheckoutID, CreateTime: now, Version: 1,
 	}
-	var operated money.Amount
+	var tiers []approval.Tier
+	var planned needs
 	if r.ByOperator() {
-		if operated, r.ApprovalsNeeded, err = a.approvals(ctx, budget, in.Amount); err != nil {
+		r.Day = civil.Of(now, civil.Jakarta())
+		if tiers, planned, err = a.plan(ctx, budget, r); err != nil {
 			return requested{}, err
 		}
+		r.ApprovalsNeeded = planned.people
 	}
 	if r.ApprovalsNeeded > 0 {
 		r.State, r.ExpireTime = domain.StatePendingApproval, now.Add(domain.ApprovalTime)
@@ -122,12 +127,8 @@ func (a *App) request(ctx context.Context, in Request, key idempotency.Key, fp i
 			return errs.ConcurrentChange.New("another refund of the order came first; repeat the call")
 		}
 		if r.ByOperator() {
-			now, err := tx.Operated(ctx, before)
-			if err != nil {
+			if r.Sum, err = countOperated(ctx, tx, before, r, tiers, planned); err != nil {
 				return err
-			}
-			if now != operated {
-				return errs.ConcurrentChange.New("another operator's refund of the order came first; repeat the call")
 			}
 		}
 		tx.Remember(key, fp, answer)
@@ -143,18 +144,63 @@ func (a *App) request(ctx context.Context, in Request, key idempotency.Key, fp i
 	})
 }
 
-// approvals is what operators asked for of an order so far, and how many people must approve a refund more. What counts is their sum:
-// ten small refunds need whom one large one needs.
-func (a *App) approvals(ctx context.Context, b domain.Budget, amount money.Amount) (operated money.Amount, needed int, err error) {
-	tiers, err := a.Store.Tiers(ctx)
+// needs is how many people must approve an operator's refund, and by which sum.
+type needs struct {
+	sum    money.Amount
+	people int
+}
+
+// need judges an operator's refund. What counts is the largest of the sums: of the order, of the requester's and the payer's business day,
+// and of the checkout, so that many small refunds need whom one large one needs. sum is the largest of the latter, this refund included.
+func need(tiers []approval.Tier, operated, sum, amount money.Amount) (needs, error) {
+	ofOrder, err := operated.Add(amount)
 	if err != nil {
-		return operated, 0, err
+		return needs{}, err
 	}
-	if operated, err = a.Store.Operated(ctx, b); err != nil {
-		return operated, 0, err
+	if ofOrder.Minor() > sum.Minor() {
+		sum = ofOrder
 	}
-	sum, err := operated.Add(amount)
-	return operated, domain.ApprovalsFor(tiers, sum), err
+	return needs{sum: sum, people: approval.Needed(tiers, sum)}, nil
+}
+
+// plan judges how many people must approve an operator's refund, by what was asked for so far.
+func (a *App) plan(ctx context.Context, b domain.Budget, r domain.Refund) ([]approval.Tier, needs, error) {
+	tiers, err := a.Store.Tiers(ctx, r.Amount.Currency(), r.CreateTime)
+	if err != nil {
+		return nil, needs{}, err
+	}
+	operated, err := a.Store.Operated(ctx, b)
+	if err != nil {
+		return nil, needs{}, err
+	}
+	asked, err := a.Store.Sum(ctx, r.Sums(), r.Amount.Currency())
+	if err != nil {
+		return nil, needs{}, err
+	}
+	sum, err := asked.Add(r.Amount)
+	if err != nil {
+		return nil, needs{}, err
+	}
+	planned, err := need(tiers, operated, sum, r.Amount)
+	return tiers, planned, err
+}
+
+// countOperated adds a refund to the sums in which it counts, under their locks, and returns the largest. Errors: CONCURRENT_CHANGE when by
+// now more people must approve it than planned.
+func countOperated(ctx context.Context, tx Tx, b domain.Budget, r domain.Refund, tiers []approval.Tier, planned needs) (money.Amount, error) {
+	operated, err := tx.Operated(ctx, b)
+	if err != nil {
+		return operated, err
+	}
+	sum, err := tx.Count(ctx, r.Sums(), r.Amount)
+	if err != nil {
+		return sum, err
+	}
+	now, err := need(tiers, operated, sum, r.Amount)
+	if err == nil && now.people > planned.people {
+		err = errs.ConcurrentChange.New("another operator's refund came first; repeat the call")
+	}
+	return now.sum, err
 }
 
 // refundable gives an order that may be refunded with its budget. Errors: errs.NotFound, also for another marketplace's, errs.OrderStateInvalid.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/creditpay/creditpay/pkg/jobs"
 
+	"github.com/creditpay/creditpay/services/refund/internal/app"
 	"github.com/creditpay/creditpay/services/refund/internal/domain"
 )
 
@@ -35,7 +36,7 @@ func TestTheTimelineNamesTheAmountAndWhatBecameOfEachLeg(t *testing.T) {
 	if _, err := b.RetryRefundLeg(t.Context(), "ADMIN:bob", r.ID, down); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.ResolveRefundLeg(t.Context(), "ADMIN:bob", r.ID, repayment, true, "transfer 4711"); err != nil {
+	if _, _, err := b.ResolveRefundLeg(t.Context(), "ADMIN:bob", app.ResolveLeg{RefundID: r.ID, Reference: repayment, GivenBack: true, Evidence: "transfer 4711"}); err != nil {
 		t.Fatal(err)
 	}
 	b.world.end(domain.LegReturned)

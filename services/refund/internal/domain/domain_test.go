@@ -10,6 +10,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/creditpay/creditpay/pkg/approval"
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/money"
 	"github.com/creditpay/creditpay/pkg/statetable"
@@ -118,9 +119,9 @@ func TestTheHighestTierThatIsReachedCounts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tiers := []domain.Tier{{From: rp(1_000), Approvals: 1}, {From: rp(1), Approvals: 0}, {From: rp(50_000), Approvals: 2}, {From: money.New(1, money.USD()), Approvals: 1}}
-	for amount, want := range map[money.Amount]int{rp(1): 0, rp(999): 0, rp(1_000): 1, rp(49_999): 1, rp(50_000): 2, money.New(9, money.USD()): 1, money.New(9, otherCurrency): domain.MaxApprovals} {
-		if got := domain.ApprovalsFor(tiers, amount); got != want {
+	tiers := []approval.Tier{{From: rp(1_000), Approvals: 1}, {From: rp(1), Approvals: 0}, {From: rp(50_000), Approvals: 2}, {From: money.New(1, money.USD()), Approvals: 1}}
+	for amount, want := range map[money.Amount]int{rp(1): 0, rp(999): 0, rp(1_000): 1, rp(49_999): 1, rp(50_000): 2, money.New(9, money.USD()): 1, money.New(9, otherCurrency): approval.MaxApprovals} {
+		if got := approval.Needed(tiers, amount); got != want {
 			t.Errorf("%s needs %d, want %d", amount, got, want)
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/creditpay/creditpay/pkg/approval"
+	"github.com/creditpay/creditpay/pkg/civil"
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/ids"
 	"github.com/creditpay/creditpay/pkg/money"
@@ -41,6 +43,12 @@ type Refund struct {
 	OutOrderNo string
 	// NotifyURL is where the marketplace wants to be told of the order, for this service's events only; empty for nowhere.
 	NotifyURL string
+	// CheckoutID is the order's checkout; zero for a refund of before sums went by it.
+	CheckoutID ids.ID
+	// Day is the business day on which it was asked for, Sum the largest of the sums by which its approvers were found; not set for a refund
+	// that nobody could have to approve, and one of before.
+	Day civil.Date
+	Sum money.Amount
 	// Legs are the ways by which cash goes back; known once the plan was adjusted.
 	Legs []Leg
 	// Failure is why it failed or was refused.
@@ -201,6 +209,21 @@ func (r Refund) LegsMoved(before Refund) string {
 		out = append(out, fmt.Sprintf("%s %s → %s", name, before.Legs[i].State, l.State))
 	}
 	return strings.Join(out, ", ")
+}
+
+// VerbRefund is the verb of an operator's refund, as tiers and sums name it.
+const VerbRefund = "AdminRefundPayment"
+
+// Sums are those in which the refund counts; none for one of the marketplace, and one of before there were sums.
+func (r Refund) Sums() []approval.SumKey {
+	if !r.ByOperator() || !r.Day.Valid() {
+		return nil
+	}
+	checkout := ""
+	if !r.CheckoutID.IsZero() {
+		checkout = ids.Format(ids.Checkout, r.CheckoutID)
+	}
+	return approval.SumsOf(VerbRefund, r.Amount, approval.Canonical(r.Requester), r.UserID, checkout, r.Day)
 }
 
 // ByOperator tells whether an operator asked for it; the marketplace's refunds have a number of the marketplace.

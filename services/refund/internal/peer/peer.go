@@ -49,7 +49,11 @@ func (o *Orders) Order(ctx context.Context, id ids.ID) (app.Order, error) {
 	if err != nil {
 		return app.Order{}, errs.Internal.Wrap(err, "the order service gave an amount that cannot be read")
 	}
-	return app.Order{UserID: m.GetUserId(), MerchantID: m.GetMerchantId(), OutOrderNo: m.GetOutOrderNo(), State: strings.TrimPrefix(m.GetState().String(), "ORDER_STATE_"), Paid: paid,
+	checkout, err := ids.Parse(ids.Checkout, m.GetCheckoutId())
+	if err != nil {
+		return app.Order{}, errs.Internal.Wrap(err, "the order service named a checkout that cannot be read")
+	}
+	return app.Order{UserID: m.GetUserId(), CheckoutID: checkout, MerchantID: m.GetMerchantId(), OutOrderNo: m.GetOutOrderNo(), State: strings.TrimPrefix(m.GetState().String(), "ORDER_STATE_"), Paid: paid,
 		NotifyURL: res.GetNotifyUrls()[m.GetOrderId()]}, nil
 }
 

@@ -3,58 +3,89 @@ package rpc
 import (
 	"context"
 
-	refundv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/refund/v1"
-
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"github.com/creditpay/creditpay/pkg/caller"
-	"github.com/creditpay/creditpay/pkg/errs"
+	commonv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/common/v1"
+	refundv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/refund/v1"
+
+	"github.com/creditpay/creditpay/pkg/approval/approvalrpc"
 	"github.com/creditpay/creditpay/pkg/money"
 
-	"github.com/creditpay/creditpay/services/refund/internal/app"
 	"github.com/creditpay/creditpay/services/refund/internal/domain"
-	"github.com/creditpay/creditpay/services/refund/internal/wire"
 )
 
-// ListApprovalTiers gives the tiers and who changed them.
+// tierChangesMost is how many changes of the tiers are shown.
+const tierChangesMost = 50
+
+// ListApprovalTiers returns the tiers of every verb and who changed them.
 func (s *Refund) ListApprovalTiers(ctx context.Context, _ *refundv1.ListApprovalTiersRequest) (*refundv1.ListApprovalTiersResponse, error) {
-	tiers, changes, err := s.App.ListApprovalTiers(ctx)
+	rules, changes, err := approvalrpc.Tiers(ctx, s.Desk)
 	if err != nil {
 		return nil, err
 	}
-	out := &refundv1.ListApprovalTiersResponse{Tiers: tiersOf(tiers)}
+	out := &refundv1.ListApprovalTiersResponse{Rules: rules, RuleChanges: changes}
+	inForce := map[string]bool{}
+	for _, r := range rules { // Those that are in force come before those that will be.
+		if r.GetVerb() == domain.VerbRefund && !inForce[r.GetCurrencyCode()] {
+			inForce[r.GetCurrencyCode()] = true
+			out.Tiers = append(out.Tiers, tiersOf(r.GetTiers())...)
+		}
+	}
 	for _, c := range changes {
-		out.Changes = append(out.Changes, &refundv1.ApprovalTierChange{CurrencyCode: c.Currency.Code(), Tiers: tiersOf(c.Tiers), Actor: c.Actor,
-			Reason: c.Reason, Time: timestamppb.New(c.Time)})
+		if rule := c.GetRule(); rule.GetVerb() == domain.VerbRefund && rule.GetEffectiveTime() != nil {
+			out.Changes = append(out.Changes, &refundv1.ApprovalTierChange{CurrencyCode: rule.GetCurrencyCode(), Tiers: tiersOf(rule.GetTiers()),
+				Actor: c.GetRequester(), Reason: c.GetReason(), Time: c.GetCreateTime()})
+		}
+	}
+	former, err := s.App.FormerTierChanges(ctx)
+	for _, c := range former {
+		if len(out.Changes) < tierChangesMost {
+			out.Changes = append(out.Changes, &refundv1.ApprovalTierChange{CurrencyCode: c.Currency.Code(), Tiers: tiersOf(approvalrpc.TierMessages(c.Tiers)),
+				Actor: c.Actor, Reason: c.Reason, Time: timestamppb.New(c.Time)})
+		}
+	}
+	return out, err
+}
+
+// setTiers is a request whose verb is a refund where it names none.
+type setTiers struct {
+	*refundv1.SetApprovalTiersRequest
+}
+
+// GetVerb returns the verb whose tiers are set.
+func (r setTiers) GetVerb() string {
+	if v := r.SetApprovalTiersRequest.GetVerb(); v != "" {
+		return v
+	}
+	return domain.VerbRefund
+}
+
+// SetApprovalTiers asks for other tiers of a verb in a currency.
+func (s *Refund) SetApprovalTiers(ctx context.Context, req *refundv1.SetApprovalTiersRequest) (*refundv1.SetApprovalTiersResponse, error) {
+	asked := setTiers{req}
+	tiers := make([]*commonv1.ApprovalTier, len(req.GetTiers()))
+	for i, t := range req.GetTiers() {
+		tiers[i] = &commonv1.ApprovalTier{From: t.GetFrom(), Approvals: t.Approvals}
+	}
+	m, err := approvalrpc.SetTiers(ctx, s.Desk, asked, tiers)
+	if err != nil {
+		return nil, err
+	}
+	out := &refundv1.SetApprovalTiersResponse{Approval: m}
+	if c, err := money.CurrencyOf(req.GetCurrencyCode()); err == nil && asked.GetVerb() == domain.VerbRefund {
+		now, err := s.App.RefundTiers(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		out.Tiers = tiersOf(approvalrpc.TierMessages(now))
 	}
 	return out, nil
 }
 
-// SetApprovalTiers replaces the tiers of a currency.
-func (s *Refund) SetApprovalTiers(ctx context.Context, req *refundv1.SetApprovalTiersRequest) (*refundv1.SetApprovalTiersResponse, error) {
-	c := app.TierChange{Actor: caller.FromContext(ctx).String(), Reason: req.GetReason()}
-	var err error
-	if c.Currency, err = money.CurrencyOf(req.GetCurrencyCode()); err != nil {
-		return nil, errs.InvalidArgument.Wrap(err, "currency_code is not known").With("field", "currency_code")
-	}
-	for _, t := range req.GetTiers() {
-		from, err := wire.Amount(t.GetFrom())
-		if err != nil {
-			return nil, err
-		}
-		c.Tiers = append(c.Tiers, domain.Tier{From: from, Approvals: int(t.GetApprovals())})
-	}
-	tiers, err := s.App.SetApprovalTiers(ctx, req.GetRequestId(), c)
-	if err != nil {
-		return nil, err
-	}
-	return &refundv1.SetApprovalTiersResponse{Tiers: tiersOf(tiers)}, nil
-}
-
-func tiersOf(list []domain.Tier) []*refundv1.ApprovalTier {
+func tiersOf(list []*commonv1.ApprovalTier) []*refundv1.ApprovalTier {
 	out := make([]*refundv1.ApprovalTier, len(list))
 	for i, t := range list {
-		out[i] = &refundv1.ApprovalTier{From: wire.Money(t.From), Approvals: new(int32(t.Approvals))}
+		out[i] = &refundv1.ApprovalTier{From: t.GetFrom(), Approvals: t.Approvals}
 	}
 	return out
 }

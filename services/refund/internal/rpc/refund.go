@@ -10,6 +10,8 @@ import (
 	commonv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/common/v1"
 	refundv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/refund/v1"
 
+	"github.com/creditpay/creditpay/pkg/approval/approvalrpc"
+	"github.com/creditpay/creditpay/pkg/approval/desk"
 	"github.com/creditpay/creditpay/pkg/caller"
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/ids"
@@ -24,6 +26,8 @@ type Refund struct {
 	// A missing method fails the build.
 	refundv1.UnsafeRefundServiceServer
 	App *app.App
+	// Desk is the approvals of what is no refund.
+	Desk *desk.Desk
 }
 
 const (
@@ -221,9 +225,10 @@ func (s *Refund) ResolveRefundLeg(ctx context.Context, req *refundv1.ResolveRefu
 	if err != nil {
 		return nil, err
 	}
-	r, err := s.App.ResolveRefundLeg(ctx, caller.FromContext(ctx).String(), id, req.GetReference(), req.GetGivenBack(), req.GetEvidence())
+	in := app.ResolveLeg{RefundID: id, Reference: req.GetReference(), GivenBack: req.GetGivenBack(), Evidence: req.GetEvidence()}
+	r, asked, err := s.App.ResolveRefundLeg(ctx, caller.FromContext(ctx).String(), in)
 	if err != nil {
 		return nil, err
 	}
-	return &refundv1.ResolveRefundLegResponse{Refund: wire.Refund(r)}, nil
+	return &refundv1.ResolveRefundLegResponse{Refund: wire.Refund(r), Approval: approvalrpc.Waiting(asked)}, nil
 }

@@ -7,7 +7,7 @@ import (
 
 // Audit gives the checks over refunds.
 func Audit() []audit.Check {
-	return []audit.Check{
+	return append(approvalChecks(), []audit.Check{
 		{Name: "budget_is_its_refunds", Rule: "what a budget reserved is the sum of the refunds that were not given up",
 			Query: `SELECT CONCAT('ord:', HEX(b.order_id)), CONCAT('reserved ', b.reserved_minor, ' and ', b.reserved_cash_minor, ' in cash, refunds ',
 				COALESCE(SUM(r.amount_minor), 0), ' and ', COALESCE(SUM(r.cash_minor), 0))
@@ -20,9 +20,9 @@ func Audit() []audit.Check {
 			Query: `SELECT CONCAT('rfd:', HEX(r.id)), CONCAT('of ', IF(r.owner = '', 'the home marketplace', r.owner), ', its buyer is ', r.user_id)
 				FROM refunds r WHERE r.owner <> ` + audit.OwnerExpr("r.user_id")},
 		{Name: "approved_by_enough", Rule: "what was carried out was approved by as many other people as it needed",
-			Query: `SELECT CONCAT('rfd:', HEX(r.id)), CONCAT('needs ', r.approvals_needed, ', has ', COUNT(a.approver)) FROM refunds r
-				LEFT JOIN approvals a ON a.refund_id = r.id AND a.snapshot = r.snapshot AND a.approver <> r.requester WHERE r.state IN (3, 6, 7, 8)
-				GROUP BY r.id, r.approvals_needed HAVING COUNT(a.approver) < r.approvals_needed`},
+			Query: `SELECT CONCAT('rfd:', HEX(r.id)), CONCAT('needs ', r.approvals_needed, ', has ', COUNT(DISTINCT a.approver_subject)) FROM refunds r
+				LEFT JOIN approvals a ON a.refund_id = r.id AND a.snapshot = r.snapshot AND a.approver_subject <> COALESCE(r.requester_subject, a.requester_subject)
+				WHERE r.state IN (3, 6, 7, 8) GROUP BY r.id, r.approvals_needed HAVING COUNT(DISTINCT a.approver_subject) < r.approvals_needed`},
 		{Name: "frozen_is_kept", Rule: "what waits to be approved, or was, is kept as it was frozen",
 			Query: `SELECT CONCAT('rfd:', HEX(r.id)), CONCAT('snapshot ', r.snapshot, IF(s.refund_id IS NULL, ' is missing', ' is another')) FROM refunds r
 				LEFT JOIN refund_snapshots s ON s.refund_id = r.id AND s.snapshot = r.snapshot
@@ -39,7 +39,7 @@ func Audit() []audit.Check {
 		{Name: "refund_without_timer", Rule: "a refund that is not ended has its timer",
 			Query: `SELECT CONCAT('rfd:', HEX(r.id)), CONCAT('state ', r.state) FROM refunds r WHERE r.state IN (1, 2, 3, 6) AND NOT EXISTS
 				(SELECT 1 FROM jobs j WHERE j.kind = IF(r.state = 2, 'expire_refund', 'drive_refund') AND j.job_key = ` + audit.TypedIDExpr(ids.Refund, "r.id") + `)`},
-	}
+	}...)
 }
 
 // AuditStream gives what refunds took of each order: those whose loan was adjusted. A refund that failed later took nothing: the order was

@@ -3,13 +3,16 @@ package store
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/creditpay/creditpay/pkg/approval"
 	"github.com/creditpay/creditpay/pkg/caller"
+	"github.com/creditpay/creditpay/pkg/civil"
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/ids"
 	"github.com/creditpay/creditpay/pkg/money"
@@ -23,7 +26,7 @@ import (
 const (
 	refundColumns = `r.id, r.order_id, r.merchant_id, r.user_id, r.requester, r.out_refund_no, r.currency_code, r.amount_minor, r.cash_minor, r.reason_code,
 		r.reason, r.state, r.step, r.approvals_needed, r.snapshot, r.order_state, r.out_order_no, r.notify_url, r.effect, r.failure, r.attempts, r.version, r.create_time, r.expire_time,
-		r.finish_time`
+		r.finish_time, r.checkout_id, r.business_day, r.sum_minor`
 	selectRefund   = `SELECT ` + refundColumns + ` FROM refunds r WHERE r.id = ?`
 	selectByNumber = `SELECT ` + refundColumns + ` FROM refunds r WHERE r.order_id = ? AND r.out_refund_no = ?`
 	selectRefunds  = `SELECT ` + refundColumns + ` FROM refunds r WHERE `
@@ -167,19 +170,48 @@ func complete(ctx context.Context, query queryFunc, open []*domain.Refund) ([]*d
 	return slices.DeleteFunc(slices.Clone(open), func(r *domain.Refund) bool { return !moved[r.ID] }), nil
 }
 
+// dayColumn is a DATE that may be NULL: the zero date.
+type dayColumn struct{ civil.Date }
+
+// Value implements driver.Valuer.
+func (d dayColumn) Value() (driver.Value, error) {
+	if d.IsZero() {
+		return nil, nil
+	}
+	return d.Date.Value()
+}
+
+// Scan implements sql.Scanner.
+func (d *dayColumn) Scan(src any) error {
+	if src == nil {
+		d.Date = civil.Date{}
+		return nil
+	}
+	return d.Date.Scan(src)
+}
+
 func scanRefund(row mysqlx.Row) (r domain.Refund, err error) {
 	var number sql.NullString
 	var code string
 	var amount, cash int64
 	var effect []byte
 	var expire, finish sql.NullTime
+	var checkout []byte
+	var day dayColumn
+	var sum sql.NullInt64
 	if err := row.Scan(&r.ID, &r.OrderID, &r.MerchantID, &r.UserID, &r.Requester, &number, &code, &amount, &cash, &r.ReasonCode, &r.Reason, &r.State,
-		&r.Step, &r.ApprovalsNeeded, &r.Snapshot, &r.OrderState, &r.OutOrderNo, &r.NotifyURL, &effect, &r.Failure, &r.Attempts, &r.Version, &r.CreateTime, &expire, &finish); err != nil {
+		&r.Step, &r.ApprovalsNeeded, &r.Snapshot, &r.OrderState, &r.OutOrderNo, &r.NotifyURL, &effect, &r.Failure, &r.Attempts, &r.Version, &r.CreateTime, &expire, &finish,
+		&checkout, &day, &sum); err != nil {
 		return r, err
 	}
 	c, err := money.CurrencyOf(code)
 	if err != nil {
 		return r, errs.Internal.Wrap(err, "a refund has a currency that is not known")
+	}
+	copy(r.CheckoutID[:], checkout)
+	r.Day = day.Date
+	if sum.Valid {
+		r.Sum = money.New(sum.Int64, c)
 	}
 	r.OutRefundNo, r.ExpireTime, r.FinishTime = number.String, expire.Time, finish.Time
 	r.Amount, r.Share = money.New(amount, c), domain.Share{Credit: money.New(amount-cash, c), Cash: money.New(cash, c)}
@@ -278,15 +310,17 @@ func (s *Store) Changes(ctx context.Context, id ids.ID) (out []app.Change, err e
 
 const (
 	insertRefund = `INSERT INTO refunds (id, order_id, owner, merchant_id, user_id, requester, out_refund_no, currency_code, amount_minor, cash_minor, reason_code,
-		reason, state, step, approvals_needed, snapshot, order_state, out_order_no, notify_url, effect, failure, attempts, version, create_time, expire_time, finish_time)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+		reason, state, step, approvals_needed, snapshot, order_state, out_order_no, notify_url, effect, failure, attempts, version, create_time, expire_time, finish_time,
+		requester_subject, checkout_id, business_day, sum_minor)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	updateRefund = `UPDATE refunds SET state = ?, step = ?, snapshot = ?, order_state = ?, effect = ?, failure = ?, attempts = ?, expire_time = ?, finish_time = ?, version = version + 1
 		WHERE id = ? AND version = ?`
 	countWait      = `UPDATE refunds SET attempts = attempts + 1 WHERE id = ? AND version = ?`
 	insertChange   = `INSERT INTO refund_changes (refund_id, version, from_state, to_state, step, actor, cause, create_time) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`
 	insertSnapshot = `INSERT INTO refund_snapshots (refund_id, snapshot, order_state, effect, create_time) VALUES (?, ?, ?, ?, ?)`
-	insertApproval = `INSERT INTO approvals (refund_id, snapshot, approver, requester, request_id, comment, create_time) VALUES (?, ?, ?, ?, ?, ?, ?)`
-	putLeg         = `INSERT INTO refund_legs (refund_id, number, kind, repayment_id, amount_minor, state, reference, evidence, actor) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+	insertApproval = `INSERT INTO approvals (refund_id, snapshot, approver, requester, request_id, comment, create_time, approver_subject, requester_subject)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	putLeg = `INSERT INTO refund_legs (refund_id, number, kind, repayment_id, amount_minor, state, reference, evidence, actor) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON DUPLICATE KEY UPDATE state = VALUES(state), reference = VALUES(reference), evidence = VALUES(evidence), actor = VALUES(actor)`
 )
 
@@ -305,7 +339,8 @@ func (t *Tx) InsertRefund(r domain.Refund, m app.Mark) {
 	owner, _ := caller.SplitUserID(r.UserID)
 	t.Tx.Queue(insertRefund, r.ID, r.OrderID, owner, r.MerchantID, r.UserID, r.Requester, nullText(r.OutRefundNo), r.Amount.Currency().Code(), r.Amount.Minor(),
 		r.Share.Cash.Minor(), r.ReasonCode, text.Cut(r.Reason, reasonMax), r.State, r.Step, r.ApprovalsNeeded, r.Snapshot, r.OrderState, r.OutOrderNo, r.NotifyURL, effect, "", r.Attempts,
-		r.Version, r.CreateTime, nullTime(r.ExpireTime), nullTime(r.FinishTime))
+		r.Version, r.CreateTime, nullTime(r.ExpireTime), nullTime(r.FinishTime), string(approval.Canonical(r.Requester)), ids.Null(r.CheckoutID),
+		dayColumn{r.Day}, sql.NullInt64{Int64: r.Sum.Minor(), Valid: r.Day.Valid()})
 	if r.ApprovalsNeeded > 0 {
 		t.Tx.Queue(insertSnapshot, r.ID, r.Snapshot, r.OrderState, effect, m.Time)
 	}
@@ -327,7 +362,8 @@ func (t *Tx) MoveRefund(from, to domain.Refund, m app.Mark) {
 	}
 	for _, a := range to.Approvals {
 		if !contains(from, a) || from.Snapshot != to.Snapshot {
-			t.Tx.Queue(insertApproval, to.ID, to.Snapshot, a.Approver, to.Requester, a.RequestID, text.Cut(a.Comment, reasonMax), a.Time)
+			t.Tx.Queue(insertApproval, to.ID, to.Snapshot, a.Approver, to.Requester, a.RequestID, text.Cut(a.Comment, reasonMax), a.Time,
+				string(approval.Canonical(a.Approver)), string(approval.Canonical(to.Requester)))
 		}
 	}
 	for i, l := range to.Legs {

@@ -14,6 +14,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/creditpay/creditpay/pkg/approval/desk"
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/idempotency"
 	"github.com/creditpay/creditpay/pkg/ids"
@@ -34,7 +35,8 @@ func Migrations() (mysqlx.MigrationSet, error) {
 	if err != nil {
 		return mysqlx.MigrationSet{}, fmt.Errorf("find the migrations: %w", err)
 	}
-	return mysqlx.MigrationSet{Name: "refund", FS: root}, nil
+	approvals, err := desk.Migrations()
+	return mysqlx.MigrationSet{Name: "refund", FS: root, Needs: []mysqlx.MigrationSet{approvals}}, err
 }
 
 // Encode turns a domain event into its message and says where it goes: topic and key, and the typed id of what changed with its
@@ -149,32 +151,6 @@ func (t *Tx) LockBudget(ctx context.Context, b domain.Budget, at time.Time) (dom
 // PutBudget implements app.Tx.
 func (t *Tx) PutBudget(from, to domain.Budget) {
 	t.Tx.QueueExpect(1, changed(), reserveBudget, to.Reserved.Minor(), to.ReservedCash.Minor(), to.OrderID, from.Reserved.Minor(), from.ReservedCash.Minor())
-}
-
-const selectTiers = `SELECT currency_code, from_minor, approvals FROM approval_tiers ORDER BY currency_code, from_minor LIMIT 1000`
-
-// Tiers implements app.Store.
-func (s *Store) Tiers(ctx context.Context) (out []domain.Tier, err error) {
-	rows, err := s.kit.DB.QueryContext(ctx, selectTiers)
-	if err != nil {
-		return nil, mysqlx.Fault(err, "read the tiers of approval")
-	}
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
-		var code string
-		var from int64
-		var t domain.Tier
-		if err := rows.Scan(&code, &from, &t.Approvals); err != nil {
-			return nil, mysqlx.Fault(err, "read the tiers of approval")
-		}
-		c, err := money.CurrencyOf(code)
-		if err != nil {
-			return nil, errs.Internal.Wrap(err, "a tier has a currency that is not known")
-		}
-		t.From = money.New(from, c)
-		out = append(out, t)
-	}
-	return out, mysqlx.Fault(rows.Err(), "read the tiers of approval")
 }
 
 func encodeEffect(e domain.Effect) ([]byte, error) {

@@ -3,11 +3,13 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"time"
 
+	"github.com/creditpay/creditpay/pkg/approval"
+	"github.com/creditpay/creditpay/pkg/approval/desk"
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/money"
 	"github.com/creditpay/creditpay/pkg/mysqlx"
-	"github.com/creditpay/creditpay/pkg/text"
 
 	"github.com/creditpay/creditpay/services/refund/internal/app"
 	"github.com/creditpay/creditpay/services/refund/internal/domain"
@@ -67,17 +69,27 @@ func (s *Store) TierChanges(ctx context.Context, limit int) (out []app.TierChang
 	return out, mysqlx.Fault(rows.Err(), "read changes of the tiers")
 }
 
-// PutTiers implements app.Tx.
-func (t *Tx) PutTiers(c app.TierChange) {
-	tiers, err := json.Marshal(c.Tiers)
-	if err != nil {
-		t.Fail(errs.Internal.Wrap(err, "write tiers"))
-		return
-	}
-	t.Tx.Queue(`DELETE FROM approval_tiers WHERE currency_code = ?`, c.Currency.Code())
-	for _, tier := range c.Tiers {
-		t.Tx.Queue(`INSERT INTO approval_tiers (currency_code, from_minor, approvals) VALUES (?, ?, ?)`, c.Currency.Code(), tier.From.Minor(), tier.Approvals)
-	}
-	t.Tx.Queue(`INSERT INTO approval_tier_changes (id, currency_code, tiers, actor, reason, create_time) VALUES (?, ?, ?, ?, ?, ?)`,
-		c.ID, c.Currency.Code(), tiers, c.Actor, text.Cut(c.Reason, 200), c.Time)
+// Tiers implements app.Store.
+func (s *Store) Tiers(ctx context.Context, c money.Currency, at time.Time) ([]approval.Tier, error) {
+	rule, err := desk.InForce(ctx, s.kit.DB.QueryContext, domain.VerbRefund, c, at)
+	return rule.Tiers, mysqlx.Fault(err, "read the tiers of approval")
 }
+
+// Sum implements app.Store.
+func (s *Store) Sum(ctx context.Context, keys []approval.SumKey, c money.Currency) (money.Amount, error) {
+	sum, err := desk.Sum(ctx, s.kit.DB.QueryContext, keys, c)
+	return sum, mysqlx.Fault(err, "read what was asked for")
+}
+
+// Gate implements app.Tx.
+func (t *Tx) Gate(ctx context.Context, a approval.Ask) (approval.Request, error) {
+	return desk.Gate(ctx, t.Work, a)
+}
+
+// Count implements app.Tx.
+func (t *Tx) Count(ctx context.Context, keys []approval.SumKey, amount money.Amount) (money.Amount, error) {
+	return desk.Count(ctx, t.Tx, keys, amount)
+}
+
+// Uncount implements app.Tx.
+func (t *Tx) Uncount(keys []approval.SumKey, amount money.Amount) { desk.Uncount(t.Tx, keys, amount) }

@@ -707,7 +707,9 @@ type SetSigningProfileResponse struct {
 	// The name, masked.
 	MaskedName string `protobuf:"bytes,1,opt,name=masked_name,json=maskedName,proto3" json:"masked_name,omitempty"`
 	// The number, masked.
-	MaskedTarget  string `protobuf:"bytes,2,opt,name=masked_target,json=maskedTarget,proto3" json:"masked_target,omitempty"`
+	MaskedTarget string `protobuf:"bytes,2,opt,name=masked_target,json=maskedTarget,proto3" json:"masked_target,omitempty"`
+	// Set when other people must approve it first: then nothing is done yet.
+	Approval      *v1.Approval `protobuf:"bytes,3,opt,name=approval,proto3" json:"approval,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -754,6 +756,13 @@ func (x *SetSigningProfileResponse) GetMaskedTarget() string {
 		return x.MaskedTarget
 	}
 	return ""
+}
+
+func (x *SetSigningProfileResponse) GetApproval() *v1.Approval {
+	if x != nil {
+		return x.Approval
+	}
+	return nil
 }
 
 // Input of ListProducts.
@@ -1035,7 +1044,9 @@ func (x *WriteOffLoanRequest) GetReason() string {
 type WriteOffLoanResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The loan.
-	Loan          *Loan `protobuf:"bytes,1,opt,name=loan,proto3" json:"loan,omitempty"`
+	Loan *Loan `protobuf:"bytes,1,opt,name=loan,proto3" json:"loan,omitempty"`
+	// Set when other people must approve it first: then nothing is done yet.
+	Approval      *v1.Approval `protobuf:"bytes,2,opt,name=approval,proto3" json:"approval,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1073,6 +1084,13 @@ func (*WriteOffLoanResponse) Descriptor() ([]byte, []int) {
 func (x *WriteOffLoanResponse) GetLoan() *Loan {
 	if x != nil {
 		return x.Loan
+	}
+	return nil
+}
+
+func (x *WriteOffLoanResponse) GetApproval() *v1.Approval {
+	if x != nil {
+		return x.Approval
 	}
 	return nil
 }
@@ -1154,7 +1172,9 @@ func (x *WaiveFeeRequest) GetReason() string {
 type WaiveFeeResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The loan.
-	Loan          *Loan `protobuf:"bytes,1,opt,name=loan,proto3" json:"loan,omitempty"`
+	Loan *Loan `protobuf:"bytes,1,opt,name=loan,proto3" json:"loan,omitempty"`
+	// Set when other people must approve it first: then nothing is done yet.
+	Approval      *v1.Approval `protobuf:"bytes,2,opt,name=approval,proto3" json:"approval,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1192,6 +1212,13 @@ func (*WaiveFeeResponse) Descriptor() ([]byte, []int) {
 func (x *WaiveFeeResponse) GetLoan() *Loan {
 	if x != nil {
 		return x.Loan
+	}
+	return nil
+}
+
+func (x *WaiveFeeResponse) GetApproval() *v1.Approval {
+	if x != nil {
+		return x.Approval
 	}
 	return nil
 }
@@ -1273,7 +1300,9 @@ func (x *RecordRecoveryRequest) GetReason() string {
 type RecordRecoveryResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The loan.
-	Loan          *Loan `protobuf:"bytes,1,opt,name=loan,proto3" json:"loan,omitempty"`
+	Loan *Loan `protobuf:"bytes,1,opt,name=loan,proto3" json:"loan,omitempty"`
+	// Set when other people must approve it first: then nothing is done yet.
+	Approval      *v1.Approval `protobuf:"bytes,2,opt,name=approval,proto3" json:"approval,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1311,6 +1340,13 @@ func (*RecordRecoveryResponse) Descriptor() ([]byte, []int) {
 func (x *RecordRecoveryResponse) GetLoan() *Loan {
 	if x != nil {
 		return x.Loan
+	}
+	return nil
+}
+
+func (x *RecordRecoveryResponse) GetApproval() *v1.Approval {
+	if x != nil {
+		return x.Approval
 	}
 	return nil
 }
@@ -1383,7 +1419,9 @@ func (x *ReverseRepaymentRequest) GetReason() string {
 type ReverseRepaymentResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The repayment.
-	Repayment     *Repayment `protobuf:"bytes,1,opt,name=repayment,proto3" json:"repayment,omitempty"`
+	Repayment *Repayment `protobuf:"bytes,1,opt,name=repayment,proto3" json:"repayment,omitempty"`
+	// Set when other people must approve it first: then nothing is done yet.
+	Approval      *v1.Approval `protobuf:"bytes,2,opt,name=approval,proto3" json:"approval,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1421,6 +1459,13 @@ func (*ReverseRepaymentResponse) Descriptor() ([]byte, []int) {
 func (x *ReverseRepaymentResponse) GetRepayment() *Repayment {
 	if x != nil {
 		return x.Repayment
+	}
+	return nil
+}
+
+func (x *ReverseRepaymentResponse) GetApproval() *v1.Approval {
+	if x != nil {
+		return x.Approval
 	}
 	return nil
 }
@@ -1503,6 +1548,8 @@ type PayOutCreditBalanceResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What is left of the balance.
 	CreditBalance *v1.Money `protobuf:"bytes,1,opt,name=credit_balance,json=creditBalance,proto3" json:"credit_balance,omitempty"`
+	// Set when other people must approve it first: then nothing is done yet.
+	Approval      *v1.Approval `protobuf:"bytes,2,opt,name=approval,proto3" json:"approval,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1544,11 +1591,678 @@ func (x *PayOutCreditBalanceResponse) GetCreditBalance() *v1.Money {
 	return nil
 }
 
+func (x *PayOutCreditBalanceResponse) GetApproval() *v1.Approval {
+	if x != nil {
+		return x.Approval
+	}
+	return nil
+}
+
+// Input of ListApprovals.
+type ListApprovalsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One state's; UNSPECIFIED for all.
+	State v1.ApprovalState `protobuf:"varint,1,opt,name=state,proto3,enum=creditpay.common.v1.ApprovalState" json:"state,omitempty"`
+	// One verb's, for example "PayOutCreditBalance"; empty for all.
+	Verb string `protobuf:"bytes,2,opt,name=verb,proto3" json:"verb,omitempty"`
+	// At most this many, 1 to 100, 50 when not set.
+	PageSize int32 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// Where to go on: next_page_token of the page before.
+	PageToken     string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListApprovalsRequest) Reset() {
+	*x = ListApprovalsRequest{}
+	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListApprovalsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListApprovalsRequest) ProtoMessage() {}
+
+func (x *ListApprovalsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListApprovalsRequest.ProtoReflect.Descriptor instead.
+func (*ListApprovalsRequest) Descriptor() ([]byte, []int) {
+	return file_creditpay_bill_v1_bill_admin_service_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *ListApprovalsRequest) GetState() v1.ApprovalState {
+	if x != nil {
+		return x.State
+	}
+	return v1.ApprovalState(0)
+}
+
+func (x *ListApprovalsRequest) GetVerb() string {
+	if x != nil {
+		return x.Verb
+	}
+	return ""
+}
+
+func (x *ListApprovalsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListApprovalsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// Output of ListApprovals.
+type ListApprovalsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The requests.
+	Approvals []*v1.Approval `protobuf:"bytes,1,rep,name=approvals,proto3" json:"approvals,omitempty"`
+	// Empty on the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListApprovalsResponse) Reset() {
+	*x = ListApprovalsResponse{}
+	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListApprovalsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListApprovalsResponse) ProtoMessage() {}
+
+func (x *ListApprovalsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListApprovalsResponse.ProtoReflect.Descriptor instead.
+func (*ListApprovalsResponse) Descriptor() ([]byte, []int) {
+	return file_creditpay_bill_v1_bill_admin_service_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *ListApprovalsResponse) GetApprovals() []*v1.Approval {
+	if x != nil {
+		return x.Approvals
+	}
+	return nil
+}
+
+func (x *ListApprovalsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// Input of GetApproval.
+type GetApprovalRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Typed id "apr_…".
+	ApprovalId    string `protobuf:"bytes,1,opt,name=approval_id,json=approvalId,proto3" json:"approval_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetApprovalRequest) Reset() {
+	*x = GetApprovalRequest{}
+	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetApprovalRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetApprovalRequest) ProtoMessage() {}
+
+func (x *GetApprovalRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetApprovalRequest.ProtoReflect.Descriptor instead.
+func (*GetApprovalRequest) Descriptor() ([]byte, []int) {
+	return file_creditpay_bill_v1_bill_admin_service_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *GetApprovalRequest) GetApprovalId() string {
+	if x != nil {
+		return x.ApprovalId
+	}
+	return ""
+}
+
+// Output of GetApproval.
+type GetApprovalResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The request.
+	Approval      *v1.Approval `protobuf:"bytes,1,opt,name=approval,proto3" json:"approval,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetApprovalResponse) Reset() {
+	*x = GetApprovalResponse{}
+	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetApprovalResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetApprovalResponse) ProtoMessage() {}
+
+func (x *GetApprovalResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetApprovalResponse.ProtoReflect.Descriptor instead.
+func (*GetApprovalResponse) Descriptor() ([]byte, []int) {
+	return file_creditpay_bill_v1_bill_admin_service_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *GetApprovalResponse) GetApproval() *v1.Approval {
+	if x != nil {
+		return x.Approval
+	}
+	return nil
+}
+
+// Input of ApproveRequest.
+type ApproveRequestRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The caller's id of this request; repeating it repeats the answer.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Typed id "apr_…".
+	ApprovalId string `protobuf:"bytes,2,opt,name=approval_id,json=approvalId,proto3" json:"approval_id,omitempty"`
+	// Why, kept for the auditor.
+	Comment       string `protobuf:"bytes,3,opt,name=comment,proto3" json:"comment,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ApproveRequestRequest) Reset() {
+	*x = ApproveRequestRequest{}
+	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ApproveRequestRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ApproveRequestRequest) ProtoMessage() {}
+
+func (x *ApproveRequestRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ApproveRequestRequest.ProtoReflect.Descriptor instead.
+func (*ApproveRequestRequest) Descriptor() ([]byte, []int) {
+	return file_creditpay_bill_v1_bill_admin_service_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *ApproveRequestRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *ApproveRequestRequest) GetApprovalId() string {
+	if x != nil {
+		return x.ApprovalId
+	}
+	return ""
+}
+
+func (x *ApproveRequestRequest) GetComment() string {
+	if x != nil {
+		return x.Comment
+	}
+	return ""
+}
+
+// Output of ApproveRequest.
+type ApproveRequestResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The request afterwards.
+	Approval      *v1.Approval `protobuf:"bytes,1,opt,name=approval,proto3" json:"approval,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ApproveRequestResponse) Reset() {
+	*x = ApproveRequestResponse{}
+	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ApproveRequestResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ApproveRequestResponse) ProtoMessage() {}
+
+func (x *ApproveRequestResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ApproveRequestResponse.ProtoReflect.Descriptor instead.
+func (*ApproveRequestResponse) Descriptor() ([]byte, []int) {
+	return file_creditpay_bill_v1_bill_admin_service_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *ApproveRequestResponse) GetApproval() *v1.Approval {
+	if x != nil {
+		return x.Approval
+	}
+	return nil
+}
+
+// Input of RejectRequest.
+type RejectRequestRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The caller's id of this request; repeating it repeats the answer.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Typed id "apr_…".
+	ApprovalId string `protobuf:"bytes,2,opt,name=approval_id,json=approvalId,proto3" json:"approval_id,omitempty"`
+	// Why, kept for the auditor.
+	Comment       string `protobuf:"bytes,3,opt,name=comment,proto3" json:"comment,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RejectRequestRequest) Reset() {
+	*x = RejectRequestRequest{}
+	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RejectRequestRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RejectRequestRequest) ProtoMessage() {}
+
+func (x *RejectRequestRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RejectRequestRequest.ProtoReflect.Descriptor instead.
+func (*RejectRequestRequest) Descriptor() ([]byte, []int) {
+	return file_creditpay_bill_v1_bill_admin_service_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *RejectRequestRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *RejectRequestRequest) GetApprovalId() string {
+	if x != nil {
+		return x.ApprovalId
+	}
+	return ""
+}
+
+func (x *RejectRequestRequest) GetComment() string {
+	if x != nil {
+		return x.Comment
+	}
+	return ""
+}
+
+// Output of RejectRequest.
+type RejectRequestResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The request afterwards.
+	Approval      *v1.Approval `protobuf:"bytes,1,opt,name=approval,proto3" json:"approval,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RejectRequestResponse) Reset() {
+	*x = RejectRequestResponse{}
+	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RejectRequestResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RejectRequestResponse) ProtoMessage() {}
+
+func (x *RejectRequestResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RejectRequestResponse.ProtoReflect.Descriptor instead.
+func (*RejectRequestResponse) Descriptor() ([]byte, []int) {
+	return file_creditpay_bill_v1_bill_admin_service_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *RejectRequestResponse) GetApproval() *v1.Approval {
+	if x != nil {
+		return x.Approval
+	}
+	return nil
+}
+
+// Input of ListApprovalTiers.
+type ListApprovalTiersRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListApprovalTiersRequest) Reset() {
+	*x = ListApprovalTiersRequest{}
+	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListApprovalTiersRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListApprovalTiersRequest) ProtoMessage() {}
+
+func (x *ListApprovalTiersRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListApprovalTiersRequest.ProtoReflect.Descriptor instead.
+func (*ListApprovalTiersRequest) Descriptor() ([]byte, []int) {
+	return file_creditpay_bill_v1_bill_admin_service_proto_rawDescGZIP(), []int{34}
+}
+
+// Output of ListApprovalTiers.
+type ListApprovalTiersResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The tiers that are in force, and those that will be, by verb, currency and time.
+	Rules []*v1.ApprovalRule `protobuf:"bytes,1,rep,name=rules,proto3" json:"rules,omitempty"`
+	// The last 50 changes that were asked for, newest first.
+	Changes       []*v1.Approval `protobuf:"bytes,2,rep,name=changes,proto3" json:"changes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListApprovalTiersResponse) Reset() {
+	*x = ListApprovalTiersResponse{}
+	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListApprovalTiersResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListApprovalTiersResponse) ProtoMessage() {}
+
+func (x *ListApprovalTiersResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListApprovalTiersResponse.ProtoReflect.Descriptor instead.
+func (*ListApprovalTiersResponse) Descriptor() ([]byte, []int) {
+	return file_creditpay_bill_v1_bill_admin_service_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *ListApprovalTiersResponse) GetRules() []*v1.ApprovalRule {
+	if x != nil {
+		return x.Rules
+	}
+	return nil
+}
+
+func (x *ListApprovalTiersResponse) GetChanges() []*v1.Approval {
+	if x != nil {
+		return x.Changes
+	}
+	return nil
+}
+
+// Input of SetApprovalTiers.
+type SetApprovalTiersRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The caller's id of this request; repeating it repeats the answer.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// The verb, for example "PayOutCreditBalance".
+	Verb string `protobuf:"bytes,2,opt,name=verb,proto3" json:"verb,omitempty"`
+	// ISO 4217; every tier is in this currency.
+	CurrencyCode string `protobuf:"bytes,3,opt,name=currency_code,json=currencyCode,proto3" json:"currency_code,omitempty"`
+	// All tiers of the verb in the currency, 1 to 20.
+	Tiers []*v1.ApprovalTier `protobuf:"bytes,4,rep,name=tiers,proto3" json:"tiers,omitempty"`
+	// Why, kept for the auditor.
+	Reason        string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetApprovalTiersRequest) Reset() {
+	*x = SetApprovalTiersRequest{}
+	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetApprovalTiersRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetApprovalTiersRequest) ProtoMessage() {}
+
+func (x *SetApprovalTiersRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetApprovalTiersRequest.ProtoReflect.Descriptor instead.
+func (*SetApprovalTiersRequest) Descriptor() ([]byte, []int) {
+	return file_creditpay_bill_v1_bill_admin_service_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *SetApprovalTiersRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *SetApprovalTiersRequest) GetVerb() string {
+	if x != nil {
+		return x.Verb
+	}
+	return ""
+}
+
+func (x *SetApprovalTiersRequest) GetCurrencyCode() string {
+	if x != nil {
+		return x.CurrencyCode
+	}
+	return ""
+}
+
+func (x *SetApprovalTiersRequest) GetTiers() []*v1.ApprovalTier {
+	if x != nil {
+		return x.Tiers
+	}
+	return nil
+}
+
+func (x *SetApprovalTiersRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// Output of SetApprovalTiers.
+type SetApprovalTiersResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The change that was asked for.
+	Approval      *v1.Approval `protobuf:"bytes,1,opt,name=approval,proto3" json:"approval,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetApprovalTiersResponse) Reset() {
+	*x = SetApprovalTiersResponse{}
+	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetApprovalTiersResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetApprovalTiersResponse) ProtoMessage() {}
+
+func (x *SetApprovalTiersResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_bill_v1_bill_admin_service_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetApprovalTiersResponse.ProtoReflect.Descriptor instead.
+func (*SetApprovalTiersResponse) Descriptor() ([]byte, []int) {
+	return file_creditpay_bill_v1_bill_admin_service_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *SetApprovalTiersResponse) GetApproval() *v1.Approval {
+	if x != nil {
+		return x.Approval
+	}
+	return nil
+}
+
 var File_creditpay_bill_v1_bill_admin_service_proto protoreflect.FileDescriptor
 
 const file_creditpay_bill_v1_bill_admin_service_proto_rawDesc = "" +
 	"\n" +
-	"*creditpay/bill/v1/bill_admin_service.proto\x12\x11creditpay.bill.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1ccreditpay/bill/v1/bill.proto\x1a creditpay/common/v1/access.proto\x1a\x1fcreditpay/common/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\"\xe6\x02\n" +
+	"*creditpay/bill/v1/bill_admin_service.proto\x12\x11creditpay.bill.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1ccreditpay/bill/v1/bill.proto\x1a creditpay/common/v1/access.proto\x1a\"creditpay/common/v1/approval.proto\x1a\x1fcreditpay/common/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\"\xe6\x02\n" +
 	"\x18OpenCreditAccountRequest\x12=\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9_.:-]{8,64}$R\trequestId\x12K\n" +
@@ -1600,11 +2314,12 @@ const file_creditpay_bill_v1_bill_admin_service_proto_rawDesc = "" +
 	"\tfull_name\x18\x03 \x01(\tB\f\xbaH\x06r\x04\x10\x01\x18d\x80\x01\x01R\bfullName\x124\n" +
 	"\x05phone\x18\x04 \x01(\tB\x1e\xbaH\x18r\x162\x14^\\+[1-9][0-9]{7,14}$\x80\x01\x01R\x05phone\x12\"\n" +
 	"\x06reason\x18\x05 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x06reason\"a\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x06reason\"\x9c\x01\n" +
 	"\x19SetSigningProfileResponse\x12\x1f\n" +
 	"\vmasked_name\x18\x01 \x01(\tR\n" +
 	"maskedName\x12#\n" +
-	"\rmasked_target\x18\x02 \x01(\tR\fmaskedTarget\"f\n" +
+	"\rmasked_target\x18\x02 \x01(\tR\fmaskedTarget\x129\n" +
+	"\bapproval\x18\x03 \x01(\v2\x1d.creditpay.common.v1.ApprovalR\bapproval\"f\n" +
 	"\x13ListProductsRequest\x12&\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\bpageSize\x12'\n" +
 	"\n" +
@@ -1623,44 +2338,94 @@ const file_creditpay_bill_v1_bill_admin_service_proto_rawDesc = "" +
 	"request_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9_.:-]{8,64}$R\trequestId\x12\"\n" +
 	"\aloan_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x06loanId\x12\"\n" +
 	"\x06reason\x18\x03 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x06reason\"C\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x06reason\"~\n" +
 	"\x14WriteOffLoanResponse\x12+\n" +
-	"\x04loan\x18\x01 \x01(\v2\x17.creditpay.bill.v1.LoanR\x04loan\"\xd4\x01\n" +
+	"\x04loan\x18\x01 \x01(\v2\x17.creditpay.bill.v1.LoanR\x04loan\x129\n" +
+	"\bapproval\x18\x02 \x01(\v2\x1d.creditpay.common.v1.ApprovalR\bapproval\"\xd4\x01\n" +
 	"\x0fWaiveFeeRequest\x12=\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9_.:-]{8,64}$R\trequestId\x12\"\n" +
 	"\aloan_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x06loanId\x12:\n" +
 	"\x06amount\x18\x03 \x01(\v2\x1a.creditpay.common.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x06amount\x12\"\n" +
 	"\x06reason\x18\x04 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x06reason\"?\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x06reason\"z\n" +
 	"\x10WaiveFeeResponse\x12+\n" +
-	"\x04loan\x18\x01 \x01(\v2\x17.creditpay.bill.v1.LoanR\x04loan\"\xda\x01\n" +
+	"\x04loan\x18\x01 \x01(\v2\x17.creditpay.bill.v1.LoanR\x04loan\x129\n" +
+	"\bapproval\x18\x02 \x01(\v2\x1d.creditpay.common.v1.ApprovalR\bapproval\"\xda\x01\n" +
 	"\x15RecordRecoveryRequest\x12=\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9_.:-]{8,64}$R\trequestId\x12\"\n" +
 	"\aloan_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x06loanId\x12:\n" +
 	"\x06amount\x18\x03 \x01(\v2\x1a.creditpay.common.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x06amount\x12\"\n" +
 	"\x06reason\x18\x04 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x06reason\"E\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x06reason\"\x80\x01\n" +
 	"\x16RecordRecoveryResponse\x12+\n" +
-	"\x04loan\x18\x01 \x01(\v2\x17.creditpay.bill.v1.LoanR\x04loan\"\xaa\x01\n" +
+	"\x04loan\x18\x01 \x01(\v2\x17.creditpay.bill.v1.LoanR\x04loan\x129\n" +
+	"\bapproval\x18\x02 \x01(\v2\x1d.creditpay.common.v1.ApprovalR\bapproval\"\xaa\x01\n" +
 	"\x17ReverseRepaymentRequest\x12=\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9_.:-]{8,64}$R\trequestId\x12,\n" +
 	"\frepayment_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\vrepaymentId\x12\"\n" +
 	"\x06reason\x18\x03 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x06reason\"V\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x06reason\"\x91\x01\n" +
 	"\x18ReverseRepaymentResponse\x12:\n" +
-	"\trepayment\x18\x01 \x01(\v2\x1c.creditpay.bill.v1.RepaymentR\trepayment\"\x88\x02\n" +
+	"\trepayment\x18\x01 \x01(\v2\x1c.creditpay.bill.v1.RepaymentR\trepayment\x129\n" +
+	"\bapproval\x18\x02 \x01(\v2\x1d.creditpay.common.v1.ApprovalR\bapproval\"\x88\x02\n" +
 	"\x1aPayOutCreditBalanceRequest\x12=\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9_.:-]{8,64}$R\trequestId\x12K\n" +
 	"\auser_id\x18\x02 \x01(\tB2\xbaH/r-\x18@2)^([A-Za-z0-9_.@-]+~)?[A-Za-z0-9_-]{1,64}$R\x06userId\x12:\n" +
 	"\x06amount\x18\x03 \x01(\v2\x1a.creditpay.common.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x06amount\x12\"\n" +
 	"\x06reason\x18\x04 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x06reason\"`\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x06reason\"\x9b\x01\n" +
 	"\x1bPayOutCreditBalanceResponse\x12A\n" +
-	"\x0ecredit_balance\x18\x01 \x01(\v2\x1a.creditpay.common.v1.MoneyR\rcreditBalance2\x96\x11\n" +
+	"\x0ecredit_balance\x18\x01 \x01(\v2\x1a.creditpay.common.v1.MoneyR\rcreditBalance\x129\n" +
+	"\bapproval\x18\x02 \x01(\v2\x1d.creditpay.common.v1.ApprovalR\bapproval\"\xd8\x01\n" +
+	"\x14ListApprovalsRequest\x12B\n" +
+	"\x05state\x18\x01 \x01(\x0e2\".creditpay.common.v1.ApprovalStateB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05state\x12+\n" +
+	"\x04verb\x18\x02 \x01(\tB\x17\xbaH\x14r\x122\x10^[A-Za-z]{0,32}$R\x04verb\x12&\n" +
+	"\tpage_size\x18\x03 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\tpageToken\"|\n" +
+	"\x15ListApprovalsResponse\x12;\n" +
+	"\tapprovals\x18\x01 \x03(\v2\x1d.creditpay.common.v1.ApprovalR\tapprovals\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"@\n" +
+	"\x12GetApprovalRequest\x12*\n" +
+	"\vapproval_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\n" +
+	"approvalId\"P\n" +
+	"\x13GetApprovalResponse\x129\n" +
+	"\bapproval\x18\x01 \x01(\v2\x1d.creditpay.common.v1.ApprovalR\bapproval\"\xa6\x01\n" +
+	"\x15ApproveRequestRequest\x12=\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9_.:-]{8,64}$R\trequestId\x12*\n" +
+	"\vapproval_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\n" +
+	"approvalId\x12\"\n" +
+	"\acomment\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\acomment\"S\n" +
+	"\x16ApproveRequestResponse\x129\n" +
+	"\bapproval\x18\x01 \x01(\v2\x1d.creditpay.common.v1.ApprovalR\bapproval\"\xa5\x01\n" +
+	"\x14RejectRequestRequest\x12=\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9_.:-]{8,64}$R\trequestId\x12*\n" +
+	"\vapproval_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\n" +
+	"approvalId\x12\"\n" +
+	"\acomment\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\acomment\"R\n" +
+	"\x15RejectRequestResponse\x129\n" +
+	"\bapproval\x18\x01 \x01(\v2\x1d.creditpay.common.v1.ApprovalR\bapproval\"\x1a\n" +
+	"\x18ListApprovalTiersRequest\"\x8d\x01\n" +
+	"\x19ListApprovalTiersResponse\x127\n" +
+	"\x05rules\x18\x01 \x03(\v2!.creditpay.common.v1.ApprovalRuleR\x05rules\x127\n" +
+	"\achanges\x18\x02 \x03(\v2\x1d.creditpay.common.v1.ApprovalR\achanges\"\xa8\x02\n" +
+	"\x17SetApprovalTiersRequest\x12=\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9_.:-]{8,64}$R\trequestId\x12+\n" +
+	"\x04verb\x18\x02 \x01(\tB\x17\xbaH\x14r\x122\x10^[A-Za-z]{1,32}$R\x04verb\x128\n" +
+	"\rcurrency_code\x18\x03 \x01(\tB\x13\xbaH\x10r\x0e2\f^[A-Z]{3,4}$R\fcurrencyCode\x12C\n" +
+	"\x05tiers\x18\x04 \x03(\v2!.creditpay.common.v1.ApprovalTierB\n" +
+	"\xbaH\a\x92\x01\x04\b\x01\x10\x14R\x05tiers\x12\"\n" +
+	"\x06reason\x18\x05 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x06reason\"U\n" +
+	"\x18SetApprovalTiersResponse\x129\n" +
+	"\bapproval\x18\x01 \x01(\v2\x1d.creditpay.common.v1.ApprovalR\bapproval2\xde\x18\n" +
 	"\x10BillAdminService\x12\x9e\x01\n" +
 	"\x11OpenCreditAccount\x12+.creditpay.bill.v1.OpenCreditAccountRequest\x1a,.creditpay.bill.v1.OpenCreditAccountResponse\".\x8a\xb5\x18\x06\n" +
 	"\x01\x03\x12\x01\x02\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/admin/v1/credit-accounts\x12\xa2\x01\n" +
@@ -1687,7 +2452,19 @@ const file_creditpay_bill_v1_bill_admin_service_proto_rawDesc = "" +
 	"\x13PayOutCreditBalance\x12-.creditpay.bill.v1.PayOutCreditBalanceRequest\x1a..creditpay.bill.v1.PayOutCreditBalanceResponse\"@\x8a\xb5\x18\x06\n" +
 	"\x01\x03\x12\x01\x03\x82\xd3\xe4\x93\x020:\x01*\"+/admin/v1/credit-accounts/{user_id}/pay-out\x12\x8d\x01\n" +
 	"\bWaiveFee\x12\".creditpay.bill.v1.WaiveFeeRequest\x1a#.creditpay.bill.v1.WaiveFeeResponse\"8\x8a\xb5\x18\x06\n" +
-	"\x01\x03\x12\x01\x02\x82\xd3\xe4\x93\x02(:\x01*\"#/admin/v1/loans/{loan_id}/waive-feeBFZDgithub.com/creditpay/creditpay/proto/gen/go/creditpay/bill/v1;billv1b\x06proto3"
+	"\x01\x03\x12\x01\x02\x82\xd3\xe4\x93\x02(:\x01*\"#/admin/v1/loans/{loan_id}/waive-fee\x12\x8e\x01\n" +
+	"\rListApprovals\x12'.creditpay.bill.v1.ListApprovalsRequest\x1a(.creditpay.bill.v1.ListApprovalsResponse\"*\x8a\xb5\x18\x06\n" +
+	"\x01\x03\x12\x01\x01\x82\xd3\xe4\x93\x02\x1a\x12\x18/admin/v1/bill/approvals\x12\x96\x01\n" +
+	"\vGetApproval\x12%.creditpay.bill.v1.GetApprovalRequest\x1a&.creditpay.bill.v1.GetApprovalResponse\"8\x8a\xb5\x18\x06\n" +
+	"\x01\x03\x12\x01\x01\x82\xd3\xe4\x93\x02(\x12&/admin/v1/bill/approvals/{approval_id}\x12\xab\x01\n" +
+	"\x0eApproveRequest\x12(.creditpay.bill.v1.ApproveRequestRequest\x1a).creditpay.bill.v1.ApproveRequestResponse\"D\x8a\xb5\x18\a\n" +
+	"\x01\x03\x12\x02\b\x06\x82\xd3\xe4\x93\x023:\x01*\"./admin/v1/bill/approvals/{approval_id}/approve\x12\xa9\x01\n" +
+	"\rRejectRequest\x12'.creditpay.bill.v1.RejectRequestRequest\x1a(.creditpay.bill.v1.RejectRequestResponse\"E\x8a\xb5\x18\t\n" +
+	"\x01\x03\x12\x04\b\x06\x02\x03\x82\xd3\xe4\x93\x022:\x01*\"-/admin/v1/bill/approvals/{approval_id}/reject\x12\x9f\x01\n" +
+	"\x11ListApprovalTiers\x12+.creditpay.bill.v1.ListApprovalTiersRequest\x1a,.creditpay.bill.v1.ListApprovalTiersResponse\"/\x8a\xb5\x18\x06\n" +
+	"\x01\x03\x12\x01\x01\x82\xd3\xe4\x93\x02\x1f\x12\x1d/admin/v1/bill/approval-tiers\x12\x9f\x01\n" +
+	"\x10SetApprovalTiers\x12*.creditpay.bill.v1.SetApprovalTiersRequest\x1a+.creditpay.bill.v1.SetApprovalTiersResponse\"2\x8a\xb5\x18\x06\n" +
+	"\x01\x03\x12\x01\x06\x82\xd3\xe4\x93\x02\":\x01*\"\x1d/admin/v1/bill/approval-tiersBFZDgithub.com/creditpay/creditpay/proto/gen/go/creditpay/bill/v1;billv1b\x06proto3"
 
 var (
 	file_creditpay_bill_v1_bill_admin_service_proto_rawDescOnce sync.Once
@@ -1701,7 +2478,7 @@ func file_creditpay_bill_v1_bill_admin_service_proto_rawDescGZIP() []byte {
 	return file_creditpay_bill_v1_bill_admin_service_proto_rawDescData
 }
 
-var file_creditpay_bill_v1_bill_admin_service_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
+var file_creditpay_bill_v1_bill_admin_service_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
 var file_creditpay_bill_v1_bill_admin_service_proto_goTypes = []any{
 	(*OpenCreditAccountRequest)(nil),      // 0: creditpay.bill.v1.OpenCreditAccountRequest
 	(*OpenCreditAccountResponse)(nil),     // 1: creditpay.bill.v1.OpenCreditAccountResponse
@@ -1729,62 +2506,105 @@ var file_creditpay_bill_v1_bill_admin_service_proto_goTypes = []any{
 	(*ReverseRepaymentResponse)(nil),      // 23: creditpay.bill.v1.ReverseRepaymentResponse
 	(*PayOutCreditBalanceRequest)(nil),    // 24: creditpay.bill.v1.PayOutCreditBalanceRequest
 	(*PayOutCreditBalanceResponse)(nil),   // 25: creditpay.bill.v1.PayOutCreditBalanceResponse
-	(*v1.Money)(nil),                      // 26: creditpay.common.v1.Money
-	(*CreditAccount)(nil),                 // 27: creditpay.bill.v1.CreditAccount
-	(*Product)(nil),                       // 28: creditpay.bill.v1.Product
-	(*Loan)(nil),                          // 29: creditpay.bill.v1.Loan
-	(*Repayment)(nil),                     // 30: creditpay.bill.v1.Repayment
+	(*ListApprovalsRequest)(nil),          // 26: creditpay.bill.v1.ListApprovalsRequest
+	(*ListApprovalsResponse)(nil),         // 27: creditpay.bill.v1.ListApprovalsResponse
+	(*GetApprovalRequest)(nil),            // 28: creditpay.bill.v1.GetApprovalRequest
+	(*GetApprovalResponse)(nil),           // 29: creditpay.bill.v1.GetApprovalResponse
+	(*ApproveRequestRequest)(nil),         // 30: creditpay.bill.v1.ApproveRequestRequest
+	(*ApproveRequestResponse)(nil),        // 31: creditpay.bill.v1.ApproveRequestResponse
+	(*RejectRequestRequest)(nil),          // 32: creditpay.bill.v1.RejectRequestRequest
+	(*RejectRequestResponse)(nil),         // 33: creditpay.bill.v1.RejectRequestResponse
+	(*ListApprovalTiersRequest)(nil),      // 34: creditpay.bill.v1.ListApprovalTiersRequest
+	(*ListApprovalTiersResponse)(nil),     // 35: creditpay.bill.v1.ListApprovalTiersResponse
+	(*SetApprovalTiersRequest)(nil),       // 36: creditpay.bill.v1.SetApprovalTiersRequest
+	(*SetApprovalTiersResponse)(nil),      // 37: creditpay.bill.v1.SetApprovalTiersResponse
+	(*v1.Money)(nil),                      // 38: creditpay.common.v1.Money
+	(*CreditAccount)(nil),                 // 39: creditpay.bill.v1.CreditAccount
+	(*v1.Approval)(nil),                   // 40: creditpay.common.v1.Approval
+	(*Product)(nil),                       // 41: creditpay.bill.v1.Product
+	(*Loan)(nil),                          // 42: creditpay.bill.v1.Loan
+	(*Repayment)(nil),                     // 43: creditpay.bill.v1.Repayment
+	(v1.ApprovalState)(0),                 // 44: creditpay.common.v1.ApprovalState
+	(*v1.ApprovalRule)(nil),               // 45: creditpay.common.v1.ApprovalRule
+	(*v1.ApprovalTier)(nil),               // 46: creditpay.common.v1.ApprovalTier
 }
 var file_creditpay_bill_v1_bill_admin_service_proto_depIdxs = []int32{
-	26, // 0: creditpay.bill.v1.OpenCreditAccountRequest.limit:type_name -> creditpay.common.v1.Money
-	27, // 1: creditpay.bill.v1.OpenCreditAccountResponse.account:type_name -> creditpay.bill.v1.CreditAccount
-	27, // 2: creditpay.bill.v1.GetCreditAccountResponse.account:type_name -> creditpay.bill.v1.CreditAccount
-	26, // 3: creditpay.bill.v1.SetCreditLimitRequest.limit:type_name -> creditpay.common.v1.Money
-	27, // 4: creditpay.bill.v1.SetCreditLimitResponse.account:type_name -> creditpay.bill.v1.CreditAccount
-	27, // 5: creditpay.bill.v1.FreezeCreditAccountResponse.account:type_name -> creditpay.bill.v1.CreditAccount
-	27, // 6: creditpay.bill.v1.UnfreezeCreditAccountResponse.account:type_name -> creditpay.bill.v1.CreditAccount
-	28, // 7: creditpay.bill.v1.ListProductsResponse.products:type_name -> creditpay.bill.v1.Product
-	28, // 8: creditpay.bill.v1.CreateProductVersionRequest.product:type_name -> creditpay.bill.v1.Product
-	28, // 9: creditpay.bill.v1.CreateProductVersionResponse.product:type_name -> creditpay.bill.v1.Product
-	29, // 10: creditpay.bill.v1.WriteOffLoanResponse.loan:type_name -> creditpay.bill.v1.Loan
-	26, // 11: creditpay.bill.v1.WaiveFeeRequest.amount:type_name -> creditpay.common.v1.Money
-	29, // 12: creditpay.bill.v1.WaiveFeeResponse.loan:type_name -> creditpay.bill.v1.Loan
-	26, // 13: creditpay.bill.v1.RecordRecoveryRequest.amount:type_name -> creditpay.common.v1.Money
-	29, // 14: creditpay.bill.v1.RecordRecoveryResponse.loan:type_name -> creditpay.bill.v1.Loan
-	30, // 15: creditpay.bill.v1.ReverseRepaymentResponse.repayment:type_name -> creditpay.bill.v1.Repayment
-	26, // 16: creditpay.bill.v1.PayOutCreditBalanceRequest.amount:type_name -> creditpay.common.v1.Money
-	26, // 17: creditpay.bill.v1.PayOutCreditBalanceResponse.credit_balance:type_name -> creditpay.common.v1.Money
-	0,  // 18: creditpay.bill.v1.BillAdminService.OpenCreditAccount:input_type -> creditpay.bill.v1.OpenCreditAccountRequest
-	2,  // 19: creditpay.bill.v1.BillAdminService.GetCreditAccount:input_type -> creditpay.bill.v1.GetCreditAccountRequest
-	4,  // 20: creditpay.bill.v1.BillAdminService.SetCreditLimit:input_type -> creditpay.bill.v1.SetCreditLimitRequest
-	6,  // 21: creditpay.bill.v1.BillAdminService.FreezeCreditAccount:input_type -> creditpay.bill.v1.FreezeCreditAccountRequest
-	8,  // 22: creditpay.bill.v1.BillAdminService.UnfreezeCreditAccount:input_type -> creditpay.bill.v1.UnfreezeCreditAccountRequest
-	10, // 23: creditpay.bill.v1.BillAdminService.SetSigningProfile:input_type -> creditpay.bill.v1.SetSigningProfileRequest
-	12, // 24: creditpay.bill.v1.BillAdminService.ListProducts:input_type -> creditpay.bill.v1.ListProductsRequest
-	14, // 25: creditpay.bill.v1.BillAdminService.CreateProductVersion:input_type -> creditpay.bill.v1.CreateProductVersionRequest
-	16, // 26: creditpay.bill.v1.BillAdminService.WriteOffLoan:input_type -> creditpay.bill.v1.WriteOffLoanRequest
-	20, // 27: creditpay.bill.v1.BillAdminService.RecordRecovery:input_type -> creditpay.bill.v1.RecordRecoveryRequest
-	22, // 28: creditpay.bill.v1.BillAdminService.ReverseRepayment:input_type -> creditpay.bill.v1.ReverseRepaymentRequest
-	24, // 29: creditpay.bill.v1.BillAdminService.PayOutCreditBalance:input_type -> creditpay.bill.v1.PayOutCreditBalanceRequest
-	18, // 30: creditpay.bill.v1.BillAdminService.WaiveFee:input_type -> creditpay.bill.v1.WaiveFeeRequest
-	1,  // 31: creditpay.bill.v1.BillAdminService.OpenCreditAccount:output_type -> creditpay.bill.v1.OpenCreditAccountResponse
-	3,  // 32: creditpay.bill.v1.BillAdminService.GetCreditAccount:output_type -> creditpay.bill.v1.GetCreditAccountResponse
-	5,  // 33: creditpay.bill.v1.BillAdminService.SetCreditLimit:output_type -> creditpay.bill.v1.SetCreditLimitResponse
-	7,  // 34: creditpay.bill.v1.BillAdminService.FreezeCreditAccount:output_type -> creditpay.bill.v1.FreezeCreditAccountResponse
-	9,  // 35: creditpay.bill.v1.BillAdminService.UnfreezeCreditAccount:output_type -> creditpay.bill.v1.UnfreezeCreditAccountResponse
-	11, // 36: creditpay.bill.v1.BillAdminService.SetSigningProfile:output_type -> creditpay.bill.v1.SetSigningProfileResponse
-	13, // 37: creditpay.bill.v1.BillAdminService.ListProducts:output_type -> creditpay.bill.v1.ListProductsResponse
-	15, // 38: creditpay.bill.v1.BillAdminService.CreateProductVersion:output_type -> creditpay.bill.v1.CreateProductVersionResponse
-	17, // 39: creditpay.bill.v1.BillAdminService.WriteOffLoan:output_type -> creditpay.bill.v1.WriteOffLoanResponse
-	21, // 40: creditpay.bill.v1.BillAdminService.RecordRecovery:output_type -> creditpay.bill.v1.RecordRecoveryResponse
-	23, // 41: creditpay.bill.v1.BillAdminService.ReverseRepayment:output_type -> creditpay.bill.v1.ReverseRepaymentResponse
-	25, // 42: creditpay.bill.v1.BillAdminService.PayOutCreditBalance:output_type -> creditpay.bill.v1.PayOutCreditBalanceResponse
-	19, // 43: creditpay.bill.v1.BillAdminService.WaiveFee:output_type -> creditpay.bill.v1.WaiveFeeResponse
-	31, // [31:44] is the sub-list for method output_type
-	18, // [18:31] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	38, // 0: creditpay.bill.v1.OpenCreditAccountRequest.limit:type_name -> creditpay.common.v1.Money
+	39, // 1: creditpay.bill.v1.OpenCreditAccountResponse.account:type_name -> creditpay.bill.v1.CreditAccount
+	39, // 2: creditpay.bill.v1.GetCreditAccountResponse.account:type_name -> creditpay.bill.v1.CreditAccount
+	38, // 3: creditpay.bill.v1.SetCreditLimitRequest.limit:type_name -> creditpay.common.v1.Money
+	39, // 4: creditpay.bill.v1.SetCreditLimitResponse.account:type_name -> creditpay.bill.v1.CreditAccount
+	39, // 5: creditpay.bill.v1.FreezeCreditAccountResponse.account:type_name -> creditpay.bill.v1.CreditAccount
+	39, // 6: creditpay.bill.v1.UnfreezeCreditAccountResponse.account:type_name -> creditpay.bill.v1.CreditAccount
+	40, // 7: creditpay.bill.v1.SetSigningProfileResponse.approval:type_name -> creditpay.common.v1.Approval
+	41, // 8: creditpay.bill.v1.ListProductsResponse.products:type_name -> creditpay.bill.v1.Product
+	41, // 9: creditpay.bill.v1.CreateProductVersionRequest.product:type_name -> creditpay.bill.v1.Product
+	41, // 10: creditpay.bill.v1.CreateProductVersionResponse.product:type_name -> creditpay.bill.v1.Product
+	42, // 11: creditpay.bill.v1.WriteOffLoanResponse.loan:type_name -> creditpay.bill.v1.Loan
+	40, // 12: creditpay.bill.v1.WriteOffLoanResponse.approval:type_name -> creditpay.common.v1.Approval
+	38, // 13: creditpay.bill.v1.WaiveFeeRequest.amount:type_name -> creditpay.common.v1.Money
+	42, // 14: creditpay.bill.v1.WaiveFeeResponse.loan:type_name -> creditpay.bill.v1.Loan
+	40, // 15: creditpay.bill.v1.WaiveFeeResponse.approval:type_name -> creditpay.common.v1.Approval
+	38, // 16: creditpay.bill.v1.RecordRecoveryRequest.amount:type_name -> creditpay.common.v1.Money
+	42, // 17: creditpay.bill.v1.RecordRecoveryResponse.loan:type_name -> creditpay.bill.v1.Loan
+	40, // 18: creditpay.bill.v1.RecordRecoveryResponse.approval:type_name -> creditpay.common.v1.Approval
+	43, // 19: creditpay.bill.v1.ReverseRepaymentResponse.repayment:type_name -> creditpay.bill.v1.Repayment
+	40, // 20: creditpay.bill.v1.ReverseRepaymentResponse.approval:type_name -> creditpay.common.v1.Approval
+	38, // 21: creditpay.bill.v1.PayOutCreditBalanceRequest.amount:type_name -> creditpay.common.v1.Money
+	38, // 22: creditpay.bill.v1.PayOutCreditBalanceResponse.credit_balance:type_name -> creditpay.common.v1.Money
+	40, // 23: creditpay.bill.v1.PayOutCreditBalanceResponse.approval:type_name -> creditpay.common.v1.Approval
+	44, // 24: creditpay.bill.v1.ListApprovalsRequest.state:type_name -> creditpay.common.v1.ApprovalState
+	40, // 25: creditpay.bill.v1.ListApprovalsResponse.approvals:type_name -> creditpay.common.v1.Approval
+	40, // 26: creditpay.bill.v1.GetApprovalResponse.approval:type_name -> creditpay.common.v1.Approval
+	40, // 27: creditpay.bill.v1.ApproveRequestResponse.approval:type_name -> creditpay.common.v1.Approval
+	40, // 28: creditpay.bill.v1.RejectRequestResponse.approval:type_name -> creditpay.common.v1.Approval
+	45, // 29: creditpay.bill.v1.ListApprovalTiersResponse.rules:type_name -> creditpay.common.v1.ApprovalRule
+	40, // 30: creditpay.bill.v1.ListApprovalTiersResponse.changes:type_name -> creditpay.common.v1.Approval
+	46, // 31: creditpay.bill.v1.SetApprovalTiersRequest.tiers:type_name -> creditpay.common.v1.ApprovalTier
+	40, // 32: creditpay.bill.v1.SetApprovalTiersResponse.approval:type_name -> creditpay.common.v1.Approval
+	0,  // 33: creditpay.bill.v1.BillAdminService.OpenCreditAccount:input_type -> creditpay.bill.v1.OpenCreditAccountRequest
+	2,  // 34: creditpay.bill.v1.BillAdminService.GetCreditAccount:input_type -> creditpay.bill.v1.GetCreditAccountRequest
+	4,  // 35: creditpay.bill.v1.BillAdminService.SetCreditLimit:input_type -> creditpay.bill.v1.SetCreditLimitRequest
+	6,  // 36: creditpay.bill.v1.BillAdminService.FreezeCreditAccount:input_type -> creditpay.bill.v1.FreezeCreditAccountRequest
+	8,  // 37: creditpay.bill.v1.BillAdminService.UnfreezeCreditAccount:input_type -> creditpay.bill.v1.UnfreezeCreditAccountRequest
+	10, // 38: creditpay.bill.v1.BillAdminService.SetSigningProfile:input_type -> creditpay.bill.v1.SetSigningProfileRequest
+	12, // 39: creditpay.bill.v1.BillAdminService.ListProducts:input_type -> creditpay.bill.v1.ListProductsRequest
+	14, // 40: creditpay.bill.v1.BillAdminService.CreateProductVersion:input_type -> creditpay.bill.v1.CreateProductVersionRequest
+	16, // 41: creditpay.bill.v1.BillAdminService.WriteOffLoan:input_type -> creditpay.bill.v1.WriteOffLoanRequest
+	20, // 42: creditpay.bill.v1.BillAdminService.RecordRecovery:input_type -> creditpay.bill.v1.RecordRecoveryRequest
+	22, // 43: creditpay.bill.v1.BillAdminService.ReverseRepayment:input_type -> creditpay.bill.v1.ReverseRepaymentRequest
+	24, // 44: creditpay.bill.v1.BillAdminService.PayOutCreditBalance:input_type -> creditpay.bill.v1.PayOutCreditBalanceRequest
+	18, // 45: creditpay.bill.v1.BillAdminService.WaiveFee:input_type -> creditpay.bill.v1.WaiveFeeRequest
+	26, // 46: creditpay.bill.v1.BillAdminService.ListApprovals:input_type -> creditpay.bill.v1.ListApprovalsRequest
+	28, // 47: creditpay.bill.v1.BillAdminService.GetApproval:input_type -> creditpay.bill.v1.GetApprovalRequest
+	30, // 48: creditpay.bill.v1.BillAdminService.ApproveRequest:input_type -> creditpay.bill.v1.ApproveRequestRequest
+	32, // 49: creditpay.bill.v1.BillAdminService.RejectRequest:input_type -> creditpay.bill.v1.RejectRequestRequest
+	34, // 50: creditpay.bill.v1.BillAdminService.ListApprovalTiers:input_type -> creditpay.bill.v1.ListApprovalTiersRequest
+	36, // 51: creditpay.bill.v1.BillAdminService.SetApprovalTiers:input_type -> creditpay.bill.v1.SetApprovalTiersRequest
+	1,  // 52: creditpay.bill.v1.BillAdminService.OpenCreditAccount:output_type -> creditpay.bill.v1.OpenCreditAccountResponse
+	3,  // 53: creditpay.bill.v1.BillAdminService.GetCreditAccount:output_type -> creditpay.bill.v1.GetCreditAccountResponse
+	5,  // 54: creditpay.bill.v1.BillAdminService.SetCreditLimit:output_type -> creditpay.bill.v1.SetCreditLimitResponse
+	7,  // 55: creditpay.bill.v1.BillAdminService.FreezeCreditAccount:output_type -> creditpay.bill.v1.FreezeCreditAccountResponse
+	9,  // 56: creditpay.bill.v1.BillAdminService.UnfreezeCreditAccount:output_type -> creditpay.bill.v1.UnfreezeCreditAccountResponse
+	11, // 57: creditpay.bill.v1.BillAdminService.SetSigningProfile:output_type -> creditpay.bill.v1.SetSigningProfileResponse
+	13, // 58: creditpay.bill.v1.BillAdminService.ListProducts:output_type -> creditpay.bill.v1.ListProductsResponse
+	15, // 59: creditpay.bill.v1.BillAdminService.CreateProductVersion:output_type -> creditpay.bill.v1.CreateProductVersionResponse
+	17, // 60: creditpay.bill.v1.BillAdminService.WriteOffLoan:output_type -> creditpay.bill.v1.WriteOffLoanResponse
+	21, // 61: creditpay.bill.v1.BillAdminService.RecordRecovery:output_type -> creditpay.bill.v1.RecordRecoveryResponse
+	23, // 62: creditpay.bill.v1.BillAdminService.ReverseRepayment:output_type -> creditpay.bill.v1.ReverseRepaymentResponse
+	25, // 63: creditpay.bill.v1.BillAdminService.PayOutCreditBalance:output_type -> creditpay.bill.v1.PayOutCreditBalanceResponse
+	19, // 64: creditpay.bill.v1.BillAdminService.WaiveFee:output_type -> creditpay.bill.v1.WaiveFeeResponse
+	27, // 65: creditpay.bill.v1.BillAdminService.ListApprovals:output_type -> creditpay.bill.v1.ListApprovalsResponse
+	29, // 66: creditpay.bill.v1.BillAdminService.GetApproval:output_type -> creditpay.bill.v1.GetApprovalResponse
+	31, // 67: creditpay.bill.v1.BillAdminService.ApproveRequest:output_type -> creditpay.bill.v1.ApproveRequestResponse
+	33, // 68: creditpay.bill.v1.BillAdminService.RejectRequest:output_type -> creditpay.bill.v1.RejectRequestResponse
+	35, // 69: creditpay.bill.v1.BillAdminService.ListApprovalTiers:output_type -> creditpay.bill.v1.ListApprovalTiersResponse
+	37, // 70: creditpay.bill.v1.BillAdminService.SetApprovalTiers:output_type -> creditpay.bill.v1.SetApprovalTiersResponse
+	52, // [52:71] is the sub-list for method output_type
+	33, // [33:52] is the sub-list for method input_type
+	33, // [33:33] is the sub-list for extension type_name
+	33, // [33:33] is the sub-list for extension extendee
+	0,  // [0:33] is the sub-list for field type_name
 }
 
 func init() { file_creditpay_bill_v1_bill_admin_service_proto_init() }
@@ -1799,7 +2619,7 @@ func file_creditpay_bill_v1_bill_admin_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditpay_bill_v1_bill_admin_service_proto_rawDesc), len(file_creditpay_bill_v1_bill_admin_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   26,
+			NumMessages:   38,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

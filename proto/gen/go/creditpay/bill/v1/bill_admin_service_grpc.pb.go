@@ -32,6 +32,12 @@ const (
 	BillAdminService_ReverseRepayment_FullMethodName      = "/creditpay.bill.v1.BillAdminService/ReverseRepayment"
 	BillAdminService_PayOutCreditBalance_FullMethodName   = "/creditpay.bill.v1.BillAdminService/PayOutCreditBalance"
 	BillAdminService_WaiveFee_FullMethodName              = "/creditpay.bill.v1.BillAdminService/WaiveFee"
+	BillAdminService_ListApprovals_FullMethodName         = "/creditpay.bill.v1.BillAdminService/ListApprovals"
+	BillAdminService_GetApproval_FullMethodName           = "/creditpay.bill.v1.BillAdminService/GetApproval"
+	BillAdminService_ApproveRequest_FullMethodName        = "/creditpay.bill.v1.BillAdminService/ApproveRequest"
+	BillAdminService_RejectRequest_FullMethodName         = "/creditpay.bill.v1.BillAdminService/RejectRequest"
+	BillAdminService_ListApprovalTiers_FullMethodName     = "/creditpay.bill.v1.BillAdminService/ListApprovalTiers"
+	BillAdminService_SetApprovalTiers_FullMethodName      = "/creditpay.bill.v1.BillAdminService/SetApprovalTiers"
 )
 
 // BillAdminServiceClient is the client API for BillAdminService service.
@@ -50,22 +56,43 @@ type BillAdminServiceClient interface {
 	FreezeCreditAccount(ctx context.Context, in *FreezeCreditAccountRequest, opts ...grpc.CallOption) (*FreezeCreditAccountResponse, error)
 	// Allows purchases again.
 	UnfreezeCreditAccount(ctx context.Context, in *UnfreezeCreditAccountRequest, opts ...grpc.CallOption) (*UnfreezeCreditAccountResponse, error)
-	// Enters or replaces who signs for a user: the name on the contract, and where one-time codes go. Errors: ACCOUNT_NOT_FOUND.
+	// Enters or replaces who signs for a user: the name on the contract, and where one-time codes go. Another telephone number than before
+	// needs a second person: then the answer has approval set and nothing is changed yet. Errors: ACCOUNT_NOT_FOUND, APPROVAL_PENDING.
 	SetSigningProfile(ctx context.Context, in *SetSigningProfileRequest, opts ...grpc.CallOption) (*SetSigningProfileResponse, error)
 	// The products in their current versions.
 	ListProducts(ctx context.Context, in *ListProductsRequest, opts ...grpc.CallOption) (*ListProductsResponse, error)
 	// Adds a version of a product; loans keep the version that they were made with.
 	CreateProductVersion(ctx context.Context, in *CreateProductVersionRequest, opts ...grpc.CallOption) (*CreateProductVersionResponse, error)
-	// Gives a loan up.
+	// Gives a loan up. Above the limit of ListApprovalTiers other people must approve it. Errors: NOT_FOUND, LOAN_STATE_INVALID,
+	// APPROVAL_PENDING.
 	WriteOffLoan(ctx context.Context, in *WriteOffLoanRequest, opts ...grpc.CallOption) (*WriteOffLoanResponse, error)
-	// Records money that came back of a loan that was given up.
+	// Records money that came back of a loan that was given up. Above the limit of ListApprovalTiers other people must approve it.
 	RecordRecovery(ctx context.Context, in *RecordRecoveryRequest, opts ...grpc.CallOption) (*RecordRecoveryResponse, error)
-	// Takes a repayment back that turned out not to be good: as if it had never been paid.
+	// Takes a repayment back that turned out not to be good: as if it had never been paid. Above the limit of ListApprovalTiers other people
+	// must approve it. Errors: NOT_FOUND, REPAYMENT_STATE_INVALID, APPROVAL_PENDING.
 	ReverseRepayment(ctx context.Context, in *ReverseRepaymentRequest, opts ...grpc.CallOption) (*ReverseRepaymentResponse, error)
-	// Pays a user's credit balance out.
+	// Pays a user's credit balance out. Above the limit of ListApprovalTiers other people must approve it.
 	PayOutCreditBalance(ctx context.Context, in *PayOutCreditBalanceRequest, opts ...grpc.CallOption) (*PayOutCreditBalanceResponse, error)
-	// Waives late fees.
+	// Waives late fees. Above the limit of ListApprovalTiers other people must approve it.
 	WaiveFee(ctx context.Context, in *WaiveFeeRequest, opts ...grpc.CallOption) (*WaiveFeeResponse, error)
+	// Requests that other people must approve or had to, and those that needed nobody, newest first. Errors: PAGE_TOKEN_INVALID.
+	ListApprovals(ctx context.Context, in *ListApprovalsRequest, opts ...grpc.CallOption) (*ListApprovalsResponse, error)
+	// One request. Errors: NOT_FOUND.
+	GetApproval(ctx context.Context, in *GetApprovalRequest, opts ...grpc.CallOption) (*GetApprovalResponse, error)
+	// Approves a request that somebody else asked for; the last approval that it needs carries it out. What is done is what was frozen when it
+	// was asked for: where something else would be done now, nothing is, and the request is FAILED. A change of rules needs ADMINISTER, any
+	// other request the role that approves. Errors: NOT_FOUND, CALLER_NOT_ALLOWED, APPROVER_IS_REQUESTER, ALREADY_APPROVED,
+	// APPROVAL_STATE_INVALID.
+	ApproveRequest(ctx context.Context, in *ApproveRequestRequest, opts ...grpc.CallOption) (*ApproveRequestResponse, error)
+	// Rejects a request. Who asked for it may take it back. A change of rules may be taken back until it takes effect. Errors: NOT_FOUND,
+	// CALLER_NOT_ALLOWED, APPROVAL_STATE_INVALID.
+	RejectRequest(ctx context.Context, in *RejectRequestRequest, opts ...grpc.CallOption) (*RejectRequestResponse, error)
+	// How many people must approve each verb, from which amount on, and the last 50 changes of that, whatever became of them.
+	ListApprovalTiers(ctx context.Context, in *ListApprovalTiersRequest, opts ...grpc.CallOption) (*ListApprovalTiersResponse, error)
+	// Asks for other tiers of a verb in a currency. Somebody else with ADMINISTER must approve it (ApproveRequest); from then on it takes
+	// effect after the configured delay, or at once when no amount would need fewer people. Errors: INVALID_ARGUMENT (an unknown verb, a
+	// higher amount that would need fewer people, an amount that stands twice), APPROVAL_PENDING.
+	SetApprovalTiers(ctx context.Context, in *SetApprovalTiersRequest, opts ...grpc.CallOption) (*SetApprovalTiersResponse, error)
 }
 
 type billAdminServiceClient struct {
@@ -206,6 +233,66 @@ func (c *billAdminServiceClient) WaiveFee(ctx context.Context, in *WaiveFeeReque
 	return out, nil
 }
 
+func (c *billAdminServiceClient) ListApprovals(ctx context.Context, in *ListApprovalsRequest, opts ...grpc.CallOption) (*ListApprovalsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListApprovalsResponse)
+	err := c.cc.Invoke(ctx, BillAdminService_ListApprovals_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *billAdminServiceClient) GetApproval(ctx context.Context, in *GetApprovalRequest, opts ...grpc.CallOption) (*GetApprovalResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetApprovalResponse)
+	err := c.cc.Invoke(ctx, BillAdminService_GetApproval_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *billAdminServiceClient) ApproveRequest(ctx context.Context, in *ApproveRequestRequest, opts ...grpc.CallOption) (*ApproveRequestResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ApproveRequestResponse)
+	err := c.cc.Invoke(ctx, BillAdminService_ApproveRequest_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *billAdminServiceClient) RejectRequest(ctx context.Context, in *RejectRequestRequest, opts ...grpc.CallOption) (*RejectRequestResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RejectRequestResponse)
+	err := c.cc.Invoke(ctx, BillAdminService_RejectRequest_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *billAdminServiceClient) ListApprovalTiers(ctx context.Context, in *ListApprovalTiersRequest, opts ...grpc.CallOption) (*ListApprovalTiersResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListApprovalTiersResponse)
+	err := c.cc.Invoke(ctx, BillAdminService_ListApprovalTiers_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *billAdminServiceClient) SetApprovalTiers(ctx context.Context, in *SetApprovalTiersRequest, opts ...grpc.CallOption) (*SetApprovalTiersResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SetApprovalTiersResponse)
+	err := c.cc.Invoke(ctx, BillAdminService_SetApprovalTiers_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // BillAdminServiceServer is the server API for BillAdminService service.
 // All implementations must embed UnimplementedBillAdminServiceServer
 // for forward compatibility.
@@ -222,22 +309,43 @@ type BillAdminServiceServer interface {
 	FreezeCreditAccount(context.Context, *FreezeCreditAccountRequest) (*FreezeCreditAccountResponse, error)
 	// Allows purchases again.
 	UnfreezeCreditAccount(context.Context, *UnfreezeCreditAccountRequest) (*UnfreezeCreditAccountResponse, error)
-	// Enters or replaces who signs for a user: the name on the contract, and where one-time codes go. Errors: ACCOUNT_NOT_FOUND.
+	// Enters or replaces who signs for a user: the name on the contract, and where one-time codes go. Another telephone number than before
+	// needs a second person: then the answer has approval set and nothing is changed yet. Errors: ACCOUNT_NOT_FOUND, APPROVAL_PENDING.
 	SetSigningProfile(context.Context, *SetSigningProfileRequest) (*SetSigningProfileResponse, error)
 	// The products in their current versions.
 	ListProducts(context.Context, *ListProductsRequest) (*ListProductsResponse, error)
 	// Adds a version of a product; loans keep the version that they were made with.
 	CreateProductVersion(context.Context, *CreateProductVersionRequest) (*CreateProductVersionResponse, error)
-	// Gives a loan up.
+	// Gives a loan up. Above the limit of ListApprovalTiers other people must approve it. Errors: NOT_FOUND, LOAN_STATE_INVALID,
+	// APPROVAL_PENDING.
 	WriteOffLoan(context.Context, *WriteOffLoanRequest) (*WriteOffLoanResponse, error)
-	// Records money that came back of a loan that was given up.
+	// Records money that came back of a loan that was given up. Above the limit of ListApprovalTiers other people must approve it.
 	RecordRecovery(context.Context, *RecordRecoveryRequest) (*RecordRecoveryResponse, error)
-	// Takes a repayment back that turned out not to be good: as if it had never been paid.
+	// Takes a repayment back that turned out not to be good: as if it had never been paid. Above the limit of ListApprovalTiers other people
+	// must approve it. Errors: NOT_FOUND, REPAYMENT_STATE_INVALID, APPROVAL_PENDING.
 	ReverseRepayment(context.Context, *ReverseRepaymentRequest) (*ReverseRepaymentResponse, error)
-	// Pays a user's credit balance out.
+	// Pays a user's credit balance out. Above the limit of ListApprovalTiers other people must approve it.
 	PayOutCreditBalance(context.Context, *PayOutCreditBalanceRequest) (*PayOutCreditBalanceResponse, error)
-	// Waives late fees.
+	// Waives late fees. Above the limit of ListApprovalTiers other people must approve it.
 	WaiveFee(context.Context, *WaiveFeeRequest) (*WaiveFeeResponse, error)
+	// Requests that other people must approve or had to, and those that needed nobody, newest first. Errors: PAGE_TOKEN_INVALID.
+	ListApprovals(context.Context, *ListApprovalsRequest) (*ListApprovalsResponse, error)
+	// One request. Errors: NOT_FOUND.
+	GetApproval(context.Context, *GetApprovalRequest) (*GetApprovalResponse, error)
+	// Approves a request that somebody else asked for; the last approval that it needs carries it out. What is done is what was frozen when it
+	// was asked for: where something else would be done now, nothing is, and the request is FAILED. A change of rules needs ADMINISTER, any
+	// other request the role that approves. Errors: NOT_FOUND, CALLER_NOT_ALLOWED, APPROVER_IS_REQUESTER, ALREADY_APPROVED,
+	// APPROVAL_STATE_INVALID.
+	ApproveRequest(context.Context, *ApproveRequestRequest) (*ApproveRequestResponse, error)
+	// Rejects a request. Who asked for it may take it back. A change of rules may be taken back until it takes effect. Errors: NOT_FOUND,
+	// CALLER_NOT_ALLOWED, APPROVAL_STATE_INVALID.
+	RejectRequest(context.Context, *RejectRequestRequest) (*RejectRequestResponse, error)
+	// How many people must approve each verb, from which amount on, and the last 50 changes of that, whatever became of them.
+	ListApprovalTiers(context.Context, *ListApprovalTiersRequest) (*ListApprovalTiersResponse, error)
+	// Asks for other tiers of a verb in a currency. Somebody else with ADMINISTER must approve it (ApproveRequest); from then on it takes
+	// effect after the configured delay, or at once when no amount would need fewer people. Errors: INVALID_ARGUMENT (an unknown verb, a
+	// higher amount that would need fewer people, an amount that stands twice), APPROVAL_PENDING.
+	SetApprovalTiers(context.Context, *SetApprovalTiersRequest) (*SetApprovalTiersResponse, error)
 	mustEmbedUnimplementedBillAdminServiceServer()
 }
 
@@ -286,6 +394,24 @@ func (UnimplementedBillAdminServiceServer) PayOutCreditBalance(context.Context, 
 }
 func (UnimplementedBillAdminServiceServer) WaiveFee(context.Context, *WaiveFeeRequest) (*WaiveFeeResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method WaiveFee not implemented")
+}
+func (UnimplementedBillAdminServiceServer) ListApprovals(context.Context, *ListApprovalsRequest) (*ListApprovalsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListApprovals not implemented")
+}
+func (UnimplementedBillAdminServiceServer) GetApproval(context.Context, *GetApprovalRequest) (*GetApprovalResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetApproval not implemented")
+}
+func (UnimplementedBillAdminServiceServer) ApproveRequest(context.Context, *ApproveRequestRequest) (*ApproveRequestResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ApproveRequest not implemented")
+}
+func (UnimplementedBillAdminServiceServer) RejectRequest(context.Context, *RejectRequestRequest) (*RejectRequestResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RejectRequest not implemented")
+}
+func (UnimplementedBillAdminServiceServer) ListApprovalTiers(context.Context, *ListApprovalTiersRequest) (*ListApprovalTiersResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListApprovalTiers not implemented")
+}
+func (UnimplementedBillAdminServiceServer) SetApprovalTiers(context.Context, *SetApprovalTiersRequest) (*SetApprovalTiersResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SetApprovalTiers not implemented")
 }
 func (UnimplementedBillAdminServiceServer) mustEmbedUnimplementedBillAdminServiceServer() {}
 func (UnimplementedBillAdminServiceServer) testEmbeddedByValue()                          {}
@@ -542,6 +668,114 @@ func _BillAdminService_WaiveFee_Handler(srv interface{}, ctx context.Context, de
 	return interceptor(ctx, in, info, handler)
 }
 
+func _BillAdminService_ListApprovals_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListApprovalsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BillAdminServiceServer).ListApprovals(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: BillAdminService_ListApprovals_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BillAdminServiceServer).ListApprovals(ctx, req.(*ListApprovalsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _BillAdminService_GetApproval_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetApprovalRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BillAdminServiceServer).GetApproval(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: BillAdminService_GetApproval_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BillAdminServiceServer).GetApproval(ctx, req.(*GetApprovalRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _BillAdminService_ApproveRequest_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ApproveRequestRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BillAdminServiceServer).ApproveRequest(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: BillAdminService_ApproveRequest_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BillAdminServiceServer).ApproveRequest(ctx, req.(*ApproveRequestRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _BillAdminService_RejectRequest_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RejectRequestRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BillAdminServiceServer).RejectRequest(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: BillAdminService_RejectRequest_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BillAdminServiceServer).RejectRequest(ctx, req.(*RejectRequestRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _BillAdminService_ListApprovalTiers_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListApprovalTiersRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BillAdminServiceServer).ListApprovalTiers(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: BillAdminService_ListApprovalTiers_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BillAdminServiceServer).ListApprovalTiers(ctx, req.(*ListApprovalTiersRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _BillAdminService_SetApprovalTiers_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SetApprovalTiersRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BillAdminServiceServer).SetApprovalTiers(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: BillAdminService_SetApprovalTiers_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BillAdminServiceServer).SetApprovalTiers(ctx, req.(*SetApprovalTiersRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // BillAdminService_ServiceDesc is the grpc.ServiceDesc for BillAdminService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -600,6 +834,30 @@ var BillAdminService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "WaiveFee",
 			Handler:    _BillAdminService_WaiveFee_Handler,
+		},
+		{
+			MethodName: "ListApprovals",
+			Handler:    _BillAdminService_ListApprovals_Handler,
+		},
+		{
+			MethodName: "GetApproval",
+			Handler:    _BillAdminService_GetApproval_Handler,
+		},
+		{
+			MethodName: "ApproveRequest",
+			Handler:    _BillAdminService_ApproveRequest_Handler,
+		},
+		{
+			MethodName: "RejectRequest",
+			Handler:    _BillAdminService_RejectRequest_Handler,
+		},
+		{
+			MethodName: "ListApprovalTiers",
+			Handler:    _BillAdminService_ListApprovalTiers_Handler,
+		},
+		{
+			MethodName: "SetApprovalTiers",
+			Handler:    _BillAdminService_SetApprovalTiers_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

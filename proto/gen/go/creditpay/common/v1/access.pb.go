@@ -113,6 +113,9 @@ const (
 	OperatorRole_OPERATOR_ROLE_ADMINISTER OperatorRole = 6
 	// Keeps the suite running: dead letters, replays, resends, a development stack's clock.
 	OperatorRole_OPERATOR_ROLE_OPERATE OperatorRole = 7
+	// Approves and rejects what somebody else asked for, other than refunds: pay-outs, reversals, write-offs, recoveries, waivers, resolved
+	// returns, telephone numbers of signers.
+	OperatorRole_OPERATOR_ROLE_APPROVE OperatorRole = 8
 )
 
 // Enum value maps for OperatorRole.
@@ -126,6 +129,7 @@ var (
 		5: "OPERATOR_ROLE_REFUND_APPROVE",
 		6: "OPERATOR_ROLE_ADMINISTER",
 		7: "OPERATOR_ROLE_OPERATE",
+		8: "OPERATOR_ROLE_APPROVE",
 	}
 	OperatorRole_value = map[string]int32{
 		"OPERATOR_ROLE_UNSPECIFIED":    0,
@@ -136,6 +140,7 @@ var (
 		"OPERATOR_ROLE_REFUND_APPROVE": 5,
 		"OPERATOR_ROLE_ADMINISTER":     6,
 		"OPERATOR_ROLE_OPERATE":        7,
+		"OPERATOR_ROLE_APPROVE":        8,
 	}
 )
 
@@ -268,7 +273,7 @@ const file_creditpay_common_v1_access_proto_rawDesc = "" +
 	"\x11CALLER_KIND_ADMIN\x10\x03\x12\x18\n" +
 	"\x14CALLER_KIND_MERCHANT\x10\x04\x12\x17\n" +
 	"\x13CALLER_KIND_CHANNEL\x10\x05\x12\x17\n" +
-	"\x13CALLER_KIND_SERVICE\x10\x06*\xf4\x01\n" +
+	"\x13CALLER_KIND_SERVICE\x10\x06*\x8f\x02\n" +
 	"\fOperatorRole\x12\x1d\n" +
 	"\x19OPERATOR_ROLE_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12OPERATOR_ROLE_VIEW\x10\x01\x12\x18\n" +
@@ -277,7 +282,8 @@ const file_creditpay_common_v1_access_proto_rawDesc = "" +
 	"\x1cOPERATOR_ROLE_REFUND_REQUEST\x10\x04\x12 \n" +
 	"\x1cOPERATOR_ROLE_REFUND_APPROVE\x10\x05\x12\x1c\n" +
 	"\x18OPERATOR_ROLE_ADMINISTER\x10\x06\x12\x19\n" +
-	"\x15OPERATOR_ROLE_OPERATE\x10\a:Y\n" +
+	"\x15OPERATOR_ROLE_OPERATE\x10\a\x12\x19\n" +
+	"\x15OPERATOR_ROLE_APPROVE\x10\b:Y\n" +
 	"\x06access\x12\x1e.google.protobuf.MethodOptions\x18ц\x03 \x01(\v2\x1f.creditpay.common.v1.AccessRuleR\x06accessBJZHgithub.com/creditpay/creditpay/proto/gen/go/creditpay/common/v1;commonv1b\x06proto3"
 
 var (

@@ -158,6 +158,12 @@ const (
 	ErrorReason_ERROR_REASON_ALREADY_APPROVED ErrorReason = 403
 	// [FAILED_PRECONDITION] The refund would now do something else than what was to be approved; look at it again.
 	ErrorReason_ERROR_REASON_REFUND_CHANGED ErrorReason = 404
+	// [FAILED_PRECONDITION] The request is not in a state in which it may be approved or rejected; the metadata names the state.
+	ErrorReason_ERROR_REASON_APPROVAL_STATE_INVALID ErrorReason = 405
+	// [FAILED_PRECONDITION] What was approved is not what would be done now; nothing was done. Ask again.
+	ErrorReason_ERROR_REASON_APPROVAL_CHANGED ErrorReason = 406
+	// [FAILED_PRECONDITION] Another request about the same object waits to be approved; the metadata names it.
+	ErrorReason_ERROR_REASON_APPROVAL_PENDING ErrorReason = 407
 	// [FAILED_PRECONDITION] The call belongs to the development stack only.
 	ErrorReason_ERROR_REASON_DEVELOPMENT_ONLY ErrorReason = 500
 	// [INVALID_ARGUMENT] The endpoint's address is not one that is posted to: it must be https and lead to the public network.
@@ -234,6 +240,9 @@ var (
 		402: "ERROR_REASON_REFUND_STATE_INVALID",
 		403: "ERROR_REASON_ALREADY_APPROVED",
 		404: "ERROR_REASON_REFUND_CHANGED",
+		405: "ERROR_REASON_APPROVAL_STATE_INVALID",
+		406: "ERROR_REASON_APPROVAL_CHANGED",
+		407: "ERROR_REASON_APPROVAL_PENDING",
 		500: "ERROR_REASON_DEVELOPMENT_ONLY",
 		700: "ERROR_REASON_ENDPOINT_URL_REFUSED",
 		701: "ERROR_REASON_ENDPOINT_DISABLED",
@@ -304,6 +313,9 @@ var (
 		"ERROR_REASON_REFUND_STATE_INVALID":    402,
 		"ERROR_REASON_ALREADY_APPROVED":        403,
 		"ERROR_REASON_REFUND_CHANGED":          404,
+		"ERROR_REASON_APPROVAL_STATE_INVALID":  405,
+		"ERROR_REASON_APPROVAL_CHANGED":        406,
+		"ERROR_REASON_APPROVAL_PENDING":        407,
 		"ERROR_REASON_DEVELOPMENT_ONLY":        500,
 		"ERROR_REASON_ENDPOINT_URL_REFUSED":    700,
 		"ERROR_REASON_ENDPOINT_DISABLED":       701,
@@ -341,7 +353,7 @@ var File_creditpay_common_v1_error_proto protoreflect.FileDescriptor
 
 const file_creditpay_common_v1_error_proto_rawDesc = "" +
 	"\n" +
-	"\x1fcreditpay/common/v1/error.proto\x12\x13creditpay.common.v1*\xa1\x13\n" +
+	"\x1fcreditpay/common/v1/error.proto\x12\x13creditpay.common.v1*\x93\x14\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12!\n" +
 	"\x1dERROR_REASON_INVALID_ARGUMENT\x10\x01\x12\x1e\n" +
@@ -408,7 +420,10 @@ const file_creditpay_common_v1_error_proto_rawDesc = "" +
 	"\"ERROR_REASON_APPROVER_IS_REQUESTER\x10\x91\x03\x12&\n" +
 	"!ERROR_REASON_REFUND_STATE_INVALID\x10\x92\x03\x12\"\n" +
 	"\x1dERROR_REASON_ALREADY_APPROVED\x10\x93\x03\x12 \n" +
-	"\x1bERROR_REASON_REFUND_CHANGED\x10\x94\x03\x12\"\n" +
+	"\x1bERROR_REASON_REFUND_CHANGED\x10\x94\x03\x12(\n" +
+	"#ERROR_REASON_APPROVAL_STATE_INVALID\x10\x95\x03\x12\"\n" +
+	"\x1dERROR_REASON_APPROVAL_CHANGED\x10\x96\x03\x12\"\n" +
+	"\x1dERROR_REASON_APPROVAL_PENDING\x10\x97\x03\x12\"\n" +
 	"\x1dERROR_REASON_DEVELOPMENT_ONLY\x10\xf4\x03\x12&\n" +
 	"!ERROR_REASON_ENDPOINT_URL_REFUSED\x10\xbc\x05\x12#\n" +
 	"\x1eERROR_REASON_ENDPOINT_DISABLED\x10\xbd\x05BJZHgithub.com/creditpay/creditpay/proto/gen/go/creditpay/common/v1;commonv1b\x06proto3"

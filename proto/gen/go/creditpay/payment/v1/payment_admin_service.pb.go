@@ -745,7 +745,9 @@ func (x *ResolveCancelReturnRequest) GetEvidence() string {
 type ResolveCancelReturnResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The return.
-	CashReturn    *CashReturn `protobuf:"bytes,1,opt,name=cash_return,json=cashReturn,proto3" json:"cash_return,omitempty"`
+	CashReturn *CashReturn `protobuf:"bytes,1,opt,name=cash_return,json=cashReturn,proto3" json:"cash_return,omitempty"`
+	// Set when other people must approve it first: then nothing is done yet.
+	Approval      *v1.Approval `protobuf:"bytes,2,opt,name=approval,proto3" json:"approval,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -787,11 +789,678 @@ func (x *ResolveCancelReturnResponse) GetCashReturn() *CashReturn {
 	return nil
 }
 
+func (x *ResolveCancelReturnResponse) GetApproval() *v1.Approval {
+	if x != nil {
+		return x.Approval
+	}
+	return nil
+}
+
+// Input of ListApprovals.
+type ListApprovalsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One state's; UNSPECIFIED for all.
+	State v1.ApprovalState `protobuf:"varint,1,opt,name=state,proto3,enum=creditpay.common.v1.ApprovalState" json:"state,omitempty"`
+	// One verb's, for example "ResolveCancelReturn"; empty for all.
+	Verb string `protobuf:"bytes,2,opt,name=verb,proto3" json:"verb,omitempty"`
+	// At most this many, 1 to 100, 50 when not set.
+	PageSize int32 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// Where to go on: next_page_token of the page before.
+	PageToken     string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListApprovalsRequest) Reset() {
+	*x = ListApprovalsRequest{}
+	mi := &file_creditpay_payment_v1_payment_admin_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListApprovalsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListApprovalsRequest) ProtoMessage() {}
+
+func (x *ListApprovalsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_payment_v1_payment_admin_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListApprovalsRequest.ProtoReflect.Descriptor instead.
+func (*ListApprovalsRequest) Descriptor() ([]byte, []int) {
+	return file_creditpay_payment_v1_payment_admin_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *ListApprovalsRequest) GetState() v1.ApprovalState {
+	if x != nil {
+		return x.State
+	}
+	return v1.ApprovalState(0)
+}
+
+func (x *ListApprovalsRequest) GetVerb() string {
+	if x != nil {
+		return x.Verb
+	}
+	return ""
+}
+
+func (x *ListApprovalsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListApprovalsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// Output of ListApprovals.
+type ListApprovalsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The requests.
+	Approvals []*v1.Approval `protobuf:"bytes,1,rep,name=approvals,proto3" json:"approvals,omitempty"`
+	// Empty on the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListApprovalsResponse) Reset() {
+	*x = ListApprovalsResponse{}
+	mi := &file_creditpay_payment_v1_payment_admin_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListApprovalsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListApprovalsResponse) ProtoMessage() {}
+
+func (x *ListApprovalsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_payment_v1_payment_admin_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListApprovalsResponse.ProtoReflect.Descriptor instead.
+func (*ListApprovalsResponse) Descriptor() ([]byte, []int) {
+	return file_creditpay_payment_v1_payment_admin_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ListApprovalsResponse) GetApprovals() []*v1.Approval {
+	if x != nil {
+		return x.Approvals
+	}
+	return nil
+}
+
+func (x *ListApprovalsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// Input of GetApproval.
+type GetApprovalRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Typed id "apr_…".
+	ApprovalId    string `protobuf:"bytes,1,opt,name=approval_id,json=approvalId,proto3" json:"approval_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetApprovalRequest) Reset() {
+	*x = GetApprovalRequest{}
+	mi := &file_creditpay_payment_v1_payment_admin_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetApprovalRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetApprovalRequest) ProtoMessage() {}
+
+func (x *GetApprovalRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_payment_v1_payment_admin_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetApprovalRequest.ProtoReflect.Descriptor instead.
+func (*GetApprovalRequest) Descriptor() ([]byte, []int) {
+	return file_creditpay_payment_v1_payment_admin_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *GetApprovalRequest) GetApprovalId() string {
+	if x != nil {
+		return x.ApprovalId
+	}
+	return ""
+}
+
+// Output of GetApproval.
+type GetApprovalResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The request.
+	Approval      *v1.Approval `protobuf:"bytes,1,opt,name=approval,proto3" json:"approval,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetApprovalResponse) Reset() {
+	*x = GetApprovalResponse{}
+	mi := &file_creditpay_payment_v1_payment_admin_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetApprovalResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetApprovalResponse) ProtoMessage() {}
+
+func (x *GetApprovalResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_payment_v1_payment_admin_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetApprovalResponse.ProtoReflect.Descriptor instead.
+func (*GetApprovalResponse) Descriptor() ([]byte, []int) {
+	return file_creditpay_payment_v1_payment_admin_service_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *GetApprovalResponse) GetApproval() *v1.Approval {
+	if x != nil {
+		return x.Approval
+	}
+	return nil
+}
+
+// Input of ApproveRequest.
+type ApproveRequestRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The caller's id of this request; repeating it repeats the answer.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Typed id "apr_…".
+	ApprovalId string `protobuf:"bytes,2,opt,name=approval_id,json=approvalId,proto3" json:"approval_id,omitempty"`
+	// Why, kept for the auditor.
+	Comment       string `protobuf:"bytes,3,opt,name=comment,proto3" json:"comment,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ApproveRequestRequest) Reset() {
+	*x = ApproveRequestRequest{}
+	mi := &file_creditpay_payment_v1_payment_admin_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ApproveRequestRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ApproveRequestRequest) ProtoMessage() {}
+
+func (x *ApproveRequestRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_payment_v1_payment_admin_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ApproveRequestRequest.ProtoReflect.Descriptor instead.
+func (*ApproveRequestRequest) Descriptor() ([]byte, []int) {
+	return file_creditpay_payment_v1_payment_admin_service_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ApproveRequestRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *ApproveRequestRequest) GetApprovalId() string {
+	if x != nil {
+		return x.ApprovalId
+	}
+	return ""
+}
+
+func (x *ApproveRequestRequest) GetComment() string {
+	if x != nil {
+		return x.Comment
+	}
+	return ""
+}
+
+// Output of ApproveRequest.
+type ApproveRequestResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The request afterwards.
+	Approval      *v1.Approval `protobuf:"bytes,1,opt,name=approval,proto3" json:"approval,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ApproveRequestResponse) Reset() {
+	*x = ApproveRequestResponse{}
+	mi := &file_creditpay_payment_v1_payment_admin_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ApproveRequestResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ApproveRequestResponse) ProtoMessage() {}
+
+func (x *ApproveRequestResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_payment_v1_payment_admin_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ApproveRequestResponse.ProtoReflect.Descriptor instead.
+func (*ApproveRequestResponse) Descriptor() ([]byte, []int) {
+	return file_creditpay_payment_v1_payment_admin_service_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ApproveRequestResponse) GetApproval() *v1.Approval {
+	if x != nil {
+		return x.Approval
+	}
+	return nil
+}
+
+// Input of RejectRequest.
+type RejectRequestRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The caller's id of this request; repeating it repeats the answer.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Typed id "apr_…".
+	ApprovalId string `protobuf:"bytes,2,opt,name=approval_id,json=approvalId,proto3" json:"approval_id,omitempty"`
+	// Why, kept for the auditor.
+	Comment       string `protobuf:"bytes,3,opt,name=comment,proto3" json:"comment,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RejectRequestRequest) Reset() {
+	*x = RejectRequestRequest{}
+	mi := &file_creditpay_payment_v1_payment_admin_service_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RejectRequestRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RejectRequestRequest) ProtoMessage() {}
+
+func (x *RejectRequestRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_payment_v1_payment_admin_service_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RejectRequestRequest.ProtoReflect.Descriptor instead.
+func (*RejectRequestRequest) Descriptor() ([]byte, []int) {
+	return file_creditpay_payment_v1_payment_admin_service_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *RejectRequestRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *RejectRequestRequest) GetApprovalId() string {
+	if x != nil {
+		return x.ApprovalId
+	}
+	return ""
+}
+
+func (x *RejectRequestRequest) GetComment() string {
+	if x != nil {
+		return x.Comment
+	}
+	return ""
+}
+
+// Output of RejectRequest.
+type RejectRequestResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The request afterwards.
+	Approval      *v1.Approval `protobuf:"bytes,1,opt,name=approval,proto3" json:"approval,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RejectRequestResponse) Reset() {
+	*x = RejectRequestResponse{}
+	mi := &file_creditpay_payment_v1_payment_admin_service_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RejectRequestResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RejectRequestResponse) ProtoMessage() {}
+
+func (x *RejectRequestResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_payment_v1_payment_admin_service_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RejectRequestResponse.ProtoReflect.Descriptor instead.
+func (*RejectRequestResponse) Descriptor() ([]byte, []int) {
+	return file_creditpay_payment_v1_payment_admin_service_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *RejectRequestResponse) GetApproval() *v1.Approval {
+	if x != nil {
+		return x.Approval
+	}
+	return nil
+}
+
+// Input of ListApprovalTiers.
+type ListApprovalTiersRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListApprovalTiersRequest) Reset() {
+	*x = ListApprovalTiersRequest{}
+	mi := &file_creditpay_payment_v1_payment_admin_service_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListApprovalTiersRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListApprovalTiersRequest) ProtoMessage() {}
+
+func (x *ListApprovalTiersRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_payment_v1_payment_admin_service_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListApprovalTiersRequest.ProtoReflect.Descriptor instead.
+func (*ListApprovalTiersRequest) Descriptor() ([]byte, []int) {
+	return file_creditpay_payment_v1_payment_admin_service_proto_rawDescGZIP(), []int{18}
+}
+
+// Output of ListApprovalTiers.
+type ListApprovalTiersResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The tiers that are in force, and those that will be, by verb, currency and time.
+	Rules []*v1.ApprovalRule `protobuf:"bytes,1,rep,name=rules,proto3" json:"rules,omitempty"`
+	// The last 50 changes that were asked for, newest first.
+	Changes       []*v1.Approval `protobuf:"bytes,2,rep,name=changes,proto3" json:"changes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListApprovalTiersResponse) Reset() {
+	*x = ListApprovalTiersResponse{}
+	mi := &file_creditpay_payment_v1_payment_admin_service_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListApprovalTiersResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListApprovalTiersResponse) ProtoMessage() {}
+
+func (x *ListApprovalTiersResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_payment_v1_payment_admin_service_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListApprovalTiersResponse.ProtoReflect.Descriptor instead.
+func (*ListApprovalTiersResponse) Descriptor() ([]byte, []int) {
+	return file_creditpay_payment_v1_payment_admin_service_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *ListApprovalTiersResponse) GetRules() []*v1.ApprovalRule {
+	if x != nil {
+		return x.Rules
+	}
+	return nil
+}
+
+func (x *ListApprovalTiersResponse) GetChanges() []*v1.Approval {
+	if x != nil {
+		return x.Changes
+	}
+	return nil
+}
+
+// Input of SetApprovalTiers.
+type SetApprovalTiersRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The caller's id of this request; repeating it repeats the answer.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// The verb, for example "ResolveCancelReturn".
+	Verb string `protobuf:"bytes,2,opt,name=verb,proto3" json:"verb,omitempty"`
+	// ISO 4217; every tier is in this currency.
+	CurrencyCode string `protobuf:"bytes,3,opt,name=currency_code,json=currencyCode,proto3" json:"currency_code,omitempty"`
+	// All tiers of the verb in the currency, 1 to 20.
+	Tiers []*v1.ApprovalTier `protobuf:"bytes,4,rep,name=tiers,proto3" json:"tiers,omitempty"`
+	// Why, kept for the auditor.
+	Reason        string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetApprovalTiersRequest) Reset() {
+	*x = SetApprovalTiersRequest{}
+	mi := &file_creditpay_payment_v1_payment_admin_service_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetApprovalTiersRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetApprovalTiersRequest) ProtoMessage() {}
+
+func (x *SetApprovalTiersRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_payment_v1_payment_admin_service_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetApprovalTiersRequest.ProtoReflect.Descriptor instead.
+func (*SetApprovalTiersRequest) Descriptor() ([]byte, []int) {
+	return file_creditpay_payment_v1_payment_admin_service_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *SetApprovalTiersRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *SetApprovalTiersRequest) GetVerb() string {
+	if x != nil {
+		return x.Verb
+	}
+	return ""
+}
+
+func (x *SetApprovalTiersRequest) GetCurrencyCode() string {
+	if x != nil {
+		return x.CurrencyCode
+	}
+	return ""
+}
+
+func (x *SetApprovalTiersRequest) GetTiers() []*v1.ApprovalTier {
+	if x != nil {
+		return x.Tiers
+	}
+	return nil
+}
+
+func (x *SetApprovalTiersRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// Output of SetApprovalTiers.
+type SetApprovalTiersResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The change that was asked for.
+	Approval      *v1.Approval `protobuf:"bytes,1,opt,name=approval,proto3" json:"approval,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetApprovalTiersResponse) Reset() {
+	*x = SetApprovalTiersResponse{}
+	mi := &file_creditpay_payment_v1_payment_admin_service_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetApprovalTiersResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetApprovalTiersResponse) ProtoMessage() {}
+
+func (x *SetApprovalTiersResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_payment_v1_payment_admin_service_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetApprovalTiersResponse.ProtoReflect.Descriptor instead.
+func (*SetApprovalTiersResponse) Descriptor() ([]byte, []int) {
+	return file_creditpay_payment_v1_payment_admin_service_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *SetApprovalTiersResponse) GetApproval() *v1.Approval {
+	if x != nil {
+		return x.Approval
+	}
+	return nil
+}
+
 var File_creditpay_payment_v1_payment_admin_service_proto protoreflect.FileDescriptor
 
 const file_creditpay_payment_v1_payment_admin_service_proto_rawDesc = "" +
 	"\n" +
-	"0creditpay/payment/v1/payment_admin_service.proto\x12\x14creditpay.payment.v1\x1a\x1bbuf/validate/validate.proto\x1a creditpay/common/v1/access.proto\x1a\x1fcreditpay/common/v1/money.proto\x1a$creditpay/common/v1/visibility.proto\x1a\"creditpay/payment/v1/payment.proto\x1a*creditpay/payment/v1/payment_service.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x96\x04\n" +
+	"0creditpay/payment/v1/payment_admin_service.proto\x12\x14creditpay.payment.v1\x1a\x1bbuf/validate/validate.proto\x1a creditpay/common/v1/access.proto\x1a\"creditpay/common/v1/approval.proto\x1a\x1fcreditpay/common/v1/money.proto\x1a$creditpay/common/v1/visibility.proto\x1a\"creditpay/payment/v1/payment.proto\x1a*creditpay/payment/v1/payment_service.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x96\x04\n" +
 	"\x11UnfitNotification\x12'\n" +
 	"\x0fnotification_id\x18\x01 \x01(\tR\x0enotificationId\x124\n" +
 	"\x06misfit\x18\x02 \x01(\x0e2\x1c.creditpay.payment.v1.MisfitR\x06misfit\x12?\n" +
@@ -851,15 +1520,61 @@ const file_creditpay_payment_v1_payment_admin_service_proto_rawDesc = "" +
 	"given_back\x18\x02 \x01(\bB\x06\xbaH\x03\xc8\x01\x01H\x00R\tgivenBack\x88\x01\x01\x12&\n" +
 	"\bevidence\x18\x03 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\bevidenceB\r\n" +
-	"\v_given_back\"`\n" +
+	"\v_given_back\"\x9b\x01\n" +
 	"\x1bResolveCancelReturnResponse\x12A\n" +
 	"\vcash_return\x18\x01 \x01(\v2 .creditpay.payment.v1.CashReturnR\n" +
-	"cashReturn*f\n" +
+	"cashReturn\x129\n" +
+	"\bapproval\x18\x02 \x01(\v2\x1d.creditpay.common.v1.ApprovalR\bapproval\"\xd8\x01\n" +
+	"\x14ListApprovalsRequest\x12B\n" +
+	"\x05state\x18\x01 \x01(\x0e2\".creditpay.common.v1.ApprovalStateB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05state\x12+\n" +
+	"\x04verb\x18\x02 \x01(\tB\x17\xbaH\x14r\x122\x10^[A-Za-z]{0,32}$R\x04verb\x12&\n" +
+	"\tpage_size\x18\x03 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\tpageToken\"|\n" +
+	"\x15ListApprovalsResponse\x12;\n" +
+	"\tapprovals\x18\x01 \x03(\v2\x1d.creditpay.common.v1.ApprovalR\tapprovals\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"@\n" +
+	"\x12GetApprovalRequest\x12*\n" +
+	"\vapproval_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\n" +
+	"approvalId\"P\n" +
+	"\x13GetApprovalResponse\x129\n" +
+	"\bapproval\x18\x01 \x01(\v2\x1d.creditpay.common.v1.ApprovalR\bapproval\"\xa6\x01\n" +
+	"\x15ApproveRequestRequest\x12=\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9_.:-]{8,64}$R\trequestId\x12*\n" +
+	"\vapproval_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\n" +
+	"approvalId\x12\"\n" +
+	"\acomment\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\acomment\"S\n" +
+	"\x16ApproveRequestResponse\x129\n" +
+	"\bapproval\x18\x01 \x01(\v2\x1d.creditpay.common.v1.ApprovalR\bapproval\"\xa5\x01\n" +
+	"\x14RejectRequestRequest\x12=\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9_.:-]{8,64}$R\trequestId\x12*\n" +
+	"\vapproval_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\n" +
+	"approvalId\x12\"\n" +
+	"\acomment\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\acomment\"R\n" +
+	"\x15RejectRequestResponse\x129\n" +
+	"\bapproval\x18\x01 \x01(\v2\x1d.creditpay.common.v1.ApprovalR\bapproval\"\x1a\n" +
+	"\x18ListApprovalTiersRequest\"\x8d\x01\n" +
+	"\x19ListApprovalTiersResponse\x127\n" +
+	"\x05rules\x18\x01 \x03(\v2!.creditpay.common.v1.ApprovalRuleR\x05rules\x127\n" +
+	"\achanges\x18\x02 \x03(\v2\x1d.creditpay.common.v1.ApprovalR\achanges\"\xa8\x02\n" +
+	"\x17SetApprovalTiersRequest\x12=\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9_.:-]{8,64}$R\trequestId\x12+\n" +
+	"\x04verb\x18\x02 \x01(\tB\x17\xbaH\x14r\x122\x10^[A-Za-z]{1,32}$R\x04verb\x128\n" +
+	"\rcurrency_code\x18\x03 \x01(\tB\x13\xbaH\x10r\x0e2\f^[A-Z]{3,4}$R\fcurrencyCode\x12C\n" +
+	"\x05tiers\x18\x04 \x03(\v2!.creditpay.common.v1.ApprovalTierB\n" +
+	"\xbaH\a\x92\x01\x04\b\x01\x10\x14R\x05tiers\x12\"\n" +
+	"\x06reason\x18\x05 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x06reason\"U\n" +
+	"\x18SetApprovalTiersResponse\x129\n" +
+	"\bapproval\x18\x01 \x01(\v2\x1d.creditpay.common.v1.ApprovalR\bapproval*f\n" +
 	"\x06Misfit\x12\x16\n" +
 	"\x12MISFIT_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fMISFIT_MISMATCH\x10\x01\x12\x18\n" +
 	"\x14MISFIT_CONTRADICTION\x10\x02\x12\x15\n" +
-	"\x11MISFIT_PAID_TWICE\x10\x032\xc3\x05\n" +
+	"\x11MISFIT_PAID_TWICE\x10\x032\xc0\r\n" +
 	"\x13PaymentAdminService\x12\xb4\x01\n" +
 	"\x16ListUnfitNotifications\x123.creditpay.payment.v1.ListUnfitNotificationsRequest\x1a4.creditpay.payment.v1.ListUnfitNotificationsResponse\"/\x8a\xb5\x18\x06\n" +
 	"\x01\x03\x12\x01\x01\x82\xd3\xe4\x93\x02\x1f\x12\x1d/admin/v1/unfit-notifications\x12\x98\x01\n" +
@@ -868,7 +1583,19 @@ const file_creditpay_payment_v1_payment_admin_service_proto_rawDesc = "" +
 	"\x11RetryCancelReturn\x12..creditpay.payment.v1.RetryCancelReturnRequest\x1a/.creditpay.payment.v1.RetryCancelReturnResponse\"1\x8a\xb5\x18\x06\n" +
 	"\x01\x03\x12\x01\x03\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/admin/v1/cash-returns:retry\x12\xaf\x01\n" +
 	"\x13ResolveCancelReturn\x120.creditpay.payment.v1.ResolveCancelReturnRequest\x1a1.creditpay.payment.v1.ResolveCancelReturnResponse\"3\x8a\xb5\x18\x06\n" +
-	"\x01\x03\x12\x01\x03\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/admin/v1/cash-returns:resolveBLZJgithub.com/creditpay/creditpay/proto/gen/go/creditpay/payment/v1;paymentv1b\x06proto3"
+	"\x01\x03\x12\x01\x03\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/admin/v1/cash-returns:resolve\x12\x97\x01\n" +
+	"\rListApprovals\x12*.creditpay.payment.v1.ListApprovalsRequest\x1a+.creditpay.payment.v1.ListApprovalsResponse\"-\x8a\xb5\x18\x06\n" +
+	"\x01\x03\x12\x01\x01\x82\xd3\xe4\x93\x02\x1d\x12\x1b/admin/v1/payment/approvals\x12\x9f\x01\n" +
+	"\vGetApproval\x12(.creditpay.payment.v1.GetApprovalRequest\x1a).creditpay.payment.v1.GetApprovalResponse\";\x8a\xb5\x18\x06\n" +
+	"\x01\x03\x12\x01\x01\x82\xd3\xe4\x93\x02+\x12)/admin/v1/payment/approvals/{approval_id}\x12\xb4\x01\n" +
+	"\x0eApproveRequest\x12+.creditpay.payment.v1.ApproveRequestRequest\x1a,.creditpay.payment.v1.ApproveRequestResponse\"G\x8a\xb5\x18\a\n" +
+	"\x01\x03\x12\x02\b\x06\x82\xd3\xe4\x93\x026:\x01*\"1/admin/v1/payment/approvals/{approval_id}/approve\x12\xb1\x01\n" +
+	"\rRejectRequest\x12*.creditpay.payment.v1.RejectRequestRequest\x1a+.creditpay.payment.v1.RejectRequestResponse\"G\x8a\xb5\x18\b\n" +
+	"\x01\x03\x12\x03\b\x06\x03\x82\xd3\xe4\x93\x025:\x01*\"0/admin/v1/payment/approvals/{approval_id}/reject\x12\xa8\x01\n" +
+	"\x11ListApprovalTiers\x12..creditpay.payment.v1.ListApprovalTiersRequest\x1a/.creditpay.payment.v1.ListApprovalTiersResponse\"2\x8a\xb5\x18\x06\n" +
+	"\x01\x03\x12\x01\x01\x82\xd3\xe4\x93\x02\"\x12 /admin/v1/payment/approval-tiers\x12\xa8\x01\n" +
+	"\x10SetApprovalTiers\x12-.creditpay.payment.v1.SetApprovalTiersRequest\x1a..creditpay.payment.v1.SetApprovalTiersResponse\"5\x8a\xb5\x18\x06\n" +
+	"\x01\x03\x12\x01\x06\x82\xd3\xe4\x93\x02%:\x01*\" /admin/v1/payment/approval-tiersBLZJgithub.com/creditpay/creditpay/proto/gen/go/creditpay/payment/v1;paymentv1b\x06proto3"
 
 var (
 	file_creditpay_payment_v1_payment_admin_service_proto_rawDescOnce sync.Once
@@ -883,7 +1610,7 @@ func file_creditpay_payment_v1_payment_admin_service_proto_rawDescGZIP() []byte 
 }
 
 var file_creditpay_payment_v1_payment_admin_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_creditpay_payment_v1_payment_admin_service_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_creditpay_payment_v1_payment_admin_service_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_creditpay_payment_v1_payment_admin_service_proto_goTypes = []any{
 	(Misfit)(0),                            // 0: creditpay.payment.v1.Misfit
 	(*UnfitNotification)(nil),              // 1: creditpay.payment.v1.UnfitNotification
@@ -896,48 +1623,86 @@ var file_creditpay_payment_v1_payment_admin_service_proto_goTypes = []any{
 	(*RetryCancelReturnResponse)(nil),      // 8: creditpay.payment.v1.RetryCancelReturnResponse
 	(*ResolveCancelReturnRequest)(nil),     // 9: creditpay.payment.v1.ResolveCancelReturnRequest
 	(*ResolveCancelReturnResponse)(nil),    // 10: creditpay.payment.v1.ResolveCancelReturnResponse
-	(ExternalLegStatus)(0),                 // 11: creditpay.payment.v1.ExternalLegStatus
-	(*v1.Money)(nil),                       // 12: creditpay.common.v1.Money
-	(*timestamppb.Timestamp)(nil),          // 13: google.protobuf.Timestamp
-	(LegState)(0),                          // 14: creditpay.payment.v1.LegState
-	(*CashLeg)(nil),                        // 15: creditpay.payment.v1.CashLeg
-	(ExternalLegKind)(0),                   // 16: creditpay.payment.v1.ExternalLegKind
-	(*CashReturn)(nil),                     // 17: creditpay.payment.v1.CashReturn
-	(CashReturnState)(0),                   // 18: creditpay.payment.v1.CashReturnState
+	(*ListApprovalsRequest)(nil),           // 11: creditpay.payment.v1.ListApprovalsRequest
+	(*ListApprovalsResponse)(nil),          // 12: creditpay.payment.v1.ListApprovalsResponse
+	(*GetApprovalRequest)(nil),             // 13: creditpay.payment.v1.GetApprovalRequest
+	(*GetApprovalResponse)(nil),            // 14: creditpay.payment.v1.GetApprovalResponse
+	(*ApproveRequestRequest)(nil),          // 15: creditpay.payment.v1.ApproveRequestRequest
+	(*ApproveRequestResponse)(nil),         // 16: creditpay.payment.v1.ApproveRequestResponse
+	(*RejectRequestRequest)(nil),           // 17: creditpay.payment.v1.RejectRequestRequest
+	(*RejectRequestResponse)(nil),          // 18: creditpay.payment.v1.RejectRequestResponse
+	(*ListApprovalTiersRequest)(nil),       // 19: creditpay.payment.v1.ListApprovalTiersRequest
+	(*ListApprovalTiersResponse)(nil),      // 20: creditpay.payment.v1.ListApprovalTiersResponse
+	(*SetApprovalTiersRequest)(nil),        // 21: creditpay.payment.v1.SetApprovalTiersRequest
+	(*SetApprovalTiersResponse)(nil),       // 22: creditpay.payment.v1.SetApprovalTiersResponse
+	(ExternalLegStatus)(0),                 // 23: creditpay.payment.v1.ExternalLegStatus
+	(*v1.Money)(nil),                       // 24: creditpay.common.v1.Money
+	(*timestamppb.Timestamp)(nil),          // 25: google.protobuf.Timestamp
+	(LegState)(0),                          // 26: creditpay.payment.v1.LegState
+	(*CashLeg)(nil),                        // 27: creditpay.payment.v1.CashLeg
+	(ExternalLegKind)(0),                   // 28: creditpay.payment.v1.ExternalLegKind
+	(*CashReturn)(nil),                     // 29: creditpay.payment.v1.CashReturn
+	(CashReturnState)(0),                   // 30: creditpay.payment.v1.CashReturnState
+	(*v1.Approval)(nil),                    // 31: creditpay.common.v1.Approval
+	(v1.ApprovalState)(0),                  // 32: creditpay.common.v1.ApprovalState
+	(*v1.ApprovalRule)(nil),                // 33: creditpay.common.v1.ApprovalRule
+	(*v1.ApprovalTier)(nil),                // 34: creditpay.common.v1.ApprovalTier
 }
 var file_creditpay_payment_v1_payment_admin_service_proto_depIdxs = []int32{
 	0,  // 0: creditpay.payment.v1.UnfitNotification.misfit:type_name -> creditpay.payment.v1.Misfit
-	11, // 1: creditpay.payment.v1.UnfitNotification.status:type_name -> creditpay.payment.v1.ExternalLegStatus
-	12, // 2: creditpay.payment.v1.UnfitNotification.amount:type_name -> creditpay.common.v1.Money
-	13, // 3: creditpay.payment.v1.UnfitNotification.pay_time:type_name -> google.protobuf.Timestamp
-	14, // 4: creditpay.payment.v1.UnfitNotification.state_then:type_name -> creditpay.payment.v1.LegState
-	15, // 5: creditpay.payment.v1.UnfitNotification.leg:type_name -> creditpay.payment.v1.CashLeg
-	13, // 6: creditpay.payment.v1.UnfitNotification.create_time:type_name -> google.protobuf.Timestamp
+	23, // 1: creditpay.payment.v1.UnfitNotification.status:type_name -> creditpay.payment.v1.ExternalLegStatus
+	24, // 2: creditpay.payment.v1.UnfitNotification.amount:type_name -> creditpay.common.v1.Money
+	25, // 3: creditpay.payment.v1.UnfitNotification.pay_time:type_name -> google.protobuf.Timestamp
+	26, // 4: creditpay.payment.v1.UnfitNotification.state_then:type_name -> creditpay.payment.v1.LegState
+	27, // 5: creditpay.payment.v1.UnfitNotification.leg:type_name -> creditpay.payment.v1.CashLeg
+	25, // 6: creditpay.payment.v1.UnfitNotification.create_time:type_name -> google.protobuf.Timestamp
 	0,  // 7: creditpay.payment.v1.ListUnfitNotificationsRequest.misfit:type_name -> creditpay.payment.v1.Misfit
-	16, // 8: creditpay.payment.v1.ListUnfitNotificationsRequest.leg:type_name -> creditpay.payment.v1.ExternalLegKind
-	13, // 9: creditpay.payment.v1.ListUnfitNotificationsRequest.from_time:type_name -> google.protobuf.Timestamp
-	13, // 10: creditpay.payment.v1.ListUnfitNotificationsRequest.to_time:type_name -> google.protobuf.Timestamp
+	28, // 8: creditpay.payment.v1.ListUnfitNotificationsRequest.leg:type_name -> creditpay.payment.v1.ExternalLegKind
+	25, // 9: creditpay.payment.v1.ListUnfitNotificationsRequest.from_time:type_name -> google.protobuf.Timestamp
+	25, // 10: creditpay.payment.v1.ListUnfitNotificationsRequest.to_time:type_name -> google.protobuf.Timestamp
 	1,  // 11: creditpay.payment.v1.ListUnfitNotificationsResponse.notifications:type_name -> creditpay.payment.v1.UnfitNotification
-	17, // 12: creditpay.payment.v1.CashReturnEntry.cash_return:type_name -> creditpay.payment.v1.CashReturn
-	13, // 13: creditpay.payment.v1.CashReturnEntry.ask_time:type_name -> google.protobuf.Timestamp
-	13, // 14: creditpay.payment.v1.CashReturnEntry.next_ask_time:type_name -> google.protobuf.Timestamp
-	18, // 15: creditpay.payment.v1.ListCashReturnsRequest.state:type_name -> creditpay.payment.v1.CashReturnState
+	29, // 12: creditpay.payment.v1.CashReturnEntry.cash_return:type_name -> creditpay.payment.v1.CashReturn
+	25, // 13: creditpay.payment.v1.CashReturnEntry.ask_time:type_name -> google.protobuf.Timestamp
+	25, // 14: creditpay.payment.v1.CashReturnEntry.next_ask_time:type_name -> google.protobuf.Timestamp
+	30, // 15: creditpay.payment.v1.ListCashReturnsRequest.state:type_name -> creditpay.payment.v1.CashReturnState
 	4,  // 16: creditpay.payment.v1.ListCashReturnsResponse.returns:type_name -> creditpay.payment.v1.CashReturnEntry
-	17, // 17: creditpay.payment.v1.RetryCancelReturnResponse.cash_return:type_name -> creditpay.payment.v1.CashReturn
-	17, // 18: creditpay.payment.v1.ResolveCancelReturnResponse.cash_return:type_name -> creditpay.payment.v1.CashReturn
-	2,  // 19: creditpay.payment.v1.PaymentAdminService.ListUnfitNotifications:input_type -> creditpay.payment.v1.ListUnfitNotificationsRequest
-	5,  // 20: creditpay.payment.v1.PaymentAdminService.ListCashReturns:input_type -> creditpay.payment.v1.ListCashReturnsRequest
-	7,  // 21: creditpay.payment.v1.PaymentAdminService.RetryCancelReturn:input_type -> creditpay.payment.v1.RetryCancelReturnRequest
-	9,  // 22: creditpay.payment.v1.PaymentAdminService.ResolveCancelReturn:input_type -> creditpay.payment.v1.ResolveCancelReturnRequest
-	3,  // 23: creditpay.payment.v1.PaymentAdminService.ListUnfitNotifications:output_type -> creditpay.payment.v1.ListUnfitNotificationsResponse
-	6,  // 24: creditpay.payment.v1.PaymentAdminService.ListCashReturns:output_type -> creditpay.payment.v1.ListCashReturnsResponse
-	8,  // 25: creditpay.payment.v1.PaymentAdminService.RetryCancelReturn:output_type -> creditpay.payment.v1.RetryCancelReturnResponse
-	10, // 26: creditpay.payment.v1.PaymentAdminService.ResolveCancelReturn:output_type -> creditpay.payment.v1.ResolveCancelReturnResponse
-	23, // [23:27] is the sub-list for method output_type
-	19, // [19:23] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	29, // 17: creditpay.payment.v1.RetryCancelReturnResponse.cash_return:type_name -> creditpay.payment.v1.CashReturn
+	29, // 18: creditpay.payment.v1.ResolveCancelReturnResponse.cash_return:type_name -> creditpay.payment.v1.CashReturn
+	31, // 19: creditpay.payment.v1.ResolveCancelReturnResponse.approval:type_name -> creditpay.common.v1.Approval
+	32, // 20: creditpay.payment.v1.ListApprovalsRequest.state:type_name -> creditpay.common.v1.ApprovalState
+	31, // 21: creditpay.payment.v1.ListApprovalsResponse.approvals:type_name -> creditpay.common.v1.Approval
+	31, // 22: creditpay.payment.v1.GetApprovalResponse.approval:type_name -> creditpay.common.v1.Approval
+	31, // 23: creditpay.payment.v1.ApproveRequestResponse.approval:type_name -> creditpay.common.v1.Approval
+	31, // 24: creditpay.payment.v1.RejectRequestResponse.approval:type_name -> creditpay.common.v1.Approval
+	33, // 25: creditpay.payment.v1.ListApprovalTiersResponse.rules:type_name -> creditpay.common.v1.ApprovalRule
+	31, // 26: creditpay.payment.v1.ListApprovalTiersResponse.changes:type_name -> creditpay.common.v1.Approval
+	34, // 27: creditpay.payment.v1.SetApprovalTiersRequest.tiers:type_name -> creditpay.common.v1.ApprovalTier
+	31, // 28: creditpay.payment.v1.SetApprovalTiersResponse.approval:type_name -> creditpay.common.v1.Approval
+	2,  // 29: creditpay.payment.v1.PaymentAdminService.ListUnfitNotifications:input_type -> creditpay.payment.v1.ListUnfitNotificationsRequest
+	5,  // 30: creditpay.payment.v1.PaymentAdminService.ListCashReturns:input_type -> creditpay.payment.v1.ListCashReturnsRequest
+	7,  // 31: creditpay.payment.v1.PaymentAdminService.RetryCancelReturn:input_type -> creditpay.payment.v1.RetryCancelReturnRequest
+	9,  // 32: creditpay.payment.v1.PaymentAdminService.ResolveCancelReturn:input_type -> creditpay.payment.v1.ResolveCancelReturnRequest
+	11, // 33: creditpay.payment.v1.PaymentAdminService.ListApprovals:input_type -> creditpay.payment.v1.ListApprovalsRequest
+	13, // 34: creditpay.payment.v1.PaymentAdminService.GetApproval:input_type -> creditpay.payment.v1.GetApprovalRequest
+	15, // 35: creditpay.payment.v1.PaymentAdminService.ApproveRequest:input_type -> creditpay.payment.v1.ApproveRequestRequest
+	17, // 36: creditpay.payment.v1.PaymentAdminService.RejectRequest:input_type -> creditpay.payment.v1.RejectRequestRequest
+	19, // 37: creditpay.payment.v1.PaymentAdminService.ListApprovalTiers:input_type -> creditpay.payment.v1.ListApprovalTiersRequest
+	21, // 38: creditpay.payment.v1.PaymentAdminService.SetApprovalTiers:input_type -> creditpay.payment.v1.SetApprovalTiersRequest
+	3,  // 39: creditpay.payment.v1.PaymentAdminService.ListUnfitNotifications:output_type -> creditpay.payment.v1.ListUnfitNotificationsResponse
+	6,  // 40: creditpay.payment.v1.PaymentAdminService.ListCashReturns:output_type -> creditpay.payment.v1.ListCashReturnsResponse
+	8,  // 41: creditpay.payment.v1.PaymentAdminService.RetryCancelReturn:output_type -> creditpay.payment.v1.RetryCancelReturnResponse
+	10, // 42: creditpay.payment.v1.PaymentAdminService.ResolveCancelReturn:output_type -> creditpay.payment.v1.ResolveCancelReturnResponse
+	12, // 43: creditpay.payment.v1.PaymentAdminService.ListApprovals:output_type -> creditpay.payment.v1.ListApprovalsResponse
+	14, // 44: creditpay.payment.v1.PaymentAdminService.GetApproval:output_type -> creditpay.payment.v1.GetApprovalResponse
+	16, // 45: creditpay.payment.v1.PaymentAdminService.ApproveRequest:output_type -> creditpay.payment.v1.ApproveRequestResponse
+	18, // 46: creditpay.payment.v1.PaymentAdminService.RejectRequest:output_type -> creditpay.payment.v1.RejectRequestResponse
+	20, // 47: creditpay.payment.v1.PaymentAdminService.ListApprovalTiers:output_type -> creditpay.payment.v1.ListApprovalTiersResponse
+	22, // 48: creditpay.payment.v1.PaymentAdminService.SetApprovalTiers:output_type -> creditpay.payment.v1.SetApprovalTiersResponse
+	39, // [39:49] is the sub-list for method output_type
+	29, // [29:39] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_creditpay_payment_v1_payment_admin_service_proto_init() }
@@ -954,7 +1719,7 @@ func file_creditpay_payment_v1_payment_admin_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditpay_payment_v1_payment_admin_service_proto_rawDesc), len(file_creditpay_payment_v1_payment_admin_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   10,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

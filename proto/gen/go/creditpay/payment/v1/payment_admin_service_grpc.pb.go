@@ -23,6 +23,12 @@ const (
 	PaymentAdminService_ListCashReturns_FullMethodName        = "/creditpay.payment.v1.PaymentAdminService/ListCashReturns"
 	PaymentAdminService_RetryCancelReturn_FullMethodName      = "/creditpay.payment.v1.PaymentAdminService/RetryCancelReturn"
 	PaymentAdminService_ResolveCancelReturn_FullMethodName    = "/creditpay.payment.v1.PaymentAdminService/ResolveCancelReturn"
+	PaymentAdminService_ListApprovals_FullMethodName          = "/creditpay.payment.v1.PaymentAdminService/ListApprovals"
+	PaymentAdminService_GetApproval_FullMethodName            = "/creditpay.payment.v1.PaymentAdminService/GetApproval"
+	PaymentAdminService_ApproveRequest_FullMethodName         = "/creditpay.payment.v1.PaymentAdminService/ApproveRequest"
+	PaymentAdminService_RejectRequest_FullMethodName          = "/creditpay.payment.v1.PaymentAdminService/RejectRequest"
+	PaymentAdminService_ListApprovalTiers_FullMethodName      = "/creditpay.payment.v1.PaymentAdminService/ListApprovalTiers"
+	PaymentAdminService_SetApprovalTiers_FullMethodName       = "/creditpay.payment.v1.PaymentAdminService/SetApprovalTiers"
 )
 
 // PaymentAdminServiceClient is the client API for PaymentAdminService service.
@@ -41,9 +47,27 @@ type PaymentAdminServiceClient interface {
 	// NOT_FOUND, ORDER_STATE_INVALID (it has not failed, or it belongs to a refund: use RetryRefundLeg).
 	RetryCancelReturn(ctx context.Context, in *RetryCancelReturnRequest, opts ...grpc.CallOption) (*RetryCancelReturnResponse, error)
 	// Ends the return of a cancelled order's share that failed: the payer got it another way, as the evidence shows, or it becomes credit
-	// balance. Repeating it is harmless; the first operator and evidence stay. Errors: NOT_FOUND, ORDER_STATE_INVALID (it has not failed,
+	// balance. Above the limit of ListApprovalTiers other people must approve it. Repeating it is harmless; the first operator and evidence stay. Errors: APPROVAL_PENDING, NOT_FOUND, ORDER_STATE_INVALID (it has not failed,
 	// was ended otherwise, or belongs to a refund: use ResolveRefundLeg).
 	ResolveCancelReturn(ctx context.Context, in *ResolveCancelReturnRequest, opts ...grpc.CallOption) (*ResolveCancelReturnResponse, error)
+	// Requests that other people must approve or had to, and those that needed nobody, newest first. Errors: PAGE_TOKEN_INVALID.
+	ListApprovals(ctx context.Context, in *ListApprovalsRequest, opts ...grpc.CallOption) (*ListApprovalsResponse, error)
+	// One request. Errors: NOT_FOUND.
+	GetApproval(ctx context.Context, in *GetApprovalRequest, opts ...grpc.CallOption) (*GetApprovalResponse, error)
+	// Approves a request that somebody else asked for; the last approval that it needs carries it out. What is done is what was frozen when it
+	// was asked for: where something else would be done now, nothing is, and the request is FAILED. A change of rules needs ADMINISTER, any
+	// other request the role that approves. Errors: NOT_FOUND, CALLER_NOT_ALLOWED, APPROVER_IS_REQUESTER, ALREADY_APPROVED,
+	// APPROVAL_STATE_INVALID.
+	ApproveRequest(ctx context.Context, in *ApproveRequestRequest, opts ...grpc.CallOption) (*ApproveRequestResponse, error)
+	// Rejects a request. Who asked for it may take it back. A change of rules may be taken back until it takes effect. Errors: NOT_FOUND,
+	// CALLER_NOT_ALLOWED, APPROVAL_STATE_INVALID.
+	RejectRequest(ctx context.Context, in *RejectRequestRequest, opts ...grpc.CallOption) (*RejectRequestResponse, error)
+	// How many people must approve each verb, from which amount on, and the last 50 changes of that, whatever became of them.
+	ListApprovalTiers(ctx context.Context, in *ListApprovalTiersRequest, opts ...grpc.CallOption) (*ListApprovalTiersResponse, error)
+	// Asks for other tiers of a verb in a currency. Somebody else with ADMINISTER must approve it (ApproveRequest); from then on it takes
+	// effect after the configured delay, or at once when no amount would need fewer people. Errors: INVALID_ARGUMENT (an unknown verb, a
+	// higher amount that would need fewer people, an amount that stands twice), APPROVAL_PENDING.
+	SetApprovalTiers(ctx context.Context, in *SetApprovalTiersRequest, opts ...grpc.CallOption) (*SetApprovalTiersResponse, error)
 }
 
 type paymentAdminServiceClient struct {
@@ -94,6 +118,66 @@ func (c *paymentAdminServiceClient) ResolveCancelReturn(ctx context.Context, in 
 	return out, nil
 }
 
+func (c *paymentAdminServiceClient) ListApprovals(ctx context.Context, in *ListApprovalsRequest, opts ...grpc.CallOption) (*ListApprovalsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListApprovalsResponse)
+	err := c.cc.Invoke(ctx, PaymentAdminService_ListApprovals_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *paymentAdminServiceClient) GetApproval(ctx context.Context, in *GetApprovalRequest, opts ...grpc.CallOption) (*GetApprovalResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetApprovalResponse)
+	err := c.cc.Invoke(ctx, PaymentAdminService_GetApproval_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *paymentAdminServiceClient) ApproveRequest(ctx context.Context, in *ApproveRequestRequest, opts ...grpc.CallOption) (*ApproveRequestResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ApproveRequestResponse)
+	err := c.cc.Invoke(ctx, PaymentAdminService_ApproveRequest_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *paymentAdminServiceClient) RejectRequest(ctx context.Context, in *RejectRequestRequest, opts ...grpc.CallOption) (*RejectRequestResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RejectRequestResponse)
+	err := c.cc.Invoke(ctx, PaymentAdminService_RejectRequest_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *paymentAdminServiceClient) ListApprovalTiers(ctx context.Context, in *ListApprovalTiersRequest, opts ...grpc.CallOption) (*ListApprovalTiersResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListApprovalTiersResponse)
+	err := c.cc.Invoke(ctx, PaymentAdminService_ListApprovalTiers_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *paymentAdminServiceClient) SetApprovalTiers(ctx context.Context, in *SetApprovalTiersRequest, opts ...grpc.CallOption) (*SetApprovalTiersResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SetApprovalTiersResponse)
+	err := c.cc.Invoke(ctx, PaymentAdminService_SetApprovalTiers_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // PaymentAdminServiceServer is the server API for PaymentAdminService service.
 // All implementations must embed UnimplementedPaymentAdminServiceServer
 // for forward compatibility.
@@ -110,9 +194,27 @@ type PaymentAdminServiceServer interface {
 	// NOT_FOUND, ORDER_STATE_INVALID (it has not failed, or it belongs to a refund: use RetryRefundLeg).
 	RetryCancelReturn(context.Context, *RetryCancelReturnRequest) (*RetryCancelReturnResponse, error)
 	// Ends the return of a cancelled order's share that failed: the payer got it another way, as the evidence shows, or it becomes credit
-	// balance. Repeating it is harmless; the first operator and evidence stay. Errors: NOT_FOUND, ORDER_STATE_INVALID (it has not failed,
+	// balance. Above the limit of ListApprovalTiers other people must approve it. Repeating it is harmless; the first operator and evidence stay. Errors: APPROVAL_PENDING, NOT_FOUND, ORDER_STATE_INVALID (it has not failed,
 	// was ended otherwise, or belongs to a refund: use ResolveRefundLeg).
 	ResolveCancelReturn(context.Context, *ResolveCancelReturnRequest) (*ResolveCancelReturnResponse, error)
+	// Requests that other people must approve or had to, and those that needed nobody, newest first. Errors: PAGE_TOKEN_INVALID.
+	ListApprovals(context.Context, *ListApprovalsRequest) (*ListApprovalsResponse, error)
+	// One request. Errors: NOT_FOUND.
+	GetApproval(context.Context, *GetApprovalRequest) (*GetApprovalResponse, error)
+	// Approves a request that somebody else asked for; the last approval that it needs carries it out. What is done is what was frozen when it
+	// was asked for: where something else would be done now, nothing is, and the request is FAILED. A change of rules needs ADMINISTER, any
+	// other request the role that approves. Errors: NOT_FOUND, CALLER_NOT_ALLOWED, APPROVER_IS_REQUESTER, ALREADY_APPROVED,
+	// APPROVAL_STATE_INVALID.
+	ApproveRequest(context.Context, *ApproveRequestRequest) (*ApproveRequestResponse, error)
+	// Rejects a request. Who asked for it may take it back. A change of rules may be taken back until it takes effect. Errors: NOT_FOUND,
+	// CALLER_NOT_ALLOWED, APPROVAL_STATE_INVALID.
+	RejectRequest(context.Context, *RejectRequestRequest) (*RejectRequestResponse, error)
+	// How many people must approve each verb, from which amount on, and the last 50 changes of that, whatever became of them.
+	ListApprovalTiers(context.Context, *ListApprovalTiersRequest) (*ListApprovalTiersResponse, error)
+	// Asks for other tiers of a verb in a currency. Somebody else with ADMINISTER must approve it (ApproveRequest); from then on it takes
+	// effect after the configured delay, or at once when no amount would need fewer people. Errors: INVALID_ARGUMENT (an unknown verb, a
+	// higher amount that would need fewer people, an amount that stands twice), APPROVAL_PENDING.
+	SetApprovalTiers(context.Context, *SetApprovalTiersRequest) (*SetApprovalTiersResponse, error)
 	mustEmbedUnimplementedPaymentAdminServiceServer()
 }
 
@@ -134,6 +236,24 @@ func (UnimplementedPaymentAdminServiceServer) RetryCancelReturn(context.Context,
 }
 func (UnimplementedPaymentAdminServiceServer) ResolveCancelReturn(context.Context, *ResolveCancelReturnRequest) (*ResolveCancelReturnResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ResolveCancelReturn not implemented")
+}
+func (UnimplementedPaymentAdminServiceServer) ListApprovals(context.Context, *ListApprovalsRequest) (*ListApprovalsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListApprovals not implemented")
+}
+func (UnimplementedPaymentAdminServiceServer) GetApproval(context.Context, *GetApprovalRequest) (*GetApprovalResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetApproval not implemented")
+}
+func (UnimplementedPaymentAdminServiceServer) ApproveRequest(context.Context, *ApproveRequestRequest) (*ApproveRequestResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ApproveRequest not implemented")
+}
+func (UnimplementedPaymentAdminServiceServer) RejectRequest(context.Context, *RejectRequestRequest) (*RejectRequestResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RejectRequest not implemented")
+}
+func (UnimplementedPaymentAdminServiceServer) ListApprovalTiers(context.Context, *ListApprovalTiersRequest) (*ListApprovalTiersResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListApprovalTiers not implemented")
+}
+func (UnimplementedPaymentAdminServiceServer) SetApprovalTiers(context.Context, *SetApprovalTiersRequest) (*SetApprovalTiersResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SetApprovalTiers not implemented")
 }
 func (UnimplementedPaymentAdminServiceServer) mustEmbedUnimplementedPaymentAdminServiceServer() {}
 func (UnimplementedPaymentAdminServiceServer) testEmbeddedByValue()                             {}
@@ -228,6 +348,114 @@ func _PaymentAdminService_ResolveCancelReturn_Handler(srv interface{}, ctx conte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _PaymentAdminService_ListApprovals_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListApprovalsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PaymentAdminServiceServer).ListApprovals(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PaymentAdminService_ListApprovals_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PaymentAdminServiceServer).ListApprovals(ctx, req.(*ListApprovalsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PaymentAdminService_GetApproval_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetApprovalRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PaymentAdminServiceServer).GetApproval(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PaymentAdminService_GetApproval_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PaymentAdminServiceServer).GetApproval(ctx, req.(*GetApprovalRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PaymentAdminService_ApproveRequest_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ApproveRequestRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PaymentAdminServiceServer).ApproveRequest(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PaymentAdminService_ApproveRequest_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PaymentAdminServiceServer).ApproveRequest(ctx, req.(*ApproveRequestRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PaymentAdminService_RejectRequest_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RejectRequestRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PaymentAdminServiceServer).RejectRequest(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PaymentAdminService_RejectRequest_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PaymentAdminServiceServer).RejectRequest(ctx, req.(*RejectRequestRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PaymentAdminService_ListApprovalTiers_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListApprovalTiersRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PaymentAdminServiceServer).ListApprovalTiers(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PaymentAdminService_ListApprovalTiers_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PaymentAdminServiceServer).ListApprovalTiers(ctx, req.(*ListApprovalTiersRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PaymentAdminService_SetApprovalTiers_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SetApprovalTiersRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PaymentAdminServiceServer).SetApprovalTiers(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PaymentAdminService_SetApprovalTiers_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PaymentAdminServiceServer).SetApprovalTiers(ctx, req.(*SetApprovalTiersRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // PaymentAdminService_ServiceDesc is the grpc.ServiceDesc for PaymentAdminService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -250,6 +478,30 @@ var PaymentAdminService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ResolveCancelReturn",
 			Handler:    _PaymentAdminService_ResolveCancelReturn_Handler,
+		},
+		{
+			MethodName: "ListApprovals",
+			Handler:    _PaymentAdminService_ListApprovals_Handler,
+		},
+		{
+			MethodName: "GetApproval",
+			Handler:    _PaymentAdminService_GetApproval_Handler,
+		},
+		{
+			MethodName: "ApproveRequest",
+			Handler:    _PaymentAdminService_ApproveRequest_Handler,
+		},
+		{
+			MethodName: "RejectRequest",
+			Handler:    _PaymentAdminService_RejectRequest_Handler,
+		},
+		{
+			MethodName: "ListApprovalTiers",
+			Handler:    _PaymentAdminService_ListApprovalTiers_Handler,
+		},
+		{
+			MethodName: "SetApprovalTiers",
+			Handler:    _PaymentAdminService_SetApprovalTiers_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

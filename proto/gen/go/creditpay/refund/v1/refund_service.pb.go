@@ -1619,7 +1619,9 @@ func (x *ResolveRefundLegRequest) GetEvidence() string {
 type ResolveRefundLegResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The refund.
-	Refund        *Refund `protobuf:"bytes,1,opt,name=refund,proto3" json:"refund,omitempty"`
+	Refund *Refund `protobuf:"bytes,1,opt,name=refund,proto3" json:"refund,omitempty"`
+	// Set when other people must approve it first: then nothing is done yet.
+	Approval      *v1.Approval `protobuf:"bytes,2,opt,name=approval,proto3" json:"approval,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1657,6 +1659,13 @@ func (*ResolveRefundLegResponse) Descriptor() ([]byte, []int) {
 func (x *ResolveRefundLegResponse) GetRefund() *Refund {
 	if x != nil {
 		return x.Refund
+	}
+	return nil
+}
+
+func (x *ResolveRefundLegResponse) GetApproval() *v1.Approval {
+	if x != nil {
+		return x.Approval
 	}
 	return nil
 }
@@ -1886,7 +1895,8 @@ type ApprovalTier struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The lowest amount of the tier, above zero.
 	From *v1.Money `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
-	// How many people beside the requester, 0 to 2. An amount below every tier of its currency needs two.
+	// How many people beside the requester, 0 to 2. Required: zero is a decision, so it must be written. An amount below every tier of its
+	// currency needs two.
 	Approvals     *int32 `protobuf:"varint,2,opt,name=approvals,proto3,oneof" json:"approvals,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2058,10 +2068,14 @@ func (*ListApprovalTiersRequest) Descriptor() ([]byte, []int) {
 // Output of ListApprovalTiers.
 type ListApprovalTiersResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The tiers, by currency and amount.
+	// The tiers of AdminRefundPayment that are in force, by currency and amount.
 	Tiers []*ApprovalTier `protobuf:"bytes,1,rep,name=tiers,proto3" json:"tiers,omitempty"`
-	// The last 50 changes, newest first.
-	Changes       []*ApprovalTierChange `protobuf:"bytes,2,rep,name=changes,proto3" json:"changes,omitempty"`
+	// The last 50 changes of them that were approved, newest first; rule_changes has the others, too.
+	Changes []*ApprovalTierChange `protobuf:"bytes,2,rep,name=changes,proto3" json:"changes,omitempty"`
+	// The tiers of every verb that are in force, and those that will be, by verb, currency and time.
+	Rules []*v1.ApprovalRule `protobuf:"bytes,3,rep,name=rules,proto3" json:"rules,omitempty"`
+	// The last 50 changes that were asked for, newest first, whatever became of them.
+	RuleChanges   []*v1.Approval `protobuf:"bytes,4,rep,name=rule_changes,json=ruleChanges,proto3" json:"rule_changes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2110,6 +2124,20 @@ func (x *ListApprovalTiersResponse) GetChanges() []*ApprovalTierChange {
 	return nil
 }
 
+func (x *ListApprovalTiersResponse) GetRules() []*v1.ApprovalRule {
+	if x != nil {
+		return x.Rules
+	}
+	return nil
+}
+
+func (x *ListApprovalTiersResponse) GetRuleChanges() []*v1.Approval {
+	if x != nil {
+		return x.RuleChanges
+	}
+	return nil
+}
+
 // Input of SetApprovalTiers.
 type SetApprovalTiersRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2117,10 +2145,12 @@ type SetApprovalTiersRequest struct {
 	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// ISO 4217; every tier is in this currency.
 	CurrencyCode string `protobuf:"bytes,2,opt,name=currency_code,json=currencyCode,proto3" json:"currency_code,omitempty"`
-	// All tiers of the currency from now on, 1 to 20.
+	// All tiers of the currency once the change takes effect, 1 to 20.
 	Tiers []*ApprovalTier `protobuf:"bytes,3,rep,name=tiers,proto3" json:"tiers,omitempty"`
 	// Why, kept for the auditor.
-	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	// The verb whose tiers they are: "AdminRefundPayment", which an empty text means, too, or "ResolveRefundLeg".
+	Verb          string `protobuf:"bytes,5,opt,name=verb,proto3" json:"verb,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2183,11 +2213,20 @@ func (x *SetApprovalTiersRequest) GetReason() string {
 	return ""
 }
 
+func (x *SetApprovalTiersRequest) GetVerb() string {
+	if x != nil {
+		return x.Verb
+	}
+	return ""
+}
+
 // Output of SetApprovalTiers.
 type SetApprovalTiersResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The tiers of the currency.
-	Tiers         []*ApprovalTier `protobuf:"bytes,1,rep,name=tiers,proto3" json:"tiers,omitempty"`
+	// The tiers of the verb and currency that are in force: those of before, unless the change took effect.
+	Tiers []*ApprovalTier `protobuf:"bytes,1,rep,name=tiers,proto3" json:"tiers,omitempty"`
+	// The change that was asked for.
+	Approval      *v1.Approval `protobuf:"bytes,2,opt,name=approval,proto3" json:"approval,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2229,11 +2268,458 @@ func (x *SetApprovalTiersResponse) GetTiers() []*ApprovalTier {
 	return nil
 }
 
+func (x *SetApprovalTiersResponse) GetApproval() *v1.Approval {
+	if x != nil {
+		return x.Approval
+	}
+	return nil
+}
+
+// Input of ListApprovals.
+type ListApprovalsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One state's; UNSPECIFIED for all.
+	State v1.ApprovalState `protobuf:"varint,1,opt,name=state,proto3,enum=creditpay.common.v1.ApprovalState" json:"state,omitempty"`
+	// One verb's, for example "ResolveRefundLeg"; empty for all.
+	Verb string `protobuf:"bytes,2,opt,name=verb,proto3" json:"verb,omitempty"`
+	// At most this many, 1 to 100, 50 when not set.
+	PageSize int32 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// Where to go on: next_page_token of the page before.
+	PageToken     string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListApprovalsRequest) Reset() {
+	*x = ListApprovalsRequest{}
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListApprovalsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListApprovalsRequest) ProtoMessage() {}
+
+func (x *ListApprovalsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListApprovalsRequest.ProtoReflect.Descriptor instead.
+func (*ListApprovalsRequest) Descriptor() ([]byte, []int) {
+	return file_creditpay_refund_v1_refund_service_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *ListApprovalsRequest) GetState() v1.ApprovalState {
+	if x != nil {
+		return x.State
+	}
+	return v1.ApprovalState(0)
+}
+
+func (x *ListApprovalsRequest) GetVerb() string {
+	if x != nil {
+		return x.Verb
+	}
+	return ""
+}
+
+func (x *ListApprovalsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListApprovalsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// Output of ListApprovals.
+type ListApprovalsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The requests.
+	Approvals []*v1.Approval `protobuf:"bytes,1,rep,name=approvals,proto3" json:"approvals,omitempty"`
+	// Empty on the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListApprovalsResponse) Reset() {
+	*x = ListApprovalsResponse{}
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListApprovalsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListApprovalsResponse) ProtoMessage() {}
+
+func (x *ListApprovalsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListApprovalsResponse.ProtoReflect.Descriptor instead.
+func (*ListApprovalsResponse) Descriptor() ([]byte, []int) {
+	return file_creditpay_refund_v1_refund_service_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *ListApprovalsResponse) GetApprovals() []*v1.Approval {
+	if x != nil {
+		return x.Approvals
+	}
+	return nil
+}
+
+func (x *ListApprovalsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// Input of GetApproval.
+type GetApprovalRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Typed id "apr_…".
+	ApprovalId    string `protobuf:"bytes,1,opt,name=approval_id,json=approvalId,proto3" json:"approval_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetApprovalRequest) Reset() {
+	*x = GetApprovalRequest{}
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetApprovalRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetApprovalRequest) ProtoMessage() {}
+
+func (x *GetApprovalRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetApprovalRequest.ProtoReflect.Descriptor instead.
+func (*GetApprovalRequest) Descriptor() ([]byte, []int) {
+	return file_creditpay_refund_v1_refund_service_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *GetApprovalRequest) GetApprovalId() string {
+	if x != nil {
+		return x.ApprovalId
+	}
+	return ""
+}
+
+// Output of GetApproval.
+type GetApprovalResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The request.
+	Approval      *v1.Approval `protobuf:"bytes,1,opt,name=approval,proto3" json:"approval,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetApprovalResponse) Reset() {
+	*x = GetApprovalResponse{}
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetApprovalResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetApprovalResponse) ProtoMessage() {}
+
+func (x *GetApprovalResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetApprovalResponse.ProtoReflect.Descriptor instead.
+func (*GetApprovalResponse) Descriptor() ([]byte, []int) {
+	return file_creditpay_refund_v1_refund_service_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *GetApprovalResponse) GetApproval() *v1.Approval {
+	if x != nil {
+		return x.Approval
+	}
+	return nil
+}
+
+// Input of ApproveRequest.
+type ApproveRequestRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The caller's id of this request; repeating it repeats the answer.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Typed id "apr_…".
+	ApprovalId string `protobuf:"bytes,2,opt,name=approval_id,json=approvalId,proto3" json:"approval_id,omitempty"`
+	// Why, kept for the auditor.
+	Comment       string `protobuf:"bytes,3,opt,name=comment,proto3" json:"comment,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ApproveRequestRequest) Reset() {
+	*x = ApproveRequestRequest{}
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ApproveRequestRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ApproveRequestRequest) ProtoMessage() {}
+
+func (x *ApproveRequestRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ApproveRequestRequest.ProtoReflect.Descriptor instead.
+func (*ApproveRequestRequest) Descriptor() ([]byte, []int) {
+	return file_creditpay_refund_v1_refund_service_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *ApproveRequestRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *ApproveRequestRequest) GetApprovalId() string {
+	if x != nil {
+		return x.ApprovalId
+	}
+	return ""
+}
+
+func (x *ApproveRequestRequest) GetComment() string {
+	if x != nil {
+		return x.Comment
+	}
+	return ""
+}
+
+// Output of ApproveRequest.
+type ApproveRequestResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The request afterwards.
+	Approval      *v1.Approval `protobuf:"bytes,1,opt,name=approval,proto3" json:"approval,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ApproveRequestResponse) Reset() {
+	*x = ApproveRequestResponse{}
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ApproveRequestResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ApproveRequestResponse) ProtoMessage() {}
+
+func (x *ApproveRequestResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ApproveRequestResponse.ProtoReflect.Descriptor instead.
+func (*ApproveRequestResponse) Descriptor() ([]byte, []int) {
+	return file_creditpay_refund_v1_refund_service_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *ApproveRequestResponse) GetApproval() *v1.Approval {
+	if x != nil {
+		return x.Approval
+	}
+	return nil
+}
+
+// Input of RejectRequest.
+type RejectRequestRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The caller's id of this request; repeating it repeats the answer.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Typed id "apr_…".
+	ApprovalId string `protobuf:"bytes,2,opt,name=approval_id,json=approvalId,proto3" json:"approval_id,omitempty"`
+	// Why, kept for the auditor.
+	Comment       string `protobuf:"bytes,3,opt,name=comment,proto3" json:"comment,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RejectRequestRequest) Reset() {
+	*x = RejectRequestRequest{}
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RejectRequestRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RejectRequestRequest) ProtoMessage() {}
+
+func (x *RejectRequestRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RejectRequestRequest.ProtoReflect.Descriptor instead.
+func (*RejectRequestRequest) Descriptor() ([]byte, []int) {
+	return file_creditpay_refund_v1_refund_service_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *RejectRequestRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *RejectRequestRequest) GetApprovalId() string {
+	if x != nil {
+		return x.ApprovalId
+	}
+	return ""
+}
+
+func (x *RejectRequestRequest) GetComment() string {
+	if x != nil {
+		return x.Comment
+	}
+	return ""
+}
+
+// Output of RejectRequest.
+type RejectRequestResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The request afterwards.
+	Approval      *v1.Approval `protobuf:"bytes,1,opt,name=approval,proto3" json:"approval,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RejectRequestResponse) Reset() {
+	*x = RejectRequestResponse{}
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RejectRequestResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RejectRequestResponse) ProtoMessage() {}
+
+func (x *RejectRequestResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_refund_v1_refund_service_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RejectRequestResponse.ProtoReflect.Descriptor instead.
+func (*RejectRequestResponse) Descriptor() ([]byte, []int) {
+	return file_creditpay_refund_v1_refund_service_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *RejectRequestResponse) GetApproval() *v1.Approval {
+	if x != nil {
+		return x.Approval
+	}
+	return nil
+}
+
 var File_creditpay_refund_v1_refund_service_proto protoreflect.FileDescriptor
 
 const file_creditpay_refund_v1_refund_service_proto_rawDesc = "" +
 	"\n" +
-	"(creditpay/refund/v1/refund_service.proto\x12\x13creditpay.refund.v1\x1a\x1bbuf/validate/validate.proto\x1a creditpay/common/v1/access.proto\x1a\x1fcreditpay/common/v1/money.proto\x1a\x1ecreditpay/common/v1/plan.proto\x1a$creditpay/common/v1/visibility.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf3\x01\n" +
+	"(creditpay/refund/v1/refund_service.proto\x12\x13creditpay.refund.v1\x1a\x1bbuf/validate/validate.proto\x1a creditpay/common/v1/access.proto\x1a\"creditpay/common/v1/approval.proto\x1a\x1fcreditpay/common/v1/money.proto\x1a\x1ecreditpay/common/v1/plan.proto\x1a$creditpay/common/v1/visibility.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf3\x01\n" +
 	"\tRefundLeg\x126\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\".creditpay.refund.v1.RefundLegKindR\x04kind\x12!\n" +
 	"\frepayment_id\x18\x02 \x01(\tR\vrepaymentId\x122\n" +
@@ -2354,9 +2840,10 @@ const file_creditpay_refund_v1_refund_service_proto_rawDesc = "" +
 	"given_back\x18\x03 \x01(\bB\x06\xbaH\x03\xc8\x01\x01H\x00R\tgivenBack\x88\x01\x01\x12&\n" +
 	"\bevidence\x18\x04 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\bevidenceB\r\n" +
-	"\v_given_back\"O\n" +
+	"\v_given_back\"\x8a\x01\n" +
 	"\x18ResolveRefundLegResponse\x123\n" +
-	"\x06refund\x18\x01 \x01(\v2\x1b.creditpay.refund.v1.RefundR\x06refund\":\n" +
+	"\x06refund\x18\x01 \x01(\v2\x1b.creditpay.refund.v1.RefundR\x06refund\x129\n" +
+	"\bapproval\x18\x02 \x01(\v2\x1d.creditpay.common.v1.ApprovalR\bapproval\":\n" +
 	"\x10GetRefundRequest\x12&\n" +
 	"\trefund_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\brefundId\"H\n" +
 	"\x11GetRefundResponse\x123\n" +
@@ -2383,10 +2870,12 @@ const file_creditpay_refund_v1_refund_service_proto_rawDesc = "" +
 	"\x06reason\x18\x04 \x01(\tB\b\x92\xb5\x18\x04\n" +
 	"\x02\x03\x06R\x06reason\x12.\n" +
 	"\x04time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"\x1a\n" +
-	"\x18ListApprovalTiersRequest\"\x97\x01\n" +
+	"\x18ListApprovalTiersRequest\"\x92\x02\n" +
 	"\x19ListApprovalTiersResponse\x127\n" +
 	"\x05tiers\x18\x01 \x03(\v2!.creditpay.refund.v1.ApprovalTierR\x05tiers\x12A\n" +
-	"\achanges\x18\x02 \x03(\v2'.creditpay.refund.v1.ApprovalTierChangeR\achanges\"\xfb\x01\n" +
+	"\achanges\x18\x02 \x03(\v2'.creditpay.refund.v1.ApprovalTierChangeR\achanges\x127\n" +
+	"\x05rules\x18\x03 \x03(\v2!.creditpay.common.v1.ApprovalRuleR\x05rules\x12@\n" +
+	"\frule_changes\x18\x04 \x03(\v2\x1d.creditpay.common.v1.ApprovalR\vruleChanges\"\xa8\x02\n" +
 	"\x17SetApprovalTiersRequest\x12=\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9_.:-]{8,64}$R\trequestId\x128\n" +
@@ -2394,9 +2883,41 @@ const file_creditpay_refund_v1_refund_service_proto_rawDesc = "" +
 	"\x05tiers\x18\x03 \x03(\v2!.creditpay.refund.v1.ApprovalTierB\n" +
 	"\xbaH\a\x92\x01\x04\b\x01\x10\x14R\x05tiers\x12\"\n" +
 	"\x06reason\x18\x04 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x06reason\"S\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x06reason\x12+\n" +
+	"\x04verb\x18\x05 \x01(\tB\x17\xbaH\x14r\x122\x10^[A-Za-z]{0,32}$R\x04verb\"\x8e\x01\n" +
 	"\x18SetApprovalTiersResponse\x127\n" +
-	"\x05tiers\x18\x01 \x03(\v2!.creditpay.refund.v1.ApprovalTierR\x05tiers*\xf8\x02\n" +
+	"\x05tiers\x18\x01 \x03(\v2!.creditpay.refund.v1.ApprovalTierR\x05tiers\x129\n" +
+	"\bapproval\x18\x02 \x01(\v2\x1d.creditpay.common.v1.ApprovalR\bapproval\"\xd8\x01\n" +
+	"\x14ListApprovalsRequest\x12B\n" +
+	"\x05state\x18\x01 \x01(\x0e2\".creditpay.common.v1.ApprovalStateB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05state\x12+\n" +
+	"\x04verb\x18\x02 \x01(\tB\x17\xbaH\x14r\x122\x10^[A-Za-z]{0,32}$R\x04verb\x12&\n" +
+	"\tpage_size\x18\x03 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\tpageToken\"|\n" +
+	"\x15ListApprovalsResponse\x12;\n" +
+	"\tapprovals\x18\x01 \x03(\v2\x1d.creditpay.common.v1.ApprovalR\tapprovals\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"@\n" +
+	"\x12GetApprovalRequest\x12*\n" +
+	"\vapproval_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\n" +
+	"approvalId\"P\n" +
+	"\x13GetApprovalResponse\x129\n" +
+	"\bapproval\x18\x01 \x01(\v2\x1d.creditpay.common.v1.ApprovalR\bapproval\"\xa6\x01\n" +
+	"\x15ApproveRequestRequest\x12=\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9_.:-]{8,64}$R\trequestId\x12*\n" +
+	"\vapproval_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\n" +
+	"approvalId\x12\"\n" +
+	"\acomment\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\acomment\"S\n" +
+	"\x16ApproveRequestResponse\x129\n" +
+	"\bapproval\x18\x01 \x01(\v2\x1d.creditpay.common.v1.ApprovalR\bapproval\"\xa5\x01\n" +
+	"\x14RejectRequestRequest\x12=\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9_.:-]{8,64}$R\trequestId\x12*\n" +
+	"\vapproval_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\n" +
+	"approvalId\x12\"\n" +
+	"\acomment\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\acomment\"R\n" +
+	"\x15RejectRequestResponse\x129\n" +
+	"\bapproval\x18\x01 \x01(\v2\x1d.creditpay.common.v1.ApprovalR\bapproval*\xf8\x02\n" +
 	"\x10RefundReasonCode\x12\"\n" +
 	"\x1eREFUND_REASON_CODE_UNSPECIFIED\x10\x00\x12%\n" +
 	"!REFUND_REASON_CODE_GOODS_RETURNED\x10\x01\x12#\n" +
@@ -2429,7 +2950,7 @@ const file_creditpay_refund_v1_refund_service_proto_rawDesc = "" +
 	"\x14REFUND_STATE_EXPIRED\x10\x05\x12\x1a\n" +
 	"\x16REFUND_STATE_EXECUTING\x10\x06\x12\x1a\n" +
 	"\x16REFUND_STATE_SUCCEEDED\x10\a\x12\x17\n" +
-	"\x13REFUND_STATE_FAILED\x10\b2\xed\r\n" +
+	"\x13REFUND_STATE_FAILED\x10\b2\x88\x13\n" +
 	"\rRefundService\x12\xa5\x01\n" +
 	"\rPreviewRefund\x12).creditpay.refund.v1.PreviewRefundRequest\x1a*.creditpay.refund.v1.PreviewRefundResponse\"=\x8a\xb5\x18\a\n" +
 	"\x02\x01\x03\x12\x01\x01\x82\xd3\xe4\x93\x02,\x12*/admin/v1/orders/{order_id}/refund-preview\x12o\n" +
@@ -2452,7 +2973,15 @@ const file_creditpay_refund_v1_refund_service_proto_rawDesc = "" +
 	"\x10SetApprovalTiers\x12,.creditpay.refund.v1.SetApprovalTiersRequest\x1a-.creditpay.refund.v1.SetApprovalTiersResponse\"-\x8a\xb5\x18\x06\n" +
 	"\x01\x03\x12\x01\x06\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/admin/v1/approval-tiers\x12\x9f\x01\n" +
 	"\vListRefunds\x12'.creditpay.refund.v1.ListRefundsRequest\x1a(.creditpay.refund.v1.ListRefundsResponse\"=\x8a\xb5\x18\b\n" +
-	"\x03\x01\x03\x04\x12\x01\x01\x82\xd3\xe4\x93\x02+Z\x16\x12\x14/merchant/v1/refunds\x12\x11/admin/v1/refundsBJZHgithub.com/creditpay/creditpay/proto/gen/go/creditpay/refund/v1;refundv1b\x06proto3"
+	"\x03\x01\x03\x04\x12\x01\x01\x82\xd3\xe4\x93\x02+Z\x16\x12\x14/merchant/v1/refunds\x12\x11/admin/v1/refunds\x12\x94\x01\n" +
+	"\rListApprovals\x12).creditpay.refund.v1.ListApprovalsRequest\x1a*.creditpay.refund.v1.ListApprovalsResponse\",\x8a\xb5\x18\x06\n" +
+	"\x01\x03\x12\x01\x01\x82\xd3\xe4\x93\x02\x1c\x12\x1a/admin/v1/refund/approvals\x12\x9c\x01\n" +
+	"\vGetApproval\x12'.creditpay.refund.v1.GetApprovalRequest\x1a(.creditpay.refund.v1.GetApprovalResponse\":\x8a\xb5\x18\x06\n" +
+	"\x01\x03\x12\x01\x01\x82\xd3\xe4\x93\x02*\x12(/admin/v1/refund/approvals/{approval_id}\x12\xb1\x01\n" +
+	"\x0eApproveRequest\x12*.creditpay.refund.v1.ApproveRequestRequest\x1a+.creditpay.refund.v1.ApproveRequestResponse\"F\x8a\xb5\x18\a\n" +
+	"\x01\x03\x12\x02\x05\x06\x82\xd3\xe4\x93\x025:\x01*\"0/admin/v1/refund/approvals/{approval_id}/approve\x12\xae\x01\n" +
+	"\rRejectRequest\x12).creditpay.refund.v1.RejectRequestRequest\x1a*.creditpay.refund.v1.RejectRequestResponse\"F\x8a\xb5\x18\b\n" +
+	"\x01\x03\x12\x03\x05\x06\x03\x82\xd3\xe4\x93\x024:\x01*\"//admin/v1/refund/approvals/{approval_id}/rejectBJZHgithub.com/creditpay/creditpay/proto/gen/go/creditpay/refund/v1;refundv1b\x06proto3"
 
 var (
 	file_creditpay_refund_v1_refund_service_proto_rawDescOnce sync.Once
@@ -2467,7 +2996,7 @@ func file_creditpay_refund_v1_refund_service_proto_rawDescGZIP() []byte {
 }
 
 var file_creditpay_refund_v1_refund_service_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_creditpay_refund_v1_refund_service_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
+var file_creditpay_refund_v1_refund_service_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
 var file_creditpay_refund_v1_refund_service_proto_goTypes = []any{
 	(RefundReasonCode)(0),              // 0: creditpay.refund.v1.RefundReasonCode
 	(RefundLegState)(0),                // 1: creditpay.refund.v1.RefundLegState
@@ -2502,41 +3031,52 @@ var file_creditpay_refund_v1_refund_service_proto_goTypes = []any{
 	(*ListApprovalTiersResponse)(nil),  // 30: creditpay.refund.v1.ListApprovalTiersResponse
 	(*SetApprovalTiersRequest)(nil),    // 31: creditpay.refund.v1.SetApprovalTiersRequest
 	(*SetApprovalTiersResponse)(nil),   // 32: creditpay.refund.v1.SetApprovalTiersResponse
-	(*v1.Money)(nil),                   // 33: creditpay.common.v1.Money
-	(*v1.Plan)(nil),                    // 34: creditpay.common.v1.Plan
-	(*timestamppb.Timestamp)(nil),      // 35: google.protobuf.Timestamp
-	(*v1.TimelineEntry)(nil),           // 36: creditpay.common.v1.TimelineEntry
+	(*ListApprovalsRequest)(nil),       // 33: creditpay.refund.v1.ListApprovalsRequest
+	(*ListApprovalsResponse)(nil),      // 34: creditpay.refund.v1.ListApprovalsResponse
+	(*GetApprovalRequest)(nil),         // 35: creditpay.refund.v1.GetApprovalRequest
+	(*GetApprovalResponse)(nil),        // 36: creditpay.refund.v1.GetApprovalResponse
+	(*ApproveRequestRequest)(nil),      // 37: creditpay.refund.v1.ApproveRequestRequest
+	(*ApproveRequestResponse)(nil),     // 38: creditpay.refund.v1.ApproveRequestResponse
+	(*RejectRequestRequest)(nil),       // 39: creditpay.refund.v1.RejectRequestRequest
+	(*RejectRequestResponse)(nil),      // 40: creditpay.refund.v1.RejectRequestResponse
+	(*v1.Money)(nil),                   // 41: creditpay.common.v1.Money
+	(*v1.Plan)(nil),                    // 42: creditpay.common.v1.Plan
+	(*timestamppb.Timestamp)(nil),      // 43: google.protobuf.Timestamp
+	(*v1.TimelineEntry)(nil),           // 44: creditpay.common.v1.TimelineEntry
+	(*v1.Approval)(nil),                // 45: creditpay.common.v1.Approval
+	(*v1.ApprovalRule)(nil),            // 46: creditpay.common.v1.ApprovalRule
+	(v1.ApprovalState)(0),              // 47: creditpay.common.v1.ApprovalState
 }
 var file_creditpay_refund_v1_refund_service_proto_depIdxs = []int32{
 	2,  // 0: creditpay.refund.v1.RefundLeg.kind:type_name -> creditpay.refund.v1.RefundLegKind
-	33, // 1: creditpay.refund.v1.RefundLeg.amount:type_name -> creditpay.common.v1.Money
+	41, // 1: creditpay.refund.v1.RefundLeg.amount:type_name -> creditpay.common.v1.Money
 	1,  // 2: creditpay.refund.v1.RefundLeg.state:type_name -> creditpay.refund.v1.RefundLegState
-	33, // 3: creditpay.refund.v1.RefundEffect.amount:type_name -> creditpay.common.v1.Money
-	33, // 4: creditpay.refund.v1.RefundEffect.principal_reduced:type_name -> creditpay.common.v1.Money
-	33, // 5: creditpay.refund.v1.RefundEffect.charges_reduced:type_name -> creditpay.common.v1.Money
-	33, // 6: creditpay.refund.v1.RefundEffect.cash_returned:type_name -> creditpay.common.v1.Money
-	33, // 7: creditpay.refund.v1.RefundEffect.limit_freed:type_name -> creditpay.common.v1.Money
-	34, // 8: creditpay.refund.v1.RefundEffect.plan_after:type_name -> creditpay.common.v1.Plan
-	33, // 9: creditpay.refund.v1.RefundEffect.credit_part:type_name -> creditpay.common.v1.Money
-	33, // 10: creditpay.refund.v1.RefundEffect.down_payment_part:type_name -> creditpay.common.v1.Money
+	41, // 3: creditpay.refund.v1.RefundEffect.amount:type_name -> creditpay.common.v1.Money
+	41, // 4: creditpay.refund.v1.RefundEffect.principal_reduced:type_name -> creditpay.common.v1.Money
+	41, // 5: creditpay.refund.v1.RefundEffect.charges_reduced:type_name -> creditpay.common.v1.Money
+	41, // 6: creditpay.refund.v1.RefundEffect.cash_returned:type_name -> creditpay.common.v1.Money
+	41, // 7: creditpay.refund.v1.RefundEffect.limit_freed:type_name -> creditpay.common.v1.Money
+	42, // 8: creditpay.refund.v1.RefundEffect.plan_after:type_name -> creditpay.common.v1.Plan
+	41, // 9: creditpay.refund.v1.RefundEffect.credit_part:type_name -> creditpay.common.v1.Money
+	41, // 10: creditpay.refund.v1.RefundEffect.down_payment_part:type_name -> creditpay.common.v1.Money
 	4,  // 11: creditpay.refund.v1.RefundEffect.legs:type_name -> creditpay.refund.v1.RefundLeg
 	6,  // 12: creditpay.refund.v1.RefundEffect.instalments:type_name -> creditpay.refund.v1.RefundedInstalment
-	33, // 13: creditpay.refund.v1.RefundedInstalment.open_before:type_name -> creditpay.common.v1.Money
-	33, // 14: creditpay.refund.v1.RefundedInstalment.open_after:type_name -> creditpay.common.v1.Money
-	33, // 15: creditpay.refund.v1.Refund.amount:type_name -> creditpay.common.v1.Money
+	41, // 13: creditpay.refund.v1.RefundedInstalment.open_before:type_name -> creditpay.common.v1.Money
+	41, // 14: creditpay.refund.v1.RefundedInstalment.open_after:type_name -> creditpay.common.v1.Money
+	41, // 15: creditpay.refund.v1.Refund.amount:type_name -> creditpay.common.v1.Money
 	3,  // 16: creditpay.refund.v1.Refund.state:type_name -> creditpay.refund.v1.RefundState
 	5,  // 17: creditpay.refund.v1.Refund.effect:type_name -> creditpay.refund.v1.RefundEffect
-	35, // 18: creditpay.refund.v1.Refund.create_time:type_name -> google.protobuf.Timestamp
-	35, // 19: creditpay.refund.v1.Refund.finish_time:type_name -> google.protobuf.Timestamp
+	43, // 18: creditpay.refund.v1.Refund.create_time:type_name -> google.protobuf.Timestamp
+	43, // 19: creditpay.refund.v1.Refund.finish_time:type_name -> google.protobuf.Timestamp
 	0,  // 20: creditpay.refund.v1.Refund.reason_code:type_name -> creditpay.refund.v1.RefundReasonCode
-	35, // 21: creditpay.refund.v1.Refund.expire_time:type_name -> google.protobuf.Timestamp
-	36, // 22: creditpay.refund.v1.Refund.timeline:type_name -> creditpay.common.v1.TimelineEntry
-	33, // 23: creditpay.refund.v1.PreviewRefundRequest.amount:type_name -> creditpay.common.v1.Money
+	43, // 21: creditpay.refund.v1.Refund.expire_time:type_name -> google.protobuf.Timestamp
+	44, // 22: creditpay.refund.v1.Refund.timeline:type_name -> creditpay.common.v1.TimelineEntry
+	41, // 23: creditpay.refund.v1.PreviewRefundRequest.amount:type_name -> creditpay.common.v1.Money
 	5,  // 24: creditpay.refund.v1.PreviewRefundResponse.effect:type_name -> creditpay.refund.v1.RefundEffect
-	33, // 25: creditpay.refund.v1.RefundPaymentRequest.amount:type_name -> creditpay.common.v1.Money
+	41, // 25: creditpay.refund.v1.RefundPaymentRequest.amount:type_name -> creditpay.common.v1.Money
 	0,  // 26: creditpay.refund.v1.RefundPaymentRequest.reason_code:type_name -> creditpay.refund.v1.RefundReasonCode
 	7,  // 27: creditpay.refund.v1.RefundPaymentResponse.refund:type_name -> creditpay.refund.v1.Refund
-	33, // 28: creditpay.refund.v1.AdminRefundPaymentRequest.amount:type_name -> creditpay.common.v1.Money
+	41, // 28: creditpay.refund.v1.AdminRefundPaymentRequest.amount:type_name -> creditpay.common.v1.Money
 	0,  // 29: creditpay.refund.v1.AdminRefundPaymentRequest.reason_code:type_name -> creditpay.refund.v1.RefundReasonCode
 	7,  // 30: creditpay.refund.v1.AdminRefundPaymentResponse.refund:type_name -> creditpay.refund.v1.Refund
 	3,  // 31: creditpay.refund.v1.RefundResult.state:type_name -> creditpay.refund.v1.RefundState
@@ -2544,43 +3084,60 @@ var file_creditpay_refund_v1_refund_service_proto_depIdxs = []int32{
 	14, // 33: creditpay.refund.v1.RejectRefundResponse.results:type_name -> creditpay.refund.v1.RefundResult
 	7,  // 34: creditpay.refund.v1.RetryRefundLegResponse.refund:type_name -> creditpay.refund.v1.Refund
 	7,  // 35: creditpay.refund.v1.ResolveRefundLegResponse.refund:type_name -> creditpay.refund.v1.Refund
-	7,  // 36: creditpay.refund.v1.GetRefundResponse.refund:type_name -> creditpay.refund.v1.Refund
-	3,  // 37: creditpay.refund.v1.ListRefundsRequest.state:type_name -> creditpay.refund.v1.RefundState
-	7,  // 38: creditpay.refund.v1.ListRefundsResponse.refunds:type_name -> creditpay.refund.v1.Refund
-	33, // 39: creditpay.refund.v1.ApprovalTier.from:type_name -> creditpay.common.v1.Money
-	27, // 40: creditpay.refund.v1.ApprovalTierChange.tiers:type_name -> creditpay.refund.v1.ApprovalTier
-	35, // 41: creditpay.refund.v1.ApprovalTierChange.time:type_name -> google.protobuf.Timestamp
-	27, // 42: creditpay.refund.v1.ListApprovalTiersResponse.tiers:type_name -> creditpay.refund.v1.ApprovalTier
-	28, // 43: creditpay.refund.v1.ListApprovalTiersResponse.changes:type_name -> creditpay.refund.v1.ApprovalTierChange
-	27, // 44: creditpay.refund.v1.SetApprovalTiersRequest.tiers:type_name -> creditpay.refund.v1.ApprovalTier
-	27, // 45: creditpay.refund.v1.SetApprovalTiersResponse.tiers:type_name -> creditpay.refund.v1.ApprovalTier
-	8,  // 46: creditpay.refund.v1.RefundService.PreviewRefund:input_type -> creditpay.refund.v1.PreviewRefundRequest
-	10, // 47: creditpay.refund.v1.RefundService.RefundPayment:input_type -> creditpay.refund.v1.RefundPaymentRequest
-	12, // 48: creditpay.refund.v1.RefundService.AdminRefundPayment:input_type -> creditpay.refund.v1.AdminRefundPaymentRequest
-	15, // 49: creditpay.refund.v1.RefundService.ApproveRefund:input_type -> creditpay.refund.v1.ApproveRefundRequest
-	17, // 50: creditpay.refund.v1.RefundService.RejectRefund:input_type -> creditpay.refund.v1.RejectRefundRequest
-	23, // 51: creditpay.refund.v1.RefundService.GetRefund:input_type -> creditpay.refund.v1.GetRefundRequest
-	19, // 52: creditpay.refund.v1.RefundService.RetryRefundLeg:input_type -> creditpay.refund.v1.RetryRefundLegRequest
-	21, // 53: creditpay.refund.v1.RefundService.ResolveRefundLeg:input_type -> creditpay.refund.v1.ResolveRefundLegRequest
-	29, // 54: creditpay.refund.v1.RefundService.ListApprovalTiers:input_type -> creditpay.refund.v1.ListApprovalTiersRequest
-	31, // 55: creditpay.refund.v1.RefundService.SetApprovalTiers:input_type -> creditpay.refund.v1.SetApprovalTiersRequest
-	25, // 56: creditpay.refund.v1.RefundService.ListRefunds:input_type -> creditpay.refund.v1.ListRefundsRequest
-	9,  // 57: creditpay.refund.v1.RefundService.PreviewRefund:output_type -> creditpay.refund.v1.PreviewRefundResponse
-	11, // 58: creditpay.refund.v1.RefundService.RefundPayment:output_type -> creditpay.refund.v1.RefundPaymentResponse
-	13, // 59: creditpay.refund.v1.RefundService.AdminRefundPayment:output_type -> creditpay.refund.v1.AdminRefundPaymentResponse
-	16, // 60: creditpay.refund.v1.RefundService.ApproveRefund:output_type -> creditpay.refund.v1.ApproveRefundResponse
-	18, // 61: creditpay.refund.v1.RefundService.RejectRefund:output_type -> creditpay.refund.v1.RejectRefundResponse
-	24, // 62: creditpay.refund.v1.RefundService.GetRefund:output_type -> creditpay.refund.v1.GetRefundResponse
-	20, // 63: creditpay.refund.v1.RefundService.RetryRefundLeg:output_type -> creditpay.refund.v1.RetryRefundLegResponse
-	22, // 64: creditpay.refund.v1.RefundService.ResolveRefundLeg:output_type -> creditpay.refund.v1.ResolveRefundLegResponse
-	30, // 65: creditpay.refund.v1.RefundService.ListApprovalTiers:output_type -> creditpay.refund.v1.ListApprovalTiersResponse
-	32, // 66: creditpay.refund.v1.RefundService.SetApprovalTiers:output_type -> creditpay.refund.v1.SetApprovalTiersResponse
-	26, // 67: creditpay.refund.v1.RefundService.ListRefunds:output_type -> creditpay.refund.v1.ListRefundsResponse
-	57, // [57:68] is the sub-list for method output_type
-	46, // [46:57] is the sub-list for method input_type
-	46, // [46:46] is the sub-list for extension type_name
-	46, // [46:46] is the sub-list for extension extendee
-	0,  // [0:46] is the sub-list for field type_name
+	45, // 36: creditpay.refund.v1.ResolveRefundLegResponse.approval:type_name -> creditpay.common.v1.Approval
+	7,  // 37: creditpay.refund.v1.GetRefundResponse.refund:type_name -> creditpay.refund.v1.Refund
+	3,  // 38: creditpay.refund.v1.ListRefundsRequest.state:type_name -> creditpay.refund.v1.RefundState
+	7,  // 39: creditpay.refund.v1.ListRefundsResponse.refunds:type_name -> creditpay.refund.v1.Refund
+	41, // 40: creditpay.refund.v1.ApprovalTier.from:type_name -> creditpay.common.v1.Money
+	27, // 41: creditpay.refund.v1.ApprovalTierChange.tiers:type_name -> creditpay.refund.v1.ApprovalTier
+	43, // 42: creditpay.refund.v1.ApprovalTierChange.time:type_name -> google.protobuf.Timestamp
+	27, // 43: creditpay.refund.v1.ListApprovalTiersResponse.tiers:type_name -> creditpay.refund.v1.ApprovalTier
+	28, // 44: creditpay.refund.v1.ListApprovalTiersResponse.changes:type_name -> creditpay.refund.v1.ApprovalTierChange
+	46, // 45: creditpay.refund.v1.ListApprovalTiersResponse.rules:type_name -> creditpay.common.v1.ApprovalRule
+	45, // 46: creditpay.refund.v1.ListApprovalTiersResponse.rule_changes:type_name -> creditpay.common.v1.Approval
+	27, // 47: creditpay.refund.v1.SetApprovalTiersRequest.tiers:type_name -> creditpay.refund.v1.ApprovalTier
+	27, // 48: creditpay.refund.v1.SetApprovalTiersResponse.tiers:type_name -> creditpay.refund.v1.ApprovalTier
+	45, // 49: creditpay.refund.v1.SetApprovalTiersResponse.approval:type_name -> creditpay.common.v1.Approval
+	47, // 50: creditpay.refund.v1.ListApprovalsRequest.state:type_name -> creditpay.common.v1.ApprovalState
+	45, // 51: creditpay.refund.v1.ListApprovalsResponse.approvals:type_name -> creditpay.common.v1.Approval
+	45, // 52: creditpay.refund.v1.GetApprovalResponse.approval:type_name -> creditpay.common.v1.Approval
+	45, // 53: creditpay.refund.v1.ApproveRequestResponse.approval:type_name -> creditpay.common.v1.Approval
+	45, // 54: creditpay.refund.v1.RejectRequestResponse.approval:type_name -> creditpay.common.v1.Approval
+	8,  // 55: creditpay.refund.v1.RefundService.PreviewRefund:input_type -> creditpay.refund.v1.PreviewRefundRequest
+	10, // 56: creditpay.refund.v1.RefundService.RefundPayment:input_type -> creditpay.refund.v1.RefundPaymentRequest
+	12, // 57: creditpay.refund.v1.RefundService.AdminRefundPayment:input_type -> creditpay.refund.v1.AdminRefundPaymentRequest
+	15, // 58: creditpay.refund.v1.RefundService.ApproveRefund:input_type -> creditpay.refund.v1.ApproveRefundRequest
+	17, // 59: creditpay.refund.v1.RefundService.RejectRefund:input_type -> creditpay.refund.v1.RejectRefundRequest
+	23, // 60: creditpay.refund.v1.RefundService.GetRefund:input_type -> creditpay.refund.v1.GetRefundRequest
+	19, // 61: creditpay.refund.v1.RefundService.RetryRefundLeg:input_type -> creditpay.refund.v1.RetryRefundLegRequest
+	21, // 62: creditpay.refund.v1.RefundService.ResolveRefundLeg:input_type -> creditpay.refund.v1.ResolveRefundLegRequest
+	29, // 63: creditpay.refund.v1.RefundService.ListApprovalTiers:input_type -> creditpay.refund.v1.ListApprovalTiersRequest
+	31, // 64: creditpay.refund.v1.RefundService.SetApprovalTiers:input_type -> creditpay.refund.v1.SetApprovalTiersRequest
+	25, // 65: creditpay.refund.v1.RefundService.ListRefunds:input_type -> creditpay.refund.v1.ListRefundsRequest
+	33, // 66: creditpay.refund.v1.RefundService.ListApprovals:input_type -> creditpay.refund.v1.ListApprovalsRequest
+	35, // 67: creditpay.refund.v1.RefundService.GetApproval:input_type -> creditpay.refund.v1.GetApprovalRequest
+	37, // 68: creditpay.refund.v1.RefundService.ApproveRequest:input_type -> creditpay.refund.v1.ApproveRequestRequest
+	39, // 69: creditpay.refund.v1.RefundService.RejectRequest:input_type -> creditpay.refund.v1.RejectRequestRequest
+	9,  // 70: creditpay.refund.v1.RefundService.PreviewRefund:output_type -> creditpay.refund.v1.PreviewRefundResponse
+	11, // 71: creditpay.refund.v1.RefundService.RefundPayment:output_type -> creditpay.refund.v1.RefundPaymentResponse
+	13, // 72: creditpay.refund.v1.RefundService.AdminRefundPayment:output_type -> creditpay.refund.v1.AdminRefundPaymentResponse
+	16, // 73: creditpay.refund.v1.RefundService.ApproveRefund:output_type -> creditpay.refund.v1.ApproveRefundResponse
+	18, // 74: creditpay.refund.v1.RefundService.RejectRefund:output_type -> creditpay.refund.v1.RejectRefundResponse
+	24, // 75: creditpay.refund.v1.RefundService.GetRefund:output_type -> creditpay.refund.v1.GetRefundResponse
+	20, // 76: creditpay.refund.v1.RefundService.RetryRefundLeg:output_type -> creditpay.refund.v1.RetryRefundLegResponse
+	22, // 77: creditpay.refund.v1.RefundService.ResolveRefundLeg:output_type -> creditpay.refund.v1.ResolveRefundLegResponse
+	30, // 78: creditpay.refund.v1.RefundService.ListApprovalTiers:output_type -> creditpay.refund.v1.ListApprovalTiersResponse
+	32, // 79: creditpay.refund.v1.RefundService.SetApprovalTiers:output_type -> creditpay.refund.v1.SetApprovalTiersResponse
+	26, // 80: creditpay.refund.v1.RefundService.ListRefunds:output_type -> creditpay.refund.v1.ListRefundsResponse
+	34, // 81: creditpay.refund.v1.RefundService.ListApprovals:output_type -> creditpay.refund.v1.ListApprovalsResponse
+	36, // 82: creditpay.refund.v1.RefundService.GetApproval:output_type -> creditpay.refund.v1.GetApprovalResponse
+	38, // 83: creditpay.refund.v1.RefundService.ApproveRequest:output_type -> creditpay.refund.v1.ApproveRequestResponse
+	40, // 84: creditpay.refund.v1.RefundService.RejectRequest:output_type -> creditpay.refund.v1.RejectRequestResponse
+	70, // [70:85] is the sub-list for method output_type
+	55, // [55:70] is the sub-list for method input_type
+	55, // [55:55] is the sub-list for extension type_name
+	55, // [55:55] is the sub-list for extension extendee
+	0,  // [0:55] is the sub-list for field type_name
 }
 
 func init() { file_creditpay_refund_v1_refund_service_proto_init() }
@@ -2596,7 +3153,7 @@ func file_creditpay_refund_v1_refund_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditpay_refund_v1_refund_service_proto_rawDesc), len(file_creditpay_refund_v1_refund_service_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   29,
+			NumMessages:   37,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -32,6 +32,10 @@ const (
 	RefundService_ListApprovalTiers_FullMethodName  = "/creditpay.refund.v1.RefundService/ListApprovalTiers"
 	RefundService_SetApprovalTiers_FullMethodName   = "/creditpay.refund.v1.RefundService/SetApprovalTiers"
 	RefundService_ListRefunds_FullMethodName        = "/creditpay.refund.v1.RefundService/ListRefunds"
+	RefundService_ListApprovals_FullMethodName      = "/creditpay.refund.v1.RefundService/ListApprovals"
+	RefundService_GetApproval_FullMethodName        = "/creditpay.refund.v1.RefundService/GetApproval"
+	RefundService_ApproveRequest_FullMethodName     = "/creditpay.refund.v1.RefundService/ApproveRequest"
+	RefundService_RejectRequest_FullMethodName      = "/creditpay.refund.v1.RefundService/RejectRequest"
 )
 
 // RefundServiceClient is the client API for RefundService service.
@@ -60,16 +64,29 @@ type RefundServiceClient interface {
 	GetRefund(ctx context.Context, in *GetRefundRequest, opts ...grpc.CallOption) (*GetRefundResponse, error)
 	// Asks once more for a leg that failed, under the same reference. Errors: NOT_FOUND, REFUND_STATE_INVALID (no leg failed).
 	RetryRefundLeg(ctx context.Context, in *RetryRefundLegRequest, opts ...grpc.CallOption) (*RetryRefundLegResponse, error)
-	// Ends a leg that failed: the payer got the money another way, as the evidence shows, or keeps it as credit balance. Errors:
-	// NOT_FOUND, REFUND_STATE_INVALID (no leg failed).
+	// Ends a leg that failed: the payer got the money another way, as the evidence shows, or keeps it as credit balance. Above the
+	// limit of ListApprovalTiers other people must approve it. Errors: NOT_FOUND, REFUND_STATE_INVALID (no leg failed), APPROVAL_PENDING.
 	ResolveRefundLeg(ctx context.Context, in *ResolveRefundLegRequest, opts ...grpc.CallOption) (*ResolveRefundLegResponse, error)
 	// How many people must approve an operator's refund, and who changed that.
 	ListApprovalTiers(ctx context.Context, in *ListApprovalTiersRequest, opts ...grpc.CallOption) (*ListApprovalTiersResponse, error)
-	// Replaces the tiers of a currency. Refunds that were asked for before keep what they need. Errors: INVALID_ARGUMENT (a higher amount
-	// would need fewer people, or an amount stands twice).
+	// Asks for other tiers of a currency. Somebody else with ADMINISTER must approve it (ApproveRequest); from then on it takes effect after
+	// the configured delay, or at once when no amount would need fewer people. What was asked for before keeps what it needs. Errors:
+	// INVALID_ARGUMENT (a higher amount would need fewer people, an amount stands twice, an unknown verb), APPROVAL_PENDING.
 	SetApprovalTiers(ctx context.Context, in *SetApprovalTiersRequest, opts ...grpc.CallOption) (*SetApprovalTiersResponse, error)
 	// Refunds, newest first.
 	ListRefunds(ctx context.Context, in *ListRefundsRequest, opts ...grpc.CallOption) (*ListRefundsResponse, error)
+	// Requests that other people must approve or had to, and those that needed nobody, newest first. Errors: PAGE_TOKEN_INVALID.
+	ListApprovals(ctx context.Context, in *ListApprovalsRequest, opts ...grpc.CallOption) (*ListApprovalsResponse, error)
+	// One request. Errors: NOT_FOUND.
+	GetApproval(ctx context.Context, in *GetApprovalRequest, opts ...grpc.CallOption) (*GetApprovalResponse, error)
+	// Approves a request that somebody else asked for; the last approval that it needs carries it out. What is done is what was frozen when it
+	// was asked for: where something else would be done now, nothing is, and the request is FAILED. A change of rules needs ADMINISTER, any
+	// other request the role that approves. Errors: NOT_FOUND, CALLER_NOT_ALLOWED, APPROVER_IS_REQUESTER, ALREADY_APPROVED,
+	// APPROVAL_STATE_INVALID.
+	ApproveRequest(ctx context.Context, in *ApproveRequestRequest, opts ...grpc.CallOption) (*ApproveRequestResponse, error)
+	// Rejects a request. Who asked for it may take it back. A change of rules may be taken back until it takes effect. Errors: NOT_FOUND,
+	// CALLER_NOT_ALLOWED, APPROVAL_STATE_INVALID.
+	RejectRequest(ctx context.Context, in *RejectRequestRequest, opts ...grpc.CallOption) (*RejectRequestResponse, error)
 }
 
 type refundServiceClient struct {
@@ -190,6 +207,46 @@ func (c *refundServiceClient) ListRefunds(ctx context.Context, in *ListRefundsRe
 	return out, nil
 }
 
+func (c *refundServiceClient) ListApprovals(ctx context.Context, in *ListApprovalsRequest, opts ...grpc.CallOption) (*ListApprovalsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListApprovalsResponse)
+	err := c.cc.Invoke(ctx, RefundService_ListApprovals_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *refundServiceClient) GetApproval(ctx context.Context, in *GetApprovalRequest, opts ...grpc.CallOption) (*GetApprovalResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetApprovalResponse)
+	err := c.cc.Invoke(ctx, RefundService_GetApproval_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *refundServiceClient) ApproveRequest(ctx context.Context, in *ApproveRequestRequest, opts ...grpc.CallOption) (*ApproveRequestResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ApproveRequestResponse)
+	err := c.cc.Invoke(ctx, RefundService_ApproveRequest_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *refundServiceClient) RejectRequest(ctx context.Context, in *RejectRequestRequest, opts ...grpc.CallOption) (*RejectRequestResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RejectRequestResponse)
+	err := c.cc.Invoke(ctx, RefundService_RejectRequest_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // RefundServiceServer is the server API for RefundService service.
 // All implementations must embed UnimplementedRefundServiceServer
 // for forward compatibility.
@@ -216,16 +273,29 @@ type RefundServiceServer interface {
 	GetRefund(context.Context, *GetRefundRequest) (*GetRefundResponse, error)
 	// Asks once more for a leg that failed, under the same reference. Errors: NOT_FOUND, REFUND_STATE_INVALID (no leg failed).
 	RetryRefundLeg(context.Context, *RetryRefundLegRequest) (*RetryRefundLegResponse, error)
-	// Ends a leg that failed: the payer got the money another way, as the evidence shows, or keeps it as credit balance. Errors:
-	// NOT_FOUND, REFUND_STATE_INVALID (no leg failed).
+	// Ends a leg that failed: the payer got the money another way, as the evidence shows, or keeps it as credit balance. Above the
+	// limit of ListApprovalTiers other people must approve it. Errors: NOT_FOUND, REFUND_STATE_INVALID (no leg failed), APPROVAL_PENDING.
 	ResolveRefundLeg(context.Context, *ResolveRefundLegRequest) (*ResolveRefundLegResponse, error)
 	// How many people must approve an operator's refund, and who changed that.
 	ListApprovalTiers(context.Context, *ListApprovalTiersRequest) (*ListApprovalTiersResponse, error)
-	// Replaces the tiers of a currency. Refunds that were asked for before keep what they need. Errors: INVALID_ARGUMENT (a higher amount
-	// would need fewer people, or an amount stands twice).
+	// Asks for other tiers of a currency. Somebody else with ADMINISTER must approve it (ApproveRequest); from then on it takes effect after
+	// the configured delay, or at once when no amount would need fewer people. What was asked for before keeps what it needs. Errors:
+	// INVALID_ARGUMENT (a higher amount would need fewer people, an amount stands twice, an unknown verb), APPROVAL_PENDING.
 	SetApprovalTiers(context.Context, *SetApprovalTiersRequest) (*SetApprovalTiersResponse, error)
 	// Refunds, newest first.
 	ListRefunds(context.Context, *ListRefundsRequest) (*ListRefundsResponse, error)
+	// Requests that other people must approve or had to, and those that needed nobody, newest first. Errors: PAGE_TOKEN_INVALID.
+	ListApprovals(context.Context, *ListApprovalsRequest) (*ListApprovalsResponse, error)
+	// One request. Errors: NOT_FOUND.
+	GetApproval(context.Context, *GetApprovalRequest) (*GetApprovalResponse, error)
+	// Approves a request that somebody else asked for; the last approval that it needs carries it out. What is done is what was frozen when it
+	// was asked for: where something else would be done now, nothing is, and the request is FAILED. A change of rules needs ADMINISTER, any
+	// other request the role that approves. Errors: NOT_FOUND, CALLER_NOT_ALLOWED, APPROVER_IS_REQUESTER, ALREADY_APPROVED,
+	// APPROVAL_STATE_INVALID.
+	ApproveRequest(context.Context, *ApproveRequestRequest) (*ApproveRequestResponse, error)
+	// Rejects a request. Who asked for it may take it back. A change of rules may be taken back until it takes effect. Errors: NOT_FOUND,
+	// CALLER_NOT_ALLOWED, APPROVAL_STATE_INVALID.
+	RejectRequest(context.Context, *RejectRequestRequest) (*RejectRequestResponse, error)
 	mustEmbedUnimplementedRefundServiceServer()
 }
 
@@ -268,6 +338,18 @@ func (UnimplementedRefundServiceServer) SetApprovalTiers(context.Context, *SetAp
 }
 func (UnimplementedRefundServiceServer) ListRefunds(context.Context, *ListRefundsRequest) (*ListRefundsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListRefunds not implemented")
+}
+func (UnimplementedRefundServiceServer) ListApprovals(context.Context, *ListApprovalsRequest) (*ListApprovalsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListApprovals not implemented")
+}
+func (UnimplementedRefundServiceServer) GetApproval(context.Context, *GetApprovalRequest) (*GetApprovalResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetApproval not implemented")
+}
+func (UnimplementedRefundServiceServer) ApproveRequest(context.Context, *ApproveRequestRequest) (*ApproveRequestResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ApproveRequest not implemented")
+}
+func (UnimplementedRefundServiceServer) RejectRequest(context.Context, *RejectRequestRequest) (*RejectRequestResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RejectRequest not implemented")
 }
 func (UnimplementedRefundServiceServer) mustEmbedUnimplementedRefundServiceServer() {}
 func (UnimplementedRefundServiceServer) testEmbeddedByValue()                       {}
@@ -488,6 +570,78 @@ func _RefundService_ListRefunds_Handler(srv interface{}, ctx context.Context, de
 	return interceptor(ctx, in, info, handler)
 }
 
+func _RefundService_ListApprovals_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListApprovalsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RefundServiceServer).ListApprovals(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RefundService_ListApprovals_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RefundServiceServer).ListApprovals(ctx, req.(*ListApprovalsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RefundService_GetApproval_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetApprovalRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RefundServiceServer).GetApproval(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RefundService_GetApproval_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RefundServiceServer).GetApproval(ctx, req.(*GetApprovalRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RefundService_ApproveRequest_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ApproveRequestRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RefundServiceServer).ApproveRequest(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RefundService_ApproveRequest_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RefundServiceServer).ApproveRequest(ctx, req.(*ApproveRequestRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RefundService_RejectRequest_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RejectRequestRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RefundServiceServer).RejectRequest(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RefundService_RejectRequest_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RefundServiceServer).RejectRequest(ctx, req.(*RejectRequestRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // RefundService_ServiceDesc is the grpc.ServiceDesc for RefundService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -538,6 +692,22 @@ var RefundService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListRefunds",
 			Handler:    _RefundService_ListRefunds_Handler,
+		},
+		{
+			MethodName: "ListApprovals",
+			Handler:    _RefundService_ListApprovals_Handler,
+		},
+		{
+			MethodName: "GetApproval",
+			Handler:    _RefundService_GetApproval_Handler,
+		},
+		{
+			MethodName: "ApproveRequest",
+			Handler:    _RefundService_ApproveRequest_Handler,
+		},
+		{
+			MethodName: "RejectRequest",
+			Handler:    _RefundService_RejectRequest_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
