@@ -193,7 +193,6 @@ func Rule(r approval.Rule) *commonv1.ApprovalRule {
 func TierMessages(list []approval.Tier) []*commonv1.ApprovalTier {
 	out := make([]*commonv1.ApprovalTier, len(list))
 	for i, t := range list {
-
 		out[i] = &commonv1.ApprovalTier{From: moneyOf(t.From), Approvals: new(int32(t.Approvals))}
 	}
 	return out

@@ -55,7 +55,8 @@ func TestOperatorsCannotSplitARefundPastItsApproval(t *testing.T) {
 // askAs asks for a refund as somebody.
 func (b *bed) askAs(t *testing.T, who string, order ids.ID, amount int64) domain.Refund {
 	t.Helper()
-	r, err := b.RefundPayment(t.Context(), app.Request{Requester: who, RequestID: "request-" + b.ids.New().String(), OrderID: order, Amount: rp(amount),
+	operator := caller.Caller{Kind: caller.Admin, Name: strings.TrimPrefix(who, "ADMIN:")}
+	r, err := b.RefundPayment(t.Context(), app.Request{Caller: operator, Requester: who, RequestID: "request-" + b.ids.New().String(), OrderID: order, Amount: rp(amount),
 		ReasonCode: 1, Reason: "back"})
 	if err != nil {
 		t.Fatal(err)
