@@ -1,7 +1,7 @@
 # make alone prints the verbs. Everything else is found in scripts/ and in the four modules.
 MODULES := proto pkg services deploy
 PATTERNS := $(MODULES:%=./%/...)
-FUZZTIME ?= 10s
+FUZZTIME ?= 120
 TEST_FLAGS ?=
 
 .DEFAULT_GOAL := help
@@ -10,7 +10,7 @@ SHELL := bash
 MAKEFLAGS += --no-print-directory
 
 .PHONY: help run stop test audit archtest bench fuzz build build-modules generate check-generated breaking \
-	format lint lint-proto lint-go lint-shell tidy-check tools clean
+	format lint lint-proto lint-go lint-shell lint-vuln tidy-check tools clean
 
 help: ## print the verbs
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r verb text; do printf '%-24s %s\n' "$$verb" "$$text"; done
@@ -35,7 +35,7 @@ archtest: ## who may import whom (also part of make test)
 bench: ## measure the running parts and print the numbers (ARGS goes to bench)
 	go run ./deploy/bench/cmd/bench $(ARGS)
 
-fuzz: ## every fuzz test for FUZZTIME (10s)
+fuzz: ## all fuzz tests, FUZZTIME seconds in all (120), first what changed since main
 	@scripts/fuzz.sh $(FUZZTIME) $(MODULES)
 
 build: ## all service and operator binaries into .bin/
@@ -59,7 +59,7 @@ format: ## rewrite .proto and .go files in their standard form
 	.bin/buf format -w proto
 	gofmt -w $(MODULES)
 
-lint: lint-proto lint-go lint-shell ## all linters
+lint: lint-proto lint-go lint-shell lint-vuln ## all linters, gosec and known vulnerabilities
 
 lint-proto:
 	@scripts/tools.sh buf && scripts/protodeps.sh
@@ -73,6 +73,9 @@ lint-go:
 
 lint-shell:
 	@for script in scripts/*.sh .ci/run; do bash -n "$$script"; done
+
+lint-vuln:
+	@scripts/vulncheck.sh $(MODULES)
 
 tidy-check: ## fail when a go.mod or go.sum is not tidy
 	@failed=; for module in $(MODULES); do echo "go mod tidy -diff in $$module"; (cd $$module && GOWORK=off go mod tidy -diff) || failed=yes; done; test -z "$$failed"

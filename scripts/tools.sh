@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Puts the pinned build tools into .bin/. A second call finds the stamp and returns at once.
 #
-#   scripts/tools.sh [gen] [buf] [lint]      (no argument: all three)
+#   scripts/tools.sh [gen] [buf] [lint] [vuln]      (no argument: all)
 #
 #   gen   protoc-gen-go, protoc-gen-go-grpc, protoc-gen-grpc-gateway, protoc-gen-openapiv2 (tools/gen/go.mod)
 #   buf   buf, prebuilt from npm (tools/buf/package-lock.json, checked by its hashes);
 #         without npm it is built from tools/buf/go.mod, which takes minutes instead of seconds
-#   lint  golangci-lint (tools/lint/go.mod)
+#   lint  golangci-lint with gosec in it (tools/lint/go.mod)
+#   vuln  govulncheck (tools/vuln/go.mod)
 #
 # Each group is a module of its own outside go.work, so that no tool can change a version the product uses.
 # buf's module is never tidied: two of its test dependencies cannot be resolved, and the build does not need them.
@@ -68,12 +69,13 @@ install() {
   tmp=
 }
 
-if [[ $# -eq 0 ]]; then set -- gen buf lint; fi
+if [[ $# -eq 0 ]]; then set -- gen buf lint vuln; fi
 for group in "$@"; do
   case $group in
   gen) install gen protoc-gen-go protoc-gen-go-grpc protoc-gen-grpc-gateway protoc-gen-openapiv2 ;;
   buf) install buf buf ;;
   lint) install lint golangci-lint ;;
-  *) echo "tools: unknown group $group; want gen, buf or lint" >&2; exit 2 ;;
+  vuln) install vuln govulncheck ;;
+  *) echo "tools: unknown group $group; want gen, buf, lint or vuln" >&2; exit 2 ;;
   esac
 done

@@ -300,7 +300,7 @@ func (t *template) copyID(k int, f fill, i, user int, shift time.Duration) ids.I
 	copy(id[6:8], from.id[6:8])
 	const random = 1<<62 - 1
 	// An odd factor makes the step a bijection of the 62 bits: two copies never meet.
-	bits := (binary.BigEndian.Uint64(from.id[8:])&random + uint64(i+1)*0x9e3779b97f4a7c15) & random
+	bits := (binary.BigEndian.Uint64(from.id[8:])&random + uint64(i+1)*0x9e3779b97f4a7c15) & random //nolint:gosec // i counts up from 0
 	binary.BigEndian.PutUint64(id[8:], 1<<63|bits)
 	return id
 }

@@ -117,7 +117,7 @@ func ServerOptions(config Config) ([]grpc.ServerOption, error) {
 		grpc.StaticStreamWindowSize(streamWindow),
 		grpc.StaticConnWindowSize(connectionWindow),
 		// Workers keep the stacks that calls have grown; a new goroutine would grow its own each time.
-		grpc.NumStreamWorkers(uint32(2*runtime.GOMAXPROCS(0) + 14)),
+		grpc.NumStreamWorkers(uint32(2*runtime.GOMAXPROCS(0) + 14)), //nolint:gosec // a few
 		// Above MaxMessage the codec refuses, which callers understand; this is the bound of memory.
 		grpc.MaxRecvMsgSize(2 * MaxMessage),
 		grpc.KeepaliveParams(keepalive.ServerParameters{

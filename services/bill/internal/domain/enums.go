@@ -212,5 +212,5 @@ func parseName(names []string, text []byte, kind string) (uint8, error) {
 	if n < 1 {
 		return 0, fmt.Errorf("unknown %s %.32q", kind, text)
 	}
-	return uint8(n), nil
+	return uint8(n), nil //nolint:gosec // a place in a short list
 }

@@ -14,6 +14,7 @@ import (
 	paymentv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/payment/v1"
 
 	"github.com/creditpay/creditpay/pkg/civil"
+	"github.com/creditpay/creditpay/pkg/enum"
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/ids"
 	"github.com/creditpay/creditpay/pkg/money"
@@ -77,7 +78,7 @@ func planOf(m *commonv1.Plan) (domain.Plan, error) {
 	r := &reader{}
 	p := domain.Plan{
 		ProductCode: m.GetProductCode(), ProductVersion: int(m.GetProductVersion()), TenorMonths: int(m.GetTenorMonths()),
-		Method:    domain.InterestMethod(m.GetInterestMethod()),
+		Method:    enum.Of[domain.InterestMethod](m.GetInterestMethod()),
 		Principal: r.amount(m.GetPrincipal()), Interest: r.amount(m.GetInterest()), Fee: r.amount(m.GetFee()), Total: r.amount(m.GetTotal()),
 		MonthlyRatePPM: m.GetMonthlyRatePpm(), EffectiveAnnualRatePPM: m.GetEffectiveAnnualRatePpm(), DownPayment: r.amount(m.GetDownPayment()),
 	}

@@ -8,6 +8,7 @@ import (
 	commonv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/common/v1"
 
 	"github.com/creditpay/creditpay/pkg/civil"
+	"github.com/creditpay/creditpay/pkg/enum"
 	"github.com/creditpay/creditpay/pkg/money"
 
 	"github.com/creditpay/creditpay/services/bill/internal/domain"
@@ -85,7 +86,7 @@ func parseProduct(m *billv1.Product) (domain.Product, error) {
 	}
 	var r reader
 	p := domain.Product{
-		Code: m.GetCode(), Name: m.GetName(), Currency: currency, Businesses: m.GetBusinesses(), Method: domain.InterestMethod(m.GetInterestMethod()),
+		Code: m.GetCode(), Name: m.GetName(), Currency: currency, Businesses: m.GetBusinesses(), Method: enum.Of[domain.InterestMethod](m.GetInterestMethod()),
 		FeeRatePPM: m.GetFeeRatePpm(), FeeFixed: r.amount("fee_fixed", m.GetFeeFixed(), currency), FeeTiming: domain.FeeFirstInstalment,
 		RoundingMultiple: max(m.GetRoundingMultiple(), 1), MinAmount: r.amount("min_amount", m.GetMinAmount(), currency),
 		MaxAmount: r.amount("max_amount", m.GetMaxAmount(), currency), BillDay: int(m.GetBillDay()), DueDay: int(m.GetDueDay()),

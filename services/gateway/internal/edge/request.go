@@ -35,7 +35,7 @@ func timeLimit(header string) (time.Duration, error) {
 	if !ok {
 		return 0, malformed
 	}
-	if n > uint64(maxTime/one) {
+	if n > uint64(maxTime/one) { //nolint:gosec // a quotient of constants above zero
 		return maxTime, nil
 	}
 	return time.Duration(n) * one, nil

@@ -66,7 +66,8 @@ func WriteNotFound(w http.ResponseWriter, r *http.Request) {
 
 func write(w http.ResponseWriter, httpStatus int, wire *status.Status) {
 	body := Error{
-		Code: code.Code(wire.Code()).String(), Message: wire.Message(), Metadata: map[string]string{}, Fields: []Field{},
+		Code:    code.Code(wire.Code()).String(), //nolint:gosec // gRPC codes are 0 to 16
+		Message: wire.Message(), Metadata: map[string]string{}, Fields: []Field{},
 		RequestID: w.Header().Get(rpckit.RequestIDKey),
 	}
 	for _, detail := range wire.Details() {

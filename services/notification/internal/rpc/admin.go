@@ -8,6 +8,7 @@ import (
 	notificationv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/notification/v1"
 
 	"github.com/creditpay/creditpay/pkg/caller"
+	"github.com/creditpay/creditpay/pkg/enum"
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/ids"
 	"github.com/creditpay/creditpay/services/notification/internal/app"
@@ -34,7 +35,7 @@ func request(ctx context.Context, m interface{ GetRequestId() string }) app.Requ
 func (s *Admin) CreateEndpoint(ctx context.Context, req *notificationv1.CreateEndpointRequest) (*notificationv1.CreateEndpointResponse, error) {
 	e, err := s.App.CreateEndpoint(ctx, request(ctx, req), domain.Endpoint{
 		Owner: domain.Owner{Marketplace: req.GetOwner(), MerchantID: req.GetMerchantId()}, URL: req.GetUrl(), Types: req.GetEventTypes(),
-		Profile: domain.Profile(req.GetProfile()), KeyName: req.GetKeyName()})
+		Profile: enum.Of[domain.Profile](req.GetProfile()), KeyName: req.GetKeyName()})
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +64,7 @@ func (s *Admin) SetEndpointState(ctx context.Context, req *notificationv1.SetEnd
 	if err != nil {
 		return nil, err
 	}
-	e, err := s.App.SetEndpointState(ctx, request(ctx, req), id, domain.EndpointState(req.GetState()))
+	e, err := s.App.SetEndpointState(ctx, request(ctx, req), id, enum.Of[domain.EndpointState](req.GetState()))
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +111,7 @@ func (s *Admin) ListEndpoints(ctx context.Context, req *notificationv1.ListEndpo
 
 // ListDeliveries gives deliveries, newest first. A page token is the last delivery of the page before, in base 64.
 func (s *Admin) ListDeliveries(ctx context.Context, req *notificationv1.ListDeliveriesRequest) (*notificationv1.ListDeliveriesResponse, error) {
-	f := app.DeliveryFilter{Type: req.GetEventType(), State: domain.DeliveryState(req.GetState())}
+	f := app.DeliveryFilter{Type: req.GetEventType(), State: enum.Of[domain.DeliveryState](req.GetState())}
 	var err error
 	if f.EndpointID, err = wire.ID(ids.Endpoint, "endpoint_id", req.GetEndpointId()); err != nil {
 		return nil, err

@@ -12,6 +12,7 @@ import (
 	commonv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/common/v1"
 	orderv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/order/v1"
 
+	"github.com/creditpay/creditpay/pkg/enum"
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/ids"
 	"github.com/creditpay/creditpay/pkg/money"
@@ -145,7 +146,7 @@ func (b *Bill) QuotePlans(ctx context.Context, c app.Checkout, pick app.Pick) (a
 		out.Available = &available
 	}
 	for _, a := range res.GetRequiredActions() {
-		out.Actions = append(out.Actions, app.Action(a))
+		out.Actions = append(out.Actions, enum.Of[app.Action](a))
 	}
 	for _, offer := range res.GetOffers() {
 		t := offer.GetTotal()

@@ -13,6 +13,7 @@ import (
 	"github.com/creditpay/creditpay/pkg/approval/approvalrpc"
 	"github.com/creditpay/creditpay/pkg/approval/desk"
 	"github.com/creditpay/creditpay/pkg/caller"
+	"github.com/creditpay/creditpay/pkg/enum"
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/ids"
 	"github.com/creditpay/creditpay/services/payment/internal/app"
@@ -33,7 +34,7 @@ const pageSizeDefault = 50
 
 // ListUnfitNotifications gives the notifications that did not fit. A page token is the last notification of the page before, in base 64.
 func (s *Admin) ListUnfitNotifications(ctx context.Context, req *paymentv1.ListUnfitNotificationsRequest) (*paymentv1.ListUnfitNotificationsResponse, error) {
-	f := app.UnfitFilter{Outcome: outcomeOf(req.GetMisfit()), Kind: domain.CashKind(req.GetLeg())}
+	f := app.UnfitFilter{Outcome: outcomeOf(req.GetMisfit()), Kind: enum.Of[domain.CashKind](req.GetLeg())}
 	var err error
 	if f.From, err = readTime("from_time", req.GetFromTime()); err != nil {
 		return nil, err

@@ -6,6 +6,7 @@ import (
 	paymentv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/payment/v1"
 
 	"github.com/creditpay/creditpay/pkg/caller"
+	"github.com/creditpay/creditpay/pkg/enum"
 	"github.com/creditpay/creditpay/services/payment/internal/app"
 	"github.com/creditpay/creditpay/services/payment/internal/domain"
 	"github.com/creditpay/creditpay/services/payment/internal/wire"
@@ -22,7 +23,7 @@ func (s *Payment) QueryDownPayResult(ctx context.Context, req *paymentv1.QueryDo
 
 // NotifyPaymentStatus takes what the marketplace tells of a cash leg.
 func (s *Payment) NotifyPaymentStatus(ctx context.Context, req *paymentv1.NotifyPaymentStatusRequest) (*paymentv1.NotifyPaymentStatusResponse, error) {
-	n := app.CashNotice{Reference: req.GetExternalReference(), Kind: domain.CashKind(req.GetLeg()), Status: domain.CashStatus(req.GetStatus()),
+	n := app.CashNotice{Reference: req.GetExternalReference(), Kind: enum.Of[domain.CashKind](req.GetLeg()), Status: enum.Of[domain.CashStatus](req.GetStatus()),
 		Minor: req.GetAmount().GetAmountMinor(), Currency: req.GetAmount().GetCurrencyCode()}
 	if t := req.GetPayTime(); t != nil {
 		n.PayTime = t.AsTime()
@@ -44,7 +45,7 @@ func (s *Internal) OpenCashLeg(ctx context.Context, req *paymentv1.OpenCashLegRe
 	if err != nil {
 		return nil, err
 	}
-	leg, err := s.App.OpenCashLeg(ctx, app.CashAsk{Kind: domain.CashKind(req.GetKind()), SubjectID: req.GetSubjectId(), UserID: req.GetUserId(),
+	leg, err := s.App.OpenCashLeg(ctx, app.CashAsk{Kind: enum.Of[domain.CashKind](req.GetKind()), SubjectID: req.GetSubjectId(), UserID: req.GetUserId(),
 		Channel: req.GetChannel(), Amount: amount})
 	if err != nil {
 		return nil, err

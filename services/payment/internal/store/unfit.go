@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"strings"
 
+	"github.com/creditpay/creditpay/pkg/enum"
 	"github.com/creditpay/creditpay/pkg/ids"
 	"github.com/creditpay/creditpay/pkg/money"
 	"github.com/creditpay/creditpay/pkg/mysqlx"
@@ -98,6 +99,6 @@ func (r nullReturn) over(l domain.CashLeg) domain.CashLeg {
 	if !r.id.Valid {
 		return l
 	}
-	return domain.CashReturn{ID: r.id.ID, Amount: money.New(r.minor.Int64, l.Amount.Currency()), State: domain.ReturnState(r.state.Int64),
+	return domain.CashReturn{ID: r.id.ID, Amount: money.New(r.minor.Int64, l.Amount.Currency()), State: enum.Of[domain.ReturnState](r.state.Int64),
 		Version: r.version.Int64, CreateTime: r.create.Time}.AsLeg(l)
 }

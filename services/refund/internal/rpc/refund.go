@@ -13,6 +13,7 @@ import (
 	"github.com/creditpay/creditpay/pkg/approval/approvalrpc"
 	"github.com/creditpay/creditpay/pkg/approval/desk"
 	"github.com/creditpay/creditpay/pkg/caller"
+	"github.com/creditpay/creditpay/pkg/enum"
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/ids"
 
@@ -171,7 +172,7 @@ func stateAndStep(c app.Change) string {
 // ListRefunds lists refunds, newest first.
 func (s *Refund) ListRefunds(ctx context.Context, req *refundv1.ListRefundsRequest) (*refundv1.ListRefundsResponse, error) {
 	who := caller.FromContext(ctx)
-	f := app.Filter{MerchantID: who.MerchantID, State: domain.State(req.GetState()), Limit: int(req.GetPageSize())}
+	f := app.Filter{MerchantID: who.MerchantID, State: enum.Of[domain.State](req.GetState()), Limit: int(req.GetPageSize())}
 	if f.Limit == 0 {
 		f.Limit = pageDefault
 	}
