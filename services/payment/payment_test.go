@@ -117,6 +117,11 @@ func (billWithDownPayment) ReserveCredit(_ context.Context, req *billv1.ReserveC
 	return res, nil
 }
 
+// GetRepayment confirms the only repayment that is asked for here.
+func (billWithDownPayment) GetRepayment(context.Context, *billv1.GetRepaymentRequest) (*billv1.GetRepaymentResponse, error) {
+	return &billv1.GetRepaymentResponse{UserId: user, Channel: "QRIS", Amount: rp(5000), State: billv1.RepaymentState_REPAYMENT_STATE_PENDING}, nil
+}
+
 func (billWithDownPayment) ReleaseCredit(context.Context, *billv1.ReleaseCreditRequest) (*billv1.ReleaseCreditResponse, error) {
 	return &billv1.ReleaseCreditResponse{}, nil
 }

@@ -86,6 +86,8 @@ type Store interface {
 	LoanByID(ctx context.Context, loanID ids.ID) (Loan, []domain.Fact, bool, error)
 	// Repayment finds a repayment; false when there is none.
 	Repayment(ctx context.Context, repaymentID ids.ID) (Repayment, bool, error)
+	// RefundSource finds what a refund gives back by a repayment; false when it is nothing.
+	RefundSource(ctx context.Context, refundID, repaymentID ids.ID) (RefundSource, bool, error)
 	// RepaymentOfRequest finds the repayment that a request made; false when there is none.
 	RepaymentOfRequest(ctx context.Context, caller, requestID string) (Repayment, bool, error)
 	// RepaymentsOfUser gives the repayments of a user that arrived, by id.

@@ -193,6 +193,40 @@ type collectsCash struct {
 	legs map[ids.ID]app.CashLeg
 	// away answers nothing, closed opens no leg.
 	away, closed bool
+	// returns are those that exist, by reference; parts what became of parts of repayments: nothing that may go back when it is not there.
+	returns map[ids.ID]app.CashReturn
+	parts   map[[2]ids.ID]app.RepaymentReturn
+}
+
+func (c *collectsCash) CashReturn(_ context.Context, reference ids.ID) (app.CashReturn, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r, found := c.returns[reference]
+	switch {
+	case c.away:
+		return r, errs.DependencyUnavailable.New("payment is away")
+	case !found:
+		return r, errs.NotFound.New("no such return")
+	}
+	return r, nil
+}
+
+func (c *collectsCash) RepaymentReturn(_ context.Context, refundID, repaymentID ids.ID) (app.RepaymentReturn, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.parts[[2]ids.ID{refundID, repaymentID}], nil
+}
+
+// gaveUp has the payment service give up a part of a down payment.
+func (b *bed) gaveUp(user string, minor int64) app.KeptCash {
+	k := app.KeptCash{Reference: b.ids.New(), UserID: user, Amount: rp(minor)}
+	b.payments.mu.Lock()
+	defer b.payments.mu.Unlock()
+	if b.payments.returns == nil {
+		b.payments.returns = map[ids.ID]app.CashReturn{}
+	}
+	b.payments.returns[k.Reference] = app.CashReturn{UserID: user, Amount: k.Amount, OfDownPayment: true, Abandoned: true}
+	return k
 }
 
 func (c *collectsCash) OpenCashLeg(_ context.Context, r app.Repayment) (app.CashLeg, error) {

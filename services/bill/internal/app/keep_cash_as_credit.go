@@ -21,8 +21,10 @@ type KeptCash struct {
 	CreateTime time.Time
 }
 
-// KeepCashAsCredit turns cash that could not go back to a user into credit balance. What is kept already stays so. It fails with
-// errs.AccountNotFound, errs.CurrencyMismatch, errs.AmountOutOfRange, and errs.RequestIDReused for a reference with other content.
+// KeepCashAsCredit turns cash that could not go back to a user into credit balance. What is kept already stays so. The payment service,
+// whose cash it is, is asked what the reference stands for: what the caller says of amount and user is not believed.
+// Errors: errs.AccountNotFound, errs.CurrencyMismatch, errs.AmountOutOfRange; errs.RequestIDReused for a reference with other content;
+// errs.NotFound, errs.OrderStateInvalid and errs.LegAmountMismatch when the payment service does not confirm it.
 func (a *App) KeepCashAsCredit(ctx context.Context, k KeptCash) error {
 	_, err := again(ctx, func() (struct{}, error) { return struct{}{}, a.keepCash(ctx, k) })
 	return err
@@ -37,6 +39,9 @@ func (a *App) keepCash(ctx context.Context, k KeptCash) error {
 		return errs.RequestIDReused.New("this reference was kept with other content")
 	case found:
 		return nil
+	}
+	if err := a.confirmKept(ctx, k); err != nil {
+		return err
 	}
 	account, found, err := a.store.Account(ctx, k.UserID)
 	switch {
@@ -62,4 +67,19 @@ func (a *App) keepCash(ctx context.Context, k KeptCash) error {
 		return errs.ConcurrentChange.New("the same cash is being kept at this moment")
 	}
 	return err
+}
+
+// confirmKept holds what is to become credit balance against the return of the payment service.
+func (a *App) confirmKept(ctx context.Context, k KeptCash) error {
+	back, err := a.payments.CashReturn(ctx, k.Reference)
+	switch {
+	case err != nil:
+		return err
+	case !back.Abandoned:
+		return errs.OrderStateInvalid.New("return %s was not given up: only what cannot go back becomes credit balance", ids.Format(ids.Leg, k.Reference))
+	case !back.OfDownPayment || back.UserID != k.UserID || back.Amount != k.Amount:
+		return errs.LegAmountMismatch.New("return %s is not %s of a down payment of user %s", ids.Format(ids.Leg, k.Reference), k.Amount, k.UserID)
+	default:
+		return nil
+	}
 }

@@ -15,7 +15,10 @@ func TestCashThatCannotGoBackBecomesCreditBalanceOnce(t *testing.T) {
 	t.Parallel()
 	b := newBed(t)
 	b.open(t, "u1", 1_000_000)
-	kept := app.KeptCash{Reference: b.ids.New(), UserID: "u1", Amount: rp(40_000)}
+	kept := b.gaveUp("u1", 40_000)
+	inYuan := b.gaveUp("u1", 1)
+	inYuan.Amount = money.New(1, money.CNY())
+	b.payments.returns[inYuan.Reference] = app.CashReturn{UserID: "u1", Amount: inYuan.Amount, OfDownPayment: true, Abandoned: true}
 	var wg sync.WaitGroup
 	for range 20 {
 		wg.Go(func() {
@@ -40,9 +43,9 @@ func TestCashThatCannotGoBackBecomesCreditBalanceOnce(t *testing.T) {
 	}{
 		"another amount":   {other(func(k *app.KeptCash) { k.Amount = rp(1) }), errs.RequestIDReused},
 		"another user":     {other(func(k *app.KeptCash) { k.UserID = "u2" }), errs.RequestIDReused},
-		"no account":       {app.KeptCash{Reference: b.ids.New(), UserID: "u2", Amount: rp(1)}, errs.AccountNotFound},
-		"nothing":          {app.KeptCash{Reference: b.ids.New(), UserID: "u1", Amount: rp(0)}, errs.AmountOutOfRange},
-		"another currency": {app.KeptCash{Reference: b.ids.New(), UserID: "u1", Amount: money.New(1, money.CNY())}, errs.CurrencyMismatch},
+		"no account":       {b.gaveUp("u2", 1), errs.AccountNotFound},
+		"nothing":          {b.gaveUp("u1", 0), errs.AmountOutOfRange},
+		"another currency": {inYuan, errs.CurrencyMismatch},
 	} {
 		if err := b.KeepCashAsCredit(t.Context(), c.kept); !errs.Is(err, c.want) {
 			t.Errorf("%s: %v, want %s", name, err, c.want.Name())

@@ -85,6 +85,28 @@ type CashDesk interface {
 	CashLeg(ctx context.Context, repaymentID ids.ID) (CashLeg, error)
 	// CashChannels are the channels that can collect now.
 	CashChannels(ctx context.Context) ([]CashChannel, error)
+	// CashReturn is a return as its owner knows it. Errors: errs.NotFound.
+	CashReturn(ctx context.Context, reference ids.ID) (CashReturn, error)
+	// RepaymentReturn is what became of the part of a repayment that a refund gives back.
+	RepaymentReturn(ctx context.Context, refundID, repaymentID ids.ID) (RepaymentReturn, error)
+}
+
+// CashReturn is cash on its way back to a user, or a part of it that was given up.
+type CashReturn struct {
+	UserID string
+	Amount money.Amount
+	// OfDownPayment says that it had paid a down payment.
+	OfDownPayment bool
+	// Abandoned says that the payer does not get it this way.
+	Abandoned bool
+}
+
+// RepaymentReturn is the return of a part of a repayment, and what of the repayment may still go back.
+type RepaymentReturn struct {
+	// Made says that there is a return, Abandoned that the payer does not get it.
+	Made, Abandoned bool
+	// Left may still go back; the zero Amount when the repayment's money is not there.
+	Left money.Amount
 }
 
 // Begun is a repayment and where to pay it.

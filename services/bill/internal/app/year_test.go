@@ -136,7 +136,7 @@ func (y *year) act(t *testing.T) {
 	switch {
 	case kind == 16:
 		// A part of a down payment that could not go back.
-		allowed(t, "keep cash", y.KeepCashAsCredit(t.Context(), app.KeptCash{Reference: y.ids.New(), UserID: "u1", Amount: rp(1 + y.random.Int64N(50_000))}))
+		allowed(t, "keep cash", y.KeepCashAsCredit(t.Context(), y.gaveUp("u1", 1+y.random.Int64N(50_000))))
 	case kind <= 1:
 		r := y.purchase("u1", 20_000+y.random.Int64N(600_000))
 		if y.random.IntN(3) == 0 {

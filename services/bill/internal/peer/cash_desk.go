@@ -8,6 +8,7 @@ import (
 	commonv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/common/v1"
 	paymentv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/payment/v1"
 
+	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/ids"
 
 	"github.com/creditpay/creditpay/services/bill/internal/app"
@@ -56,6 +57,43 @@ func (p *CashDesk) CashChannels(ctx context.Context) ([]app.CashChannel, error) 
 	out := make([]app.CashChannel, len(res.GetChannels()))
 	for i, c := range res.GetChannels() {
 		out[i] = app.CashChannel{Code: c.GetCode(), Name: c.GetName()}
+	}
+	return out, nil
+}
+
+// CashReturn is a return as the payment service knows it.
+func (p *CashDesk) CashReturn(ctx context.Context, reference ids.ID) (app.CashReturn, error) {
+	res, err := p.client.GetCashReturn(ctx, &paymentv1.GetCashReturnRequest{Reference: ids.Format(ids.Leg, reference)})
+	if err != nil {
+		return app.CashReturn{}, err
+	}
+	r := &reader{}
+	out := app.CashReturn{
+		UserID: res.GetUserId(), Amount: r.amount(res.GetCashReturn().GetAmount()),
+		OfDownPayment: res.GetKind() == paymentv1.ExternalLegKind_EXTERNAL_LEG_KIND_DOWN_PAYMENT,
+		Abandoned:     res.GetCashReturn().GetState() == paymentv1.CashReturnState_CASH_RETURN_STATE_ABANDONED,
+	}
+	if r.err != nil {
+		return out, errs.Internal.Wrap(r.err, "the payment service gave an amount that cannot be read")
+	}
+	return out, nil
+}
+
+// RepaymentReturn is what became of a part of a repayment that a refund gives back.
+func (p *CashDesk) RepaymentReturn(ctx context.Context, refundID, repaymentID ids.ID) (app.RepaymentReturn, error) {
+	res, err := p.client.GetRepaymentReturn(ctx, &paymentv1.GetRepaymentReturnRequest{
+		RefundId: ids.Format(ids.Refund, refundID), RepaymentId: ids.Format(ids.Repayment, repaymentID)})
+	if err != nil {
+		return app.RepaymentReturn{}, err
+	}
+	out := app.RepaymentReturn{Made: res.GetCashReturn() != nil,
+		Abandoned: res.GetCashReturn().GetState() == paymentv1.CashReturnState_CASH_RETURN_STATE_ABANDONED}
+	if res.GetLeftAmount() == nil {
+		return out, nil
+	}
+	r := &reader{}
+	if out.Left = r.amount(res.GetLeftAmount()); r.err != nil {
+		return out, errs.Internal.Wrap(r.err, "the payment service gave an amount that cannot be read")
 	}
 	return out, nil
 }

@@ -85,6 +85,36 @@ func (s *InternalServer) KeepCashAsCredit(ctx context.Context, req *billv1.KeepC
 	return &billv1.KeepCashAsCreditResponse{}, nil
 }
 
+// GetRepayment implements BillInternalService.
+func (s *InternalServer) GetRepayment(ctx context.Context, req *billv1.GetRepaymentRequest) (*billv1.GetRepaymentResponse, error) {
+	id, err := parseID("repayment_id", ids.Repayment, req.GetRepaymentId())
+	if err != nil {
+		return nil, err
+	}
+	r, err := s.App.RepaymentOf(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return &billv1.GetRepaymentResponse{UserId: r.UserID, Channel: r.Channel, Amount: moneyOf(r.Amount), State: billv1.RepaymentState(r.State)}, nil
+}
+
+// GetRefundReturn implements BillInternalService.
+func (s *InternalServer) GetRefundReturn(ctx context.Context, req *billv1.GetRefundReturnRequest) (*billv1.GetRefundReturnResponse, error) {
+	refund, err := parseID("refund_id", ids.Refund, req.GetRefundId())
+	if err != nil {
+		return nil, err
+	}
+	repayment, err := parseID("repayment_id", ids.Repayment, req.GetRepaymentId())
+	if err != nil {
+		return nil, err
+	}
+	source, err := s.App.RefundSource(ctx, refund, repayment)
+	if err != nil {
+		return nil, err
+	}
+	return &billv1.GetRefundReturnResponse{Amount: moneyOf(source.Amount), Kept: !source.KeepTime.IsZero()}, nil
+}
+
 // adjustmentOf is the message of an adjustment. A loan of which nothing is left has no plan.
 func adjustmentOf(a domain.RefundAdjustment) *billv1.RefundAdjustment {
 	out := &billv1.RefundAdjustment{

@@ -197,9 +197,19 @@ func readGiven(ctx context.Context, query queryFunc, loanID ids.ID) (out []domai
 	return out, rows.Err()
 }
 
+// RefundSource implements app.Store.
+func (s *Store) RefundSource(ctx context.Context, refundID, repaymentID ids.ID) (app.RefundSource, bool, error) {
+	src, found, err := readSource(ctx, s.kit.DB.QueryContext, refundID, repaymentID)
+	return src, found, mysqlx.Fault(err, "read what a refund gives back")
+}
+
 // RefundSource implements app.LockingTx.
-func (t *Tx) RefundSource(ctx context.Context, refundID, repaymentID ids.ID) (src app.RefundSource, found bool, err error) {
-	rows, err := t.Tx.Query(ctx, selectSource, refundID, repaymentID)
+func (t *Tx) RefundSource(ctx context.Context, refundID, repaymentID ids.ID) (app.RefundSource, bool, error) {
+	return readSource(ctx, t.Tx.Query, refundID, repaymentID)
+}
+
+func readSource(ctx context.Context, query queryFunc, refundID, repaymentID ids.ID) (src app.RefundSource, found bool, err error) {
+	rows, err := query(ctx, selectSource, refundID, repaymentID)
 	if err != nil {
 		return src, false, err
 	}

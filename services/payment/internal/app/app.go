@@ -227,6 +227,25 @@ type Bill interface {
 	Release(ctx context.Context, commitID ids.ID, orderIDs []ids.ID, reason string) error
 	// KeepCash turns cash of a user that could not go back into credit balance. Idempotent by the reference.
 	KeepCash(ctx context.Context, reference ids.ID, userID string, amount money.Amount) error
+	// Repayment is a repayment as its owner knows it. Errors: NOT_FOUND.
+	Repayment(ctx context.Context, id ids.ID) (Repayment, error)
+	// RefundReturn is what a refund gives back by a repayment. Errors: NOT_FOUND.
+	RefundReturn(ctx context.Context, refundID, repaymentID ids.ID) (RefundReturn, error)
+}
+
+// Repayment is what the bill service wants to have collected.
+type Repayment struct {
+	UserID, Channel string
+	Amount          money.Amount
+	// Pending says that its money may still arrive.
+	Pending bool
+}
+
+// RefundReturn is what the bill service wants to have given back by a repayment.
+type RefundReturn struct {
+	Amount money.Amount
+	// Kept says that it became credit balance instead.
+	Kept bool
 }
 
 // Limits are the service's time limits.

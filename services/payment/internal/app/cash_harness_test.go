@@ -229,8 +229,15 @@ func (w *world) repayment() domain.CashLeg {
 }
 
 func (w *world) ask() app.CashAsk {
-	return app.CashAsk{Kind: domain.CashRepayment, SubjectID: ids.Format(ids.Repayment, w.gen.New()), UserID: user, Channel: "WALLET",
-		Amount: money.New(5000, money.IDR())}
+	id := w.gen.New()
+	ask := app.CashAsk{Kind: domain.CashRepayment, SubjectID: ids.Format(ids.Repayment, id), UserID: user, Channel: "WALLET", Amount: money.New(5000, money.IDR())}
+	w.bill.mu.Lock()
+	defer w.bill.mu.Unlock()
+	if w.bill.repayments == nil {
+		w.bill.repayments = map[ids.ID]app.Repayment{}
+	}
+	w.bill.repayments[id] = app.Repayment{UserID: ask.UserID, Channel: ask.Channel, Amount: ask.Amount, Pending: true}
+	return ask
 }
 
 const minute = time.Minute

@@ -119,6 +119,31 @@ type billService struct {
 	down int64
 	// kept is what became credit balance, by its reference.
 	kept map[ids.ID]money.Amount
+	// repayments are those that exist, returns what refunds give back by them.
+	repayments map[ids.ID]app.Repayment
+	returns    map[[2]string]app.RefundReturn
+}
+
+// Repayment knows the repayments that a test asked for; see world.ask.
+func (b *billService) Repayment(_ context.Context, id ids.ID) (app.Repayment, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	r, found := b.repayments[id]
+	if !found {
+		return r, errs.NotFound.New("no such repayment")
+	}
+	return r, nil
+}
+
+// RefundReturn knows what a test let refunds give back; see world.returnOf.
+func (b *billService) RefundReturn(_ context.Context, refundID, repaymentID ids.ID) (app.RefundReturn, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	r, found := b.returns[[2]string{ids.Format(ids.Refund, refundID), ids.Format(ids.Repayment, repaymentID)}]
+	if !found {
+		return r, errs.NotFound.New("the refund gives nothing back by this repayment")
+	}
+	return r, nil
 }
 
 // share is the down payment of an amount.

@@ -20,8 +20,10 @@ type CashAsk struct {
 	Amount                     money.Amount
 }
 
-// OpenCashLeg opens the leg of a repayment. The subject is the key: a repeat gives the leg as it is now.
-// Errors: INVALID_ARGUMENT, CHANNEL_NOT_AVAILABLE, REQUEST_ID_REUSED when the subject's leg has other content.
+// OpenCashLeg opens the leg of a repayment. The subject is the key: a repeat gives the leg as it is now. The bill service, whose repayment
+// it is, is asked for it: what the caller says of amount, user and channel is not believed.
+// Errors: INVALID_ARGUMENT, CHANNEL_NOT_AVAILABLE; REQUEST_ID_REUSED when the subject's leg has other content; NOT_FOUND,
+// REPAYMENT_STATE_INVALID and LEG_AMOUNT_MISMATCH when the bill service does not confirm it.
 func (a *App) OpenCashLeg(ctx context.Context, ask CashAsk) (domain.CashLeg, error) {
 	if ask.Kind != domain.CashRepayment {
 		return domain.CashLeg{}, errs.InvalidArgument.New("only legs of repayments are opened from outside; a commit opens its own").With("field", "kind")
@@ -43,6 +45,9 @@ func (a *App) OpenCashLeg(ctx context.Context, ask CashAsk) (domain.CashLeg, err
 	if err := a.Cashier.offers(ask.Channel); err != nil {
 		return domain.CashLeg{}, err
 	}
+	if err := a.confirmRepayment(ctx, subject, ask); err != nil {
+		return domain.CashLeg{}, err
+	}
 	now := a.now()
 	leg := domain.CashLeg{ID: a.IDs.New(), Kind: ask.Kind, SubjectID: subject, UserID: ask.UserID, Channel: ask.Channel, Amount: ask.Amount,
 		State: domain.LegPending, Version: 1, CreateTime: now, ExpireTime: now.Add(a.Limits.RepaymentLife), UpdateTime: now}
@@ -56,6 +61,21 @@ func (a *App) OpenCashLeg(ctx context.Context, ask CashAsk) (domain.CashLeg, err
 		}
 	}
 	return leg, err
+}
+
+// confirmRepayment holds what is to be collected against the repayment of the bill service.
+func (a *App) confirmRepayment(ctx context.Context, id ids.ID, ask CashAsk) error {
+	r, err := a.Bill.Repayment(ctx, id)
+	switch {
+	case err != nil:
+		return err
+	case !r.Pending:
+		return errs.RepaymentStateInvalid.New("repayment %s has ended: begin another one", ask.SubjectID)
+	case r.UserID != ask.UserID || r.Channel != ask.Channel || r.Amount != ask.Amount:
+		return errs.LegAmountMismatch.New("repayment %s is not %s of user %s by %s", ask.SubjectID, ask.Amount, ask.UserID, ask.Channel)
+	default:
+		return nil
+	}
 }
 
 func sameLeg(l domain.CashLeg, ask CashAsk) (domain.CashLeg, error) {

@@ -61,7 +61,14 @@ func (w *world) arrived() domain.CashLeg {
 }
 
 func (w *world) returnOf(leg domain.CashLeg, minor int64) app.RepaymentReturn {
-	return app.RepaymentReturn{RefundID: ids.Format(ids.Refund, w.gen.New()), RepaymentID: ids.Format(ids.Repayment, leg.SubjectID), Amount: idr(minor)}
+	r := app.RepaymentReturn{RefundID: ids.Format(ids.Refund, w.gen.New()), RepaymentID: ids.Format(ids.Repayment, leg.SubjectID), Amount: idr(minor)}
+	w.bill.mu.Lock()
+	defer w.bill.mu.Unlock()
+	if w.bill.returns == nil {
+		w.bill.returns = map[[2]string]app.RefundReturn{}
+	}
+	w.bill.returns[[2]string{r.RefundID, r.RepaymentID}] = app.RefundReturn{Amount: r.Amount}
+	return r
 }
 
 // givenBack asks for a part of a repayment to be given back.

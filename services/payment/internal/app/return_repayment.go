@@ -17,8 +17,9 @@ type RepaymentReturn struct {
 	Amount money.Amount
 }
 
-// ReturnRepayment gives a part of a repayment back to the payer. The return's row is the record of its request.
-// Errors: INVALID_ARGUMENT, NOT_FOUND, ORDER_STATE_INVALID, REFUND_EXCEEDS_BUDGET, REQUEST_ID_REUSED.
+// ReturnRepayment gives a part of a repayment back to the payer. The return's row is the record of its request. The bill service, which
+// knows what a refund gives back by which repayment, is asked before.
+// Errors: INVALID_ARGUMENT, NOT_FOUND, ORDER_STATE_INVALID, REFUND_EXCEEDS_BUDGET, REQUEST_ID_REUSED, LEG_AMOUNT_MISMATCH.
 func (a *App) ReturnRepayment(ctx context.Context, ask RepaymentReturn) (*CashBack, error) {
 	refundID, err := parseID(ids.Refund, "refund_id", ask.RefundID)
 	if err != nil {
@@ -58,6 +59,9 @@ func (a *App) returnOnce(ctx context.Context, refundID, repaymentID ids.ID, amou
 	if err := leg.MayReturn(amount); err != nil {
 		return nil, err
 	}
+	if err := a.confirmReturn(ctx, refundID, repaymentID, amount); err != nil {
+		return nil, err
+	}
 	back := a.newReturn(*leg, amount)
 	back.Return.RefundID = refundID
 	return back, a.Store.Do(ctx, func(tx Tx) error {
@@ -65,4 +69,67 @@ func (a *App) returnOnce(ctx context.Context, refundID, repaymentID ids.ID, amou
 		tx.Post(legText(back.Return.ID), "REPAYMENT_RETURNED", leg.ReturnedLines(amount))
 		return nil
 	})
+}
+
+// confirmReturn holds what is to go back against what the bill service says that the refund gives back by the repayment.
+func (a *App) confirmReturn(ctx context.Context, refundID, repaymentID ids.ID, amount money.Amount) error {
+	r, err := a.Bill.RefundReturn(ctx, refundID, repaymentID)
+	switch {
+	case err != nil:
+		return err
+	case r.Kept:
+		return errs.OrderStateInvalid.New("what the refund gives back by this repayment became credit balance")
+	case r.Amount != amount:
+		return errs.LegAmountMismatch.New("refund %s gives back %s by this repayment, not %s", ids.Format(ids.Refund, refundID), r.Amount, amount)
+	default:
+		return nil
+	}
+}
+
+// CashReturn returns a return to the service that makes credit balance of it. Errors: INVALID_ARGUMENT, NOT_FOUND.
+func (a *App) CashReturn(ctx context.Context, reference string) (CashBack, error) {
+	id, err := parseID(ids.Leg, "reference", reference)
+	if err != nil {
+		return CashBack{}, err
+	}
+	leg, back, err := a.legByReference(ctx, id)
+	if err == nil && back == nil {
+		err = errs.NotFound.New("no such return")
+	}
+	if err != nil {
+		return CashBack{}, err
+	}
+	return CashBack{Return: *back, Leg: leg}, nil
+}
+
+// RepaymentReturn returns what became of the part of a repayment that a refund gives back, nil when nothing was given back, and what of the
+// repayment may still go back, nil when its money is not there. Errors: INVALID_ARGUMENT.
+func (a *App) RepaymentReturn(ctx context.Context, refundText, repaymentText string) (*CashBack, *money.Amount, error) {
+	refundID, err := parseID(ids.Refund, "refund_id", refundText)
+	if err != nil {
+		return nil, nil, err
+	}
+	repaymentID, err := parseID(ids.Repayment, "repayment_id", repaymentText)
+	if err != nil {
+		return nil, nil, err
+	}
+	leg, err := a.Store.CashLegOf(ctx, repaymentID)
+	if err != nil || leg == nil {
+		return nil, nil, err
+	}
+	var left *money.Amount
+	if leg.State == domain.LegSucceeded {
+		l := leg.Left()
+		left = &l
+	}
+	backs, err := a.Store.CashReturnsOfRefund(ctx, refundID)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, b := range backs {
+		if b.Return.LegID == leg.ID {
+			return &b, left, nil
+		}
+	}
+	return nil, left, nil
 }

@@ -237,3 +237,26 @@ func (b *Bill) KeepCash(ctx context.Context, reference ids.ID, userID string, am
 	_, err := b.client.KeepCashAsCredit(ctx, &billv1.KeepCashAsCreditRequest{Reference: ids.Format(ids.Leg, reference), UserId: userID, Amount: wire.Money(amount)})
 	return err
 }
+
+// Repayment is a repayment as the bill service knows it.
+func (b *Bill) Repayment(ctx context.Context, id ids.ID) (app.Repayment, error) {
+	res, err := b.client.GetRepayment(ctx, &billv1.GetRepaymentRequest{RepaymentId: ids.Format(ids.Repayment, id)})
+	if err != nil {
+		return app.Repayment{}, err
+	}
+	r := app.Repayment{UserID: res.GetUserId(), Channel: res.GetChannel(), Pending: res.GetState() == billv1.RepaymentState_REPAYMENT_STATE_PENDING}
+	r.Amount, err = wire.Amount(res.GetAmount())
+	return r, err
+}
+
+// RefundReturn is what a refund gives back by a repayment.
+func (b *Bill) RefundReturn(ctx context.Context, refundID, repaymentID ids.ID) (app.RefundReturn, error) {
+	res, err := b.client.GetRefundReturn(ctx, &billv1.GetRefundReturnRequest{RefundId: ids.Format(ids.Refund, refundID),
+		RepaymentId: ids.Format(ids.Repayment, repaymentID)})
+	if err != nil {
+		return app.RefundReturn{}, err
+	}
+	r := app.RefundReturn{Kept: res.GetKept()}
+	r.Amount, err = wire.Amount(res.GetAmount())
+	return r, err
+}

@@ -61,6 +61,28 @@ func (s *Internal) GetCashReturns(ctx context.Context, req *paymentv1.GetCashRet
 	return res, nil
 }
 
+// GetCashReturn gives a return by its reference.
+func (s *Internal) GetCashReturn(ctx context.Context, req *paymentv1.GetCashReturnRequest) (*paymentv1.GetCashReturnResponse, error) {
+	b, err := s.App.CashReturn(ctx, req.GetReference())
+	if err != nil {
+		return nil, err
+	}
+	return &paymentv1.GetCashReturnResponse{CashReturn: cashReturn(&b), UserId: b.Leg.UserID, Kind: paymentv1.ExternalLegKind(b.Leg.Kind)}, nil
+}
+
+// GetRepaymentReturn gives what became of a part of a repayment that a refund gives back.
+func (s *Internal) GetRepaymentReturn(ctx context.Context, req *paymentv1.GetRepaymentReturnRequest) (*paymentv1.GetRepaymentReturnResponse, error) {
+	b, left, err := s.App.RepaymentReturn(ctx, req.GetRefundId(), req.GetRepaymentId())
+	if err != nil {
+		return nil, err
+	}
+	res := &paymentv1.GetRepaymentReturnResponse{CashReturn: cashReturn(b)}
+	if left != nil {
+		res.LeftAmount = wire.Money(*left)
+	}
+	return res, nil
+}
+
 // RetryCashReturn asks the marketplace once more.
 func (s *Internal) RetryCashReturn(ctx context.Context, req *paymentv1.RetryCashReturnRequest) (*paymentv1.RetryCashReturnResponse, error) {
 	b, err := s.App.RetryCashReturn(ctx, req.GetReference())

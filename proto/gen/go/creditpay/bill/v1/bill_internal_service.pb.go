@@ -1271,6 +1271,235 @@ func (*KeepCashAsCreditResponse) Descriptor() ([]byte, []int) {
 	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{18}
 }
 
+// Input of GetRepayment.
+type GetRepaymentRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Typed id "rpy_…".
+	RepaymentId   string `protobuf:"bytes,1,opt,name=repayment_id,json=repaymentId,proto3" json:"repayment_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetRepaymentRequest) Reset() {
+	*x = GetRepaymentRequest{}
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetRepaymentRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetRepaymentRequest) ProtoMessage() {}
+
+func (x *GetRepaymentRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetRepaymentRequest.ProtoReflect.Descriptor instead.
+func (*GetRepaymentRequest) Descriptor() ([]byte, []int) {
+	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *GetRepaymentRequest) GetRepaymentId() string {
+	if x != nil {
+		return x.RepaymentId
+	}
+	return ""
+}
+
+// Output of GetRepayment.
+type GetRepaymentResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who pays.
+	UserId string `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// The channel's code.
+	Channel string `protobuf:"bytes,2,opt,name=channel,proto3" json:"channel,omitempty"`
+	// What is to be paid.
+	Amount *v1.Money `protobuf:"bytes,3,opt,name=amount,proto3" json:"amount,omitempty"`
+	// State.
+	State         RepaymentState `protobuf:"varint,4,opt,name=state,proto3,enum=creditpay.bill.v1.RepaymentState" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetRepaymentResponse) Reset() {
+	*x = GetRepaymentResponse{}
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetRepaymentResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetRepaymentResponse) ProtoMessage() {}
+
+func (x *GetRepaymentResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetRepaymentResponse.ProtoReflect.Descriptor instead.
+func (*GetRepaymentResponse) Descriptor() ([]byte, []int) {
+	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *GetRepaymentResponse) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *GetRepaymentResponse) GetChannel() string {
+	if x != nil {
+		return x.Channel
+	}
+	return ""
+}
+
+func (x *GetRepaymentResponse) GetAmount() *v1.Money {
+	if x != nil {
+		return x.Amount
+	}
+	return nil
+}
+
+func (x *GetRepaymentResponse) GetState() RepaymentState {
+	if x != nil {
+		return x.State
+	}
+	return RepaymentState_REPAYMENT_STATE_UNSPECIFIED
+}
+
+// Input of GetRefundReturn.
+type GetRefundReturnRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Typed id "rfd_…".
+	RefundId string `protobuf:"bytes,1,opt,name=refund_id,json=refundId,proto3" json:"refund_id,omitempty"`
+	// Typed id "rpy_…".
+	RepaymentId   string `protobuf:"bytes,2,opt,name=repayment_id,json=repaymentId,proto3" json:"repayment_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetRefundReturnRequest) Reset() {
+	*x = GetRefundReturnRequest{}
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetRefundReturnRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetRefundReturnRequest) ProtoMessage() {}
+
+func (x *GetRefundReturnRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetRefundReturnRequest.ProtoReflect.Descriptor instead.
+func (*GetRefundReturnRequest) Descriptor() ([]byte, []int) {
+	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *GetRefundReturnRequest) GetRefundId() string {
+	if x != nil {
+		return x.RefundId
+	}
+	return ""
+}
+
+func (x *GetRefundReturnRequest) GetRepaymentId() string {
+	if x != nil {
+		return x.RepaymentId
+	}
+	return ""
+}
+
+// Output of GetRefundReturn.
+type GetRefundReturnResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What goes back by the repayment.
+	Amount *v1.Money `protobuf:"bytes,1,opt,name=amount,proto3" json:"amount,omitempty"`
+	// Whether it became credit balance instead.
+	Kept          bool `protobuf:"varint,2,opt,name=kept,proto3" json:"kept,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetRefundReturnResponse) Reset() {
+	*x = GetRefundReturnResponse{}
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetRefundReturnResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetRefundReturnResponse) ProtoMessage() {}
+
+func (x *GetRefundReturnResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetRefundReturnResponse.ProtoReflect.Descriptor instead.
+func (*GetRefundReturnResponse) Descriptor() ([]byte, []int) {
+	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *GetRefundReturnResponse) GetAmount() *v1.Money {
+	if x != nil {
+		return x.Amount
+	}
+	return nil
+}
+
+func (x *GetRefundReturnResponse) GetKept() bool {
+	if x != nil {
+		return x.Kept
+	}
+	return false
+}
+
 // Input of BatchGetLoans.
 type BatchGetLoansRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1282,7 +1511,7 @@ type BatchGetLoansRequest struct {
 
 func (x *BatchGetLoansRequest) Reset() {
 	*x = BatchGetLoansRequest{}
-	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[19]
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1294,7 +1523,7 @@ func (x *BatchGetLoansRequest) String() string {
 func (*BatchGetLoansRequest) ProtoMessage() {}
 
 func (x *BatchGetLoansRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[19]
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1307,7 +1536,7 @@ func (x *BatchGetLoansRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchGetLoansRequest.ProtoReflect.Descriptor instead.
 func (*BatchGetLoansRequest) Descriptor() ([]byte, []int) {
-	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{19}
+	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *BatchGetLoansRequest) GetOrderIds() []string {
@@ -1330,7 +1559,7 @@ type BatchGetLoansResponse struct {
 
 func (x *BatchGetLoansResponse) Reset() {
 	*x = BatchGetLoansResponse{}
-	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[20]
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1342,7 +1571,7 @@ func (x *BatchGetLoansResponse) String() string {
 func (*BatchGetLoansResponse) ProtoMessage() {}
 
 func (x *BatchGetLoansResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[20]
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1355,7 +1584,7 @@ func (x *BatchGetLoansResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchGetLoansResponse.ProtoReflect.Descriptor instead.
 func (*BatchGetLoansResponse) Descriptor() ([]byte, []int) {
-	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{20}
+	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *BatchGetLoansResponse) GetLoans() []*Loan {
@@ -1383,7 +1612,7 @@ type BatchGetContractsRequest struct {
 
 func (x *BatchGetContractsRequest) Reset() {
 	*x = BatchGetContractsRequest{}
-	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[21]
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1395,7 +1624,7 @@ func (x *BatchGetContractsRequest) String() string {
 func (*BatchGetContractsRequest) ProtoMessage() {}
 
 func (x *BatchGetContractsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[21]
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1408,7 +1637,7 @@ func (x *BatchGetContractsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchGetContractsRequest.ProtoReflect.Descriptor instead.
 func (*BatchGetContractsRequest) Descriptor() ([]byte, []int) {
-	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{21}
+	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *BatchGetContractsRequest) GetOrderIds() []string {
@@ -1431,7 +1660,7 @@ type OrderContract struct {
 
 func (x *OrderContract) Reset() {
 	*x = OrderContract{}
-	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[22]
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1443,7 +1672,7 @@ func (x *OrderContract) String() string {
 func (*OrderContract) ProtoMessage() {}
 
 func (x *OrderContract) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[22]
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1456,7 +1685,7 @@ func (x *OrderContract) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderContract.ProtoReflect.Descriptor instead.
 func (*OrderContract) Descriptor() ([]byte, []int) {
-	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{22}
+	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *OrderContract) GetOrderId() string {
@@ -1485,7 +1714,7 @@ type BatchGetContractsResponse struct {
 
 func (x *BatchGetContractsResponse) Reset() {
 	*x = BatchGetContractsResponse{}
-	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[23]
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1497,7 +1726,7 @@ func (x *BatchGetContractsResponse) String() string {
 func (*BatchGetContractsResponse) ProtoMessage() {}
 
 func (x *BatchGetContractsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[23]
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1510,7 +1739,7 @@ func (x *BatchGetContractsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchGetContractsResponse.ProtoReflect.Descriptor instead.
 func (*BatchGetContractsResponse) Descriptor() ([]byte, []int) {
-	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{23}
+	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *BatchGetContractsResponse) GetContracts() []*OrderContract {
@@ -1535,7 +1764,7 @@ type GetContractFileRequest struct {
 
 func (x *GetContractFileRequest) Reset() {
 	*x = GetContractFileRequest{}
-	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[24]
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1547,7 +1776,7 @@ func (x *GetContractFileRequest) String() string {
 func (*GetContractFileRequest) ProtoMessage() {}
 
 func (x *GetContractFileRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[24]
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1560,7 +1789,7 @@ func (x *GetContractFileRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetContractFileRequest.ProtoReflect.Descriptor instead.
 func (*GetContractFileRequest) Descriptor() ([]byte, []int) {
-	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{24}
+	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *GetContractFileRequest) GetContractId() string {
@@ -1595,7 +1824,7 @@ type GetContractFileResponse struct {
 
 func (x *GetContractFileResponse) Reset() {
 	*x = GetContractFileResponse{}
-	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[25]
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1607,7 +1836,7 @@ func (x *GetContractFileResponse) String() string {
 func (*GetContractFileResponse) ProtoMessage() {}
 
 func (x *GetContractFileResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[25]
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1620,7 +1849,7 @@ func (x *GetContractFileResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetContractFileResponse.ProtoReflect.Descriptor instead.
 func (*GetContractFileResponse) Descriptor() ([]byte, []int) {
-	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{25}
+	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *GetContractFileResponse) GetPdf() []byte {
@@ -1728,7 +1957,20 @@ const file_creditpay_bill_v1_bill_internal_service_proto_rawDesc = "" +
 	"\treference\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\treference\x12\"\n" +
 	"\auser_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x06userId\x12:\n" +
 	"\x06amount\x18\x03 \x01(\v2\x1a.creditpay.common.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x06amount\"\x1a\n" +
-	"\x18KeepCashAsCreditResponse\"G\n" +
+	"\x18KeepCashAsCreditResponse\"C\n" +
+	"\x13GetRepaymentRequest\x12,\n" +
+	"\frepayment_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\vrepaymentId\"\xb6\x01\n" +
+	"\x14GetRepaymentResponse\x12\x17\n" +
+	"\auser_id\x18\x01 \x01(\tR\x06userId\x12\x18\n" +
+	"\achannel\x18\x02 \x01(\tR\achannel\x122\n" +
+	"\x06amount\x18\x03 \x01(\v2\x1a.creditpay.common.v1.MoneyR\x06amount\x127\n" +
+	"\x05state\x18\x04 \x01(\x0e2!.creditpay.bill.v1.RepaymentStateR\x05state\"n\n" +
+	"\x16GetRefundReturnRequest\x12&\n" +
+	"\trefund_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\brefundId\x12,\n" +
+	"\frepayment_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\vrepaymentId\"a\n" +
+	"\x17GetRefundReturnResponse\x122\n" +
+	"\x06amount\x18\x01 \x01(\v2\x1a.creditpay.common.v1.MoneyR\x06amount\x12\x12\n" +
+	"\x04kept\x18\x02 \x01(\bR\x04kept\"G\n" +
 	"\x14BatchGetLoansRequest\x12/\n" +
 	"\torder_ids\x18\x01 \x03(\tB\x12\xbaH\x0f\x92\x01\f\b\x01\x10d\"\x06r\x04\x10\x01\x18@R\borderIds\"\x86\x01\n" +
 	"\x15BatchGetLoansResponse\x12-\n" +
@@ -1748,7 +1990,7 @@ const file_creditpay_bill_v1_bill_internal_service_proto_rawDesc = "" +
 	"\aexpires\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x01R\aexpires\x12+\n" +
 	"\tsignature\x18\x03 \x01(\tB\r\xbaH\ar\x05\x10\x01\x18\x80\x01\x80\x01\x01R\tsignature\"+\n" +
 	"\x17GetContractFileResponse\x12\x10\n" +
-	"\x03pdf\x18\x01 \x01(\fR\x03pdf2\xf8\t\n" +
+	"\x03pdf\x18\x01 \x01(\fR\x03pdf2\xe7\v\n" +
 	"\x13BillInternalService\x12r\n" +
 	"\n" +
 	"QuotePlans\x12$.creditpay.bill.v1.QuotePlansRequest\x1a%.creditpay.bill.v1.QuotePlansResponse\"\x17\x8a\xb5\x18\x13\n" +
@@ -1764,6 +2006,10 @@ const file_creditpay_bill_v1_bill_internal_service_proto_rawDesc = "" +
 	"\x12KeepRefundAsCredit\x12,.creditpay.bill.v1.KeepRefundAsCreditRequest\x1a-.creditpay.bill.v1.KeepRefundAsCreditResponse\"\x0f\x8a\xb5\x18\v\n" +
 	"\x01\x06\x1a\x06refund\x12}\n" +
 	"\x10KeepCashAsCredit\x12*.creditpay.bill.v1.KeepCashAsCreditRequest\x1a+.creditpay.bill.v1.KeepCashAsCreditResponse\"\x10\x8a\xb5\x18\f\n" +
+	"\x01\x06\x1a\apayment\x12q\n" +
+	"\fGetRepayment\x12&.creditpay.bill.v1.GetRepaymentRequest\x1a'.creditpay.bill.v1.GetRepaymentResponse\"\x10\x8a\xb5\x18\f\n" +
+	"\x01\x06\x1a\apayment\x12z\n" +
+	"\x0fGetRefundReturn\x12).creditpay.bill.v1.GetRefundReturnRequest\x1a*.creditpay.bill.v1.GetRefundReturnResponse\"\x10\x8a\xb5\x18\f\n" +
 	"\x01\x06\x1a\apayment\x12r\n" +
 	"\rBatchGetLoans\x12'.creditpay.bill.v1.BatchGetLoansRequest\x1a(.creditpay.bill.v1.BatchGetLoansResponse\"\x0e\x8a\xb5\x18\n" +
 	"\n" +
@@ -1786,7 +2032,7 @@ func file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP() []byte {
 	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescData
 }
 
-var file_creditpay_bill_v1_bill_internal_service_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
+var file_creditpay_bill_v1_bill_internal_service_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
 var file_creditpay_bill_v1_bill_internal_service_proto_goTypes = []any{
 	(*FinancedOrder)(nil),                   // 0: creditpay.bill.v1.FinancedOrder
 	(*QuotePlansRequest)(nil),               // 1: creditpay.bill.v1.QuotePlansRequest
@@ -1807,79 +2053,91 @@ var file_creditpay_bill_v1_bill_internal_service_proto_goTypes = []any{
 	(*KeepRefundAsCreditResponse)(nil),      // 16: creditpay.bill.v1.KeepRefundAsCreditResponse
 	(*KeepCashAsCreditRequest)(nil),         // 17: creditpay.bill.v1.KeepCashAsCreditRequest
 	(*KeepCashAsCreditResponse)(nil),        // 18: creditpay.bill.v1.KeepCashAsCreditResponse
-	(*BatchGetLoansRequest)(nil),            // 19: creditpay.bill.v1.BatchGetLoansRequest
-	(*BatchGetLoansResponse)(nil),           // 20: creditpay.bill.v1.BatchGetLoansResponse
-	(*BatchGetContractsRequest)(nil),        // 21: creditpay.bill.v1.BatchGetContractsRequest
-	(*OrderContract)(nil),                   // 22: creditpay.bill.v1.OrderContract
-	(*BatchGetContractsResponse)(nil),       // 23: creditpay.bill.v1.BatchGetContractsResponse
-	(*GetContractFileRequest)(nil),          // 24: creditpay.bill.v1.GetContractFileRequest
-	(*GetContractFileResponse)(nil),         // 25: creditpay.bill.v1.GetContractFileResponse
-	(*v1.Money)(nil),                        // 26: creditpay.common.v1.Money
-	(*v1.CreditSummary)(nil),                // 27: creditpay.common.v1.CreditSummary
-	(*PlanOffer)(nil),                       // 28: creditpay.bill.v1.PlanOffer
-	(v1.ErrorReason)(0),                     // 29: creditpay.common.v1.ErrorReason
-	(v1.RequiredAction)(0),                  // 30: creditpay.common.v1.RequiredAction
-	(*v1.Plan)(nil),                         // 31: creditpay.common.v1.Plan
-	(*Loan)(nil),                            // 32: creditpay.bill.v1.Loan
-	(*v1.TimelineEntry)(nil),                // 33: creditpay.common.v1.TimelineEntry
+	(*GetRepaymentRequest)(nil),             // 19: creditpay.bill.v1.GetRepaymentRequest
+	(*GetRepaymentResponse)(nil),            // 20: creditpay.bill.v1.GetRepaymentResponse
+	(*GetRefundReturnRequest)(nil),          // 21: creditpay.bill.v1.GetRefundReturnRequest
+	(*GetRefundReturnResponse)(nil),         // 22: creditpay.bill.v1.GetRefundReturnResponse
+	(*BatchGetLoansRequest)(nil),            // 23: creditpay.bill.v1.BatchGetLoansRequest
+	(*BatchGetLoansResponse)(nil),           // 24: creditpay.bill.v1.BatchGetLoansResponse
+	(*BatchGetContractsRequest)(nil),        // 25: creditpay.bill.v1.BatchGetContractsRequest
+	(*OrderContract)(nil),                   // 26: creditpay.bill.v1.OrderContract
+	(*BatchGetContractsResponse)(nil),       // 27: creditpay.bill.v1.BatchGetContractsResponse
+	(*GetContractFileRequest)(nil),          // 28: creditpay.bill.v1.GetContractFileRequest
+	(*GetContractFileResponse)(nil),         // 29: creditpay.bill.v1.GetContractFileResponse
+	(*v1.Money)(nil),                        // 30: creditpay.common.v1.Money
+	(*v1.CreditSummary)(nil),                // 31: creditpay.common.v1.CreditSummary
+	(*PlanOffer)(nil),                       // 32: creditpay.bill.v1.PlanOffer
+	(v1.ErrorReason)(0),                     // 33: creditpay.common.v1.ErrorReason
+	(v1.RequiredAction)(0),                  // 34: creditpay.common.v1.RequiredAction
+	(*v1.Plan)(nil),                         // 35: creditpay.common.v1.Plan
+	(RepaymentState)(0),                     // 36: creditpay.bill.v1.RepaymentState
+	(*Loan)(nil),                            // 37: creditpay.bill.v1.Loan
+	(*v1.TimelineEntry)(nil),                // 38: creditpay.common.v1.TimelineEntry
 }
 var file_creditpay_bill_v1_bill_internal_service_proto_depIdxs = []int32{
-	26, // 0: creditpay.bill.v1.FinancedOrder.amount:type_name -> creditpay.common.v1.Money
+	30, // 0: creditpay.bill.v1.FinancedOrder.amount:type_name -> creditpay.common.v1.Money
 	0,  // 1: creditpay.bill.v1.QuotePlansRequest.orders:type_name -> creditpay.bill.v1.FinancedOrder
-	27, // 2: creditpay.bill.v1.QuotePlansResponse.credit:type_name -> creditpay.common.v1.CreditSummary
-	28, // 3: creditpay.bill.v1.QuotePlansResponse.offers:type_name -> creditpay.bill.v1.PlanOffer
-	29, // 4: creditpay.bill.v1.QuotePlansResponse.reason:type_name -> creditpay.common.v1.ErrorReason
-	30, // 5: creditpay.bill.v1.QuotePlansResponse.required_actions:type_name -> creditpay.common.v1.RequiredAction
+	31, // 2: creditpay.bill.v1.QuotePlansResponse.credit:type_name -> creditpay.common.v1.CreditSummary
+	32, // 3: creditpay.bill.v1.QuotePlansResponse.offers:type_name -> creditpay.bill.v1.PlanOffer
+	33, // 4: creditpay.bill.v1.QuotePlansResponse.reason:type_name -> creditpay.common.v1.ErrorReason
+	34, // 5: creditpay.bill.v1.QuotePlansResponse.required_actions:type_name -> creditpay.common.v1.RequiredAction
 	0,  // 6: creditpay.bill.v1.ReserveCreditRequest.orders:type_name -> creditpay.bill.v1.FinancedOrder
-	26, // 7: creditpay.bill.v1.ReserveCreditRequest.agreed_total:type_name -> creditpay.common.v1.Money
+	30, // 7: creditpay.bill.v1.ReserveCreditRequest.agreed_total:type_name -> creditpay.common.v1.Money
 	5,  // 8: creditpay.bill.v1.ReserveCreditResponse.loans:type_name -> creditpay.bill.v1.ReservedLoan
-	26, // 9: creditpay.bill.v1.ReservedLoan.down_payment:type_name -> creditpay.common.v1.Money
-	26, // 10: creditpay.bill.v1.AdjustForRefundRequest.amount:type_name -> creditpay.common.v1.Money
-	26, // 11: creditpay.bill.v1.AdjustForRefundResponse.cash_amount:type_name -> creditpay.common.v1.Money
+	30, // 9: creditpay.bill.v1.ReservedLoan.down_payment:type_name -> creditpay.common.v1.Money
+	30, // 10: creditpay.bill.v1.AdjustForRefundRequest.amount:type_name -> creditpay.common.v1.Money
+	30, // 11: creditpay.bill.v1.AdjustForRefundResponse.cash_amount:type_name -> creditpay.common.v1.Money
 	12, // 12: creditpay.bill.v1.AdjustForRefundResponse.adjustment:type_name -> creditpay.bill.v1.RefundAdjustment
-	26, // 13: creditpay.bill.v1.PreviewRefundAdjustmentRequest.amount:type_name -> creditpay.common.v1.Money
+	30, // 13: creditpay.bill.v1.PreviewRefundAdjustmentRequest.amount:type_name -> creditpay.common.v1.Money
 	12, // 14: creditpay.bill.v1.PreviewRefundAdjustmentResponse.adjustment:type_name -> creditpay.bill.v1.RefundAdjustment
-	26, // 15: creditpay.bill.v1.RefundAdjustment.principal_released:type_name -> creditpay.common.v1.Money
-	26, // 16: creditpay.bill.v1.RefundAdjustment.interest_released:type_name -> creditpay.common.v1.Money
-	26, // 17: creditpay.bill.v1.RefundAdjustment.fee_released:type_name -> creditpay.common.v1.Money
-	26, // 18: creditpay.bill.v1.RefundAdjustment.cash_amount:type_name -> creditpay.common.v1.Money
+	30, // 15: creditpay.bill.v1.RefundAdjustment.principal_released:type_name -> creditpay.common.v1.Money
+	30, // 16: creditpay.bill.v1.RefundAdjustment.interest_released:type_name -> creditpay.common.v1.Money
+	30, // 17: creditpay.bill.v1.RefundAdjustment.fee_released:type_name -> creditpay.common.v1.Money
+	30, // 18: creditpay.bill.v1.RefundAdjustment.cash_amount:type_name -> creditpay.common.v1.Money
 	13, // 19: creditpay.bill.v1.RefundAdjustment.sources:type_name -> creditpay.bill.v1.RepaymentReturn
-	26, // 20: creditpay.bill.v1.RefundAdjustment.credit_balance_amount:type_name -> creditpay.common.v1.Money
-	26, // 21: creditpay.bill.v1.RefundAdjustment.limit_freed:type_name -> creditpay.common.v1.Money
-	31, // 22: creditpay.bill.v1.RefundAdjustment.plan_after:type_name -> creditpay.common.v1.Plan
+	30, // 20: creditpay.bill.v1.RefundAdjustment.credit_balance_amount:type_name -> creditpay.common.v1.Money
+	30, // 21: creditpay.bill.v1.RefundAdjustment.limit_freed:type_name -> creditpay.common.v1.Money
+	35, // 22: creditpay.bill.v1.RefundAdjustment.plan_after:type_name -> creditpay.common.v1.Plan
 	14, // 23: creditpay.bill.v1.RefundAdjustment.instalments:type_name -> creditpay.bill.v1.InstalmentChange
-	26, // 24: creditpay.bill.v1.RepaymentReturn.amount:type_name -> creditpay.common.v1.Money
-	26, // 25: creditpay.bill.v1.InstalmentChange.open_before:type_name -> creditpay.common.v1.Money
-	26, // 26: creditpay.bill.v1.InstalmentChange.open_after:type_name -> creditpay.common.v1.Money
-	26, // 27: creditpay.bill.v1.KeepCashAsCreditRequest.amount:type_name -> creditpay.common.v1.Money
-	32, // 28: creditpay.bill.v1.BatchGetLoansResponse.loans:type_name -> creditpay.bill.v1.Loan
-	33, // 29: creditpay.bill.v1.BatchGetLoansResponse.timeline:type_name -> creditpay.common.v1.TimelineEntry
-	22, // 30: creditpay.bill.v1.BatchGetContractsResponse.contracts:type_name -> creditpay.bill.v1.OrderContract
-	1,  // 31: creditpay.bill.v1.BillInternalService.QuotePlans:input_type -> creditpay.bill.v1.QuotePlansRequest
-	3,  // 32: creditpay.bill.v1.BillInternalService.ReserveCredit:input_type -> creditpay.bill.v1.ReserveCreditRequest
-	6,  // 33: creditpay.bill.v1.BillInternalService.ReleaseCredit:input_type -> creditpay.bill.v1.ReleaseCreditRequest
-	10, // 34: creditpay.bill.v1.BillInternalService.PreviewRefundAdjustment:input_type -> creditpay.bill.v1.PreviewRefundAdjustmentRequest
-	8,  // 35: creditpay.bill.v1.BillInternalService.AdjustForRefund:input_type -> creditpay.bill.v1.AdjustForRefundRequest
-	15, // 36: creditpay.bill.v1.BillInternalService.KeepRefundAsCredit:input_type -> creditpay.bill.v1.KeepRefundAsCreditRequest
-	17, // 37: creditpay.bill.v1.BillInternalService.KeepCashAsCredit:input_type -> creditpay.bill.v1.KeepCashAsCreditRequest
-	19, // 38: creditpay.bill.v1.BillInternalService.BatchGetLoans:input_type -> creditpay.bill.v1.BatchGetLoansRequest
-	21, // 39: creditpay.bill.v1.BillInternalService.BatchGetContracts:input_type -> creditpay.bill.v1.BatchGetContractsRequest
-	24, // 40: creditpay.bill.v1.BillInternalService.GetContractFile:input_type -> creditpay.bill.v1.GetContractFileRequest
-	2,  // 41: creditpay.bill.v1.BillInternalService.QuotePlans:output_type -> creditpay.bill.v1.QuotePlansResponse
-	4,  // 42: creditpay.bill.v1.BillInternalService.ReserveCredit:output_type -> creditpay.bill.v1.ReserveCreditResponse
-	7,  // 43: creditpay.bill.v1.BillInternalService.ReleaseCredit:output_type -> creditpay.bill.v1.ReleaseCreditResponse
-	11, // 44: creditpay.bill.v1.BillInternalService.PreviewRefundAdjustment:output_type -> creditpay.bill.v1.PreviewRefundAdjustmentResponse
-	9,  // 45: creditpay.bill.v1.BillInternalService.AdjustForRefund:output_type -> creditpay.bill.v1.AdjustForRefundResponse
-	16, // 46: creditpay.bill.v1.BillInternalService.KeepRefundAsCredit:output_type -> creditpay.bill.v1.KeepRefundAsCreditResponse
-	18, // 47: creditpay.bill.v1.BillInternalService.KeepCashAsCredit:output_type -> creditpay.bill.v1.KeepCashAsCreditResponse
-	20, // 48: creditpay.bill.v1.BillInternalService.BatchGetLoans:output_type -> creditpay.bill.v1.BatchGetLoansResponse
-	23, // 49: creditpay.bill.v1.BillInternalService.BatchGetContracts:output_type -> creditpay.bill.v1.BatchGetContractsResponse
-	25, // 50: creditpay.bill.v1.BillInternalService.GetContractFile:output_type -> creditpay.bill.v1.GetContractFileResponse
-	41, // [41:51] is the sub-list for method output_type
-	31, // [31:41] is the sub-list for method input_type
-	31, // [31:31] is the sub-list for extension type_name
-	31, // [31:31] is the sub-list for extension extendee
-	0,  // [0:31] is the sub-list for field type_name
+	30, // 24: creditpay.bill.v1.RepaymentReturn.amount:type_name -> creditpay.common.v1.Money
+	30, // 25: creditpay.bill.v1.InstalmentChange.open_before:type_name -> creditpay.common.v1.Money
+	30, // 26: creditpay.bill.v1.InstalmentChange.open_after:type_name -> creditpay.common.v1.Money
+	30, // 27: creditpay.bill.v1.KeepCashAsCreditRequest.amount:type_name -> creditpay.common.v1.Money
+	30, // 28: creditpay.bill.v1.GetRepaymentResponse.amount:type_name -> creditpay.common.v1.Money
+	36, // 29: creditpay.bill.v1.GetRepaymentResponse.state:type_name -> creditpay.bill.v1.RepaymentState
+	30, // 30: creditpay.bill.v1.GetRefundReturnResponse.amount:type_name -> creditpay.common.v1.Money
+	37, // 31: creditpay.bill.v1.BatchGetLoansResponse.loans:type_name -> creditpay.bill.v1.Loan
+	38, // 32: creditpay.bill.v1.BatchGetLoansResponse.timeline:type_name -> creditpay.common.v1.TimelineEntry
+	26, // 33: creditpay.bill.v1.BatchGetContractsResponse.contracts:type_name -> creditpay.bill.v1.OrderContract
+	1,  // 34: creditpay.bill.v1.BillInternalService.QuotePlans:input_type -> creditpay.bill.v1.QuotePlansRequest
+	3,  // 35: creditpay.bill.v1.BillInternalService.ReserveCredit:input_type -> creditpay.bill.v1.ReserveCreditRequest
+	6,  // 36: creditpay.bill.v1.BillInternalService.ReleaseCredit:input_type -> creditpay.bill.v1.ReleaseCreditRequest
+	10, // 37: creditpay.bill.v1.BillInternalService.PreviewRefundAdjustment:input_type -> creditpay.bill.v1.PreviewRefundAdjustmentRequest
+	8,  // 38: creditpay.bill.v1.BillInternalService.AdjustForRefund:input_type -> creditpay.bill.v1.AdjustForRefundRequest
+	15, // 39: creditpay.bill.v1.BillInternalService.KeepRefundAsCredit:input_type -> creditpay.bill.v1.KeepRefundAsCreditRequest
+	17, // 40: creditpay.bill.v1.BillInternalService.KeepCashAsCredit:input_type -> creditpay.bill.v1.KeepCashAsCreditRequest
+	19, // 41: creditpay.bill.v1.BillInternalService.GetRepayment:input_type -> creditpay.bill.v1.GetRepaymentRequest
+	21, // 42: creditpay.bill.v1.BillInternalService.GetRefundReturn:input_type -> creditpay.bill.v1.GetRefundReturnRequest
+	23, // 43: creditpay.bill.v1.BillInternalService.BatchGetLoans:input_type -> creditpay.bill.v1.BatchGetLoansRequest
+	25, // 44: creditpay.bill.v1.BillInternalService.BatchGetContracts:input_type -> creditpay.bill.v1.BatchGetContractsRequest
+	28, // 45: creditpay.bill.v1.BillInternalService.GetContractFile:input_type -> creditpay.bill.v1.GetContractFileRequest
+	2,  // 46: creditpay.bill.v1.BillInternalService.QuotePlans:output_type -> creditpay.bill.v1.QuotePlansResponse
+	4,  // 47: creditpay.bill.v1.BillInternalService.ReserveCredit:output_type -> creditpay.bill.v1.ReserveCreditResponse
+	7,  // 48: creditpay.bill.v1.BillInternalService.ReleaseCredit:output_type -> creditpay.bill.v1.ReleaseCreditResponse
+	11, // 49: creditpay.bill.v1.BillInternalService.PreviewRefundAdjustment:output_type -> creditpay.bill.v1.PreviewRefundAdjustmentResponse
+	9,  // 50: creditpay.bill.v1.BillInternalService.AdjustForRefund:output_type -> creditpay.bill.v1.AdjustForRefundResponse
+	16, // 51: creditpay.bill.v1.BillInternalService.KeepRefundAsCredit:output_type -> creditpay.bill.v1.KeepRefundAsCreditResponse
+	18, // 52: creditpay.bill.v1.BillInternalService.KeepCashAsCredit:output_type -> creditpay.bill.v1.KeepCashAsCreditResponse
+	20, // 53: creditpay.bill.v1.BillInternalService.GetRepayment:output_type -> creditpay.bill.v1.GetRepaymentResponse
+	22, // 54: creditpay.bill.v1.BillInternalService.GetRefundReturn:output_type -> creditpay.bill.v1.GetRefundReturnResponse
+	24, // 55: creditpay.bill.v1.BillInternalService.BatchGetLoans:output_type -> creditpay.bill.v1.BatchGetLoansResponse
+	27, // 56: creditpay.bill.v1.BillInternalService.BatchGetContracts:output_type -> creditpay.bill.v1.BatchGetContractsResponse
+	29, // 57: creditpay.bill.v1.BillInternalService.GetContractFile:output_type -> creditpay.bill.v1.GetContractFileResponse
+	46, // [46:58] is the sub-list for method output_type
+	34, // [34:46] is the sub-list for method input_type
+	34, // [34:34] is the sub-list for extension type_name
+	34, // [34:34] is the sub-list for extension extendee
+	0,  // [0:34] is the sub-list for field type_name
 }
 
 func init() { file_creditpay_bill_v1_bill_internal_service_proto_init() }
@@ -1894,7 +2152,7 @@ func file_creditpay_bill_v1_bill_internal_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditpay_bill_v1_bill_internal_service_proto_rawDesc), len(file_creditpay_bill_v1_bill_internal_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   26,
+			NumMessages:   30,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

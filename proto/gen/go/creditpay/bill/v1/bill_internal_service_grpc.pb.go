@@ -26,6 +26,8 @@ const (
 	BillInternalService_AdjustForRefund_FullMethodName         = "/creditpay.bill.v1.BillInternalService/AdjustForRefund"
 	BillInternalService_KeepRefundAsCredit_FullMethodName      = "/creditpay.bill.v1.BillInternalService/KeepRefundAsCredit"
 	BillInternalService_KeepCashAsCredit_FullMethodName        = "/creditpay.bill.v1.BillInternalService/KeepCashAsCredit"
+	BillInternalService_GetRepayment_FullMethodName            = "/creditpay.bill.v1.BillInternalService/GetRepayment"
+	BillInternalService_GetRefundReturn_FullMethodName         = "/creditpay.bill.v1.BillInternalService/GetRefundReturn"
 	BillInternalService_BatchGetLoans_FullMethodName           = "/creditpay.bill.v1.BillInternalService/BatchGetLoans"
 	BillInternalService_BatchGetContracts_FullMethodName       = "/creditpay.bill.v1.BillInternalService/BatchGetContracts"
 	BillInternalService_GetContractFile_FullMethodName         = "/creditpay.bill.v1.BillInternalService/GetContractFile"
@@ -56,11 +58,19 @@ type BillInternalServiceClient interface {
 	// before), REFUND_CHANGED (not the adjustment that is expected), REQUEST_ID_REUSED (this refund was another one), CURRENCY_MISMATCH, AMOUNT_OUT_OF_RANGE.
 	AdjustForRefund(ctx context.Context, in *AdjustForRefundRequest, opts ...grpc.CallOption) (*AdjustForRefundResponse, error)
 	// Turns what a refund was to give back by a repayment into credit balance, because it cannot go back that way. Repeating it is
-	// harmless. Errors: NOT_FOUND (the refund gives nothing back by this repayment).
+	// harmless. The payment service is asked before. Errors: NOT_FOUND (the refund gives nothing back by this repayment),
+	// ORDER_STATE_INVALID (the cash is on its way back, or still can go back).
 	KeepRefundAsCredit(ctx context.Context, in *KeepRefundAsCreditRequest, opts ...grpc.CallOption) (*KeepRefundAsCreditResponse, error)
-	// Turns cash of a user that could not go back, a part of a down payment, into credit balance. Repeating it changes nothing. Errors:
-	// ACCOUNT_NOT_FOUND, CURRENCY_MISMATCH, REQUEST_ID_REUSED (the reference was kept with other content).
+	// Turns cash of a user that could not go back, a part of a down payment, into credit balance. Repeating it changes nothing. The amount
+	// is not believed: the payment service, whose return it is, is asked for it by the reference. Errors: ACCOUNT_NOT_FOUND,
+	// CURRENCY_MISMATCH, REQUEST_ID_REUSED (the reference was kept with other content), NOT_FOUND (there is no such return),
+	// ORDER_STATE_INVALID (it was not given up), LEG_AMOUNT_MISMATCH (it is of another amount, user or kind).
 	KeepCashAsCredit(ctx context.Context, in *KeepCashAsCreditRequest, opts ...grpc.CallOption) (*KeepCashAsCreditResponse, error)
+	// A repayment as its owner knows it, for the payment service before it has cash collected for one. Errors: NOT_FOUND.
+	GetRepayment(ctx context.Context, in *GetRepaymentRequest, opts ...grpc.CallOption) (*GetRepaymentResponse, error)
+	// What a refund gives back by a repayment as its owner knows it, for the payment service before it gives the cash back. Errors:
+	// NOT_FOUND (the refund gives nothing back by this repayment).
+	GetRefundReturn(ctx context.Context, in *GetRefundReturnRequest, opts ...grpc.CallOption) (*GetRefundReturnResponse, error)
 	// The loans of up to 100 orders, with their timelines.
 	BatchGetLoans(ctx context.Context, in *BatchGetLoansRequest, opts ...grpc.CallOption) (*BatchGetLoansResponse, error)
 	// The numbers of the signed contracts that the loans of up to 100 orders rest on, for an order's detail. Orders without one are left
@@ -149,6 +159,26 @@ func (c *billInternalServiceClient) KeepCashAsCredit(ctx context.Context, in *Ke
 	return out, nil
 }
 
+func (c *billInternalServiceClient) GetRepayment(ctx context.Context, in *GetRepaymentRequest, opts ...grpc.CallOption) (*GetRepaymentResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetRepaymentResponse)
+	err := c.cc.Invoke(ctx, BillInternalService_GetRepayment_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *billInternalServiceClient) GetRefundReturn(ctx context.Context, in *GetRefundReturnRequest, opts ...grpc.CallOption) (*GetRefundReturnResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetRefundReturnResponse)
+	err := c.cc.Invoke(ctx, BillInternalService_GetRefundReturn_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *billInternalServiceClient) BatchGetLoans(ctx context.Context, in *BatchGetLoansRequest, opts ...grpc.CallOption) (*BatchGetLoansResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(BatchGetLoansResponse)
@@ -204,11 +234,19 @@ type BillInternalServiceServer interface {
 	// before), REFUND_CHANGED (not the adjustment that is expected), REQUEST_ID_REUSED (this refund was another one), CURRENCY_MISMATCH, AMOUNT_OUT_OF_RANGE.
 	AdjustForRefund(context.Context, *AdjustForRefundRequest) (*AdjustForRefundResponse, error)
 	// Turns what a refund was to give back by a repayment into credit balance, because it cannot go back that way. Repeating it is
-	// harmless. Errors: NOT_FOUND (the refund gives nothing back by this repayment).
+	// harmless. The payment service is asked before. Errors: NOT_FOUND (the refund gives nothing back by this repayment),
+	// ORDER_STATE_INVALID (the cash is on its way back, or still can go back).
 	KeepRefundAsCredit(context.Context, *KeepRefundAsCreditRequest) (*KeepRefundAsCreditResponse, error)
-	// Turns cash of a user that could not go back, a part of a down payment, into credit balance. Repeating it changes nothing. Errors:
-	// ACCOUNT_NOT_FOUND, CURRENCY_MISMATCH, REQUEST_ID_REUSED (the reference was kept with other content).
+	// Turns cash of a user that could not go back, a part of a down payment, into credit balance. Repeating it changes nothing. The amount
+	// is not believed: the payment service, whose return it is, is asked for it by the reference. Errors: ACCOUNT_NOT_FOUND,
+	// CURRENCY_MISMATCH, REQUEST_ID_REUSED (the reference was kept with other content), NOT_FOUND (there is no such return),
+	// ORDER_STATE_INVALID (it was not given up), LEG_AMOUNT_MISMATCH (it is of another amount, user or kind).
 	KeepCashAsCredit(context.Context, *KeepCashAsCreditRequest) (*KeepCashAsCreditResponse, error)
+	// A repayment as its owner knows it, for the payment service before it has cash collected for one. Errors: NOT_FOUND.
+	GetRepayment(context.Context, *GetRepaymentRequest) (*GetRepaymentResponse, error)
+	// What a refund gives back by a repayment as its owner knows it, for the payment service before it gives the cash back. Errors:
+	// NOT_FOUND (the refund gives nothing back by this repayment).
+	GetRefundReturn(context.Context, *GetRefundReturnRequest) (*GetRefundReturnResponse, error)
 	// The loans of up to 100 orders, with their timelines.
 	BatchGetLoans(context.Context, *BatchGetLoansRequest) (*BatchGetLoansResponse, error)
 	// The numbers of the signed contracts that the loans of up to 100 orders rest on, for an order's detail. Orders without one are left
@@ -247,6 +285,12 @@ func (UnimplementedBillInternalServiceServer) KeepRefundAsCredit(context.Context
 }
 func (UnimplementedBillInternalServiceServer) KeepCashAsCredit(context.Context, *KeepCashAsCreditRequest) (*KeepCashAsCreditResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method KeepCashAsCredit not implemented")
+}
+func (UnimplementedBillInternalServiceServer) GetRepayment(context.Context, *GetRepaymentRequest) (*GetRepaymentResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetRepayment not implemented")
+}
+func (UnimplementedBillInternalServiceServer) GetRefundReturn(context.Context, *GetRefundReturnRequest) (*GetRefundReturnResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetRefundReturn not implemented")
 }
 func (UnimplementedBillInternalServiceServer) BatchGetLoans(context.Context, *BatchGetLoansRequest) (*BatchGetLoansResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method BatchGetLoans not implemented")
@@ -404,6 +448,42 @@ func _BillInternalService_KeepCashAsCredit_Handler(srv interface{}, ctx context.
 	return interceptor(ctx, in, info, handler)
 }
 
+func _BillInternalService_GetRepayment_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetRepaymentRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BillInternalServiceServer).GetRepayment(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: BillInternalService_GetRepayment_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BillInternalServiceServer).GetRepayment(ctx, req.(*GetRepaymentRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _BillInternalService_GetRefundReturn_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetRefundReturnRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BillInternalServiceServer).GetRefundReturn(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: BillInternalService_GetRefundReturn_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BillInternalServiceServer).GetRefundReturn(ctx, req.(*GetRefundReturnRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _BillInternalService_BatchGetLoans_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(BatchGetLoansRequest)
 	if err := dec(in); err != nil {
@@ -492,6 +572,14 @@ var BillInternalService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "KeepCashAsCredit",
 			Handler:    _BillInternalService_KeepCashAsCredit_Handler,
+		},
+		{
+			MethodName: "GetRepayment",
+			Handler:    _BillInternalService_GetRepayment_Handler,
+		},
+		{
+			MethodName: "GetRefundReturn",
+			Handler:    _BillInternalService_GetRefundReturn_Handler,
 		},
 		{
 			MethodName: "BatchGetLoans",

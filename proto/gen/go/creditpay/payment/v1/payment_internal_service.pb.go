@@ -1187,6 +1187,226 @@ func (x *GetCashReturnsResponse) GetCashReturns() []*CashReturn {
 	return nil
 }
 
+// Input of GetCashReturn.
+type GetCashReturnRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The return's reference, "leg_…".
+	Reference     string `protobuf:"bytes,1,opt,name=reference,proto3" json:"reference,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetCashReturnRequest) Reset() {
+	*x = GetCashReturnRequest{}
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetCashReturnRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetCashReturnRequest) ProtoMessage() {}
+
+func (x *GetCashReturnRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetCashReturnRequest.ProtoReflect.Descriptor instead.
+func (*GetCashReturnRequest) Descriptor() ([]byte, []int) {
+	return file_creditpay_payment_v1_payment_internal_service_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *GetCashReturnRequest) GetReference() string {
+	if x != nil {
+		return x.Reference
+	}
+	return ""
+}
+
+// Output of GetCashReturn.
+type GetCashReturnResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The return.
+	CashReturn *CashReturn `protobuf:"bytes,1,opt,name=cash_return,json=cashReturn,proto3" json:"cash_return,omitempty"`
+	// Whose cash it is.
+	UserId string `protobuf:"bytes,2,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// What the cash had paid.
+	Kind          ExternalLegKind `protobuf:"varint,3,opt,name=kind,proto3,enum=creditpay.payment.v1.ExternalLegKind" json:"kind,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetCashReturnResponse) Reset() {
+	*x = GetCashReturnResponse{}
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetCashReturnResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetCashReturnResponse) ProtoMessage() {}
+
+func (x *GetCashReturnResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetCashReturnResponse.ProtoReflect.Descriptor instead.
+func (*GetCashReturnResponse) Descriptor() ([]byte, []int) {
+	return file_creditpay_payment_v1_payment_internal_service_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *GetCashReturnResponse) GetCashReturn() *CashReturn {
+	if x != nil {
+		return x.CashReturn
+	}
+	return nil
+}
+
+func (x *GetCashReturnResponse) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *GetCashReturnResponse) GetKind() ExternalLegKind {
+	if x != nil {
+		return x.Kind
+	}
+	return ExternalLegKind_EXTERNAL_LEG_KIND_UNSPECIFIED
+}
+
+// Input of GetRepaymentReturn.
+type GetRepaymentReturnRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Typed id "rfd_…".
+	RefundId string `protobuf:"bytes,1,opt,name=refund_id,json=refundId,proto3" json:"refund_id,omitempty"`
+	// Typed id "rpy_…".
+	RepaymentId   string `protobuf:"bytes,2,opt,name=repayment_id,json=repaymentId,proto3" json:"repayment_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetRepaymentReturnRequest) Reset() {
+	*x = GetRepaymentReturnRequest{}
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetRepaymentReturnRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetRepaymentReturnRequest) ProtoMessage() {}
+
+func (x *GetRepaymentReturnRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetRepaymentReturnRequest.ProtoReflect.Descriptor instead.
+func (*GetRepaymentReturnRequest) Descriptor() ([]byte, []int) {
+	return file_creditpay_payment_v1_payment_internal_service_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *GetRepaymentReturnRequest) GetRefundId() string {
+	if x != nil {
+		return x.RefundId
+	}
+	return ""
+}
+
+func (x *GetRepaymentReturnRequest) GetRepaymentId() string {
+	if x != nil {
+		return x.RepaymentId
+	}
+	return ""
+}
+
+// Output of GetRepaymentReturn.
+type GetRepaymentReturnResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The return; not set when nothing was given back by this repayment for this refund.
+	CashReturn *CashReturn `protobuf:"bytes,1,opt,name=cash_return,json=cashReturn,proto3" json:"cash_return,omitempty"`
+	// What of the repayment may still go back; not set when its money did not arrive, or bounced.
+	LeftAmount    *v1.Money `protobuf:"bytes,2,opt,name=left_amount,json=leftAmount,proto3" json:"left_amount,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetRepaymentReturnResponse) Reset() {
+	*x = GetRepaymentReturnResponse{}
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetRepaymentReturnResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetRepaymentReturnResponse) ProtoMessage() {}
+
+func (x *GetRepaymentReturnResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetRepaymentReturnResponse.ProtoReflect.Descriptor instead.
+func (*GetRepaymentReturnResponse) Descriptor() ([]byte, []int) {
+	return file_creditpay_payment_v1_payment_internal_service_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *GetRepaymentReturnResponse) GetCashReturn() *CashReturn {
+	if x != nil {
+		return x.CashReturn
+	}
+	return nil
+}
+
+func (x *GetRepaymentReturnResponse) GetLeftAmount() *v1.Money {
+	if x != nil {
+		return x.LeftAmount
+	}
+	return nil
+}
+
 // Input of RetryCashReturn.
 type RetryCashReturnRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1198,7 +1418,7 @@ type RetryCashReturnRequest struct {
 
 func (x *RetryCashReturnRequest) Reset() {
 	*x = RetryCashReturnRequest{}
-	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[21]
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1210,7 +1430,7 @@ func (x *RetryCashReturnRequest) String() string {
 func (*RetryCashReturnRequest) ProtoMessage() {}
 
 func (x *RetryCashReturnRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[21]
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1223,7 +1443,7 @@ func (x *RetryCashReturnRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetryCashReturnRequest.ProtoReflect.Descriptor instead.
 func (*RetryCashReturnRequest) Descriptor() ([]byte, []int) {
-	return file_creditpay_payment_v1_payment_internal_service_proto_rawDescGZIP(), []int{21}
+	return file_creditpay_payment_v1_payment_internal_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *RetryCashReturnRequest) GetReference() string {
@@ -1244,7 +1464,7 @@ type RetryCashReturnResponse struct {
 
 func (x *RetryCashReturnResponse) Reset() {
 	*x = RetryCashReturnResponse{}
-	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[22]
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1256,7 +1476,7 @@ func (x *RetryCashReturnResponse) String() string {
 func (*RetryCashReturnResponse) ProtoMessage() {}
 
 func (x *RetryCashReturnResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[22]
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1269,7 +1489,7 @@ func (x *RetryCashReturnResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetryCashReturnResponse.ProtoReflect.Descriptor instead.
 func (*RetryCashReturnResponse) Descriptor() ([]byte, []int) {
-	return file_creditpay_payment_v1_payment_internal_service_proto_rawDescGZIP(), []int{22}
+	return file_creditpay_payment_v1_payment_internal_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *RetryCashReturnResponse) GetCashReturn() *CashReturn {
@@ -1296,7 +1516,7 @@ type ResolveCashReturnRequest struct {
 
 func (x *ResolveCashReturnRequest) Reset() {
 	*x = ResolveCashReturnRequest{}
-	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[23]
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1308,7 +1528,7 @@ func (x *ResolveCashReturnRequest) String() string {
 func (*ResolveCashReturnRequest) ProtoMessage() {}
 
 func (x *ResolveCashReturnRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[23]
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1321,7 +1541,7 @@ func (x *ResolveCashReturnRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveCashReturnRequest.ProtoReflect.Descriptor instead.
 func (*ResolveCashReturnRequest) Descriptor() ([]byte, []int) {
-	return file_creditpay_payment_v1_payment_internal_service_proto_rawDescGZIP(), []int{23}
+	return file_creditpay_payment_v1_payment_internal_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ResolveCashReturnRequest) GetReference() string {
@@ -1363,7 +1583,7 @@ type ResolveCashReturnResponse struct {
 
 func (x *ResolveCashReturnResponse) Reset() {
 	*x = ResolveCashReturnResponse{}
-	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[24]
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1375,7 +1595,7 @@ func (x *ResolveCashReturnResponse) String() string {
 func (*ResolveCashReturnResponse) ProtoMessage() {}
 
 func (x *ResolveCashReturnResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[24]
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1388,7 +1608,7 @@ func (x *ResolveCashReturnResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveCashReturnResponse.ProtoReflect.Descriptor instead.
 func (*ResolveCashReturnResponse) Descriptor() ([]byte, []int) {
-	return file_creditpay_payment_v1_payment_internal_service_proto_rawDescGZIP(), []int{24}
+	return file_creditpay_payment_v1_payment_internal_service_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ResolveCashReturnResponse) GetCashReturn() *CashReturn {
@@ -1409,7 +1629,7 @@ type BatchGetPaymentsRequest struct {
 
 func (x *BatchGetPaymentsRequest) Reset() {
 	*x = BatchGetPaymentsRequest{}
-	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[25]
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1421,7 +1641,7 @@ func (x *BatchGetPaymentsRequest) String() string {
 func (*BatchGetPaymentsRequest) ProtoMessage() {}
 
 func (x *BatchGetPaymentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[25]
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1434,7 +1654,7 @@ func (x *BatchGetPaymentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchGetPaymentsRequest.ProtoReflect.Descriptor instead.
 func (*BatchGetPaymentsRequest) Descriptor() ([]byte, []int) {
-	return file_creditpay_payment_v1_payment_internal_service_proto_rawDescGZIP(), []int{25}
+	return file_creditpay_payment_v1_payment_internal_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *BatchGetPaymentsRequest) GetOrderIds() []string {
@@ -1457,7 +1677,7 @@ type BatchGetPaymentsResponse struct {
 
 func (x *BatchGetPaymentsResponse) Reset() {
 	*x = BatchGetPaymentsResponse{}
-	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[26]
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1469,7 +1689,7 @@ func (x *BatchGetPaymentsResponse) String() string {
 func (*BatchGetPaymentsResponse) ProtoMessage() {}
 
 func (x *BatchGetPaymentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[26]
+	mi := &file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1482,7 +1702,7 @@ func (x *BatchGetPaymentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchGetPaymentsResponse.ProtoReflect.Descriptor instead.
 func (*BatchGetPaymentsResponse) Descriptor() ([]byte, []int) {
-	return file_creditpay_payment_v1_payment_internal_service_proto_rawDescGZIP(), []int{26}
+	return file_creditpay_payment_v1_payment_internal_service_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *BatchGetPaymentsResponse) GetPayments() []*Payment {
@@ -1578,7 +1798,22 @@ const file_creditpay_payment_v1_payment_internal_service_proto_rawDesc = "" +
 	"\x15GetCashReturnsRequest\x12&\n" +
 	"\trefund_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\brefundId\"]\n" +
 	"\x16GetCashReturnsResponse\x12C\n" +
-	"\fcash_returns\x18\x01 \x03(\v2 .creditpay.payment.v1.CashReturnR\vcashReturns\"A\n" +
+	"\fcash_returns\x18\x01 \x03(\v2 .creditpay.payment.v1.CashReturnR\vcashReturns\"?\n" +
+	"\x14GetCashReturnRequest\x12'\n" +
+	"\treference\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\treference\"\xae\x01\n" +
+	"\x15GetCashReturnResponse\x12A\n" +
+	"\vcash_return\x18\x01 \x01(\v2 .creditpay.payment.v1.CashReturnR\n" +
+	"cashReturn\x12\x17\n" +
+	"\auser_id\x18\x02 \x01(\tR\x06userId\x129\n" +
+	"\x04kind\x18\x03 \x01(\x0e2%.creditpay.payment.v1.ExternalLegKindR\x04kind\"q\n" +
+	"\x19GetRepaymentReturnRequest\x12&\n" +
+	"\trefund_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\brefundId\x12,\n" +
+	"\frepayment_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\vrepaymentId\"\x9c\x01\n" +
+	"\x1aGetRepaymentReturnResponse\x12A\n" +
+	"\vcash_return\x18\x01 \x01(\v2 .creditpay.payment.v1.CashReturnR\n" +
+	"cashReturn\x12;\n" +
+	"\vleft_amount\x18\x02 \x01(\v2\x1a.creditpay.common.v1.MoneyR\n" +
+	"leftAmount\"A\n" +
 	"\x16RetryCashReturnRequest\x12'\n" +
 	"\treference\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\treference\"\\\n" +
 	"\x17RetryCashReturnResponse\x12A\n" +
@@ -1599,7 +1834,7 @@ const file_creditpay_payment_v1_payment_internal_service_proto_rawDesc = "" +
 	"\torder_ids\x18\x01 \x03(\tB\x12\xbaH\x0f\x92\x01\f\b\x01\x10d\"\x06r\x04\x10\x01\x18@R\borderIds\"\x95\x01\n" +
 	"\x18BatchGetPaymentsResponse\x129\n" +
 	"\bpayments\x18\x01 \x03(\v2\x1d.creditpay.payment.v1.PaymentR\bpayments\x12>\n" +
-	"\btimeline\x18\x02 \x03(\v2\".creditpay.common.v1.TimelineEntryR\btimeline2\xdf\f\n" +
+	"\btimeline\x18\x02 \x03(\v2\".creditpay.common.v1.TimelineEntryR\btimeline2\xe1\x0e\n" +
 	"\x16PaymentInternalService\x12l\n" +
 	"\tGetCommit\x12&.creditpay.payment.v1.GetCommitRequest\x1a'.creditpay.payment.v1.GetCommitResponse\"\x0e\x8a\xb5\x18\n" +
 	"\n" +
@@ -1621,7 +1856,11 @@ const file_creditpay_payment_v1_payment_internal_service_proto_rawDesc = "" +
 	"\x0fReturnRepayment\x12,.creditpay.payment.v1.ReturnRepaymentRequest\x1a-.creditpay.payment.v1.ReturnRepaymentResponse\"\x0f\x8a\xb5\x18\v\n" +
 	"\x01\x06\x1a\x06refund\x12|\n" +
 	"\x0eGetCashReturns\x12+.creditpay.payment.v1.GetCashReturnsRequest\x1a,.creditpay.payment.v1.GetCashReturnsResponse\"\x0f\x8a\xb5\x18\v\n" +
-	"\x01\x06\x1a\x06refund\x12\x7f\n" +
+	"\x01\x06\x1a\x06refund\x12w\n" +
+	"\rGetCashReturn\x12*.creditpay.payment.v1.GetCashReturnRequest\x1a+.creditpay.payment.v1.GetCashReturnResponse\"\r\x8a\xb5\x18\t\n" +
+	"\x01\x06\x1a\x04bill\x12\x86\x01\n" +
+	"\x12GetRepaymentReturn\x12/.creditpay.payment.v1.GetRepaymentReturnRequest\x1a0.creditpay.payment.v1.GetRepaymentReturnResponse\"\r\x8a\xb5\x18\t\n" +
+	"\x01\x06\x1a\x04bill\x12\x7f\n" +
 	"\x0fRetryCashReturn\x12,.creditpay.payment.v1.RetryCashReturnRequest\x1a-.creditpay.payment.v1.RetryCashReturnResponse\"\x0f\x8a\xb5\x18\v\n" +
 	"\x01\x06\x1a\x06refund\x12\x85\x01\n" +
 	"\x11ResolveCashReturn\x12..creditpay.payment.v1.ResolveCashReturnRequest\x1a/.creditpay.payment.v1.ResolveCashReturnResponse\"\x0f\x8a\xb5\x18\v\n" +
@@ -1643,7 +1882,7 @@ func file_creditpay_payment_v1_payment_internal_service_proto_rawDescGZIP() []by
 	return file_creditpay_payment_v1_payment_internal_service_proto_rawDescData
 }
 
-var file_creditpay_payment_v1_payment_internal_service_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
+var file_creditpay_payment_v1_payment_internal_service_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
 var file_creditpay_payment_v1_payment_internal_service_proto_goTypes = []any{
 	(*GetCommitRequest)(nil),           // 0: creditpay.payment.v1.GetCommitRequest
 	(*GetCommitResponse)(nil),          // 1: creditpay.payment.v1.GetCommitResponse
@@ -1666,79 +1905,91 @@ var file_creditpay_payment_v1_payment_internal_service_proto_goTypes = []any{
 	(*ReturnRepaymentResponse)(nil),    // 18: creditpay.payment.v1.ReturnRepaymentResponse
 	(*GetCashReturnsRequest)(nil),      // 19: creditpay.payment.v1.GetCashReturnsRequest
 	(*GetCashReturnsResponse)(nil),     // 20: creditpay.payment.v1.GetCashReturnsResponse
-	(*RetryCashReturnRequest)(nil),     // 21: creditpay.payment.v1.RetryCashReturnRequest
-	(*RetryCashReturnResponse)(nil),    // 22: creditpay.payment.v1.RetryCashReturnResponse
-	(*ResolveCashReturnRequest)(nil),   // 23: creditpay.payment.v1.ResolveCashReturnRequest
-	(*ResolveCashReturnResponse)(nil),  // 24: creditpay.payment.v1.ResolveCashReturnResponse
-	(*BatchGetPaymentsRequest)(nil),    // 25: creditpay.payment.v1.BatchGetPaymentsRequest
-	(*BatchGetPaymentsResponse)(nil),   // 26: creditpay.payment.v1.BatchGetPaymentsResponse
-	(PaymentState)(0),                  // 27: creditpay.payment.v1.PaymentState
-	(*Payment)(nil),                    // 28: creditpay.payment.v1.Payment
-	(*Quote)(nil),                      // 29: creditpay.payment.v1.Quote
-	(*NextAction)(nil),                 // 30: creditpay.payment.v1.NextAction
-	(v1.ErrorReason)(0),                // 31: creditpay.common.v1.ErrorReason
-	(ExternalLegKind)(0),               // 32: creditpay.payment.v1.ExternalLegKind
-	(*v1.Money)(nil),                   // 33: creditpay.common.v1.Money
-	(*CashLeg)(nil),                    // 34: creditpay.payment.v1.CashLeg
-	(*CashReturn)(nil),                 // 35: creditpay.payment.v1.CashReturn
-	(*v1.TimelineEntry)(nil),           // 36: creditpay.common.v1.TimelineEntry
+	(*GetCashReturnRequest)(nil),       // 21: creditpay.payment.v1.GetCashReturnRequest
+	(*GetCashReturnResponse)(nil),      // 22: creditpay.payment.v1.GetCashReturnResponse
+	(*GetRepaymentReturnRequest)(nil),  // 23: creditpay.payment.v1.GetRepaymentReturnRequest
+	(*GetRepaymentReturnResponse)(nil), // 24: creditpay.payment.v1.GetRepaymentReturnResponse
+	(*RetryCashReturnRequest)(nil),     // 25: creditpay.payment.v1.RetryCashReturnRequest
+	(*RetryCashReturnResponse)(nil),    // 26: creditpay.payment.v1.RetryCashReturnResponse
+	(*ResolveCashReturnRequest)(nil),   // 27: creditpay.payment.v1.ResolveCashReturnRequest
+	(*ResolveCashReturnResponse)(nil),  // 28: creditpay.payment.v1.ResolveCashReturnResponse
+	(*BatchGetPaymentsRequest)(nil),    // 29: creditpay.payment.v1.BatchGetPaymentsRequest
+	(*BatchGetPaymentsResponse)(nil),   // 30: creditpay.payment.v1.BatchGetPaymentsResponse
+	(PaymentState)(0),                  // 31: creditpay.payment.v1.PaymentState
+	(*Payment)(nil),                    // 32: creditpay.payment.v1.Payment
+	(*Quote)(nil),                      // 33: creditpay.payment.v1.Quote
+	(*NextAction)(nil),                 // 34: creditpay.payment.v1.NextAction
+	(v1.ErrorReason)(0),                // 35: creditpay.common.v1.ErrorReason
+	(ExternalLegKind)(0),               // 36: creditpay.payment.v1.ExternalLegKind
+	(*v1.Money)(nil),                   // 37: creditpay.common.v1.Money
+	(*CashLeg)(nil),                    // 38: creditpay.payment.v1.CashLeg
+	(*CashReturn)(nil),                 // 39: creditpay.payment.v1.CashReturn
+	(*v1.TimelineEntry)(nil),           // 40: creditpay.common.v1.TimelineEntry
 }
 var file_creditpay_payment_v1_payment_internal_service_proto_depIdxs = []int32{
-	27, // 0: creditpay.payment.v1.GetCommitResponse.state:type_name -> creditpay.payment.v1.PaymentState
-	28, // 1: creditpay.payment.v1.GetCommitResponse.payments:type_name -> creditpay.payment.v1.Payment
-	27, // 2: creditpay.payment.v1.WithdrawCommitResponse.state:type_name -> creditpay.payment.v1.PaymentState
-	28, // 3: creditpay.payment.v1.WithdrawCommitResponse.payments:type_name -> creditpay.payment.v1.Payment
-	29, // 4: creditpay.payment.v1.GetQuoteResponse.quote:type_name -> creditpay.payment.v1.Quote
-	27, // 5: creditpay.payment.v1.CommitForResponse.state:type_name -> creditpay.payment.v1.PaymentState
-	30, // 6: creditpay.payment.v1.CommitForResponse.next_action:type_name -> creditpay.payment.v1.NextAction
-	31, // 7: creditpay.payment.v1.CommitForResponse.failure_reason:type_name -> creditpay.common.v1.ErrorReason
-	28, // 8: creditpay.payment.v1.CommitForResponse.payments:type_name -> creditpay.payment.v1.Payment
-	32, // 9: creditpay.payment.v1.OpenCashLegRequest.kind:type_name -> creditpay.payment.v1.ExternalLegKind
-	33, // 10: creditpay.payment.v1.OpenCashLegRequest.amount:type_name -> creditpay.common.v1.Money
-	34, // 11: creditpay.payment.v1.OpenCashLegResponse.leg:type_name -> creditpay.payment.v1.CashLeg
-	34, // 12: creditpay.payment.v1.GetCashLegResponse.leg:type_name -> creditpay.payment.v1.CashLeg
+	31, // 0: creditpay.payment.v1.GetCommitResponse.state:type_name -> creditpay.payment.v1.PaymentState
+	32, // 1: creditpay.payment.v1.GetCommitResponse.payments:type_name -> creditpay.payment.v1.Payment
+	31, // 2: creditpay.payment.v1.WithdrawCommitResponse.state:type_name -> creditpay.payment.v1.PaymentState
+	32, // 3: creditpay.payment.v1.WithdrawCommitResponse.payments:type_name -> creditpay.payment.v1.Payment
+	33, // 4: creditpay.payment.v1.GetQuoteResponse.quote:type_name -> creditpay.payment.v1.Quote
+	31, // 5: creditpay.payment.v1.CommitForResponse.state:type_name -> creditpay.payment.v1.PaymentState
+	34, // 6: creditpay.payment.v1.CommitForResponse.next_action:type_name -> creditpay.payment.v1.NextAction
+	35, // 7: creditpay.payment.v1.CommitForResponse.failure_reason:type_name -> creditpay.common.v1.ErrorReason
+	32, // 8: creditpay.payment.v1.CommitForResponse.payments:type_name -> creditpay.payment.v1.Payment
+	36, // 9: creditpay.payment.v1.OpenCashLegRequest.kind:type_name -> creditpay.payment.v1.ExternalLegKind
+	37, // 10: creditpay.payment.v1.OpenCashLegRequest.amount:type_name -> creditpay.common.v1.Money
+	38, // 11: creditpay.payment.v1.OpenCashLegResponse.leg:type_name -> creditpay.payment.v1.CashLeg
+	38, // 12: creditpay.payment.v1.GetCashLegResponse.leg:type_name -> creditpay.payment.v1.CashLeg
 	13, // 13: creditpay.payment.v1.ListCashChannelsResponse.channels:type_name -> creditpay.payment.v1.CashChannel
-	33, // 14: creditpay.payment.v1.RefundOrderPaymentRequest.credit_amount:type_name -> creditpay.common.v1.Money
-	33, // 15: creditpay.payment.v1.RefundOrderPaymentRequest.cash_amount:type_name -> creditpay.common.v1.Money
-	35, // 16: creditpay.payment.v1.RefundOrderPaymentResponse.cash_return:type_name -> creditpay.payment.v1.CashReturn
-	33, // 17: creditpay.payment.v1.ReturnRepaymentRequest.amount:type_name -> creditpay.common.v1.Money
-	35, // 18: creditpay.payment.v1.ReturnRepaymentResponse.cash_return:type_name -> creditpay.payment.v1.CashReturn
-	35, // 19: creditpay.payment.v1.GetCashReturnsResponse.cash_returns:type_name -> creditpay.payment.v1.CashReturn
-	35, // 20: creditpay.payment.v1.RetryCashReturnResponse.cash_return:type_name -> creditpay.payment.v1.CashReturn
-	35, // 21: creditpay.payment.v1.ResolveCashReturnResponse.cash_return:type_name -> creditpay.payment.v1.CashReturn
-	28, // 22: creditpay.payment.v1.BatchGetPaymentsResponse.payments:type_name -> creditpay.payment.v1.Payment
-	36, // 23: creditpay.payment.v1.BatchGetPaymentsResponse.timeline:type_name -> creditpay.common.v1.TimelineEntry
-	0,  // 24: creditpay.payment.v1.PaymentInternalService.GetCommit:input_type -> creditpay.payment.v1.GetCommitRequest
-	2,  // 25: creditpay.payment.v1.PaymentInternalService.WithdrawCommit:input_type -> creditpay.payment.v1.WithdrawCommitRequest
-	4,  // 26: creditpay.payment.v1.PaymentInternalService.GetQuote:input_type -> creditpay.payment.v1.GetQuoteRequest
-	6,  // 27: creditpay.payment.v1.PaymentInternalService.CommitFor:input_type -> creditpay.payment.v1.CommitForRequest
-	8,  // 28: creditpay.payment.v1.PaymentInternalService.OpenCashLeg:input_type -> creditpay.payment.v1.OpenCashLegRequest
-	10, // 29: creditpay.payment.v1.PaymentInternalService.GetCashLeg:input_type -> creditpay.payment.v1.GetCashLegRequest
-	15, // 30: creditpay.payment.v1.PaymentInternalService.RefundOrderPayment:input_type -> creditpay.payment.v1.RefundOrderPaymentRequest
-	17, // 31: creditpay.payment.v1.PaymentInternalService.ReturnRepayment:input_type -> creditpay.payment.v1.ReturnRepaymentRequest
-	19, // 32: creditpay.payment.v1.PaymentInternalService.GetCashReturns:input_type -> creditpay.payment.v1.GetCashReturnsRequest
-	21, // 33: creditpay.payment.v1.PaymentInternalService.RetryCashReturn:input_type -> creditpay.payment.v1.RetryCashReturnRequest
-	23, // 34: creditpay.payment.v1.PaymentInternalService.ResolveCashReturn:input_type -> creditpay.payment.v1.ResolveCashReturnRequest
-	12, // 35: creditpay.payment.v1.PaymentInternalService.ListCashChannels:input_type -> creditpay.payment.v1.ListCashChannelsRequest
-	25, // 36: creditpay.payment.v1.PaymentInternalService.BatchGetPayments:input_type -> creditpay.payment.v1.BatchGetPaymentsRequest
-	1,  // 37: creditpay.payment.v1.PaymentInternalService.GetCommit:output_type -> creditpay.payment.v1.GetCommitResponse
-	3,  // 38: creditpay.payment.v1.PaymentInternalService.WithdrawCommit:output_type -> creditpay.payment.v1.WithdrawCommitResponse
-	5,  // 39: creditpay.payment.v1.PaymentInternalService.GetQuote:output_type -> creditpay.payment.v1.GetQuoteResponse
-	7,  // 40: creditpay.payment.v1.PaymentInternalService.CommitFor:output_type -> creditpay.payment.v1.CommitForResponse
-	9,  // 41: creditpay.payment.v1.PaymentInternalService.OpenCashLeg:output_type -> creditpay.payment.v1.OpenCashLegResponse
-	11, // 42: creditpay.payment.v1.PaymentInternalService.GetCashLeg:output_type -> creditpay.payment.v1.GetCashLegResponse
-	16, // 43: creditpay.payment.v1.PaymentInternalService.RefundOrderPayment:output_type -> creditpay.payment.v1.RefundOrderPaymentResponse
-	18, // 44: creditpay.payment.v1.PaymentInternalService.ReturnRepayment:output_type -> creditpay.payment.v1.ReturnRepaymentResponse
-	20, // 45: creditpay.payment.v1.PaymentInternalService.GetCashReturns:output_type -> creditpay.payment.v1.GetCashReturnsResponse
-	22, // 46: creditpay.payment.v1.PaymentInternalService.RetryCashReturn:output_type -> creditpay.payment.v1.RetryCashReturnResponse
-	24, // 47: creditpay.payment.v1.PaymentInternalService.ResolveCashReturn:output_type -> creditpay.payment.v1.ResolveCashReturnResponse
-	14, // 48: creditpay.payment.v1.PaymentInternalService.ListCashChannels:output_type -> creditpay.payment.v1.ListCashChannelsResponse
-	26, // 49: creditpay.payment.v1.PaymentInternalService.BatchGetPayments:output_type -> creditpay.payment.v1.BatchGetPaymentsResponse
-	37, // [37:50] is the sub-list for method output_type
-	24, // [24:37] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	37, // 14: creditpay.payment.v1.RefundOrderPaymentRequest.credit_amount:type_name -> creditpay.common.v1.Money
+	37, // 15: creditpay.payment.v1.RefundOrderPaymentRequest.cash_amount:type_name -> creditpay.common.v1.Money
+	39, // 16: creditpay.payment.v1.RefundOrderPaymentResponse.cash_return:type_name -> creditpay.payment.v1.CashReturn
+	37, // 17: creditpay.payment.v1.ReturnRepaymentRequest.amount:type_name -> creditpay.common.v1.Money
+	39, // 18: creditpay.payment.v1.ReturnRepaymentResponse.cash_return:type_name -> creditpay.payment.v1.CashReturn
+	39, // 19: creditpay.payment.v1.GetCashReturnsResponse.cash_returns:type_name -> creditpay.payment.v1.CashReturn
+	39, // 20: creditpay.payment.v1.GetCashReturnResponse.cash_return:type_name -> creditpay.payment.v1.CashReturn
+	36, // 21: creditpay.payment.v1.GetCashReturnResponse.kind:type_name -> creditpay.payment.v1.ExternalLegKind
+	39, // 22: creditpay.payment.v1.GetRepaymentReturnResponse.cash_return:type_name -> creditpay.payment.v1.CashReturn
+	37, // 23: creditpay.payment.v1.GetRepaymentReturnResponse.left_amount:type_name -> creditpay.common.v1.Money
+	39, // 24: creditpay.payment.v1.RetryCashReturnResponse.cash_return:type_name -> creditpay.payment.v1.CashReturn
+	39, // 25: creditpay.payment.v1.ResolveCashReturnResponse.cash_return:type_name -> creditpay.payment.v1.CashReturn
+	32, // 26: creditpay.payment.v1.BatchGetPaymentsResponse.payments:type_name -> creditpay.payment.v1.Payment
+	40, // 27: creditpay.payment.v1.BatchGetPaymentsResponse.timeline:type_name -> creditpay.common.v1.TimelineEntry
+	0,  // 28: creditpay.payment.v1.PaymentInternalService.GetCommit:input_type -> creditpay.payment.v1.GetCommitRequest
+	2,  // 29: creditpay.payment.v1.PaymentInternalService.WithdrawCommit:input_type -> creditpay.payment.v1.WithdrawCommitRequest
+	4,  // 30: creditpay.payment.v1.PaymentInternalService.GetQuote:input_type -> creditpay.payment.v1.GetQuoteRequest
+	6,  // 31: creditpay.payment.v1.PaymentInternalService.CommitFor:input_type -> creditpay.payment.v1.CommitForRequest
+	8,  // 32: creditpay.payment.v1.PaymentInternalService.OpenCashLeg:input_type -> creditpay.payment.v1.OpenCashLegRequest
+	10, // 33: creditpay.payment.v1.PaymentInternalService.GetCashLeg:input_type -> creditpay.payment.v1.GetCashLegRequest
+	15, // 34: creditpay.payment.v1.PaymentInternalService.RefundOrderPayment:input_type -> creditpay.payment.v1.RefundOrderPaymentRequest
+	17, // 35: creditpay.payment.v1.PaymentInternalService.ReturnRepayment:input_type -> creditpay.payment.v1.ReturnRepaymentRequest
+	19, // 36: creditpay.payment.v1.PaymentInternalService.GetCashReturns:input_type -> creditpay.payment.v1.GetCashReturnsRequest
+	21, // 37: creditpay.payment.v1.PaymentInternalService.GetCashReturn:input_type -> creditpay.payment.v1.GetCashReturnRequest
+	23, // 38: creditpay.payment.v1.PaymentInternalService.GetRepaymentReturn:input_type -> creditpay.payment.v1.GetRepaymentReturnRequest
+	25, // 39: creditpay.payment.v1.PaymentInternalService.RetryCashReturn:input_type -> creditpay.payment.v1.RetryCashReturnRequest
+	27, // 40: creditpay.payment.v1.PaymentInternalService.ResolveCashReturn:input_type -> creditpay.payment.v1.ResolveCashReturnRequest
+	12, // 41: creditpay.payment.v1.PaymentInternalService.ListCashChannels:input_type -> creditpay.payment.v1.ListCashChannelsRequest
+	29, // 42: creditpay.payment.v1.PaymentInternalService.BatchGetPayments:input_type -> creditpay.payment.v1.BatchGetPaymentsRequest
+	1,  // 43: creditpay.payment.v1.PaymentInternalService.GetCommit:output_type -> creditpay.payment.v1.GetCommitResponse
+	3,  // 44: creditpay.payment.v1.PaymentInternalService.WithdrawCommit:output_type -> creditpay.payment.v1.WithdrawCommitResponse
+	5,  // 45: creditpay.payment.v1.PaymentInternalService.GetQuote:output_type -> creditpay.payment.v1.GetQuoteResponse
+	7,  // 46: creditpay.payment.v1.PaymentInternalService.CommitFor:output_type -> creditpay.payment.v1.CommitForResponse
+	9,  // 47: creditpay.payment.v1.PaymentInternalService.OpenCashLeg:output_type -> creditpay.payment.v1.OpenCashLegResponse
+	11, // 48: creditpay.payment.v1.PaymentInternalService.GetCashLeg:output_type -> creditpay.payment.v1.GetCashLegResponse
+	16, // 49: creditpay.payment.v1.PaymentInternalService.RefundOrderPayment:output_type -> creditpay.payment.v1.RefundOrderPaymentResponse
+	18, // 50: creditpay.payment.v1.PaymentInternalService.ReturnRepayment:output_type -> creditpay.payment.v1.ReturnRepaymentResponse
+	20, // 51: creditpay.payment.v1.PaymentInternalService.GetCashReturns:output_type -> creditpay.payment.v1.GetCashReturnsResponse
+	22, // 52: creditpay.payment.v1.PaymentInternalService.GetCashReturn:output_type -> creditpay.payment.v1.GetCashReturnResponse
+	24, // 53: creditpay.payment.v1.PaymentInternalService.GetRepaymentReturn:output_type -> creditpay.payment.v1.GetRepaymentReturnResponse
+	26, // 54: creditpay.payment.v1.PaymentInternalService.RetryCashReturn:output_type -> creditpay.payment.v1.RetryCashReturnResponse
+	28, // 55: creditpay.payment.v1.PaymentInternalService.ResolveCashReturn:output_type -> creditpay.payment.v1.ResolveCashReturnResponse
+	14, // 56: creditpay.payment.v1.PaymentInternalService.ListCashChannels:output_type -> creditpay.payment.v1.ListCashChannelsResponse
+	30, // 57: creditpay.payment.v1.PaymentInternalService.BatchGetPayments:output_type -> creditpay.payment.v1.BatchGetPaymentsResponse
+	43, // [43:58] is the sub-list for method output_type
+	28, // [28:43] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_creditpay_payment_v1_payment_internal_service_proto_init() }
@@ -1747,14 +1998,14 @@ func file_creditpay_payment_v1_payment_internal_service_proto_init() {
 		return
 	}
 	file_creditpay_payment_v1_payment_proto_init()
-	file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[23].OneofWrappers = []any{}
+	file_creditpay_payment_v1_payment_internal_service_proto_msgTypes[27].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditpay_payment_v1_payment_internal_service_proto_rawDesc), len(file_creditpay_payment_v1_payment_internal_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   27,
+			NumMessages:   31,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -28,6 +28,8 @@ const (
 	PaymentInternalService_RefundOrderPayment_FullMethodName = "/creditpay.payment.v1.PaymentInternalService/RefundOrderPayment"
 	PaymentInternalService_ReturnRepayment_FullMethodName    = "/creditpay.payment.v1.PaymentInternalService/ReturnRepayment"
 	PaymentInternalService_GetCashReturns_FullMethodName     = "/creditpay.payment.v1.PaymentInternalService/GetCashReturns"
+	PaymentInternalService_GetCashReturn_FullMethodName      = "/creditpay.payment.v1.PaymentInternalService/GetCashReturn"
+	PaymentInternalService_GetRepaymentReturn_FullMethodName = "/creditpay.payment.v1.PaymentInternalService/GetRepaymentReturn"
 	PaymentInternalService_RetryCashReturn_FullMethodName    = "/creditpay.payment.v1.PaymentInternalService/RetryCashReturn"
 	PaymentInternalService_ResolveCashReturn_FullMethodName  = "/creditpay.payment.v1.PaymentInternalService/ResolveCashReturn"
 	PaymentInternalService_ListCashChannels_FullMethodName   = "/creditpay.payment.v1.PaymentInternalService/ListCashChannels"
@@ -51,8 +53,10 @@ type PaymentInternalServiceClient interface {
 	// DoCommitPayment for a payer who called another service of the suite: the bill service after the payer signed. The same checks,
 	// errors and answers; a request_id is the payer's own, as if the payer had called DoCommitPayment with it.
 	CommitFor(ctx context.Context, in *CommitForRequest, opts ...grpc.CallOption) (*CommitForResponse, error)
-	// Opens a cash leg for a repayment, to be collected by the marketplace. Repeating it for the same subject answers the same leg.
-	// Errors: CHANNEL_NOT_AVAILABLE, REQUEST_ID_REUSED for other content.
+	// Opens a cash leg for a repayment, to be collected by the marketplace. Repeating it for the same subject answers the same leg. The
+	// bill service, whose repayment it is, is asked for it before. Errors: CHANNEL_NOT_AVAILABLE, REQUEST_ID_REUSED for other content,
+	// NOT_FOUND (there is no such repayment), REPAYMENT_STATE_INVALID (it has ended), LEG_AMOUNT_MISMATCH (it is of another amount, user or
+	// channel).
 	OpenCashLeg(ctx context.Context, in *OpenCashLegRequest, opts ...grpc.CallOption) (*OpenCashLegResponse, error)
 	// One cash leg, by its subject: for a service that did not hear what became of it.
 	GetCashLeg(ctx context.Context, in *GetCashLegRequest, opts ...grpc.CallOption) (*GetCashLegResponse, error)
@@ -62,11 +66,16 @@ type PaymentInternalServiceClient interface {
 	// REQUEST_ID_REUSED (this refund was another one).
 	RefundOrderPayment(ctx context.Context, in *RefundOrderPaymentRequest, opts ...grpc.CallOption) (*RefundOrderPaymentResponse, error)
 	// Gives a part of a repayment back to the payer, for a refund. Repeating it answers the same. Errors: NOT_FOUND (no such leg),
-	// ORDER_STATE_INVALID (the leg's money did not arrive, or bounced), REFUND_EXCEEDS_BUDGET (more than the leg still has),
-	// REQUEST_ID_REUSED.
+	// ORDER_STATE_INVALID (the leg's money did not arrive, or bounced; or it became credit balance), REFUND_EXCEEDS_BUDGET (more than the
+	// leg still has), REQUEST_ID_REUSED, LEG_AMOUNT_MISMATCH (the bill service, which is asked before, says another amount).
 	ReturnRepayment(ctx context.Context, in *ReturnRepaymentRequest, opts ...grpc.CallOption) (*ReturnRepaymentResponse, error)
 	// The returns of a refund, oldest first; none for a refund that gave nothing back. For a service that did not hear what became of them.
 	GetCashReturns(ctx context.Context, in *GetCashReturnsRequest, opts ...grpc.CallOption) (*GetCashReturnsResponse, error)
+	// A return by its reference as its owner knows it, for the bill service before it makes credit balance of it. Errors: NOT_FOUND.
+	GetCashReturn(ctx context.Context, in *GetCashReturnRequest, opts ...grpc.CallOption) (*GetCashReturnResponse, error)
+	// What became of the part of a repayment that a refund gives back, and what may still go back of the repayment, for the bill service
+	// before it makes credit balance of that part.
+	GetRepaymentReturn(ctx context.Context, in *GetRepaymentReturnRequest, opts ...grpc.CallOption) (*GetRepaymentReturnResponse, error)
 	// Asks the marketplace once more to give back what it could not, under the same reference: by CashReturnChanged, or by CashLegChanged
 	// for a cancelled order's share. Errors: NOT_FOUND, ORDER_STATE_INVALID (it has not failed).
 	RetryCashReturn(ctx context.Context, in *RetryCashReturnRequest, opts ...grpc.CallOption) (*RetryCashReturnResponse, error)
@@ -178,6 +187,26 @@ func (c *paymentInternalServiceClient) GetCashReturns(ctx context.Context, in *G
 	return out, nil
 }
 
+func (c *paymentInternalServiceClient) GetCashReturn(ctx context.Context, in *GetCashReturnRequest, opts ...grpc.CallOption) (*GetCashReturnResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetCashReturnResponse)
+	err := c.cc.Invoke(ctx, PaymentInternalService_GetCashReturn_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *paymentInternalServiceClient) GetRepaymentReturn(ctx context.Context, in *GetRepaymentReturnRequest, opts ...grpc.CallOption) (*GetRepaymentReturnResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetRepaymentReturnResponse)
+	err := c.cc.Invoke(ctx, PaymentInternalService_GetRepaymentReturn_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *paymentInternalServiceClient) RetryCashReturn(ctx context.Context, in *RetryCashReturnRequest, opts ...grpc.CallOption) (*RetryCashReturnResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(RetryCashReturnResponse)
@@ -235,8 +264,10 @@ type PaymentInternalServiceServer interface {
 	// DoCommitPayment for a payer who called another service of the suite: the bill service after the payer signed. The same checks,
 	// errors and answers; a request_id is the payer's own, as if the payer had called DoCommitPayment with it.
 	CommitFor(context.Context, *CommitForRequest) (*CommitForResponse, error)
-	// Opens a cash leg for a repayment, to be collected by the marketplace. Repeating it for the same subject answers the same leg.
-	// Errors: CHANNEL_NOT_AVAILABLE, REQUEST_ID_REUSED for other content.
+	// Opens a cash leg for a repayment, to be collected by the marketplace. Repeating it for the same subject answers the same leg. The
+	// bill service, whose repayment it is, is asked for it before. Errors: CHANNEL_NOT_AVAILABLE, REQUEST_ID_REUSED for other content,
+	// NOT_FOUND (there is no such repayment), REPAYMENT_STATE_INVALID (it has ended), LEG_AMOUNT_MISMATCH (it is of another amount, user or
+	// channel).
 	OpenCashLeg(context.Context, *OpenCashLegRequest) (*OpenCashLegResponse, error)
 	// One cash leg, by its subject: for a service that did not hear what became of it.
 	GetCashLeg(context.Context, *GetCashLegRequest) (*GetCashLegResponse, error)
@@ -246,11 +277,16 @@ type PaymentInternalServiceServer interface {
 	// REQUEST_ID_REUSED (this refund was another one).
 	RefundOrderPayment(context.Context, *RefundOrderPaymentRequest) (*RefundOrderPaymentResponse, error)
 	// Gives a part of a repayment back to the payer, for a refund. Repeating it answers the same. Errors: NOT_FOUND (no such leg),
-	// ORDER_STATE_INVALID (the leg's money did not arrive, or bounced), REFUND_EXCEEDS_BUDGET (more than the leg still has),
-	// REQUEST_ID_REUSED.
+	// ORDER_STATE_INVALID (the leg's money did not arrive, or bounced; or it became credit balance), REFUND_EXCEEDS_BUDGET (more than the
+	// leg still has), REQUEST_ID_REUSED, LEG_AMOUNT_MISMATCH (the bill service, which is asked before, says another amount).
 	ReturnRepayment(context.Context, *ReturnRepaymentRequest) (*ReturnRepaymentResponse, error)
 	// The returns of a refund, oldest first; none for a refund that gave nothing back. For a service that did not hear what became of them.
 	GetCashReturns(context.Context, *GetCashReturnsRequest) (*GetCashReturnsResponse, error)
+	// A return by its reference as its owner knows it, for the bill service before it makes credit balance of it. Errors: NOT_FOUND.
+	GetCashReturn(context.Context, *GetCashReturnRequest) (*GetCashReturnResponse, error)
+	// What became of the part of a repayment that a refund gives back, and what may still go back of the repayment, for the bill service
+	// before it makes credit balance of that part.
+	GetRepaymentReturn(context.Context, *GetRepaymentReturnRequest) (*GetRepaymentReturnResponse, error)
 	// Asks the marketplace once more to give back what it could not, under the same reference: by CashReturnChanged, or by CashLegChanged
 	// for a cancelled order's share. Errors: NOT_FOUND, ORDER_STATE_INVALID (it has not failed).
 	RetryCashReturn(context.Context, *RetryCashReturnRequest) (*RetryCashReturnResponse, error)
@@ -298,6 +334,12 @@ func (UnimplementedPaymentInternalServiceServer) ReturnRepayment(context.Context
 }
 func (UnimplementedPaymentInternalServiceServer) GetCashReturns(context.Context, *GetCashReturnsRequest) (*GetCashReturnsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetCashReturns not implemented")
+}
+func (UnimplementedPaymentInternalServiceServer) GetCashReturn(context.Context, *GetCashReturnRequest) (*GetCashReturnResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetCashReturn not implemented")
+}
+func (UnimplementedPaymentInternalServiceServer) GetRepaymentReturn(context.Context, *GetRepaymentReturnRequest) (*GetRepaymentReturnResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetRepaymentReturn not implemented")
 }
 func (UnimplementedPaymentInternalServiceServer) RetryCashReturn(context.Context, *RetryCashReturnRequest) (*RetryCashReturnResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RetryCashReturn not implemented")
@@ -495,6 +537,42 @@ func _PaymentInternalService_GetCashReturns_Handler(srv interface{}, ctx context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _PaymentInternalService_GetCashReturn_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetCashReturnRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PaymentInternalServiceServer).GetCashReturn(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PaymentInternalService_GetCashReturn_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PaymentInternalServiceServer).GetCashReturn(ctx, req.(*GetCashReturnRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PaymentInternalService_GetRepaymentReturn_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetRepaymentReturnRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PaymentInternalServiceServer).GetRepaymentReturn(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PaymentInternalService_GetRepaymentReturn_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PaymentInternalServiceServer).GetRepaymentReturn(ctx, req.(*GetRepaymentReturnRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _PaymentInternalService_RetryCashReturn_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(RetryCashReturnRequest)
 	if err := dec(in); err != nil {
@@ -609,6 +687,14 @@ var PaymentInternalService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetCashReturns",
 			Handler:    _PaymentInternalService_GetCashReturns_Handler,
+		},
+		{
+			MethodName: "GetCashReturn",
+			Handler:    _PaymentInternalService_GetCashReturn_Handler,
+		},
+		{
+			MethodName: "GetRepaymentReturn",
+			Handler:    _PaymentInternalService_GetRepaymentReturn_Handler,
 		},
 		{
 			MethodName: "RetryCashReturn",

@@ -1,0 +1,77 @@
+package app_test
+
+import (
+	"testing"
+
+	"github.com/creditpay/creditpay/pkg/errs"
+	"github.com/creditpay/creditpay/pkg/ids"
+
+	"github.com/creditpay/creditpay/services/bill/internal/app"
+)
+
+// TestKeepCashAsCredit_IsNotBelieved: an invented KeepCashAsCredit became 5,000,000 that were paid out. Now the payment service is asked
+// what the reference stands for, and a deviation moves nothing.
+func TestKeepCashAsCredit_IsNotBelieved(t *testing.T) {
+	t.Parallel()
+	b := newBed(t)
+	b.open(t, "u1", 1_000_000)
+	b.open(t, "u2", 1_000_000)
+	known := func(change func(*app.CashReturn)) func(*app.KeptCash) {
+		return func(k *app.KeptCash) {
+			r := b.payments.returns[k.Reference]
+			change(&r)
+			b.payments.returns[k.Reference] = r
+		}
+	}
+	for name, c := range map[string]struct {
+		change func(*app.KeptCash)
+		want   errs.Reason
+	}{
+		"invented":         {func(k *app.KeptCash) { k.Reference, k.Amount = b.ids.New(), rp(5_000_000) }, errs.NotFound},
+		"another amount":   {func(k *app.KeptCash) { k.Amount = rp(5_000_000) }, errs.LegAmountMismatch},
+		"another user":     {func(k *app.KeptCash) { k.UserID = "u2" }, errs.LegAmountMismatch},
+		"of a repayment":   {known(func(r *app.CashReturn) { r.OfDownPayment = false }), errs.LegAmountMismatch},
+		"still on its way": {known(func(r *app.CashReturn) { r.Abandoned = false }), errs.OrderStateInvalid},
+		"nobody answers":   {func(*app.KeptCash) { b.payments.away = true }, errs.DependencyUnavailable},
+	} {
+		k := b.gaveUp("u1", 40_000)
+		c.change(&k)
+		if err := b.KeepCashAsCredit(t.Context(), k); !errs.Is(err, c.want) {
+			t.Errorf("%s: %v, want %s", name, err, c.want.Name())
+		}
+		b.payments.away = false
+	}
+	for _, user := range []string{"u1", "u2"} {
+		if got := b.standing(t, user).Account.Credit; !got.IsZero() {
+			t.Errorf("%s has a credit balance of %s", user, got)
+		}
+	}
+}
+
+// TestKeepRefundAsCredit_WhileCashCanGoBack would give the payer the money twice.
+func TestKeepRefundAsCredit_WhileCashCanGoBack(t *testing.T) {
+	t.Parallel()
+	b, order, _ := begunOrder(t)
+	paid := b.repay(t, "u1", loanPrice+3*8_850)
+	r, adj := b.refund(t, order, 100_000)
+	part := adj.Sources[0].Amount
+	for name, c := range map[string]struct {
+		part app.RepaymentReturn
+		want errs.Reason
+	}{
+		"it went back":           {app.RepaymentReturn{Made: true, Left: rp(0)}, errs.OrderStateInvalid},
+		"it can still go back":   {app.RepaymentReturn{Left: part}, errs.OrderStateInvalid},
+		"more can still go back": {app.RepaymentReturn{Left: rp(part.Minor() + 1)}, errs.OrderStateInvalid},
+	} {
+		b.payments.parts = map[[2]ids.ID]app.RepaymentReturn{{r.RefundID, paid}: c.part}
+		if err := b.KeepRefundAsCredit(t.Context(), r.RefundID, paid, "SERVICE:refund"); !errs.Is(err, c.want) {
+			t.Errorf("%s: %v, want %s", name, err, c.want.Name())
+		}
+	}
+	b.wantCredit(t, "u1", 0)
+	b.payments.parts = map[[2]ids.ID]app.RepaymentReturn{{r.RefundID, paid}: {Made: true, Abandoned: true, Left: rp(0)}}
+	if err := b.KeepRefundAsCredit(t.Context(), r.RefundID, paid, "SERVICE:refund"); err != nil {
+		t.Errorf("what was given up: %v", err)
+	}
+	b.wantCredit(t, "u1", part.Minor())
+}
