@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -116,26 +117,46 @@ func TestTheCashOfARefundGoesBackAtTheCashDeskAndACancelTakesTheRest(t *testing.
 func TestAPartOfARepaymentThatCannotGoBackIsEndedByAnOperator(t *testing.T) {
 	t.Parallel()
 	s := shared(t)
-	leg := s.repaymentLeg(t, 125_000)
-	s.pressed(t, "pay", leg.GetReference(), paymentv1.LegState_LEG_STATE_SUCCEEDED)
+	const amount = 300_000
+	p := s.payer(t, 10_000_000)
+	orderID := p.buys(t, amount)
+	s.confirm(t, orderID)
+	p.awaitLoan(t, orderID, "ACTIVE")
+	paid := p.repay(t, map[string]any{"amount": map[string]any{"amountMinor": amount, "currencyCode": "IDR"}}).GetRepaymentId()
+	p.payAt(t, paid)
+	// A refund that nobody asked for gives nothing back: the bill service is asked.
 	payments := paymentv1.NewPaymentInternalServiceClient(s.conn)
-	req := &paymentv1.ReturnRepaymentRequest{RefundId: newRefund(), RepaymentId: leg.GetSubjectId(), Amount: idr(25_000)}
-	res, err := payments.ReturnRepayment(s.asService(t, "refund"), req)
-	if err != nil || res.GetCashReturn().GetRefundId() != req.GetRefundId() || res.GetCashReturn().GetOrderId() != "" {
-		t.Fatalf("ReturnRepayment: %v, %v", res, told(err))
-	}
-	reference := res.GetCashReturn().GetReference()
-	end := &paymentv1.ResolveCashReturnRequest{Reference: reference, Actor: "ADMIN:ann", Evidence: "the account is closed"}
-	_, err = payments.ResolveCashReturn(s.asService(t, "refund"), end)
-	wantReason(t, told(err), errs.OrderStateInvalid)
-	s.pressed(t, "fail", reference, paymentv1.LegState_LEG_STATE_FAILED)
-	for range 2 {
-		if _, err := payments.ResolveCashReturn(s.asService(t, "refund"), end); err != nil {
-			t.Fatal(told(err))
+	_, err := payments.ReturnRepayment(s.asService(t, "refund"), &paymentv1.ReturnRepaymentRequest{RefundId: newRefund(), RepaymentId: paid, Amount: idr(25_000)})
+	wantReason(t, told(err), errs.NotFound)
+	r, _ := s.refund(t, orderID, amount)
+	r = s.awaitRefund(t, r.GetRefundId(), waitsForLegs)
+	back := r.GetEffect().GetCashReturned().GetAmountMinor()
+	var leg *refundv1.RefundLeg
+	for _, l := range r.GetEffect().GetLegs() {
+		if l.GetRepaymentId() == paid {
+			leg = l
 		}
 	}
-	s.wantReturn(t, req.GetRefundId(), paymentv1.CashReturnState_CASH_RETURN_STATE_ABANDONED)
-	if got := s.cashLeg(t, leg.GetSubjectId()); got.GetState() != paymentv1.LegState_LEG_STATE_SUCCEEDED || got.GetAmount().GetAmountMinor() != 125_000 {
+	if leg == nil || back <= 0 {
+		t.Fatalf("no part of the repayment goes back: %v", r.GetEffect())
+	}
+	end := &paymentv1.ResolveCashReturnRequest{Reference: leg.GetReference(), Actor: "ADMIN:ann", Evidence: "the account is closed"}
+	_, err = payments.ResolveCashReturn(s.asService(t, "refund"), end)
+	wantReason(t, told(err), errs.OrderStateInvalid)
+	// Nor does it become credit balance while the cash is on its way.
+	_, err = billv1.NewBillInternalServiceClient(s.conn).KeepRefundAsCredit(s.asService(t, "refund"), &billv1.KeepRefundAsCreditRequest{RefundId: r.GetRefundId(), RepaymentId: paid})
+	wantReason(t, told(err), errs.OrderStateInvalid)
+	s.pressed(t, "fail", leg.GetReference(), paymentv1.LegState_LEG_STATE_FAILED)
+	s.awaitRefund(t, r.GetRefundId(), func(r *refundv1.Refund) bool {
+		return slices.ContainsFunc(r.GetEffect().GetLegs(), func(l *refundv1.RefundLeg) bool { return l.GetState() == refundv1.RefundLegState_REFUND_LEG_STATE_FAILED })
+	})
+	if err := s.rest(t.Context(), http.MethodPost, "/admin/v1/refunds/"+r.GetRefundId()+"/legs:resolve", s.Credentials.AdminToken,
+		map[string]any{"evidence": "the account is closed", "reference": leg.GetReference()}, &refundv1.ResolveRefundLegResponse{}); err != nil {
+		t.Fatal(err)
+	}
+	s.awaitRefund(t, r.GetRefundId(), refundSucceeded)
+	s.wantReturn(t, r.GetRefundId(), paymentv1.CashReturnState_CASH_RETURN_STATE_ABANDONED)
+	if got := s.cashLeg(t, paid); got.GetState() != paymentv1.LegState_LEG_STATE_SUCCEEDED || got.GetAmount().GetAmountMinor() != amount {
 		t.Errorf("the leg is %v", got)
 	}
 	s.proveBooks(t)
