@@ -19,24 +19,47 @@ type Confirmation struct {
 	OrderID ids.ID
 	// Time when the order was confirmed; its day in the product's zone starts the loan.
 	Time time.Time
+	// UserID and Amount are the order's own, as the order service says; the zero Amount in an event of a release that did not say.
+	UserID string
+	Amount money.Amount
+}
+
+// confirms holds a loan against the order: who reserved it named price and user, and was believed so far as to hold limit. A debt
+// begins only as the order service, whose order it is, says it.
+func (c Confirmation) confirms(l Loan) error {
+	if c.Amount == (money.Amount{}) {
+		return nil
+	}
+	price, err := l.Plan.Principal.Add(l.Shrunk)
+	if err == nil {
+		price, err = price.Add(l.Plan.DownPayment)
+	}
+	if err != nil {
+		return errs.Internal.Wrap(err, "the price of a loan does not add up")
+	}
+	if price != c.Amount || l.UserID != c.UserID {
+		return errs.OrderContentMismatch.New("order %s is of %s for user %s, its loan of %s for user %s: it does not begin",
+			ids.Format(ids.Order, c.OrderID), c.Amount, c.UserID, price, l.UserID)
+	}
+	return nil
 }
 
 // ActivateLoans lets the loans of confirmed orders begin, inside a transaction that is
 // open: holds become debt, due dates are set, instalments are written. Orders may be
 // repeated. An order without a loan, or whose loans are all void, was paid otherwise
 // (a credit attempt that failed leaves a void loan behind) and is passed over, as is
-// one whose loan has begun.
+// one whose loan has begun. Errors: errs.OrderContentMismatch for a loan of another price or user than its order.
 func (a *App) ActivateLoans(ctx context.Context, tx LockingTx, confirmed []Confirmation) error {
-	times := make(map[ids.ID]time.Time, len(confirmed))
+	first := make(map[ids.ID]Confirmation, len(confirmed))
 	for _, c := range confirmed {
-		if first, ok := times[c.OrderID]; !ok || c.Time.Before(first) {
-			times[c.OrderID] = c.Time
+		if known, ok := first[c.OrderID]; !ok || c.Time.Before(known.Time) {
+			first[c.OrderID] = c
 		}
 	}
-	if len(times) == 0 {
+	if len(first) == 0 {
 		return nil
 	}
-	loans, err := tx.LockLoans(ctx, slices.Collect(maps.Keys(times)))
+	loans, err := tx.LockLoans(ctx, slices.Collect(maps.Keys(first)))
 	if err != nil {
 		return err
 	}
@@ -45,11 +68,14 @@ func (a *App) ActivateLoans(ctx context.Context, tx LockingTx, confirmed []Confi
 		if l.State != domain.LoanDraft {
 			continue
 		}
+		if err := first[l.OrderID].confirms(l); err != nil {
+			return err
+		}
 		product, err := a.products.version(ctx, tx, l.Plan.ProductCode, l.Plan.ProductVersion)
 		if err != nil {
 			return err
 		}
-		at := stored(times[l.OrderID])
+		at := stored(first[l.OrderID].Time)
 		l.Start = civil.Of(at, product.Zone())
 		if l.Loan, err = l.Activate(at, l.Start, product); err != nil {
 			return err

@@ -3,8 +3,12 @@ package app_test
 import (
 	"testing"
 
+	commonv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/common/v1"
+	orderv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/order/v1"
+
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/ids"
+	"github.com/creditpay/creditpay/pkg/inbox"
 
 	"github.com/creditpay/creditpay/services/bill/internal/app"
 )
@@ -74,4 +78,47 @@ func TestKeepRefundAsCredit_WhileCashCanGoBack(t *testing.T) {
 		t.Errorf("what was given up: %v", err)
 	}
 	b.wantCredit(t, "u1", part.Minor())
+}
+
+// TestActivateLoans_AsTheOrderServiceSays: a reservation that names another price or user than the order holds limit, and never becomes a
+// debt.
+func TestActivateLoans_AsTheOrderServiceSays(t *testing.T) {
+	t.Parallel()
+	b := newBed(t)
+	b.open(t, "u1", 1_000_000)
+	r := b.purchase("u1", 100_000)
+	b.reserve(t, r)
+	says := func(user string, minor int64) inbox.Event {
+		e := b.confirmed(r.Orders[0].OrderID, b.clock.Now())
+		ref := e.Payload.(*orderv1.OrderConfirmed).GetOrder()
+		ref.UserId, ref.Amount = user, &commonv1.Money{AmountMinor: minor, CurrencyCode: "IDR"}
+		return e
+	}
+	for name, e := range map[string]inbox.Event{"less": says("u1", 99_999), "more": says("u1", 100_001), "another user": says("u2", 100_000)} {
+		if err := b.apply(t.Context(), e); !errs.Is(err, errs.OrderContentMismatch) || !errs.Business(err) {
+			t.Errorf("%s: %v, want %s", name, err, errs.OrderContentMismatch.Name())
+		}
+	}
+	b.wantFigures(t, "u1", 1_000_000, 0, 100_000)
+	if err := b.apply(t.Context(), says("u1", 100_000)); err != nil {
+		t.Fatal(err)
+	}
+	b.wantFigures(t, "u1", 1_000_000, 100_000, 0)
+}
+
+// TestActivateLoans_AfterARefundOfTheDraft: what a refund took from the draft belongs to the price.
+func TestActivateLoans_AfterARefundOfTheDraft(t *testing.T) {
+	t.Parallel()
+	b := newBed(t)
+	b.open(t, "u1", 1_000_000)
+	r := b.purchase("u1", 100_000)
+	b.reserve(t, r)
+	b.refund(t, r.Orders[0].OrderID, 40_000)
+	e := b.confirmed(r.Orders[0].OrderID, b.clock.Now())
+	ref := e.Payload.(*orderv1.OrderConfirmed).GetOrder()
+	ref.UserId, ref.Amount = "u1", &commonv1.Money{AmountMinor: 100_000, CurrencyCode: "IDR"}
+	if err := b.apply(t.Context(), e); err != nil {
+		t.Fatal(err)
+	}
+	b.wantFigures(t, "u1", 1_000_000, 60_000, 0)
 }

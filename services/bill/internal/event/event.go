@@ -112,7 +112,15 @@ func (h *Handler) Apply(ctx context.Context, tx *mysqlx.Tx, events []inbox.Event
 			if err != nil {
 				return errs.InvalidArgument.Wrap(err, "the event names no order")
 			}
-			confirmed = append(confirmed, app.Confirmation{OrderID: id, Time: e.Time})
+			c := app.Confirmation{OrderID: id, Time: e.Time, UserID: message.GetOrder().GetUserId()}
+			if m := message.GetOrder().GetAmount(); m != nil {
+				currency, err := money.CurrencyOf(m.GetCurrencyCode())
+				if err != nil {
+					return errs.InvalidArgument.Wrap(err, "the event has no amount")
+				}
+				c.Amount = money.New(m.GetAmountMinor(), currency)
+			}
+			confirmed = append(confirmed, c)
 		case *paymentv1.CashLegChanged:
 			if message.GetLeg().GetKind() != paymentv1.ExternalLegKind_EXTERNAL_LEG_KIND_REPAYMENT {
 				continue
