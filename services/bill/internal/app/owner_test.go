@@ -3,6 +3,8 @@ package app_test
 import (
 	"testing"
 
+	"google.golang.org/protobuf/proto"
+
 	commonv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/common/v1"
 	orderv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/order/v1"
 
@@ -91,7 +93,7 @@ func TestActivateLoans_AsTheOrderServiceSays(t *testing.T) {
 	says := func(user string, minor int64) inbox.Event {
 		e := b.confirmed(r.Orders[0].OrderID, b.clock.Now())
 		ref := e.Payload.(*orderv1.OrderConfirmed).GetOrder()
-		ref.UserId, ref.Amount = user, &commonv1.Money{AmountMinor: minor, CurrencyCode: "IDR"}
+		ref.UserId, ref.Amount = user, &commonv1.Money{AmountMinor: &minor, CurrencyCode: "IDR"}
 		return e
 	}
 	for name, e := range map[string]inbox.Event{"less": says("u1", 99_999), "more": says("u1", 100_001), "another user": says("u2", 100_000)} {
@@ -116,7 +118,7 @@ func TestActivateLoans_AfterARefundOfTheDraft(t *testing.T) {
 	b.refund(t, r.Orders[0].OrderID, 40_000)
 	e := b.confirmed(r.Orders[0].OrderID, b.clock.Now())
 	ref := e.Payload.(*orderv1.OrderConfirmed).GetOrder()
-	ref.UserId, ref.Amount = "u1", &commonv1.Money{AmountMinor: 100_000, CurrencyCode: "IDR"}
+	ref.UserId, ref.Amount = "u1", &commonv1.Money{AmountMinor: proto.Int64(100_000), CurrencyCode: "IDR"}
 	if err := b.apply(t.Context(), e); err != nil {
 		t.Fatal(err)
 	}
