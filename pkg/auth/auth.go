@@ -25,7 +25,7 @@ const (
 	// Leeway is how far "iat" and "nbf" may lie ahead of the verifier's clock. "exp" has none.
 	Leeway = 30 * time.Second
 	// MaxTokenLength bounds a token, in bytes.
-	MaxTokenLength = 4096
+	MaxTokenLength = 8192
 	// LongestLifetime bounds every configured lifetime.
 	LongestLifetime = 400 * 24 * time.Hour
 	// HomeMarketplace is the name of the home marketplace where none is configured.

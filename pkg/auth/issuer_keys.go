@@ -107,16 +107,17 @@ func (i *outsideIssuer) state(now time.Time) *issuerKeys {
 	return i.held.Load()
 }
 
-// key finds the key of an id. For an unknown one the issuer is asked, at most every unknownEvery.
+// key finds the key of an id. For an unknown one the issuer is asked, at most every unknownEvery, by one caller: the others are not
+// held up, or forged ids would hold up everybody. The state is nil when no keys were read yet.
 func (i *outsideIssuer) key(id string, now time.Time) (issuerKey, *issuerKeys, bool) {
 	state := i.state(now)
 	if k, ok := state.find(id); ok {
 		return k, state, true
 	}
-	if i.file != nil {
+	switch {
+	case i.file != nil:
 		state = i.file.again(now).value
-	} else {
-		i.mu.Lock()
+	case i.mu.TryLock():
 		if elapsed := now.Sub(i.fetched); elapsed < 0 || elapsed >= unknownEvery {
 			i.fetched = now
 			i.refresh(context.Background())

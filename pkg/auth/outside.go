@@ -202,6 +202,9 @@ func (c *outsideClaims) UnmarshalJSON(raw []byte) error {
 	return errors.Join(json.Unmarshal(raw, &c.RegisteredClaims), json.Unmarshal(raw, &c.all))
 }
 
+// errNoKey is why a token whose key is unknown is not verified.
+var errNoKey = errors.New("unknown key")
+
 // verifyOutside checks a token of an outside issuer that is not remembered.
 func (v *Verifier) verifyOutside(token string, issuer *outsideIssuer, now time.Time) (verdict, error) {
 	var body outsideClaims
@@ -213,15 +216,17 @@ func (v *Verifier) verifyOutside(token string, issuer *outsideIssuer, now time.T
 		}
 		id, _ := t.Header["kid"].(string)
 		key, state, ok := issuer.key(id, now)
-		if !ok {
-			return nil, errors.New("unknown key")
+		if found.issuerKeys = state; !ok {
+			return nil, errNoKey
 		}
 		if key.algorithm != t.Method.Alg() {
 			return nil, fmt.Errorf("a key of %s", key.algorithm)
 		}
-		found.issuerKeys = state
 		return key.public, nil
 	})
+	if err != nil && found.issuerKeys == nil && errors.Is(err, errNoKey) {
+		return verdict{}, errs.DependencyUnavailable.New("the keys of the token's issuer were not read yet")
+	}
 	if err != nil {
 		return verdict{}, errs.TokenInvalid.Wrap(err, "the token is malformed or not signed by a key of its issuer with one of %s",
 			strings.Join(issuerAlgorithms(), ", "))

@@ -305,6 +305,60 @@ func TestOutside_IssuerGoneWrongKeepsTheKeys(t *testing.T) {
 	}
 }
 
+// An issuer that was never reached says nothing about a token: the caller may repeat it, and is not signed out.
+func TestOutside_KeysThatWereNeverRead(t *testing.T) {
+	t.Parallel()
+	p := newProvider(t)
+	down := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
+	p.answer.Store(&down)
+	v := verifierOf(t, nil, p.operators())
+	token := signed(t, jwt.SigningMethodRS256, "rsa", p.rsa, operator())
+	for range 3 {
+		_, err := v.Verify(token, start)
+		wantReason(t, err, errs.DependencyUnavailable)
+	}
+	if n := p.looks.Load(); n != 1 {
+		t.Errorf("%d looks within half a minute", n)
+	}
+	p.answer.Store(nil)
+	if _, err := v.Verify(token, start.Add(31*time.Second)); err != nil {
+		t.Error(err)
+	}
+}
+
+// While one caller waits for the issuer, others with unknown keys are refused at once, and known keys go on.
+func TestOutside_SlowIssuerHoldsUpOneCaller(t *testing.T) {
+	t.Parallel()
+	p := newProvider(t)
+	v := verifierOf(t, func(err error) { t.Error(err) }, p.operators())
+	good := signed(t, jwt.SigningMethodRS256, "rsa", p.rsa, operator())
+	if _, err := v.Verify(good, start); err != nil {
+		t.Fatal(err)
+	}
+	entered, release := make(chan struct{}), make(chan struct{})
+	slow := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		close(entered)
+		<-release
+		_ = json.NewEncoder(w).Encode(p.set.Load())
+	})
+	p.answer.Store(&slow)
+	unknown := func() error {
+		_, err := v.Verify(signed(t, jwt.SigningMethodRS256, "unknown", p.rsa, operator()), start.Add(time.Minute))
+		return err
+	}
+	first := make(chan error, 1)
+	go func() { first <- unknown() }()
+	<-entered
+	for range 10 {
+		wantReason(t, unknown(), errs.TokenInvalid)
+	}
+	if _, err := v.Verify(good, start.Add(time.Minute)); err != nil {
+		t.Errorf("a known key: %v", err)
+	}
+	close(release)
+	wantReason(t, <-first, errs.TokenInvalid)
+}
+
 func TestOutside_RunReadsTheKeysAndEnds(t *testing.T) {
 	t.Parallel()
 	p := newProvider(t)

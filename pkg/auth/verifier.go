@@ -108,8 +108,8 @@ func (v *Verifier) Run(ctx context.Context) error {
 	return v.config.Outside.Run(ctx)
 }
 
-// Verify tells whose token it is, at the time now. Errors: errs.TokenMissing for an empty token, errs.TokenExpired, and
-// errs.TokenInvalid for everything else. Now must be the machine's time, not that of a clock advanced for a demonstration.
+// Verify tells whose token it is, at the time now. Errors: errs.TokenMissing for an empty token, errs.TokenExpired,
+// errs.DependencyUnavailable for a token of an outside issuer whose keys were never read, and errs.TokenInvalid for everything else. Now must be the machine's time, not that of a clock advanced for a demonstration.
 func (v *Verifier) Verify(token string, now time.Time) (caller.Caller, error) {
 	if token == "" {
 		return caller.Caller{}, errs.TokenMissing.New(`send "authorization: Bearer <token>"`)
