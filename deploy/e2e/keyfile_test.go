@@ -38,10 +38,10 @@ func opens() map[string][]string {
 	return map[string][]string{
 		"service-order.json": {bill + "BatchGetContracts", bill + "BatchGetLoans", bill + "QuotePlans", payment + "BatchGetPayments",
 			payment + "GetCommit", payment + "WithdrawCommit", refund + "GetOrderRefunds"},
-		"service-payment.json": {bill + "KeepCashAsCredit", bill + "QuotePlans", bill + "ReleaseCredit", bill + "ReserveCredit",
+		"service-payment.json": {bill + "GetRefundReturn", bill + "GetRepayment", bill + "KeepCashAsCredit", bill + "QuotePlans", bill + "ReleaseCredit", bill + "ReserveCredit",
 			order + "AbortCommit", order + "BeginCommit", order + "GetCheckout"},
-		"service-bill.json": {payment + "CommitFor", payment + "GetCashLeg", payment + "GetQuote", payment + "ListCashChannels",
-			payment + "OpenCashLeg"},
+		"service-bill.json": {payment + "CommitFor", payment + "GetCashLeg", payment + "GetCashReturn", payment + "GetQuote",
+			payment + "GetRepaymentReturn", payment + "ListCashChannels", payment + "OpenCashLeg"},
 		"service-refund.json": {bill + "AdjustForRefund", bill + "KeepRefundAsCredit", bill + "PreviewRefundAdjustment",
 			order + "BatchGetOrders", payment + "BatchGetPayments", payment + "GetCashReturns", payment + "RefundOrderPayment",
 			payment + "ResolveCashReturn", payment + "RetryCashReturn", payment + "ReturnRepayment"},
