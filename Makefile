@@ -9,7 +9,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help run stop test audit archtest bench fuzz build build-modules generate check-generated breaking \
+.PHONY: help run stop test audit archtest bench bench-pairs fuzz build build-modules generate check-generated breaking \
 	format lint lint-proto lint-go lint-shell lint-vuln tidy-check tools clean
 
 help: ## print the verbs
@@ -34,6 +34,9 @@ archtest: ## who may import whom (also part of make test)
 
 bench: ## measure the running parts and print the numbers (ARGS goes to bench)
 	go run ./deploy/bench/cmd/bench $(ARGS)
+
+bench-pairs: ## processor time of a purchase against OLD (a commit or a checkout): median of PAIRS (10) alternated pairs
+	@scripts/bench-pairs.sh
 
 fuzz: ## all fuzz tests, FUZZTIME seconds in all (120), first what changed since main
 	@scripts/fuzz.sh $(FUZZTIME) $(MODULES)
