@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"time"
 
@@ -135,8 +136,12 @@ func (a *auditor) once(ctx context.Context) (Report, error) {
 	if err != nil {
 		return r, err
 	}
-	r.Findings, r.Orders = append(append(r.Findings, found...), kept...), orders
-	r.Checks += 2
+	users, err := a.compareUsers(ctx)
+	if err != nil {
+		return r, err
+	}
+	r.Findings, r.Orders = slices.Concat(r.Findings, found, kept, users), orders
+	r.Checks += 3
 	sort.Slice(r.Findings, func(i, j int) bool {
 		x, y := r.Findings[i], r.Findings[j]
 		return x.Service+x.Check+x.ID < y.Service+y.Check+y.ID

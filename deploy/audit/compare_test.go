@@ -52,3 +52,23 @@ func TestWhatRefundsTookDecidesWhetherALoanMayBeVoid(t *testing.T) {
 		}
 	}
 }
+
+func TestStrangers(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		seen  []fact
+		agree bool
+	}{
+		"one user":           {[]fact{{"beta~u1", 0}, {"beta~u1", 0}, {"beta~u1", 0}, {"beta~u1", 0}}, true},
+		"not paid":           {[]fact{{"u1", 0}, {}, {}, {}}, true},
+		"other marketplace":  {[]fact{{"beta~u1", 0}, {"u1", 0}, {}, {}}, false},
+		"another's loan":     {[]fact{{"u1", 0}, {"u1", 0}, {"u2", 0}, {}}, false},
+		"loans of two":       {[]fact{{"u1", 0}, {"u1", 0}, {"u1", 1}, {}}, false},
+		"another's refund":   {[]fact{{"u1", 0}, {"u1", 0}, {"u1", 0}, {"u2", 0}}, false},
+		"refunds of several": {[]fact{{"u1", 0}, {"u1", 0}, {"u1", 0}, {"u1", 2}}, false},
+	} {
+		if got := strangers(c.seen); (got == "") != c.agree {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+}

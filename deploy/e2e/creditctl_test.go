@@ -188,6 +188,10 @@ func auditNamesTampering(t *testing.T, s *stack, p *payer, d *orderv1.OrderDetai
 		"a journal line is one too large": {"payment",
 			"UPDATE journal_lines SET debit_minor = debit_minor + 1 WHERE debit_minor > 0 AND object_id = ?",
 			"UPDATE journal_lines SET debit_minor = debit_minor - 1 WHERE debit_minor > 0 AND object_id = ?", d.GetOrder().GetPaymentId(), []string{"journal_balances"}},
+		"the payment is of another marketplace's user": {"payment", "UPDATE payments SET user_id = CONCAT('beta~', user_id) WHERE order_id = UNHEX(?)",
+			"UPDATE payments SET user_id = SUBSTRING(user_id, 6) WHERE order_id = UNHEX(?)", orderHex, []string{d.GetOrder().GetOrderId(), "users_agree"}},
+		"the order is another marketplace's": {"order", "UPDATE orders SET owner = 'beta' WHERE id = UNHEX(?)", "UPDATE orders SET owner = '' WHERE id = UNHEX(?)",
+			orderHex, []string{d.GetOrder().GetOrderId(), "order_is_of_its_buyers_marketplace"}},
 		"credit balance out of nowhere": {"bill", "INSERT INTO kept_cash VALUES (UNHEX(?), 'nobody', 'IDR', 1, NOW(6))", "DELETE FROM kept_cash WHERE reference = UNHEX(?)",
 			orderHex, []string{typed(t, ids.Leg, orderHex), "kept_cash_agrees"}},
 	} {

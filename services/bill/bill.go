@@ -129,3 +129,6 @@ func AuditStream() string { return store.AuditStream() }
 
 // AuditKept selects (return id in hex, 'KEPT', amount) of all cash of down payments that became credit balance, by id.
 func AuditKept() string { return store.AuditKept }
+
+// AuditUsers selects (order id in hex, borrower, number of other borrowers), by order id, over the loans of each order.
+func AuditUsers() string { return store.AuditUsers }

@@ -11,6 +11,7 @@ import (
 const (
 	defaultPerEndpoint    = 4
 	defaultInFlight       = 256
+	defaultHome           = "marketplace"
 	defaultAttemptTimeout = 10 * time.Second
 )
 
@@ -27,6 +28,8 @@ type Config struct {
 	InFlight int `env:"NOTIFICATION_IN_FLIGHT" envDefault:"256"`
 	// AttemptTimeout bounds an attempt, from connecting to the end of the answer, 1s to 30s.
 	AttemptTimeout time.Duration `env:"NOTIFICATION_ATTEMPT_TIMEOUT" envDefault:"10s"`
+	// HomeMarketplace is the name of the marketplace that is stored without one: operators may name it so.
+	HomeMarketplace string `env:"HOME_MARKETPLACE" envDefault:"marketplace"`
 	// AllowLoopback lets endpoints be on this machine, by http too. For development only.
 	AllowLoopback bool `env:"NOTIFICATION_ALLOW_LOOPBACK" envDefault:"false"`
 }
@@ -35,6 +38,9 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	if c.PerEndpoint == 0 {
 		c.PerEndpoint = defaultPerEndpoint
+	}
+	if c.HomeMarketplace == "" {
+		c.HomeMarketplace = defaultHome
 	}
 	if c.InFlight == 0 {
 		c.InFlight = defaultInFlight

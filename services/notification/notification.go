@@ -47,6 +47,7 @@ type Service struct {
 	*spine.Spine
 	app    *app.App
 	poster *webhook.Poster
+	home   string
 }
 
 // Topics is what the service does with Kafka, and what its ACLs must allow.
@@ -81,13 +82,13 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	listener := &event.Listener{App: verbs, Store: rows}
 	backbone.OnEvents(listener.Apply, event.Wanted())
 	backbone.OnHouse(store.Purges()...)
-	return &Service{Spine: backbone, app: verbs, poster: poster}, nil
+	return &Service{Spine: backbone, app: verbs, poster: poster, home: cfg.HomeMarketplace}, nil
 }
 
 // Register adds the service's RPCs to a server.
 func (s *Service) Register(r grpc.ServiceRegistrar) {
 	notificationv1.RegisterNotificationServiceServer(r, &rpc.Feed{App: s.app})
-	notificationv1.RegisterNotificationAdminServiceServer(r, &rpc.Admin{App: s.app})
+	notificationv1.RegisterNotificationAdminServiceServer(r, &rpc.Admin{App: s.app, Home: s.home})
 }
 
 // Run works in the background until ctx ends: it receives events and sends deliveries.

@@ -16,6 +16,7 @@ const (
 	defaultPeerTimeout     = 2 * time.Second
 	defaultDetailTimeout   = 800 * time.Millisecond
 	defaultTimeZone        = "Asia/Jakarta"
+	defaultHome            = "marketplace"
 	defaultProofLife       = 15 * time.Minute
 
 	expiryMin, expiryMax = time.Minute, 30 * 24 * time.Hour
@@ -56,6 +57,8 @@ type Config struct {
 	PeerTimeout time.Duration `env:"PEER_TIMEOUT" envDefault:"2s"`
 	// DetailTimeout bounds the questions that only complete the detail of an order.
 	DetailTimeout time.Duration `env:"DETAIL_TIMEOUT" envDefault:"800ms"`
+	// HomeMarketplace is the name of the marketplace that is stored without one: operators may name it so.
+	HomeMarketplace string `env:"HOME_MARKETPLACE" envDefault:"marketplace"`
 	// TimeZone is the zone of due dates.
 	TimeZone string `env:"TIME_ZONE" envDefault:"Asia/Jakarta"`
 }
@@ -76,6 +79,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.CheckoutProofLife == 0 {
 		c.CheckoutProofLife = defaultProofLife
+	}
+	if c.HomeMarketplace == "" {
+		c.HomeMarketplace = defaultHome
 	}
 	if c.TimeZone == "" {
 		c.TimeZone = defaultTimeZone

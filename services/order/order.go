@@ -81,7 +81,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 		Settings: app.Settings{
 			CashierURL: cfg.CashierURL, CheckoutExpiry: cfg.CheckoutExpiry, Reach: reach.Reach{Loopback: cfg.AllowLoopback},
 			AutoConfirmAfter: time.Duration(cfg.AutoConfirmDays) * day, AutoConfirmByBusiness: cfg.autoConfirmByBusiness(),
-			PeerTimeout: cfg.PeerTimeout, DetailTimeout: cfg.DetailTimeout, ProofLife: cfg.CheckoutProofLife, Location: location,
+			PeerTimeout: cfg.PeerTimeout, DetailTimeout: cfg.DetailTimeout, Home: cfg.HomeMarketplace, ProofLife: cfg.CheckoutProofLife, Location: location,
 		},
 	})
 	backbone.OnEvents(event.NewListener(verbs, rows).Apply, event.Wanted())
@@ -102,3 +102,6 @@ func Audit() []audit.Check { return store.Audit() }
 // AuditStream selects (order id in hex, name of its state, paid minor units), by id, of every order that a payment should know:
 // in a commit, paid, or whatever became of a paid one.
 func AuditStream() string { return store.AuditStream() }
+
+// AuditUsers selects (order id in hex, buyer, 0), by id, of every order: to be compared with whose its payment, loans and refunds are.
+func AuditUsers() string { return store.AuditUsers }

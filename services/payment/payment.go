@@ -122,3 +122,6 @@ func AuditStream() string { return store.AuditStream }
 
 // AuditKept selects (return id in hex, 'KEPT', amount) of every return that became credit balance in the bill service, by id.
 func AuditKept() string { return store.AuditKept }
+
+// AuditUsers selects (order id in hex, payer, 0), by order id, of every payment.
+func AuditUsers() string { return store.AuditUsers }

@@ -107,3 +107,6 @@ func Audit() []audit.Check { return store.Audit() }
 
 // AuditStream selects (order id in hex, "REFUNDED", minor units), by id, of every order that refunds took something of.
 func AuditStream() string { return store.AuditStream() }
+
+// AuditUsers selects (order id in hex, buyer, number of other buyers), by order id, over the refunds of each order.
+func AuditUsers() string { return store.AuditUsers }

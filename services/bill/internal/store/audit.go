@@ -186,3 +186,6 @@ func AuditStream() string {
 		WHERE l.live = 1 OR NOT EXISTS (SELECT 1 FROM loans o WHERE o.order_id = l.order_id AND (o.live = 1 OR o.id > l.id))
 		ORDER BY l.order_id`
 }
+
+// AuditUsers selects (order id in hex, borrower, number of other borrowers), by order id, over the loans of each order.
+const AuditUsers = `SELECT HEX(order_id), MIN(user_id), COUNT(DISTINCT user_id) - 1 FROM loans GROUP BY order_id ORDER BY order_id`

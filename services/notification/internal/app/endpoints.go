@@ -30,8 +30,10 @@ type RegisteredEndpoint struct {
 
 // EndpointFilter says which endpoints are listed.
 type EndpointFilter struct {
-	// Marketplace and MerchantID are of their owners; empty for all.
-	Marketplace, MerchantID string
+	// Marketplace is of their owners, empty for the home marketplace; nil for all.
+	Marketplace *string
+	// MerchantID is of their owners; empty for all.
+	MerchantID string
 	// Below is the last endpoint of the page before; zero for the first page.
 	Below ids.ID
 }

@@ -45,8 +45,10 @@ func TestOwner_EventsStayInTheirMarketplace(t *testing.T) {
 			t.Errorf("feed of %+v: %+v, %v, want one of %s", o, got, err, want)
 		}
 	}
-	page, _, err := d.ListEndpoints(t.Context(), app.EndpointFilter{Marketplace: "beta"}, 10)
-	if err != nil || len(page) != 2 {
-		t.Errorf("endpoints of beta: %+v, %v, want 2", page, err)
+	for _, market := range []string{"", "beta"} {
+		page, _, err := d.ListEndpoints(t.Context(), app.EndpointFilter{Marketplace: &market}, 10)
+		if err != nil || len(page) != 2 || page[0].Owner.Marketplace != market {
+			t.Errorf("endpoints of %q: %+v, %v, want its 2", market, page, err)
+		}
 	}
 }

@@ -20,6 +20,16 @@ import (
 type Admin struct {
 	notificationv1.UnsafeNotificationAdminServiceServer
 	App *app.App
+	// Home is the name of the home marketplace, which is stored without one.
+	Home string
+}
+
+// marketplace is a marketplace that an operator names, as it is stored.
+func (s *Admin) marketplace(owner string) string {
+	if owner == s.Home {
+		return ""
+	}
+	return owner
 }
 
 const (
@@ -34,7 +44,7 @@ func request(ctx context.Context, m interface{ GetRequestId() string }) app.Requ
 // CreateEndpoint registers an endpoint.
 func (s *Admin) CreateEndpoint(ctx context.Context, req *notificationv1.CreateEndpointRequest) (*notificationv1.CreateEndpointResponse, error) {
 	e, err := s.App.CreateEndpoint(ctx, request(ctx, req), domain.Endpoint{
-		Owner: domain.Owner{Marketplace: req.GetOwner(), MerchantID: req.GetMerchantId()}, URL: req.GetUrl(), Types: req.GetEventTypes(),
+		Owner: domain.Owner{Marketplace: s.marketplace(req.GetOwner()), MerchantID: req.GetMerchantId()}, URL: req.GetUrl(), Types: req.GetEventTypes(),
 		Profile: enum.Of[domain.Profile](req.GetProfile()), KeyName: req.GetKeyName()})
 	if err != nil {
 		return nil, err
@@ -94,8 +104,12 @@ func (s *Admin) ListEndpoints(ctx context.Context, req *notificationv1.ListEndpo
 	if err != nil {
 		return nil, err
 	}
-	page, more, err := s.App.ListEndpoints(ctx, app.EndpointFilter{Marketplace: req.GetOwner(), MerchantID: req.GetMerchantId(), Below: below},
-		sizeOr(req.GetPageSize(), pageSizeDefault))
+	f := app.EndpointFilter{MerchantID: req.GetMerchantId(), Below: below}
+	if req.GetOwner() != "" {
+		owner := s.marketplace(req.GetOwner())
+		f.Marketplace = &owner
+	}
+	page, more, err := s.App.ListEndpoints(ctx, f, sizeOr(req.GetPageSize(), pageSizeDefault))
 	if err != nil {
 		return nil, err
 	}

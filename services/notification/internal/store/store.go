@@ -168,8 +168,8 @@ func (s *Store) Endpoints(ctx context.Context, f app.EndpointFilter, limit int) 
 	if f.MerchantID != "" {
 		where, values = where+` AND owner = ?`, append(values, f.MerchantID)
 	}
-	if f.Marketplace != "" {
-		where, values = where+` AND marketplace = ?`, append(values, f.Marketplace)
+	if f.Marketplace != nil {
+		where, values = where+` AND marketplace = ?`, append(values, *f.Marketplace)
 	}
 	if !f.Below.IsZero() {
 		where, values = where+` AND id < ?`, append(values, f.Below)

@@ -107,6 +107,8 @@ type Settings struct {
 	PeerTimeout, DetailTimeout time.Duration
 	// ProofLife is how long a proof of a checkout is good.
 	ProofLife time.Duration
+	// Home is the name of the home marketplace, which is stored without one.
+	Home string
 	// Location is the zone of due dates.
 	Location *time.Location
 }

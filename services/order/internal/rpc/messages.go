@@ -72,13 +72,16 @@ type orderName interface {
 }
 
 // readOrderName reads which order is meant. Operators say in which marketplace a number is; the others mean their own.
-func readOrderName(who caller.Caller, req orderName) (app.OrderName, error) {
+func readOrderName(who caller.Caller, home string, req orderName) (app.OrderName, error) {
 	owner := req.GetOwner()
 	if who.Kind != caller.Admin {
 		if owner != "" {
 			return app.OrderName{}, errs.InvalidArgument.New("owner is for operators; leave it out, yours is meant").With("field", "owner")
 		}
 		owner = who.Owner
+	}
+	if owner == home {
+		owner = ""
 	}
 	if req.GetOrderId() == "" {
 		return app.OrderName{Number: app.OrderNumber{Owner: owner, MerchantID: req.GetMerchantId(), OutOrderNo: req.GetOutOrderNo()}}, nil

@@ -117,7 +117,7 @@ func (s *Order) CancelPayments(ctx context.Context, req *orderv1.CancelPaymentsR
 
 // GetOrderInfo reads one order in brief.
 func (s *Order) GetOrderInfo(ctx context.Context, req *orderv1.GetOrderInfoRequest) (*orderv1.GetOrderInfoResponse, error) {
-	name, err := readOrderName(caller.FromContext(ctx), req)
+	name, err := readOrderName(caller.FromContext(ctx), s.verbs.Home, req)
 	if err != nil {
 		return nil, err
 	}
@@ -130,7 +130,7 @@ func (s *Order) GetOrderInfo(ctx context.Context, req *orderv1.GetOrderInfoReque
 
 // GetOrderDetail reads one order with everything.
 func (s *Order) GetOrderDetail(ctx context.Context, req *orderv1.GetOrderDetailRequest) (*orderv1.GetOrderDetailResponse, error) {
-	name, err := readOrderName(caller.FromContext(ctx), req)
+	name, err := readOrderName(caller.FromContext(ctx), s.verbs.Home, req)
 	if err != nil {
 		return nil, err
 	}

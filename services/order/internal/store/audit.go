@@ -77,3 +77,6 @@ func AuditStream() string {
 	return `SELECT HEX(id), CASE state WHEN 2 THEN 'COMMITTING' WHEN 3 THEN 'PAID' WHEN 4 THEN 'CONFIRMED' WHEN 5 THEN 'CLOSED' WHEN 6 THEN 'CANCELLING'
 		ELSE 'CANCELLED' END, paid_minor FROM orders WHERE state IN (2, 3, 4, 5, 6) OR (state = 7 AND pay_time IS NOT NULL) ORDER BY id`
 }
+
+// AuditUsers selects (order id in hex, buyer, 0), by id, of every order.
+const AuditUsers = `SELECT HEX(id), user_id, 0 FROM orders ORDER BY id`

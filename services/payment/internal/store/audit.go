@@ -46,3 +46,6 @@ func Audit() []audit.Check {
 // order and bill services have.
 const AuditStream = `SELECT HEX(order_id), CASE state WHEN 3 THEN 'SUCCEEDED' WHEN 5 THEN 'REVERSING' WHEN 6 THEN 'REVERSED' ELSE 'UNKNOWN' END,
 	amount_minor FROM payments ORDER BY order_id`
+
+// AuditUsers selects (order id in hex, payer, 0), by order id, of every payment.
+const AuditUsers = `SELECT HEX(order_id), user_id, 0 FROM payments ORDER BY order_id`

@@ -47,3 +47,6 @@ func Audit() []audit.Check {
 func AuditStream() string {
 	return `SELECT HEX(order_id), 'REFUNDED', SUM(amount_minor) FROM refunds WHERE state = 7 OR (state = 6 AND step >= 2) GROUP BY order_id ORDER BY order_id`
 }
+
+// AuditUsers selects (order id in hex, buyer, number of other buyers), by order id, over the refunds of each order.
+const AuditUsers = `SELECT HEX(order_id), MIN(user_id), COUNT(DISTINCT user_id) - 1 FROM refunds GROUP BY order_id ORDER BY order_id`

@@ -42,7 +42,7 @@ type CreateEndpointRequest struct {
 	Profile DeliveryProfile `protobuf:"varint,5,opt,name=profile,proto3,enum=creditpay.notification.v1.DeliveryProfile" json:"profile,omitempty"`
 	// The name under which the receiver knows the key; needed by PAY_PROTOCOL, CASHIER_DESK and CASHIER_DESK_GM1, empty for the others.
 	KeyName string `protobuf:"bytes,6,opt,name=key_name,json=keyName,proto3" json:"key_name,omitempty"`
-	// The marketplace whose events it hears of; empty for the home marketplace.
+	// The marketplace whose events it hears of, by its name; empty for the home marketplace.
 	Owner         string `protobuf:"bytes,7,opt,name=owner,proto3" json:"owner,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -548,7 +548,7 @@ type ListEndpointsRequest struct {
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// Where to go on: next_page_token of the page before.
 	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
-	// Those of this marketplace; empty for all.
+	// Those of this marketplace, by its name; empty for all.
 	Owner         string `protobuf:"bytes,4,opt,name=owner,proto3" json:"owner,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

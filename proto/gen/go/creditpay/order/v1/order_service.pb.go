@@ -30,7 +30,8 @@ type GeneratePaymentsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The caller's id of this request, unique per caller; repeating it repeats the answer.
 	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	// The buyer, as the marketplace names them. A marketplace other than the home one writes its own name in front: "<marketplace>~<user>".
+	// The buyer, as the marketplace names them. A marketplace other than the home one writes its own name in front:
+	// "<marketplace>~<user>".
 	UserId string `protobuf:"bytes,2,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
 	// The business line, for example "marketplace"; decides which products are offered.
 	Business string `protobuf:"bytes,3,opt,name=business,proto3" json:"business,omitempty"`
@@ -951,8 +952,8 @@ type GetOrderInfoRequest struct {
 	MerchantId string `protobuf:"bytes,2,opt,name=merchant_id,json=merchantId,proto3" json:"merchant_id,omitempty"`
 	// The marketplace's number.
 	OutOrderNo string `protobuf:"bytes,3,opt,name=out_order_no,json=outOrderNo,proto3" json:"out_order_no,omitempty"`
-	// The marketplace whose number it is, for operators; empty for the home marketplace. Of other callers it is their own: they leave it
-	// empty.
+	// The marketplace whose number it is, by its name, for operators; empty for the home marketplace. Other callers leave it empty: it is
+	// their own.
 	Owner         string `protobuf:"bytes,4,opt,name=owner,proto3" json:"owner,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1071,8 +1072,8 @@ type GetOrderDetailRequest struct {
 	MerchantId string `protobuf:"bytes,2,opt,name=merchant_id,json=merchantId,proto3" json:"merchant_id,omitempty"`
 	// The marketplace's number.
 	OutOrderNo string `protobuf:"bytes,3,opt,name=out_order_no,json=outOrderNo,proto3" json:"out_order_no,omitempty"`
-	// The marketplace whose number it is, for operators; empty for the home marketplace. Of other callers it is their own: they leave it
-	// empty.
+	// The marketplace whose number it is, by its name, for operators; empty for the home marketplace. Other callers leave it empty: it is
+	// their own.
 	Owner         string `protobuf:"bytes,4,opt,name=owner,proto3" json:"owner,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
