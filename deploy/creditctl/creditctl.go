@@ -61,7 +61,7 @@ func New(out io.Writer) *cobra.Command {
 		t.dsns[name] = f.String(name+"-dsn", env("CTL_"+strings.ToUpper(name)+"_DSN", ""), "DSN of the "+name+" schema, for the audit")
 	}
 	root.AddCommand(t.credentialCommand(), t.auditCommand(), t.orderCommand(), t.clockCommand(), t.outboxCommand(), t.deadLetterCommand(), t.notificationCommand(),
-		t.refundCommand(), t.deliveryCommand(), t.esignCommand(), kafkaACLsCommand(), keyPairCommand(), tokenCommand(), revokeCommand())
+		t.refundCommand(), t.approvalCommand(), t.deliveryCommand(), t.esignCommand(), kafkaACLsCommand(), keyPairCommand(), tokenCommand(), revokeCommand())
 	return root
 }
 

@@ -254,12 +254,19 @@ func TestAccess_RulesNameServicesOfTheSuite(t *testing.T) {
 func TestRefundsAndApprovalsAreOpenToTheseAndNobodyElse(t *testing.T) {
 	t.Parallel()
 	const refunds, cash = "/creditpay.refund.v1.RefundService/", "/creditpay.payment.v1.PaymentAdminService/"
+	const credit = "/creditpay.bill.v1.BillAdminService/"
 	want := map[string]string{
 		refunds + "PreviewRefund": "SPM ADMIN:VIEW", refunds + "RefundPayment": "SPM", refunds + "AdminRefundPayment": "ADMIN:REFUND_REQUEST",
 		refunds + "ApproveRefund": "ADMIN:REFUND_APPROVE", refunds + "RejectRefund": "ADMIN:REFUND_REQUEST ADMIN:REFUND_APPROVE",
 		refunds + "GetRefund": "SPM ADMIN:VIEW MERCHANT", refunds + "ListRefunds": "SPM ADMIN:VIEW MERCHANT",
 		refunds + "RetryRefundLeg": "ADMIN:CASH", refunds + "ResolveRefundLeg": "ADMIN:CASH",
 		refunds + "ListApprovalTiers": "ADMIN:VIEW", refunds + "SetApprovalTiers": "ADMIN:ADMINISTER",
+		refunds + "ListApprovals": "ADMIN:VIEW", refunds + "GetApproval": "ADMIN:VIEW",
+		refunds + "ApproveRequest": "ADMIN:REFUND_APPROVE ADMIN:ADMINISTER", refunds + "RejectRequest": "ADMIN:CASH ADMIN:REFUND_APPROVE ADMIN:ADMINISTER",
+		cash + "ListApprovals": "ADMIN:VIEW", cash + "GetApproval": "ADMIN:VIEW", cash + "ListApprovalTiers": "ADMIN:VIEW", cash + "SetApprovalTiers": "ADMIN:ADMINISTER",
+		cash + "ApproveRequest": "ADMIN:ADMINISTER ADMIN:APPROVE", cash + "RejectRequest": "ADMIN:CASH ADMIN:ADMINISTER ADMIN:APPROVE",
+		credit + "ListApprovals": "ADMIN:VIEW", credit + "GetApproval": "ADMIN:VIEW", credit + "ListApprovalTiers": "ADMIN:VIEW", credit + "SetApprovalTiers": "ADMIN:ADMINISTER",
+		credit + "ApproveRequest": "ADMIN:ADMINISTER ADMIN:APPROVE", credit + "RejectRequest": "ADMIN:CREDIT ADMIN:CASH ADMIN:ADMINISTER ADMIN:APPROVE",
 		"/creditpay.refund.v1.RefundInternalService/GetOrderRefunds": "SERVICE:order",
 		cash + "ListCashReturns":                                     "ADMIN:VIEW", cash + "RetryCancelReturn": "ADMIN:CASH", cash + "ResolveCancelReturn": "ADMIN:CASH",
 	}

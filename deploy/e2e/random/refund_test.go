@@ -362,10 +362,13 @@ func (r *run) endLeg(ctx context.Context, x *refund, reference string, way int) 
 		}, errs.RefundStateInvalid)
 		return reason
 	}
-	_, reason := call(ctx, r, "ResolveRefundLeg", func(ctx context.Context) (*refundv1.ResolveRefundLegResponse, error) {
+	res, reason := call(ctx, r, "ResolveRefundLeg", func(ctx context.Context) (*refundv1.ResolveRefundLegResponse, error) {
 		return r.site.refunds.ResolveRefundLeg(r.site.admin(ctx, "bob"), &refundv1.ResolveRefundLegRequest{RefundId: x.id, Reference: reference, GivenBack: new(way == 1),
 			Evidence: "transfer 4711"})
-	}, errs.RefundStateInvalid)
+	}, errs.RefundStateInvalid, errs.ApprovalPending)
+	if reason == "" {
+		reason = r.approved(ctx, res.GetApproval(), r.approveLeg)
+	}
 	return reason
 }
 

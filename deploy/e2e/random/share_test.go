@@ -54,10 +54,13 @@ func (r *run) endShare(ctx context.Context, reference string, way int) string {
 		}, errs.OrderStateInvalid)
 		return reason
 	}
-	_, reason := call(ctx, r, "ResolveCancelReturn", func(ctx context.Context) (*paymentv1.ResolveCancelReturnResponse, error) {
+	res, reason := call(ctx, r, "ResolveCancelReturn", func(ctx context.Context) (*paymentv1.ResolveCancelReturnResponse, error) {
 		return r.site.returns.ResolveCancelReturn(r.site.admin(ctx, "bob"), &paymentv1.ResolveCancelReturnRequest{Reference: reference, GivenBack: new(way == 1),
 			Evidence: "transfer 4712"})
-	}, errs.OrderStateInvalid)
+	}, errs.OrderStateInvalid, errs.ApprovalPending)
+	if reason == "" {
+		reason = r.approved(ctx, res.GetApproval(), r.approveShare)
+	}
 	if reason == "" {
 		r.mu.Lock()
 		r.resolved[reference] = true
