@@ -158,6 +158,11 @@ func (p *payer) looks(t *testing.T, c *orderv1.Checkout, amount int64) *commonv1
 	if err := p.call(t.Context(), http.MethodGet, "/h5/v1/checkout-tokens/"+c.GetToken(), nil, &byToken); err != nil {
 		t.Fatal(err)
 	}
+	// A proof says until when it is good: two of different seconds differ.
+	if byID.GetCheckoutProof() == "" || byToken.GetCheckoutProof() == "" {
+		t.Errorf("no proof: by id %v, by token %v", &byID, &byToken)
+	}
+	byToken.CheckoutProof = byID.GetCheckoutProof()
 	if !proto.Equal(&byID, &byToken) {
 		t.Errorf("by id %v\nby token %v", &byID, &byToken)
 	}
