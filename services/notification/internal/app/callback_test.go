@@ -409,3 +409,29 @@ func TestAMerchantNeverSeesTheAddressThatACheckoutNamed(t *testing.T) {
 	}
 	d.dispatched(func() bool { return d.leased(callback) == 0 })
 }
+
+// Whoever sends the version that they have seen is refused once the endpoint is another; who sends none is not asked.
+func TestChangeEndpoint_ChecksTheVersionSeen(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, 5*time.Second)
+	e := d.endpoint("shop-1", "https://shop.example/told", domain.Standard)
+	seen := func(version int64) app.Request {
+		r := request()
+		r.Version = version
+		return r
+	}
+	changed, err := d.SetEndpointState(t.Context(), seen(e.Version), e.ID, domain.EndpointDisabled)
+	if err != nil || changed.Version != e.Version+1 {
+		t.Fatalf("with the endpoint's version: %+v, %v", changed, err)
+	}
+	if _, err := d.SetEndpointState(t.Context(), seen(e.Version), e.ID, domain.EndpointEnabled); !errs.Is(err, errs.ConcurrentChange) {
+		t.Errorf("state with the version before: %v", err)
+	}
+	change := app.EndpointChange{URL: "https://shop.example/other", KeepTypes: true}
+	if _, err := d.UpdateEndpoint(t.Context(), seen(e.Version), e.ID, change); !errs.Is(err, errs.ConcurrentChange) {
+		t.Errorf("address with the version before: %v", err)
+	}
+	if _, err := d.UpdateEndpoint(t.Context(), seen(0), e.ID, change); err != nil {
+		t.Errorf("without a version: %v", err)
+	}
+}

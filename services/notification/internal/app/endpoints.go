@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"crypto/rand"
+	"strconv"
 	"time"
 
 	"github.com/creditpay/creditpay/pkg/errs"
@@ -13,7 +14,11 @@ import (
 )
 
 // Request is who asks, and the caller's id of the request.
-type Request struct{ Caller, RequestID string }
+type Request struct {
+	Caller, RequestID string
+	// Version of the object that the caller has seen, for a change of one; zero for whatever it is.
+	Version int64
+}
 
 func (r Request) key(verb string) idempotency.Key {
 	return idempotency.Key{Verb: verb, Caller: r.Caller, RequestID: r.RequestID}
@@ -165,7 +170,8 @@ func (a *App) changeEndpoint(ctx context.Context, r Request, verb string, id ids
 	fp, err := idempotency.FingerprintOf(struct {
 		ID      ids.ID
 		Content any
-	}{id, content})
+		Version int64 `json:",omitzero"`
+	}{id, content, r.Version})
 	if err != nil {
 		return RegisteredEndpoint{}, errs.Internal.Wrap(err, "digest the request")
 	}
@@ -174,6 +180,10 @@ func (a *App) changeEndpoint(ctx context.Context, r Request, verb string, id ids
 		before, _, err := a.Store.Endpoint(ctx, id)
 		if err != nil {
 			return reference{}, err
+		}
+		if r.Version != 0 && r.Version != before.Version {
+			return reference{}, errs.ConcurrentChange.New("the endpoint has version %d, not %d: it changed since it was read; read it again, then repeat with its version",
+				before.Version, r.Version).With("version", strconv.FormatInt(before.Version, 10))
 		}
 		after, err := rule(before)
 		if err != nil {

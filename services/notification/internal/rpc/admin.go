@@ -38,7 +38,11 @@ const (
 )
 
 func request(ctx context.Context, m interface{ GetRequestId() string }) app.Request {
-	return app.Request{Caller: caller.FromContext(ctx).String(), RequestID: m.GetRequestId()}
+	r := app.Request{Caller: caller.FromContext(ctx).String(), RequestID: m.GetRequestId()}
+	if seen, ok := m.(interface{ GetVersion() int64 }); ok {
+		r.Version = seen.GetVersion()
+	}
+	return r
 }
 
 // CreateEndpoint registers an endpoint.

@@ -226,7 +226,7 @@ type Endpoint struct {
 	KeyName string `protobuf:"bytes,6,opt,name=key_name,json=keyName,proto3" json:"key_name,omitempty"`
 	// State.
 	State EndpointState `protobuf:"varint,7,opt,name=state,proto3,enum=creditpay.notification.v1.EndpointState" json:"state,omitempty"`
-	// Version, rising by one with each change.
+	// Version, rising by one with each change; send it back with a change to be sure that nothing was overlooked.
 	Version int64 `protobuf:"varint,8,opt,name=version,proto3" json:"version,omitempty"`
 	// When it was registered.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`

@@ -195,6 +195,8 @@ type UpdateEndpointRequest struct {
 	EventTypes []string `protobuf:"bytes,4,rep,name=event_types,json=eventTypes,proto3" json:"event_types,omitempty"`
 	// True: all types that concern its owner; event_types is empty then.
 	AllEventTypes bool `protobuf:"varint,5,opt,name=all_event_types,json=allEventTypes,proto3" json:"all_event_types,omitempty"`
+	// Endpoint.version as the caller has seen it: CONCURRENT_CHANGE when the endpoint changed since. 0: whatever it is.
+	Version       int64 `protobuf:"varint,6,opt,name=version,proto3" json:"version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -264,6 +266,13 @@ func (x *UpdateEndpointRequest) GetAllEventTypes() bool {
 	return false
 }
 
+func (x *UpdateEndpointRequest) GetVersion() int64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
 // Output of UpdateEndpoint.
 type UpdateEndpointResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -318,7 +327,9 @@ type SetEndpointStateRequest struct {
 	// Typed id "edp_…".
 	EndpointId string `protobuf:"bytes,2,opt,name=endpoint_id,json=endpointId,proto3" json:"endpoint_id,omitempty"`
 	// The new state.
-	State         EndpointState `protobuf:"varint,3,opt,name=state,proto3,enum=creditpay.notification.v1.EndpointState" json:"state,omitempty"`
+	State EndpointState `protobuf:"varint,3,opt,name=state,proto3,enum=creditpay.notification.v1.EndpointState" json:"state,omitempty"`
+	// Endpoint.version as the caller has seen it: CONCURRENT_CHANGE when the endpoint changed since. 0: whatever it is.
+	Version       int64 `protobuf:"varint,4,opt,name=version,proto3" json:"version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -372,6 +383,13 @@ func (x *SetEndpointStateRequest) GetState() EndpointState {
 		return x.State
 	}
 	return EndpointState_ENDPOINT_STATE_UNSPECIFIED
+}
+
+func (x *SetEndpointStateRequest) GetVersion() int64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
 }
 
 // Output of SetEndpointState.
@@ -1216,7 +1234,7 @@ const file_creditpay_notification_v1_notification_admin_service_proto_rawDesc = 
 	"\x05owner\x18\a \x01(\tB\x1b\xbaH\x18r\x16\x18@2\x12^[A-Za-z0-9_.@-]*$R\x05owner\"v\n" +
 	"\x16CreateEndpointResponse\x12?\n" +
 	"\bendpoint\x18\x01 \x01(\v2#.creditpay.notification.v1.EndpointR\bendpoint\x12\x1b\n" +
-	"\x06secret\x18\x02 \x01(\tB\x03\x80\x01\x01R\x06secret\"\xfb\x03\n" +
+	"\x06secret\x18\x02 \x01(\tB\x03\x80\x01\x01R\x06secret\"\x9e\x04\n" +
 	"\x15UpdateEndpointRequest\x12=\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9._:-]{8,64}$R\trequestId\x12:\n" +
@@ -1225,18 +1243,20 @@ const file_creditpay_notification_v1_notification_admin_service_proto_rawDesc = 
 	"\x03url\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x10H\x00R\x03url\x88\x01\x01\x12H\n" +
 	"\vevent_types\x18\x04 \x03(\tB'\xbaH$\x92\x01!\x102\x18\x01\"\x1br\x192\x17^[a-z][a-z0-9_.]{0,63}$R\n" +
 	"eventTypes\x12&\n" +
-	"\x0fall_event_types\x18\x05 \x01(\bR\rallEventTypes:\xcb\x01\xbaH\xc7\x01\x1a\xc4\x01\n" +
+	"\x0fall_event_types\x18\x05 \x01(\bR\rallEventTypes\x12!\n" +
+	"\aversion\x18\x06 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\aversion:\xcb\x01\xbaH\xc7\x01\x1a\xc4\x01\n" +
 	"\x11something_changes\x12Kname what changes: url, event_types, or all_event_types without event_types\x1abthis.all_event_types ? this.event_types.size() == 0 : has(this.url) || this.event_types.size() > 0B\x06\n" +
 	"\x04_url\"Y\n" +
 	"\x16UpdateEndpointResponse\x12?\n" +
-	"\bendpoint\x18\x01 \x01(\v2#.creditpay.notification.v1.EndpointR\bendpoint\"\xe0\x01\n" +
+	"\bendpoint\x18\x01 \x01(\v2#.creditpay.notification.v1.EndpointR\bendpoint\"\x83\x02\n" +
 	"\x17SetEndpointStateRequest\x12=\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9._:-]{8,64}$R\trequestId\x12:\n" +
 	"\vendpoint_id\x18\x02 \x01(\tB\x19\xbaH\x16r\x142\x12^edp_[0-9a-z]{26}$R\n" +
 	"endpointId\x12J\n" +
 	"\x05state\x18\x03 \x01(\x0e2(.creditpay.notification.v1.EndpointStateB\n" +
-	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x05state\"[\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x05state\x12!\n" +
+	"\aversion\x18\x04 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\aversion\"[\n" +
 	"\x18SetEndpointStateResponse\x12?\n" +
 	"\bendpoint\x18\x01 \x01(\v2#.creditpay.notification.v1.EndpointR\bendpoint\"\xdd\x01\n" +
 	"\x1bRotateEndpointSecretRequest\x12=\n" +
