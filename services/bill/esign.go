@@ -97,8 +97,10 @@ func openEsign(ctx context.Context, c EsignConfig, deps Deps, rows *store.Store)
 	if err := rows.NoteEsignRule(ctx, c.Required, deps.Spine.Clock.Now()); err != nil {
 		return app.Esign{}, fmt.Errorf("note the rule of signing: %w", err)
 	}
+	press := contractpdf.New()
 	e := app.Esign{
-		Required: c.Required, Keys: deps.Keys, Sender: sender, Print: contractpdf.Print, Rules: c.rules(), ChallengesPerHour: c.ChallengesPerHour,
+		Required: c.Required, Keys: deps.Keys, Sender: sender, Print: press.Print, Missing: press.Missing, Rules: c.rules(),
+		ChallengesPerHour: c.ChallengesPerHour,
 		LockTime: c.LockTime, LenderName: c.LenderName, LenderAddress: c.LenderAddress, Place: c.Place,
 		LinkBase: strings.TrimRight(c.LinkBase, "/"), LinkLife: c.LinkLife,
 	}

@@ -31,6 +31,8 @@ type Esign struct {
 	Sender CodeSender
 	// Print makes the document of a contract: the same bytes for the same text and time.
 	Print func(text []domain.Block, number string, signed time.Time) ([]byte, error)
+	// Missing finds the first letter of a text that Print has no typeface for; false when there is none.
+	Missing func(text string) (rune, bool, error)
 	// Rules bound a challenge.
 	Rules domain.ChallengeRules
 	// ChallengesPerHour bounds a user's challenges, 1 or more; each has at most Rules.ResendsMax+1 codes.
@@ -46,7 +48,7 @@ type Esign struct {
 
 // available refuses calls about signing where it was not set up.
 func (e Esign) available() error {
-	if e.Keys == nil || e.Payments == nil || e.Sender == nil || e.Print == nil {
+	if e.Keys == nil || e.Payments == nil || e.Sender == nil || e.Print == nil || e.Missing == nil {
 		return errs.NotYetAvailable.New("contracts are not signed electronically in this installation")
 	}
 	return nil

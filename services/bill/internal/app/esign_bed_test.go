@@ -130,8 +130,9 @@ func newSignBed(t *testing.T) *signBed {
 	if err := s.rows.NoteEsignRule(t.Context(), true, s.clock.Now()); err != nil {
 		t.Fatal(err)
 	}
+	press := contractpdf.New()
 	deps := app.Deps{Store: s.rows, Requests: s.rows.Requests(), IDs: s.ids, Clock: s.clock, ProductRefresh: time.Second, PlanCacheSize: 100, Approvals: s.desk,
-		Esign: app.Esign{Required: true, Keys: keys, Payments: s.payments, Sender: s.pockets, Print: contractpdf.Print, Rules: domain.DefaultChallengeRules(),
+		Esign: app.Esign{Required: true, Keys: keys, Payments: s.payments, Sender: s.pockets, Print: press.Print, Missing: press.Missing, Rules: domain.DefaultChallengeRules(),
 			ChallengesPerHour: 3, LockTime: 15 * time.Minute, LenderName: "PT Lender", LenderAddress: "Jakarta", Place: "Jakarta",
 			LinkBase: "https://pay.example", LinkLife: 5 * time.Minute}}
 	s.App, s.fleet = app.New(deps), app.New(deps)

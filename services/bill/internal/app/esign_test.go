@@ -16,6 +16,7 @@ import (
 	"github.com/creditpay/creditpay/pkg/caller"
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/ids"
+	"github.com/creditpay/creditpay/pkg/secret"
 
 	"github.com/creditpay/creditpay/services/bill/internal/app"
 	"github.com/creditpay/creditpay/services/bill/internal/domain"
@@ -362,7 +363,7 @@ func TestASigningProfileIsSealedMaskedAndNeeded(t *testing.T) {
 		t.Errorf("%+v, %v", status, err)
 	}
 	r := s.request("u1")
-	r.Signer = app.Signer{Name: "Budi 李", Phone: signPhone}
+	r.Signer = app.Signer{Name: "Budi 7", Phone: signPhone}
 	_, _, err = s.SetSigningProfile(t.Context(), r)
 	wantReason(t, err, errs.InvalidArgument)
 	r.Signer = app.Signer{Name: signName, Phone: signPhone}
@@ -492,4 +493,20 @@ func TestWithoutKeysNothingIsSignedAndNothingIsAskedFor(t *testing.T) {
 	r.Signer = app.Signer{Name: signName, Phone: signPhone}
 	_, err = b.OpenCreditAccount(t.Context(), r, rp(1))
 	wantReason(t, err, errs.NotYetAvailable)
+}
+
+// A name in any script signs; one with a letter that a contract cannot print is refused before anything is stored.
+func TestSetSigningProfile_TakesWhatContractsPrint(t *testing.T) {
+	t.Parallel()
+	s := newSignBed(t)
+	s.open(t, "u1", 100_000)
+	for name, want := range map[string]bool{"王小明": true, "محمد عبد الرحمن": true, strings.Repeat("ก", 100): true, strings.Repeat("\U00020000", 100): false,
+		"Ab \U00010330": false} {
+		r := s.request("u1")
+		r.Signer = app.Signer{Name: secret.Masked(name), Phone: "+6281234567890"}
+		_, _, err := s.SetSigningProfile(t.Context(), r)
+		if (err == nil) != want || !want && !errs.Is(err, errs.InvalidArgument) {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
 }

@@ -149,8 +149,15 @@ func (a *App) sealProfile(userID string, s Signer) (SigningProfile, error) {
 	if err := domain.CheckSigner(s.Name.Reveal(), s.Phone.Reveal()); err != nil {
 		return SigningProfile{}, err
 	}
+	letter, missing, err := a.esign.Missing(s.Name.Reveal())
+	if err != nil {
+		return SigningProfile{}, errs.Internal.Wrap(err, "look for the letters of a name")
+	}
+	if missing {
+		return SigningProfile{}, errs.InvalidArgument.New("full_name has the letter U+%04X, which contracts have no typeface for; write the name in another script, as on a passport",
+			letter).With("field", "full_name")
+	}
 	p := SigningProfile{UserID: userID, Kind: domain.TargetPhone, Certificate: domain.CertificateNone}
-	var err error
 	if p.NameSealed, err = a.seal("esign_profiles.name", userID, s.Name); err != nil {
 		return p, err
 	}

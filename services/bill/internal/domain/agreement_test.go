@@ -82,7 +82,7 @@ func TestASignerIsMaskedAndChecked(t *testing.T) {
 			t.Errorf("%q: %v", good, err)
 		}
 	}
-	for _, bad := range [][2]string{{"", "+6281234567123"}, {" Budi", "+6281234567123"}, {"李", "+6281234567123"}, {"Bu\ndi", "+6281234567123"}, {"...", "+6281234567123"},
+	for _, bad := range [][2]string{{"", "+6281234567123"}, {" Budi", "+6281234567123"}, {"Bu\ndi", "+6281234567123"}, {"...", "+6281234567123"},
 		{strings.Repeat("a", 101), "+6281234567123"}, {"Budi", "081234567123"}, {"Budi", "+0812345678"}, {"Budi", "+62"}, {"Budi", "+62812345671234567"}, {"Budi", "+62812x4567"}} {
 		if err := CheckSigner(bad[0], bad[1]); !errs.Is(err, errs.InvalidArgument) {
 			t.Errorf("%q: %v", bad, err)

@@ -6,9 +6,12 @@ package contractpdf
 import (
 	"bytes"
 	"fmt"
+	"sync"
 	"time"
 
 	"codeberg.org/go-pdf/fpdf"
+
+	"github.com/creditpay/creditpay/pkg/text"
 
 	"github.com/creditpay/creditpay/services/bill/internal/domain"
 )
@@ -32,9 +35,10 @@ func columns(n int) []float64 {
 	return out[:n]
 }
 
-// Print makes the document of a contract: A4, with the contract's number and the SHA-256 of its text below each page. Letters outside
-// Windows-1252 cannot be printed. The content is not compressed: a contract is small, and any tool can search it.
-func Print(text []domain.Block, number string, signed time.Time) ([]byte, error) {
+// Print makes the document of a contract: A4, with the contract's number and the SHA-256 of its text below each page. The content is
+// not compressed: a contract is small, and any tool can search it. A text with letters that Windows-1252 has not is drawn in embedded
+// typefaces, letter by letter, as its script wants it; a search does not find it. A letter that none of them has appears as its code.
+func (p *Press) Print(blocks []domain.Block, number string, signed time.Time) ([]byte, error) {
 	pdf := fpdf.New("P", "mm", "A4", "")
 	// Everything that would differ between two prints is fixed.
 	pdf.SetCompression(false)
@@ -45,16 +49,19 @@ func Print(text []domain.Block, number string, signed time.Time) ([]byte, error)
 	pdf.SetTitle(number, true)
 	pdf.SetMargins(margin, margin, margin)
 	pdf.SetAutoPageBreak(true, footSpace)
-	p := &printer{pdf: pdf, encode: pdf.UnicodeTranslatorFromDescriptor("")}
-	hash := domain.ContentHash(text)
+	page := &printer{pdf: pdf, encode: pdf.UnicodeTranslatorFromDescriptor(""), typefaces: sync.OnceValues(func() (*faces, error) {
+		fonts, err := p.fonts()
+		return newFaces(fonts), err
+	})}
+	hash := domain.ContentHash(blocks)
 	pdf.SetFooterFunc(func() {
 		pdf.SetY(-footSpace + lineHeight)
 		pdf.SetFont("Helvetica", "", smallSize)
 		pdf.CellFormat(0, lineHeight, fmt.Sprintf("%s  -  %d", number, pdf.PageNo()), "T", 1, "C", false, 0, "")
 		pdf.CellFormat(0, lineHeight, "SHA-256 "+hash, "", 0, "C", false, 0, "")
 	})
-	for _, block := range text {
-		p.block(block)
+	for _, block := range blocks {
+		page.block(block)
 	}
 	var out bytes.Buffer
 	if err := pdf.Output(&out); err != nil {
@@ -65,8 +72,18 @@ func Print(text []domain.Block, number string, signed time.Time) ([]byte, error)
 
 // printer prints blocks one below the other.
 type printer struct {
-	pdf    *fpdf.Fpdf
-	encode func(string) string
+	pdf       *fpdf.Fpdf
+	encode    func(string) string
+	typefaces func() (*faces, error)
+}
+
+// paragraph prints a text in lines of height h in a column of width w, zero for what is left of the page.
+func (p *printer) paragraph(w, h float64, s, align string) {
+	if s = text.Line(s); plain(s) {
+		p.pdf.MultiCell(w, h, p.encode(s), "", align, false)
+	} else {
+		p.drawn(w, h, s, align)
+	}
 }
 
 func (p *printer) block(b domain.Block) {
@@ -74,15 +91,15 @@ func (p *printer) block(b domain.Block) {
 	case domain.BlockTitle:
 		p.pdf.AddPage() // Each language begins on a page of its own.
 		p.font("B", bodySize+5)
-		p.pdf.MultiCell(0, 2*lineHeight, p.encode(b.Cells[0]), "", "C", false)
+		p.paragraph(0, 2*lineHeight, b.Cells[0], "C")
 	case domain.BlockHeading:
 		p.pdf.Ln(lineHeight / 2)
 		p.font("B", bodySize+1)
-		p.pdf.MultiCell(0, lineHeight+1, p.encode(b.Cells[0]), "", "L", false)
+		p.paragraph(0, lineHeight+1, b.Cells[0], "L")
 	case domain.BlockField:
 		p.font("", bodySize)
-		p.pdf.CellFormat(fieldWidth, lineHeight, p.encode(b.Cells[0]), "", 0, "L", false, 0, "")
-		p.pdf.MultiCell(0, lineHeight, p.encode(b.Cells[1]), "", "L", false)
+		p.pdf.CellFormat(fieldWidth, lineHeight, p.encode(text.Line(b.Cells[0])), "", 0, "L", false, 0, "")
+		p.paragraph(0, lineHeight, b.Cells[1], "L")
 	case domain.BlockHead:
 		p.pdf.Ln(lineHeight / 2)
 		p.font("B", bodySize)
@@ -92,7 +109,7 @@ func (p *printer) block(b domain.Block) {
 		p.row(b.Cells)
 	default: // BlockText
 		p.font("", bodySize)
-		p.pdf.MultiCell(0, lineHeight, p.encode(b.Cells[0]), "", "L", false)
+		p.paragraph(0, lineHeight, b.Cells[0], "L")
 	}
 }
 
@@ -109,6 +126,6 @@ func (p *printer) row(cells []string) {
 		if i == len(cells)-1 {
 			end = 1
 		}
-		p.pdf.CellFormat(widths[i], lineHeight+0.6, p.encode(cell), "B", end, align, false, 0, "")
+		p.pdf.CellFormat(widths[i], lineHeight+0.6, p.encode(text.Line(cell)), "B", end, align, false, 0, "")
 	}
 }

@@ -49,7 +49,7 @@ func shown(t *testing.T, pdf []byte) []string {
 func TestAContractShowsEveryWordAndFigureInBothLanguages(t *testing.T) {
 	t.Parallel()
 	text := agreement(t, 12).Text()
-	pdf, err := contractpdf.Print(text, "CP-1", signed)
+	pdf, err := contractpdf.New().Print(text, "CP-1", signed)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +75,7 @@ func TestAContractShowsEveryWordAndFigureInBothLanguages(t *testing.T) {
 
 func TestADocumentIsWhole(t *testing.T) {
 	t.Parallel()
-	pdf, err := contractpdf.Print(agreement(t, 12).Text(), "CP-1", signed)
+	pdf, err := contractpdf.New().Print(agreement(t, 12).Text(), "CP-1", signed)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,16 +104,16 @@ func TestADocumentIsWhole(t *testing.T) {
 func TestEqualContractsHaveEqualBytesAndOthersOthers(t *testing.T) {
 	t.Parallel()
 	a := agreement(t, 3)
-	first, err := contractpdf.Print(a.Text(), a.Number, signed)
+	first, err := contractpdf.New().Print(a.Text(), a.Number, signed)
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := contractpdf.Print(a.Text(), a.Number, signed)
+	again, err := contractpdf.New().Print(a.Text(), a.Number, signed)
 	if err != nil || !bytes.Equal(first, again) {
 		t.Errorf("a second print differs, %v", err)
 	}
 	a.BorrowerName = "Somebody Else"
-	other, err := contractpdf.Print(a.Text(), a.Number, signed)
+	other, err := contractpdf.New().Print(a.Text(), a.Number, signed)
 	if err != nil || bytes.Equal(first, other) {
 		t.Errorf("another borrower, the same bytes, %v", err)
 	}

@@ -626,7 +626,7 @@ type SetSigningProfileRequest struct {
 	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// The user, as the marketplace names them.
 	UserId string `protobuf:"bytes,2,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
-	// The user's name as on the identity card, in Latin letters.
+	// The user's name as on the identity card, 1 to 100 letters and marks of any script that contracts are printed in, spaces, and . , ' - ·
 	FullName string `protobuf:"bytes,3,opt,name=full_name,json=fullName,proto3" json:"full_name,omitempty"`
 	// Where one-time codes go: a telephone number with its country, "+6281234567890".
 	Phone string `protobuf:"bytes,4,opt,name=phone,proto3" json:"phone,omitempty"`
