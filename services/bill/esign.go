@@ -101,7 +101,7 @@ func openEsign(ctx context.Context, c EsignConfig, deps Deps, rows *store.Store)
 	e := app.Esign{
 		Required: c.Required, Keys: deps.Keys, Sender: sender, Print: press.Print, Missing: press.Missing, Rules: c.rules(),
 		ChallengesPerHour: c.ChallengesPerHour,
-		LockTime: c.LockTime, LenderName: c.LenderName, LenderAddress: c.LenderAddress, Place: c.Place,
+		LockTime:          c.LockTime, LenderName: c.LenderName, LenderAddress: c.LenderAddress, Place: c.Place,
 		LinkBase: strings.TrimRight(c.LinkBase, "/"), LinkLife: c.LinkLife,
 	}
 	if deps.Payment != nil {
