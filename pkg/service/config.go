@@ -58,7 +58,7 @@ type Config struct {
 	// MaxConnections bounds the open connections of gRPC, and those of HTTP.
 	MaxConnections int `env:"MAX_CONNECTIONS" envDefault:"2048"`
 	// MaxAddressConnections bounds those of one network address. Behind a balancer that hides addresses set it to MaxConnections.
-	MaxAddressConnections int `env:"MAX_ADDRESS_CONNECTIONS" envDefault:"512"`
+	MaxAddressConnections int `env:"MAX_ADDRESS_CONNECTIONS" envDefault:"256"`
 	// CallRates is how often one caller may call gRPC, by kind: calls a second on average and at once. A kind that is not named is
 	// not limited. Each process counts for itself.
 	CallRates rpckit.Rates `env:"CALL_RATES" envDefault:"SPM=5000/10000,H5=20/60,ADMIN=500/1000,MERCHANT=50/200,CHANNEL=500/1000"`
