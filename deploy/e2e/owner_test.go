@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -334,9 +335,35 @@ func TestOwner_MarketplacesAreApart(t *testing.T) {
 	for _, m := range []*market{home, beta} {
 		m.wantStates(t, orderv1.OrderState_ORDER_STATE_CONFIRMED, orderv1.OrderState_ORDER_STATE_CANCELLED, orderv1.OrderState_ORDER_STATE_PAID)
 	}
+	s.operatorsFind(t, home, beta)
 	s.wantHeard(t, heardHome, home, beta)
 	s.wantHeard(t, heardBeta, beta, home)
 	s.proveBooks(t)
+}
+
+// operatorsFind reads accounts and orders of both marketplaces as an operator, and the payer of each the other's order.
+func (s *stack) operatorsFind(t *testing.T, home, beta *market) {
+	t.Helper()
+	byNumber := "/admin/v1/merchants/shop-1/orders/" + home.paid.GetOutOrderNo()
+	for path, want := range map[string]*market{byNumber: home, byNumber + "?owner=marketplace": home, byNumber + "?owner=beta": beta} {
+		var res orderv1.GetOrderInfoResponse
+		if err := s.rest(t.Context(), http.MethodGet, path, s.Credentials.AdminToken, nil, &res); err != nil || res.GetOrder().GetOrderId() != want.paid.GetOrderId() {
+			t.Errorf("GET %s: %v, %v, want the order of %q", path, &res, err, want.owner)
+		}
+	}
+	for _, m := range []*market{home, beta} {
+		var res billv1.GetCreditAccountResponse
+		if err := s.rest(t.Context(), http.MethodGet, "/admin/v1/credit-accounts/"+m.p.id, s.Credentials.AdminToken, nil, &res); err != nil || res.GetAccount().GetUserId() != m.p.id {
+			t.Errorf("the account of %s: %v, %v", m.p.id, &res, err)
+		}
+	}
+	_, err := orderv1.NewOrderServiceClient(s.conn).GetOrderInfo(as(t.Context(), beta.spm), &orderv1.GetOrderInfoRequest{MerchantId: "shop-1",
+		OutOrderNo: home.paid.GetOutOrderNo(), Owner: "marketplace"})
+	wantReason(t, told(err), errs.InvalidArgument)
+	for _, pair := range [][2]*market{{home, beta}, {beta, home}} {
+		err := pair[0].p.call(t.Context(), http.MethodGet, "/h5/v1/orders/"+pair[1].paid.GetOrderId(), nil, &orderv1.GetOrderInfoResponse{})
+		wantReason(t, err, errs.NotFound)
+	}
 }
 
 // wantStates wants the orders of the marketplace in these states.

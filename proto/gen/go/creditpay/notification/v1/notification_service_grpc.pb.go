@@ -28,8 +28,8 @@ const (
 //
 // The feed of events, for a receiver that was away longer than deliveries are repeated, or that has no address.
 type NotificationServiceClient interface {
-	// Events in the order in which they were received here, kept for 30 days. A merchant gets those of its own orders, the marketplace
-	// all. An event appears about half a minute after it happened, so that none can appear behind one that was read. Errors:
+	// Events in the order in which they were received here, kept for 30 days. A merchant gets those of its own orders, a marketplace all
+	// that are its own. An event appears about half a minute after it happened, so that none can appear behind one that was read. Errors:
 	// PAGE_TOKEN_INVALID.
 	ListEvents(ctx context.Context, in *ListEventsRequest, opts ...grpc.CallOption) (*ListEventsResponse, error)
 }
@@ -58,8 +58,8 @@ func (c *notificationServiceClient) ListEvents(ctx context.Context, in *ListEven
 //
 // The feed of events, for a receiver that was away longer than deliveries are repeated, or that has no address.
 type NotificationServiceServer interface {
-	// Events in the order in which they were received here, kept for 30 days. A merchant gets those of its own orders, the marketplace
-	// all. An event appears about half a minute after it happened, so that none can appear behind one that was read. Errors:
+	// Events in the order in which they were received here, kept for 30 days. A merchant gets those of its own orders, a marketplace all
+	// that are its own. An event appears about half a minute after it happened, so that none can appear behind one that was read. Errors:
 	// PAGE_TOKEN_INVALID.
 	ListEvents(context.Context, *ListEventsRequest) (*ListEventsResponse, error)
 	mustEmbedUnimplementedNotificationServiceServer()
