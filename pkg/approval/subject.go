@@ -18,9 +18,10 @@ type Subject string
 // are the most that Unicode needs.
 const canonicalRounds = 4
 
-// Canonical returns the Subject of a caller as caller.Caller.String writes it, "ADMIN:alice" (with the issuer, where there is one): the
-// text case-folded and in normalisation form NFKC, without characters that nobody sees and without white space around it. It is the one
-// function that compares requesters, approvers and those who reject.
+// Canonical returns the Subject of a caller as caller.Caller.String writes it, "ADMIN:alice": the text case-folded and in normalisation form
+// NFKC, without characters that nobody sees and without white space around it. It is the one function that compares requesters, approvers
+// and those who reject. Operators have one space of names whoever signed them in, so the issuer is no part of it: alice of the directory
+// does not approve what alice asked for with a token of our own key.
 func Canonical(who string) Subject {
 	fold := cases.Fold()
 	text := who
