@@ -2,7 +2,10 @@ package rest
 
 import (
 	"context"
+	"maps"
 	"net/http"
+	"net/url"
+	"slices"
 	"strconv"
 
 	"google.golang.org/grpc/metadata"
@@ -21,6 +24,10 @@ const ContractPattern = "GET /h5/v1/contracts/{contract}/pdf"
 func Contract(bill billv1.BillInternalServiceClient, tokens rpckit.TokenSource) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		number := r.PathValue("contract")
+		if wrong, ok := refuseLink(r.URL.RawQuery); ok {
+			Write(w, wrong.refusal())
+			return
+		}
 		expires, err := strconv.ParseInt(r.URL.Query().Get("expires"), 10, 64)
 		if err != nil {
 			Write(w, errs.NotFound.New("there is no such contract, or the link is damaged"))
@@ -43,6 +50,23 @@ func Contract(bill billv1.BillInternalServiceClient, tokens rpckit.TokenSource) 
 		h.Set("Content-Length", strconv.Itoa(len(file.GetPdf())))
 		_, _ = w.Write(file.GetPdf()) // a client that went away is no fault of ours
 	})
+}
+
+// refuseLink returns what is wrong with the query of a link: it has two parameters, once each.
+func refuseLink(raw string) (wrongParameter, bool) {
+	values, err := url.ParseQuery(raw)
+	if err != nil {
+		return malformedQuery(), true
+	}
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		switch {
+		case key != "expires" && key != "signature":
+			return wrongParameter{Field: key, Rule: ruleQuery, Text: "a link has no such parameter; use it as it was handed out"}, true
+		case len(values[key]) > 1:
+			return wrongParameter{Field: key, Rule: ruleQuery, Text: "is given more than once; give it once"}, true
+		}
+	}
+	return wrongParameter{}, false
 }
 
 // withToken is the request's context for a call in the gateway's own name.

@@ -9,10 +9,11 @@ import (
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoregistry"
 )
 
 // strictJSON is protobuf's JSON: enums by name, 64-bit integers as strings, defaults written out, and nothing unknown, nothing
-// twice and nothing after the object taken in.
+// twice, no null and nothing after the object taken in.
 type strictJSON struct{ runtime.JSONPb }
 
 func newStrictJSON() *strictJSON {
@@ -33,10 +34,13 @@ func (s *strictJSON) NewDecoder(r io.Reader) runtime.Decoder {
 		if !ok {
 			return errors.New("this address takes no JSON body")
 		}
+		if err := withoutNull(raw, message.ProtoReflect().Descriptor()); err != nil {
+			return err
+		}
 		if err := (protojson.UnmarshalOptions{}).Unmarshal(raw, message); err != nil {
 			return bodyError(message.ProtoReflect().Descriptor(), err)
 		}
-		return nil
+		return sameObject(r, message.ProtoReflect())
 	})
 }
 
@@ -45,6 +49,7 @@ func NewMux() *runtime.ServeMux {
 	return runtime.NewServeMux(
 		runtime.WithMarshalerOption(runtime.MIMEWildcard, newStrictJSON()),
 		runtime.SetQueryParameterParser(&query{}),
+		runtime.WithMiddlewares(routesOf(protoregistry.GlobalFiles).guard),
 		runtime.WithErrorHandler(writeRPCError),
 		runtime.WithRoutingErrorHandler(writeRoutingError),
 		runtime.WithIncomingHeaderMatcher(passOn),

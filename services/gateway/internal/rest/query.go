@@ -29,21 +29,27 @@ func (q *query) Parse(msg proto.Message, values url.Values, filter *utilities.Do
 	for _, key := range slices.Sorted(maps.Keys(values)) {
 		one := msg.ProtoReflect().New().Interface()
 		if q.DefaultQueryParser.Parse(one, url.Values{key: values[key]}, filter) != nil {
-			return wrongParameter{Field: key, Text: expected(msg.ProtoReflect().Descriptor(), key, len(values[key]))}
+			return wrongParameter{Field: key, Rule: ruleQuery, Text: expected(msg.ProtoReflect().Descriptor(), key, len(values[key]))}
 		}
 	}
-	return wrongParameter{Text: "a query parameter is given under two names; give it once"}
+	return wrongParameter{Rule: ruleQuery, Text: "a query parameter is given under two names; give it once"}
 }
 
-// wrongParameter is a parameter that cannot be read. The generated code keeps only the text of an error, so that text is JSON behind
+// wrongParameter is a parameter, or a field of a body, that is refused before a service is asked. The generated code keeps only the text of an error, so that text is JSON behind
 // a mark.
-type wrongParameter struct{ Field, Text string }
+type wrongParameter struct{ Field, Rule, Text string }
 
-const wrongParameterMark = "creditpay query: "
+const (
+	wrongParameterMark = "creditpay query: "
+	// The rules that a wrongParameter breaks: it cannot be read, is unknown, is null, or contradicts the address.
+	ruleQuery = "query"
+	ruleNull  = "null"
+	rulePath  = "path"
+)
 
 // Error is what asWrongParameter reads.
 func (w wrongParameter) Error() string {
-	text, _ := json.Marshal(w) // two strings never fail
+	text, _ := json.Marshal(w) // strings never fail
 	return wrongParameterMark + string(text)
 }
 
@@ -54,8 +60,13 @@ func asWrongParameter(message string) (refused *errs.Error, ok bool) {
 	if !ours || json.Unmarshal([]byte(text), &w) != nil {
 		return nil, false
 	}
-	violation := rpckit.FieldViolation{Field: w.Field, Rule: "query", Text: w.Text}
-	return errs.InvalidArgument.Wrap(rpckit.FieldViolations{violation}, "%s", violation.String()), true
+	return w.refusal(), true
+}
+
+// refusal is the suite's error for it.
+func (w wrongParameter) refusal() *errs.Error {
+	violation := rpckit.FieldViolation{Field: rpckit.Echo(w.Field), Rule: w.Rule, Text: w.Text}
+	return errs.InvalidArgument.Wrap(rpckit.FieldViolations{violation}, "%s", violation.String())
 }
 
 // expected says what a parameter takes.

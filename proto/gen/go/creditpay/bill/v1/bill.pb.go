@@ -1673,7 +1673,7 @@ const file_creditpay_bill_v1_bill_proto_rawDesc = "" +
 	"\x13settlement_interest\x18\n" +
 	" \x01(\tB\a\xbaH\x04r\x02\x18 R\x12settlementInterest\x12V\n" +
 	"\x0eaccount_states\x18\v \x03(\tB/\xbaH,\x92\x01)\x10\x04\x18\x01\"#r!R\x06ACTIVER\x06FROZENR\aOVERDUER\x06CLOSEDR\raccountStatesB\r\n" +
-	"\v_grace_days\"\x8c\n" +
+	"\v_grace_days\"\x83\n" +
 	"\n" +
 	"\aProduct\x121\n" +
 	"\x04code\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[A-Z][A-Z0-9_]{0,31}$R\x04code\x12!\n" +
@@ -1702,8 +1702,8 @@ const file_creditpay_bill_v1_bill_proto_rawDesc = "" +
 	"\x11rounding_multiple\x18\x10 \x01(\x03B\v\xbaH\b\"\x06\x18\xc0\x84=(\x00R\x10roundingMultiple\x129\n" +
 	"\fremainder_to\x18\x11 \x01(\tB\x16\xbaH\x13r\x112\x0f^(FIRST|LAST)?$R\vremainderTo\x12@\n" +
 	"\tday_count\x18\x12 \x01(\tB#\xbaH r\x1e2\x1c^(30_360|ACT_365F|ACT_360)?$R\bdayCount\x12=\n" +
-	"\x10down_payment_ppm\x18\x13 \x01(\x03B\x0e\xbaH\v\xc8\x01\x01\"\x06\x10\xc0\x84=(\x00H\x01R\x0edownPaymentPpm\x88\x01\x01\x12H\n" +
-	"\x10contract_version\x18\x14 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[A-Za-z0-9._-]{0,16}$R\x0fcontractVersion\x12?\n" +
+	"\x10down_payment_ppm\x18\x13 \x01(\x03B\x0e\xbaH\v\xc8\x01\x01\"\x06\x10\xc0\x84=(\x00H\x01R\x0edownPaymentPpm\x88\x01\x01\x12?\n" +
+	"\x10contract_version\x18\x14 \x01(\tB\x14\xbaH\x11r\x0f2\r^[ -~]{0,16}$R\x0fcontractVersion\x12?\n" +
 	"\tservicing\x18\x15 \x01(\v2!.creditpay.bill.v1.ServicingTermsR\tservicingB\x0f\n" +
 	"\r_fee_rate_ppmB\x13\n" +
 	"\x11_down_payment_ppm\"\x96\x02\n" +
