@@ -140,7 +140,7 @@ func TestAPartOfARepaymentThatCannotGoBackIsEndedByAnOperator(t *testing.T) {
 	if leg == nil || back <= 0 {
 		t.Fatalf("no part of the repayment goes back: %v", r.GetEffect())
 	}
-	end := &paymentv1.ResolveCashReturnRequest{Reference: leg.GetReference(), Actor: "ADMIN:ann", Evidence: "the account is closed"}
+	end := &paymentv1.ResolveCashReturnRequest{Reference: leg.GetReference(), GivenBack: new(false), Actor: "ADMIN:ann", Evidence: "the account is closed"}
 	_, err = payments.ResolveCashReturn(s.asService(t, "refund"), end)
 	wantReason(t, told(err), errs.OrderStateInvalid)
 	// Nor does it become credit balance while the cash is on its way.
@@ -151,7 +151,7 @@ func TestAPartOfARepaymentThatCannotGoBackIsEndedByAnOperator(t *testing.T) {
 		return slices.ContainsFunc(r.GetEffect().GetLegs(), func(l *refundv1.RefundLeg) bool { return l.GetState() == refundv1.RefundLegState_REFUND_LEG_STATE_FAILED })
 	})
 	if err := s.rest(t.Context(), http.MethodPost, "/admin/v1/refunds/"+r.GetRefundId()+"/legs:resolve", s.Credentials.AdminToken,
-		map[string]any{"evidence": "the account is closed", "reference": leg.GetReference()}, &refundv1.ResolveRefundLegResponse{}); err != nil {
+		map[string]any{"givenBack": false, "evidence": "the account is closed", "reference": leg.GetReference()}, &refundv1.ResolveRefundLegResponse{}); err != nil {
 		t.Fatal(err)
 	}
 	s.awaitRefund(t, r.GetRefundId(), refundSucceeded)
@@ -183,7 +183,7 @@ func TestADownPaymentThatCannotGoBackBecomesCreditBalance(t *testing.T) {
 		return r.GetEffect().GetLegs()[0].GetState() == refundv1.RefundLegState_REFUND_LEG_STATE_FAILED
 	})
 	if err := s.rest(t.Context(), http.MethodPost, "/admin/v1/refunds/"+r.GetRefundId()+"/legs:resolve", s.Credentials.AdminToken,
-		map[string]any{"evidence": "the account is closed", "reference": r.GetEffect().GetLegs()[0].GetReference()}, &refundv1.ResolveRefundLegResponse{}); err != nil {
+		map[string]any{"givenBack": false, "evidence": "the account is closed", "reference": r.GetEffect().GetLegs()[0].GetReference()}, &refundv1.ResolveRefundLegResponse{}); err != nil {
 		t.Fatal(err)
 	}
 	s.awaitRefund(t, r.GetRefundId(), refundSucceeded)
@@ -204,7 +204,7 @@ func TestADownPaymentThatCannotGoBackBecomesCreditBalance(t *testing.T) {
 	share := list.GetReturns()[0].GetCashReturn()
 	const path = "/admin/v1/cash-returns"
 	resolved := &paymentv1.ResolveCancelReturnResponse{}
-	evidence := map[string]any{"evidence": "the account is closed", "reference": share.GetReference()}
+	evidence := map[string]any{"givenBack": false, "evidence": "the account is closed", "reference": share.GetReference()}
 	wantReason(t, s.rest(t.Context(), http.MethodPost, path+":resolve", s.Credentials.AdminToken, evidence, resolved), errs.OrderStateInvalid)
 	s.pressed(t, "fail", share.GetReference(), paymentv1.LegState_LEG_STATE_FAILED)
 	if err := s.rest(t.Context(), http.MethodPost, path+":retry", s.Credentials.AdminToken, map[string]any{"reference": share.GetReference()}, &paymentv1.RetryCancelReturnResponse{}); err != nil {

@@ -120,7 +120,7 @@ func (s *stack) subscribe(t *testing.T, merchant, url string, types ...string) (
 
 func (s *stack) subscribeUnder(t *testing.T, profile notificationv1.DeliveryProfile, merchant, url string, types ...string) (id, secret string) {
 	t.Helper()
-	return s.register(t, map[string]any{"requestId": unique("endpoint"), "merchantId": merchant, "url": url, "eventTypes": types, "profile": profile.String()})
+	return s.register(t, map[string]any{"requestId": unique("endpoint"), "merchantId": merchant, "url": url, "eventTypes": append([]string{}, types...), "profile": profile.String()})
 }
 
 // subscribeIn registers an endpoint of another marketplace than the home one.

@@ -29,6 +29,9 @@ import (
 	"github.com/creditpay/creditpay/services/gateway/internal/rest"
 )
 
+// MaxBody bounds the body of a request, in bytes.
+const MaxBody = edge.MaxBody
+
 // Deps is what the gateway works with; all but Tokens are required.
 type Deps struct {
 	// Log is the process's log.

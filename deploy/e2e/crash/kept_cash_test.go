@@ -98,7 +98,8 @@ func (r *stuckRefund) now(t *testing.T) *refundv1.Refund {
 // resolve is the operator's word that it becomes credit balance.
 func (r *stuckRefund) resolve(ctx context.Context) error {
 	s := r.p.b.site
-	_, err := s.refunds().ResolveRefundLeg(as(ctx, s.creds.AdminToken), &refundv1.ResolveRefundLegRequest{RefundId: r.id, Reference: r.reference, Evidence: "account closed"})
+	_, err := s.refunds().ResolveRefundLeg(as(ctx, s.creds.AdminToken), &refundv1.ResolveRefundLegRequest{RefundId: r.id, Reference: r.reference,
+		GivenBack: new(false), Evidence: "account closed"})
 	if reason(err) == "REFUND_STATE_INVALID" {
 		return nil // It is resolved.
 	}

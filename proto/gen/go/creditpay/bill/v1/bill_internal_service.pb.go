@@ -1952,10 +1952,10 @@ const file_creditpay_bill_v1_bill_internal_service_proto_rawDesc = "" +
 	"\x19KeepRefundAsCreditRequest\x12&\n" +
 	"\trefund_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\brefundId\x12,\n" +
 	"\frepayment_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\vrepaymentId\"\x1c\n" +
-	"\x1aKeepRefundAsCreditResponse\"\xa2\x01\n" +
+	"\x1aKeepRefundAsCreditResponse\"\xcb\x01\n" +
 	"\x17KeepCashAsCreditRequest\x12'\n" +
-	"\treference\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\treference\x12\"\n" +
-	"\auser_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x06userId\x12:\n" +
+	"\treference\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\treference\x12K\n" +
+	"\auser_id\x18\x02 \x01(\tB2\xbaH/r-\x18@2)^([A-Za-z0-9_.@-]+~)?[A-Za-z0-9_-]{1,64}$R\x06userId\x12:\n" +
 	"\x06amount\x18\x03 \x01(\v2\x1a.creditpay.common.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x06amount\"\x1a\n" +
 	"\x18KeepCashAsCreditResponse\"C\n" +
 	"\x13GetRepaymentRequest\x12,\n" +

@@ -25,7 +25,7 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Input of GeneratePayments.
+// Input of GeneratePayments. The whole message is at most 1 MiB: 50 orders may have 100 lines each, but not all with the longest texts.
 type GeneratePaymentsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The caller's id of this request, unique per caller; repeating it repeats the answer.
