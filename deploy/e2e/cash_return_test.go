@@ -148,7 +148,9 @@ func TestAPartOfARepaymentThatCannotGoBackIsEndedByAnOperator(t *testing.T) {
 	wantReason(t, told(err), errs.OrderStateInvalid)
 	s.pressed(t, "fail", leg.GetReference(), paymentv1.LegState_LEG_STATE_FAILED)
 	s.awaitRefund(t, r.GetRefundId(), func(r *refundv1.Refund) bool {
-		return slices.ContainsFunc(r.GetEffect().GetLegs(), func(l *refundv1.RefundLeg) bool { return l.GetState() == refundv1.RefundLegState_REFUND_LEG_STATE_FAILED })
+		return slices.ContainsFunc(r.GetEffect().GetLegs(), func(l *refundv1.RefundLeg) bool {
+			return l.GetState() == refundv1.RefundLegState_REFUND_LEG_STATE_FAILED
+		})
 	})
 	if err := s.rest(t.Context(), http.MethodPost, "/admin/v1/refunds/"+r.GetRefundId()+"/legs:resolve", s.Credentials.AdminToken,
 		map[string]any{"givenBack": false, "evidence": "the account is closed", "reference": leg.GetReference()}, &refundv1.ResolveRefundLegResponse{}); err != nil {
