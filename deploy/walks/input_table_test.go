@@ -7,6 +7,8 @@ var pages = map[protoreflect.Name]bool{"page_size": true, "page_token": true}
 
 // mayBeLeftOut is every field of a request that may be left out, and what that means.
 var mayBeLeftOut = map[string]string{
+	"creditpay.notification.v1.SetEndpointStateRequest.version":           "whatever the endpoint is",
+	"creditpay.notification.v1.UpdateEndpointRequest.version":             "whatever the endpoint is",
 	"creditpay.bill.v1.AdjustForRefundRequest.expected_fingerprint":       "whatever the adjustment is",
 	"creditpay.bill.v1.ApproveRequestRequest.comment":                     "no comment",
 	"creditpay.bill.v1.FinancedOrder.merchant_id":                         "the journal names no shop",
