@@ -9,6 +9,7 @@ replace github.com/creditpay/creditpay/pkg => ../pkg
 replace github.com/creditpay/creditpay/services => ../services
 
 require (
+	buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go v1.36.12-20260825204119-511051f7f437.1
 	github.com/caarlos0/env/v11 v11.4.2
 	github.com/creditpay/creditpay/pkg v0.0.0
 	github.com/creditpay/creditpay/proto v0.0.0
@@ -27,10 +28,10 @@ require (
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20261019180522-ce908d29299b
 	google.golang.org/grpc v1.85.0
 	google.golang.org/protobuf v1.36.12
+	pgregory.net/rapid v1.3.0
 )
 
 require (
-	buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go v1.36.12-20260825204119-511051f7f437.1 // indirect
 	buf.build/go/protovalidate v1.4.0 // indirect
 	cel.dev/cel-go v0.32.0 // indirect
 	cel.dev/expr v0.25.3 // indirect
