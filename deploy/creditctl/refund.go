@@ -192,10 +192,14 @@ func (t *target) refundResolveCommand() *cobra.Command {
 		return t.withRefunds(cmd, func(ctx context.Context, client refundv1.RefundServiceClient) error {
 			res, err := client.ResolveRefundLeg(ctx, &refundv1.ResolveRefundLegRequest{
 				RefundId: args[0], Reference: args[1], GivenBack: new(!keep), Evidence: evidence})
-			if err == nil {
-				printRefund(cmd.OutOrStdout(), res.GetRefund())
+			if err != nil {
+				return err
 			}
-			return err
+			printRefund(cmd.OutOrStdout(), res.GetRefund())
+			if res.GetApproval() == nil {
+				return nil
+			}
+			return printApproval(cmd.OutOrStdout(), "refund", res.GetApproval())
 		})
 	}
 	return cmd

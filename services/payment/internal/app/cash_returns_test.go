@@ -6,6 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/creditpay/creditpay/pkg/approval"
+	"github.com/creditpay/creditpay/pkg/approval/desk"
+	"github.com/creditpay/creditpay/pkg/caller"
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/ids"
 	"github.com/creditpay/creditpay/services/payment/internal/app"
@@ -293,6 +296,62 @@ func TestAnOperatorEndsTheReturnOfACancelledOrderAndNotThatOfARefund(t *testing.
 	}
 	if _, _, err := w.ResolveCancelReturn(ctx, reference, abandoned); !errs.Is(err, errs.OrderStateInvalid) {
 		t.Errorf("ended twice in two ways: %v", err)
+	}
+	w.proveBooks()
+}
+
+// Above the limit the return of a cancelled order is ended once somebody else approved it, as it was asked for or not at all.
+func TestResolveCancelReturn_WaitsAboveTheLimit(t *testing.T) {
+	t.Parallel()
+	w := cashWorld(t)
+	ctx := context.Background()
+	if _, err := w.db.ExecContext(ctx, `UPDATE approval_rule_tiers SET from_minor = 2 WHERE from_minor = 1000001`); err != nil {
+		t.Fatal(err)
+	}
+	ps, leg := w.paidByCash()
+	w.cancelled(ps[1])
+	share, err := w.store.CashReturnOf(ctx, ps[1].ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reference := ids.Format(ids.Leg, share.ID)
+	w.told(ofReturn(*share, leg, domain.CashFailed), domain.LegFailed, domain.OutcomeApplied)
+	decide := func(who string, id ids.ID) (approval.Request, error) {
+		return w.desk.Approve(ctx, desk.Decision{By: caller.Caller{Kind: caller.Admin, Name: who, Roles: caller.RolesOf(caller.Approve)}, RequestID: "approve-" + w.gen.New().String(), ID: id})
+	}
+	ask := func() approval.Request {
+		b, asked, err := w.ResolveCancelReturn(ctx, reference, abandoned)
+		if err != nil || !asked.Waits() || b.Return.State != domain.ReturnFailed {
+			t.Fatalf("%+v, %+v, %v", b.Return, asked, err)
+		}
+		return asked
+	}
+	asked := ask()
+	if again := ask(); again.ID != asked.ID {
+		t.Errorf("a repeat is another request: %+v", again)
+	}
+	if _, _, err := w.ResolveCancelReturn(ctx, reference, elsewhere); !errs.Is(err, errs.ApprovalPending) {
+		t.Errorf("another end while one waits: %v", err)
+	}
+	if _, err := w.ResolveCashReturn(ctx, reference, abandoned); !errs.Is(err, errs.OrderStateInvalid) {
+		t.Errorf("past the approval, by the RPC for refunds: %v", err)
+	}
+	if b, err := w.RetryCancelReturn(ctx, reference); err != nil || b.Return.State != domain.ReturnReturning {
+		t.Fatalf("%+v, %v", b, err)
+	}
+	if got, err := decide("bob", asked.ID); err != nil || got.State != approval.StateFailed {
+		t.Errorf("approved while it is on its way: %+v, %v", got, err)
+	}
+	w.told(ofReturn(*share, leg, domain.CashFailed), domain.LegFailed, domain.OutcomeApplied)
+	asked = ask()
+	if _, err := decide("Ann", asked.ID); !errs.Is(err, errs.ApproverIsRequester) {
+		t.Error(err)
+	}
+	if got, err := decide("bob", asked.ID); err != nil || got.State != approval.StateCarriedOut {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	if b, more, err := w.ResolveCancelReturn(ctx, reference, abandoned); err != nil || more.Needed != 0 || b.Return.State != domain.ReturnAbandoned || b.Return.Actor != "ADMIN:ann" {
+		t.Errorf("%+v, %+v, %v", b.Return, more, err)
 	}
 	w.proveBooks()
 }

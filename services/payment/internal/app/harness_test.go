@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/creditpay/creditpay/pkg/approval/desk"
 	"github.com/creditpay/creditpay/pkg/audit"
 	"github.com/creditpay/creditpay/pkg/clock"
 	"github.com/creditpay/creditpay/pkg/errs"
@@ -247,6 +248,7 @@ type world struct {
 	orders *orderService
 	bill   *billService
 	gen    *ids.Generator
+	desk   *desk.Desk
 }
 
 func newWorld(t *testing.T) *world {
@@ -263,7 +265,8 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	w := &world{t: t, db: db, clock: clk, gen: gen}
-	w.store = store.New(&unit.Kit{DB: db, Outbox: outbox.NewWriter(gen, clk), Jobs: jobs.NewQueue(clk), IDs: gen, Clock: clk}, event.Encode)
+	kit := &unit.Kit{DB: db, Outbox: outbox.NewWriter(gen, clk), Jobs: jobs.NewQueue(clk), IDs: gen, Clock: clk}
+	w.store, w.desk = store.New(kit, event.Encode), desk.New(kit, zap.NewNop(), desk.Settings{})
 	w.orders = &orderService{aborted: map[ids.ID]bool{}, checkout: app.Checkout{ID: gen.New(), UserID: user, Business: "marketplace", Open: true,
 		ExpireTime: start.Add(24 * time.Hour), Amount: money.New(300, money.IDR())}}
 	for _, amount := range []int64{100, 200} {
@@ -277,6 +280,7 @@ func newWorld(t *testing.T) *world {
 			DownPaymentLife: 30 * time.Minute, RepaymentLife: 24 * time.Hour},
 		Cashier: app.Cashier{URL: url.URL{Scheme: "https", Host: "pay.example", Path: "/cash", RawQuery: "from=creditpay"},
 			Channels: []app.CashChannel{{Code: "VA_BCA", Name: "BCA Virtual Account"}, {Code: "WALLET", Name: "Wallet"}}}})
+	w.desk.On(w.ApprovalVerbs()...)
 	return w
 }
 

@@ -283,3 +283,77 @@ func TestSetTiers_TightensAtOnceAndLoosensLater(t *testing.T) {
 	}
 	b.prove(t)
 }
+
+// failedLegOf is a refund whose one leg, of 3,000,000 repaid, could not be given back.
+func (b *bed) failedLegOf(t *testing.T) domain.Refund {
+	t.Helper()
+	r := b.drive(t, b.mustAsk(t, b.order(3_000_000, 0, 3_000_000, "CLOSED"), 3_000_000, "r-1").ID)
+	b.world.end(domain.LegFailed)
+	if r = b.drive(t, r.ID); len(r.Legs) != 1 || r.Legs[0].State != domain.LegFailed {
+		t.Fatalf("%+v", r.Legs)
+	}
+	return r
+}
+
+// A leg above the limit is ended once somebody else approved it, also when the bill service was away at that moment.
+func TestResolveLeg_WaitsAboveTheLimit(t *testing.T) {
+	t.Parallel()
+	for _, away := range []bool{false, true} {
+		b := newBed(t)
+		r := b.failedLegOf(t)
+		in := app.ResolveLeg{RefundID: r.ID, Reference: r.Legs[0].Reference, Evidence: "account is closed"}
+		_, asked, err := b.ResolveRefundLeg(t.Context(), "ADMIN:bob", in)
+		if err != nil || !asked.Waits() || asked.Needed != 1 || b.get(t, r.ID).Legs[0].State != domain.LegFailed {
+			t.Fatalf("%+v, %v", asked, err)
+		}
+		if _, same, err := b.ResolveRefundLeg(t.Context(), "ADMIN:bob", in); err != nil || same.ID != asked.ID {
+			t.Errorf("a repeat: %+v, %v", same, err)
+		}
+		if _, _, err := b.ResolveRefundLeg(t.Context(), "ADMIN:carol", in); !errs.Is(err, errs.ApprovalPending) {
+			t.Errorf("somebody else asks: %v", err)
+		}
+		if away {
+			b.world.keep = errs.DependencyUnavailable.New("away")
+		}
+		if _, err := b.approveAs(t, "BOB", asked.ID); !errs.Is(err, errs.ApproverIsRequester) {
+			t.Error(err)
+		}
+		got, err := b.approveAs(t, "carol", asked.ID)
+		if err != nil || (got.State == approval.StateCarriedOut) == away {
+			t.Fatalf("away %t: %s, %v", away, got.State, err)
+		}
+		b.prove(t)
+		b.world.keep = nil
+		if err := b.desk.Carry(t.Context(), asked.ID); err != nil {
+			t.Fatal(err)
+		}
+		if got, err = b.desk.Get(t.Context(), asked.ID); err != nil || got.State != approval.StateCarriedOut {
+			t.Errorf("%s, %v", got.State, err)
+		}
+		if l := b.get(t, r.ID).Legs[0]; l.State != domain.LegKept || l.Actor != "ADMIN:bob" || !b.world.kept[r.ID] {
+			t.Errorf("%+v, kept %t", l, b.world.kept[r.ID])
+		}
+		b.prove(t)
+	}
+}
+
+// The leg is asked for again while its end waits to be approved: the approval ends nothing.
+func TestResolveLeg_FailsWhenTheLegMovedOn(t *testing.T) {
+	t.Parallel()
+	b := newBed(t)
+	r := b.failedLegOf(t)
+	_, asked, err := b.ResolveRefundLeg(t.Context(), "ADMIN:bob", app.ResolveLeg{RefundID: r.ID, Reference: r.Legs[0].Reference, GivenBack: true, Evidence: "transfer 1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.RetryRefundLeg(t.Context(), "ADMIN:bob", r.ID, r.Legs[0].Reference); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := b.approveAs(t, "carol", asked.ID); err != nil || got.State != approval.StateFailed || got.Failure != errs.RefundStateInvalid.Name() {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if l := b.get(t, r.ID).Legs[0]; l.State != domain.LegReturning {
+		t.Error(l.State)
+	}
+	b.prove(t)
+}
