@@ -35,12 +35,16 @@ func Audit(elsewhere string) []audit.Check {
 				OR (r.state = 7) <> (u.cancel_time IS NOT NULL) OR NOT EXISTS
 				(SELECT 1 FROM approval_votes v WHERE v.approval_id = r.id AND v.subject <> r.requester_subject))`},
 		{Name: "sums_are_their_requests", Rule: "a sum is what was asked for and not given up",
-			Query: `SELECT CONCAT(s.verb, ' ', s.kind), CONCAT(s.subject, ' on ', s.business_day, ': sum ', s.amount_minor, ', requests ',
-				COALESCE(SUM(r.amount_minor), 0)) FROM approval_sums s LEFT JOIN approval_requests r ON r.verb = s.verb AND r.currency_code = s.currency_code
-				AND r.state NOT IN (4, 5, 6) AND ((s.kind = 1 AND r.requester_subject = s.subject AND r.business_day = s.business_day)
-				OR (s.kind = 2 AND r.payer = s.subject AND r.business_day = s.business_day) OR (s.kind = 3 AND r.checkout = s.subject))
-				WHERE s.verb <> '` + elsewhere + `' GROUP BY s.verb, s.currency_code, s.kind, s.subject, s.business_day, s.amount_minor
-				HAVING s.amount_minor <> COALESCE(SUM(r.amount_minor), 0)`},
+			Query: `SELECT CONCAT(s.verb, ' ', s.kind), CONCAT(s.subject, ' on ', s.business_day, ': sum ', s.amount_minor, ', requests ', COALESCE(r.total, 0))
+				FROM approval_sums s LEFT JOIN (
+				SELECT verb, currency_code, 1 AS kind, requester_subject AS subject, business_day, SUM(amount_minor) AS total FROM approval_requests
+					WHERE currency_code <> '' AND state NOT IN (4, 5, 6) GROUP BY verb, currency_code, requester_subject, business_day
+				UNION ALL SELECT verb, currency_code, 2, payer, business_day, SUM(amount_minor) FROM approval_requests
+					WHERE currency_code <> '' AND payer <> '' AND state NOT IN (4, 5, 6) GROUP BY verb, currency_code, payer, business_day
+				UNION ALL SELECT verb, currency_code, 3, checkout, DATE('1970-01-01'), SUM(amount_minor) FROM approval_requests
+					WHERE currency_code <> '' AND checkout <> '' AND state NOT IN (4, 5, 6) GROUP BY verb, currency_code, checkout) r
+				ON r.verb = s.verb AND r.currency_code = s.currency_code AND r.kind = s.kind AND r.subject = s.subject AND r.business_day = s.business_day
+				WHERE s.verb <> '` + elsewhere + `' AND s.amount_minor <> COALESCE(r.total, 0)`},
 		{Name: "sum_was_seen", Rule: "of what a person asked for on a day, the last request saw the sum",
 			Query: `SELECT MIN(requester), CONCAT(verb, ' on ', business_day, ': ', SUM(IF(state IN (4, 5, 6), 0, amount_minor)), ' asked for, ', MAX(sum_minor), ' seen')
 				FROM approval_requests WHERE currency_code <> '' GROUP BY verb, currency_code, requester_subject, business_day

@@ -20,13 +20,16 @@ func approvalChecks() []audit.Check {
 				AND u.currency_code = r.currency_code AND u.effective_time <= r.create_time AND u.cancel_time IS NULL
 				ORDER BY u.effective_time DESC, u.id DESC LIMIT 1) AND t.from_minor <= r.sum_minor ORDER BY t.from_minor DESC LIMIT 1), 2))`},
 		{Name: "refund_sums", Rule: "a sum of operators' refunds is what was asked for and not given up",
-			Query: `SELECT CONCAT(s.verb, ' ', s.kind), CONCAT(s.subject, ' on ', s.business_day, ': sum ', s.amount_minor, ', refunds ', COALESCE(SUM(r.amount_minor), 0))
-				FROM approval_sums s LEFT JOIN refunds r ON r.out_refund_no IS NULL AND r.business_day IS NOT NULL AND r.currency_code = s.currency_code
-				AND r.state NOT IN (4, 5, 8) AND ((s.kind = 1 AND r.requester_subject = s.subject AND r.business_day = s.business_day)
-				OR (s.kind = 2 AND r.user_id = s.subject AND r.business_day = s.business_day)
-				OR (s.kind = 3 AND s.subject = ` + audit.TypedIDExpr(ids.Checkout, "r.checkout_id") + `))
-				WHERE s.verb = 'AdminRefundPayment' GROUP BY s.verb, s.currency_code, s.kind, s.subject, s.business_day, s.amount_minor
-				HAVING s.amount_minor <> COALESCE(SUM(r.amount_minor), 0)`},
+			Query: `SELECT CONCAT(s.verb, ' ', s.kind), CONCAT(s.subject, ' on ', s.business_day, ': sum ', s.amount_minor, ', refunds ', COALESCE(r.total, 0))
+				FROM approval_sums s LEFT JOIN (
+				SELECT currency_code, 1 AS kind, requester_subject AS subject, business_day, SUM(amount_minor) AS total FROM refunds
+					WHERE sum_minor IS NOT NULL AND state NOT IN (4, 5, 8) GROUP BY currency_code, requester_subject, business_day
+				UNION ALL SELECT currency_code, 2, user_id, business_day, SUM(amount_minor) FROM refunds
+					WHERE sum_minor IS NOT NULL AND state NOT IN (4, 5, 8) GROUP BY currency_code, user_id, business_day
+				UNION ALL SELECT currency_code, 3, ` + audit.TypedIDExpr(ids.Checkout, "checkout_id") + `, DATE('1970-01-01'), SUM(amount_minor) FROM refunds
+					WHERE sum_minor IS NOT NULL AND state NOT IN (4, 5, 8) GROUP BY currency_code, checkout_id) r
+				ON r.currency_code = s.currency_code AND r.kind = s.kind AND r.subject = s.subject AND r.business_day = s.business_day
+				WHERE s.verb = 'AdminRefundPayment' AND s.amount_minor <> COALESCE(r.total, 0)`},
 		{Name: "refund_sum_was_seen", Rule: "of what a person asked for on a day, the last refund saw the sum",
 			Query: `SELECT MIN(requester), CONCAT('on ', business_day, ': ', SUM(IF(state IN (4, 5, 8), 0, amount_minor)), ' asked for, ', MAX(sum_minor), ' seen')
 				FROM refunds WHERE sum_minor IS NOT NULL AND out_refund_no IS NULL GROUP BY currency_code, requester_subject, business_day
