@@ -15,9 +15,9 @@ import (
 // checkTLS names what is wrong with the protection of connections, as far as it does not depend on whether gRPC listens.
 func (c Config) checkTLS() error {
 	var wrong []error
-	check := func(ok bool, format string, args ...any) {
+	check := func(ok bool, text string) {
 		if !ok {
-			wrong = append(wrong, fmt.Errorf(format, args...))
+			wrong = append(wrong, errors.New(text))
 		}
 	}
 	check((c.TLSCertFile == "") == (c.TLSKeyFile == ""), "TLS_CERT_FILE and TLS_KEY_FILE go together")
