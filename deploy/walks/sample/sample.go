@@ -196,3 +196,24 @@ func visit(m protoreflect.Message, at string, see func(protoreflect.Message, pro
 		}
 	}
 }
+
+// VisitAll calls see for every field that is set in a message and in all that it holds, every element of lists included.
+func VisitAll(m protoreflect.Message, see func(parent protoreflect.Message, f protoreflect.FieldDescriptor)) {
+	fields := m.Descriptor().Fields()
+	for i := range fields.Len() {
+		f := fields.Get(i)
+		if !m.Has(f) {
+			continue
+		}
+		see(m, f)
+		switch {
+		case f.Message() == nil || f.IsMap():
+		case f.IsList():
+			for n := range m.Get(f).List().Len() {
+				VisitAll(m.Mutable(f).List().Get(n).Message(), see)
+			}
+		default:
+			VisitAll(m.Mutable(f).Message(), see)
+		}
+	}
+}
