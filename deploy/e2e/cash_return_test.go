@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	billv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/bill/v1"
 	orderv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/order/v1"
 	paymentv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/payment/v1"
