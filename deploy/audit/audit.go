@@ -1,14 +1,13 @@
 // Package audit owns the proof of the books across services: each service's own checks on its own schema, and the comparison of
 // what the services say of the same order.
 //
-// It only reads. Past one database server it works the same: schemas are read one by one and compared as sorted streams.
+// Money that two services have in their books is compared from both sides; pairs lists what is compared with what. It only reads. Past one database server it works the same: schemas are read one by one and compared as sorted streams.
 package audit
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sort"
 	"time"
 
@@ -84,6 +83,8 @@ type schema struct {
 	checks []audit.Check
 	// stream is what the service says of orders; empty when it says nothing.
 	stream string
+	// books are what it says of other money that another service has in its books, too.
+	books map[string]string
 }
 
 func open(c Config) (*auditor, error) {
@@ -92,12 +93,13 @@ func open(c Config) (*auditor, error) {
 		name, dsn string
 		checks    []audit.Check
 		stream    string
+		books     map[string]string
 	}{
-		{order.Name, c.Order, order.Audit(), order.AuditStream()},
-		{payment.Name, c.Payment, payment.Audit(), payment.AuditStream()},
-		{bill.Name, c.Bill, bill.Audit(), bill.AuditStream()},
-		{refund.Name, c.Refund, refund.Audit(), refund.AuditStream()},
-		{notification.Name, c.Notification, notification.Audit(), ""},
+		{order.Name, c.Order, order.Audit(), order.AuditStream(), order.AuditBooks()},
+		{payment.Name, c.Payment, payment.Audit(), payment.AuditStream(), payment.AuditBooks()},
+		{bill.Name, c.Bill, bill.Audit(), bill.AuditStream(), bill.AuditBooks()},
+		{refund.Name, c.Refund, refund.Audit(), refund.AuditStream(), refund.AuditBooks()},
+		{notification.Name, c.Notification, notification.Audit(), "", nil},
 	} {
 		if s.dsn == "" && s.name == notification.Name {
 			continue
@@ -107,7 +109,8 @@ func open(c Config) (*auditor, error) {
 			a.close()
 			return nil, fmt.Errorf("audit %s: %w", s.name, err)
 		}
-		a.schemas = append(a.schemas, schema{name: s.name, db: db, checks: append(audit.Mechanism(), s.checks...), stream: s.stream})
+		a.schemas = append(a.schemas, schema{name: s.name, db: db, checks: append(audit.Mechanism(), s.checks...), stream: s.stream,
+			books: s.books})
 	}
 	return a, nil
 }
@@ -132,16 +135,22 @@ func (a *auditor) once(ctx context.Context) (Report, error) {
 	if err != nil {
 		return r, err
 	}
-	kept, err := a.compareKept(ctx)
-	if err != nil {
-		return r, err
+	r.Findings, r.Orders = append(r.Findings, found...), orders
+	r.Checks++
+	for _, p := range pairs() {
+		found, err := a.comparePair(ctx, p)
+		if err != nil {
+			return r, err
+		}
+		r.Findings = append(r.Findings, found...)
+		r.Checks++
 	}
 	users, err := a.compareUsers(ctx)
 	if err != nil {
 		return r, err
 	}
-	r.Findings, r.Orders = slices.Concat(r.Findings, found, kept, users), orders
-	r.Checks += 3
+	r.Findings = append(r.Findings, users...)
+	r.Checks++
 	sort.Slice(r.Findings, func(i, j int) bool {
 		x, y := r.Findings[i], r.Findings[j]
 		return x.Service+x.Check+x.ID < y.Service+y.Check+y.ID
@@ -164,26 +173,6 @@ func (a *auditor) compareOrders(ctx context.Context) (found []Finding, orders in
 		}
 	})
 	return found, orders, err
-}
-
-// compareKept compares the cash that the payment service gave up with what the bill service has as credit balance for it.
-func (a *auditor) compareKept(ctx context.Context) (found []Finding, err error) {
-	var told []source
-	for _, s := range a.schemas {
-		switch s.name {
-		case payment.Name:
-			told = append(told, source{s, payment.AuditKept()})
-		case bill.Name:
-			told = append(told, source{s, bill.AuditKept()})
-		}
-	}
-	err = walk(ctx, told, func(id string, seen []fact) {
-		if seen[0] != seen[1] && len(found) < audit.MaxFindings {
-			found = append(found, Finding{Service: "suite", Check: "kept_cash_agrees", ID: audit.TypedID("leg:" + id),
-				Text: fmt.Sprintf("payment says %s, bill says %s", seen[0], seen[1])})
-		}
-	})
-	return found, err
 }
 
 // source is a query of a schema that gives sorted facts.

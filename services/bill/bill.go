@@ -127,8 +127,8 @@ func Audit() []audit.Check { return store.Audit() }
 // minor units), by order id. An order has one row: the loan that counts, or the last void one.
 func AuditStream() string { return store.AuditStream() }
 
-// AuditKept selects (return id in hex, 'KEPT', amount) of all cash of down payments that became credit balance, by id.
-func AuditKept() string { return store.AuditKept }
-
 // AuditUsers selects (order id in hex, borrower, number of other borrowers), by order id, over the loans of each order.
 func AuditUsers() string { return store.AuditUsers }
+
+// AuditBooks gives what this service says of money that another service has in its books, too; see deploy/audit.
+func AuditBooks() map[string]string { return store.AuditBooks() }

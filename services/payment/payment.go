@@ -120,8 +120,8 @@ func Audit() []audit.Check { return store.Audit() }
 // AuditStream selects (order id in hex, state, amount) of every payment by order id.
 func AuditStream() string { return store.AuditStream }
 
-// AuditKept selects (return id in hex, 'KEPT', amount) of every return that became credit balance in the bill service, by id.
-func AuditKept() string { return store.AuditKept }
-
 // AuditUsers selects (order id in hex, payer, 0), by order id, of every payment.
 func AuditUsers() string { return store.AuditUsers }
+
+// AuditBooks gives what this service says of money that another service has in its books, too; see deploy/audit.
+func AuditBooks() map[string]string { return store.AuditBooks() }

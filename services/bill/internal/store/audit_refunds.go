@@ -51,6 +51,3 @@ func refundChecks() []audit.Check {
 				WHERE COALESCE(r.shrunk, 0) <> COALESCE(j.amount, 0)`},
 	}
 }
-
-// AuditKept is what became credit balance of down payments that the payment service gave up; see the door.
-const AuditKept = `SELECT HEX(reference), 'KEPT', amount_minor FROM kept_cash ORDER BY reference`

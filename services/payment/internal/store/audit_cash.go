@@ -58,9 +58,6 @@ func cashAudit() []audit.Check {
 	}
 }
 
-// AuditKept is what became credit balance of abandoned down payments.
-const AuditKept = `SELECT HEX(id), 'KEPT', amount_minor FROM cash_returns WHERE keep_time IS NOT NULL ORDER BY id`
-
 // cashJournal compares what legs and returns mean for each account with what is booked. A return begins as CASH_RETURNABLE; when the
 // marketplace gave it back (finish_time), it holds less; what an operator ended (resolution 1, 2) stands elsewhere; and what came to
 // the payer a second time, by the marketplace after all or by the bounce of the whole leg, is CASH_OVERPAID.
