@@ -71,27 +71,24 @@ func TestTheCashOfARefundGoesBackAtTheCashDeskAndACancelTakesTheRest(t *testing.
 	orderID := c.GetOrders()[0].GetOrderId()
 	p.awaitOrder(t, orderID, orderv1.OrderState_ORDER_STATE_PAID)
 
-	payments := paymentv1.NewPaymentInternalServiceClient(s.conn)
-	req := &paymentv1.RefundOrderPaymentRequest{RefundId: newRefund(), OrderId: orderID, CreditAmount: idr(0), CashAmount: idr(back)}
-	res, err := payments.RefundOrderPayment(s.asService(t, "refund"), req)
-	r := res.GetCashReturn()
-	if err != nil || r.GetOrderId() != orderID || r.GetSubjectId() != leg.GetSubjectId() || r.GetAmount().GetAmountMinor() != back {
-		t.Fatalf("RefundOrderPayment: %v, %v", res, told(err))
+	// A quarter of the order: in the proportion of the payment, a quarter of its down payment goes back.
+	asked, _ := s.refund(t, orderID, 5*back)
+	asked = s.awaitRefund(t, asked.GetRefundId(), waitsForLegs)
+	reference := asked.GetEffect().GetLegs()[0].GetReference()
+	s.wantReturn(t, asked.GetRefundId(), paymentv1.CashReturnState_CASH_RETURN_STATE_RETURNING)
+	s.pressed(t, "fail", reference, paymentv1.LegState_LEG_STATE_FAILED)
+	s.awaitRefund(t, asked.GetRefundId(), func(r *refundv1.Refund) bool {
+		return r.GetEffect().GetLegs()[0].GetState() == refundv1.RefundLegState_REFUND_LEG_STATE_FAILED
+	})
+	if err := s.rest(t.Context(), http.MethodPost, "/admin/v1/refunds/"+asked.GetRefundId()+"/legs:retry", s.Credentials.AdminToken,
+		map[string]any{"reference": reference}, &refundv1.RetryRefundLegResponse{}); err != nil {
+		t.Fatal(err)
 	}
-	s.wantReturn(t, req.GetRefundId(), paymentv1.CashReturnState_CASH_RETURN_STATE_RETURNING)
-	s.pressed(t, "fail", r.GetReference(), paymentv1.LegState_LEG_STATE_FAILED)
-	s.wantReturn(t, req.GetRefundId(), paymentv1.CashReturnState_CASH_RETURN_STATE_FAILED)
-	if again, err := payments.RetryCashReturn(s.asService(t, "refund"), &paymentv1.RetryCashReturnRequest{Reference: r.GetReference()}); err != nil ||
-		again.GetCashReturn().GetReference() != r.GetReference() {
-		t.Fatalf("RetryCashReturn: %v, %v", again, told(err))
-	}
-	if shown := s.pressed(t, "refund", r.GetReference(), paymentv1.LegState_LEG_STATE_REVERSED); shown.GetAmount().GetAmountMinor() != back {
+	if shown := s.pressed(t, "refund", reference, paymentv1.LegState_LEG_STATE_REVERSED); shown.GetAmount().GetAmountMinor() != back {
 		t.Errorf("the desk shows %v", shown)
 	}
-	s.wantReturn(t, req.GetRefundId(), paymentv1.CashReturnState_CASH_RETURN_STATE_RETURNED)
-	req.CashAmount = idr(back + 1)
-	_, err = payments.RefundOrderPayment(s.asService(t, "refund"), req)
-	wantReason(t, told(err), errs.RequestIDReused)
+	s.wantReturn(t, asked.GetRefundId(), paymentv1.CashReturnState_CASH_RETURN_STATE_RETURNED)
+	s.awaitRefund(t, asked.GetRefundId(), refundSucceeded)
 
 	if _, err := orderv1.NewOrderServiceClient(s.conn).CancelPayments(s.spm(t), &orderv1.CancelPaymentsRequest{RequestId: unique("cancel"),
 		OrderIds: []string{orderID}, Reason: "changed their mind"}); err != nil {
@@ -106,8 +103,8 @@ func TestTheCashOfARefundGoesBackAtTheCashDeskAndACancelTakesTheRest(t *testing.
 		}
 		return nil
 	})
-	if told := s.paymentTimeline(t, orderID); !strings.Contains(told, "refund "+req.GetRefundId()+" took ") ||
-		!strings.Contains(told, r.GetReference()+" RETURNING>RETURNED") {
+	if told := s.paymentTimeline(t, orderID); !strings.Contains(told, "refund "+asked.GetRefundId()+" took ") ||
+		!strings.Contains(told, reference+" RETURNING>RETURNED") {
 		t.Errorf("the timeline is:\n%s", told)
 	}
 	if shown := s.pressed(t, "refund", downPayment.GetLeg().GetReference(), paymentv1.LegState_LEG_STATE_REVERSED); shown.GetAmount().GetAmountMinor() != down-back {
