@@ -22,6 +22,8 @@ import (
 	orderv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/order/v1"
 	paymentv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/payment/v1"
 
+	"github.com/creditpay/creditpay/pkg/errs"
+	"github.com/creditpay/creditpay/pkg/rpckit"
 	"github.com/creditpay/creditpay/pkg/text"
 
 	"github.com/creditpay/creditpay/deploy/signing"
@@ -216,16 +218,35 @@ func (s *script) seed(ctx context.Context) error {
 		return fmt.Errorf("open the demo account: %w", err)
 	}
 	_, err = admin.SetSigningProfile(s.as(ctx, s.creds.AdminToken), &billv1.SetSigningProfileRequest{RequestId: "seed-demo-profile",
-		UserId: s.creds.H5UserID, FullName: signing.Name, Phone: signing.Phone, Reason: "demo account of the development stack"})
+		UserId: s.creds.H5UserID, FullName: signing.Name, Phone: signing.PhoneOf(s.creds.H5UserID), Reason: "demo account of the development stack"})
 	if err != nil {
 		return fmt.Errorf("enter who signs for the demo account: %w", err)
 	}
-	_, err = paymentv1.NewPaymentServiceClient(s.conn).SetPaymentPin(s.as(ctx, s.creds.H5Token),
-		&paymentv1.SetPaymentPinRequest{RequestId: "seed-demo-pin", NewPin: s.creds.H5Pin})
-	if err != nil {
+	if err := s.seedPin(ctx); err != nil {
 		return fmt.Errorf("set the demo PIN: %w", err)
 	}
 	return nil
+}
+
+// seedPin sets the demo user's PIN. The demo token says that its user has just signed in with a second factor, which is proof enough for
+// some minutes after it was made; later a one-time code is.
+func (s *script) seedPin(ctx context.Context) error {
+	payments := paymentv1.NewPaymentServiceClient(s.conn)
+	set := &paymentv1.SetPaymentPinRequest{RequestId: "seed-demo-pin", NewPin: s.creds.H5Pin}
+	_, err := payments.SetPaymentPin(s.as(ctx, s.creds.H5Token), set)
+	if !errs.Is(err, errs.PinProofRequired) && !errs.Is(rpckit.FromStatus(err), errs.PinProofRequired) {
+		return err
+	}
+	sent, err := payments.SendPinCode(s.as(ctx, s.creds.H5Token), &paymentv1.SendPinCodeRequest{RequestId: "pin-" + rand.Text()})
+	if err != nil {
+		return err
+	}
+	set.RequestId, set.ChallengeId = "seed-demo-pin-code", sent.GetChallengeId()
+	if set.Code, err = signing.AwaitCode(ctx, s.codes, s.creds.H5UserID, sent.GetChallengeId()); err != nil {
+		return err
+	}
+	_, err = payments.SetPaymentPin(s.as(ctx, s.creds.H5Token), set)
+	return err
 }
 
 func (s *script) as(ctx context.Context, token string) context.Context {

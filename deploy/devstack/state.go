@@ -248,7 +248,7 @@ func (s *state) credentials(verifier *auth.Verifier, now time.Time) (Credentials
 		who  caller.Caller
 	}{
 		{&c.SPMToken, theMarketplace()},
-		{&c.H5Token, caller.Caller{Kind: caller.H5, Name: "h5", UserID: DemoUser}},
+		{&c.H5Token, caller.Caller{Kind: caller.H5, Name: "h5", UserID: DemoUser, FactorTime: now.Unix()}},
 		{&c.AdminToken, caller.Caller{Kind: caller.Admin, Name: "dev-operator", Roles: caller.EveryRole()}},
 		{&c.ApproverToken, caller.Caller{Kind: caller.Admin, Name: "dev-approver", Roles: approver}},
 		{&c.SecondApproverToken, caller.Caller{Kind: caller.Admin, Name: "dev-approver-2", Roles: approver}},

@@ -55,7 +55,7 @@ func (p *payer) spm(t testing.TB) context.Context {
 func (s *stack) stranger(t testing.TB) *payer {
 	t.Helper()
 	p := &payer{s: s, id: unique("user")}
-	p.token = s.mint(t, caller.Caller{Kind: caller.H5, Name: "h5", UserID: p.id})
+	p.token = s.mint(t, caller.Caller{Kind: caller.H5, Name: "h5", UserID: p.id, FactorTime: time.Now().Unix()})
 	return p
 }
 

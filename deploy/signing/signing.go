@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -35,13 +36,18 @@ const (
 	Amount = 10_000
 	// Name is that of every signer.
 	Name = "Budi Santoso"
-	// Phone is where every signer's codes go.
-	Phone = "+6281234567123"
 	// tenor is the plan that is signed for.
 	tenor = 3
 	// codeWait bounds how long a code may take to be sent.
 	codeWait = 20 * time.Second
 )
+
+// PhoneOf is where a signer's codes go: one telephone a user, because codes to one telephone are bounded. All look alike when masked.
+func PhoneOf(userID string) string {
+	digest := fnv.New32a()
+	_, _ = digest.Write([]byte(userID)) // A hash never fails.
+	return fmt.Sprintf("+62812%06d123", digest.Sum32()%1_000_000)
+}
 
 // Desk is where payers sign.
 type Desk struct {
@@ -96,7 +102,7 @@ func AwaitCode(ctx context.Context, dir, userID, challengeID string) (string, er
 // after the signature is refused because of the missing PIN, and the checkout is cancelled. What the user may spend stays as it was.
 func (d Desk) Sign(ctx context.Context, userID, payerToken string) error {
 	if _, err := billv1.NewBillAdminServiceClient(d.Bill).SetSigningProfile(as(ctx, d.AdminToken), &billv1.SetSigningProfileRequest{
-		RequestId: unique("profile"), UserId: userID, FullName: Name, Phone: Phone, Reason: "harness"}); err != nil {
+		RequestId: unique("profile"), UserId: userID, FullName: Name, Phone: PhoneOf(userID), Reason: "harness"}); err != nil {
 		return fmt.Errorf("SetSigningProfile: %w", err)
 	}
 	checkout, err := d.checkout(ctx, userID)

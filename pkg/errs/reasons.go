@@ -82,6 +82,8 @@ var (
 	PlanChanged = Reason{"PLAN_CHANGED", KindFailedPrecondition}
 	// DownPaymentRequired: The plan asks for a down payment. Name a channel for it.
 	DownPaymentRequired = Reason{"DOWN_PAYMENT_REQUIRED", KindFailedPrecondition}
+	// PinProofRequired: The first PIN, or a new one for a forgotten one, needs a proof: a one-time code of SendPinCode.
+	PinProofRequired = Reason{"PIN_PROOF_REQUIRED", KindFailedPrecondition}
 	// AccountNotFound: The user has no credit account.
 	AccountNotFound = Reason{"ACCOUNT_NOT_FOUND", KindFailedPrecondition}
 	// AccountFrozen: The credit account is frozen.
@@ -110,14 +112,16 @@ var (
 	BalanceInsufficient = Reason{"BALANCE_INSUFFICIENT", KindFailedPrecondition}
 	// EsignCodeWrong: The code is wrong; the metadata says how many tries are left.
 	EsignCodeWrong = Reason{"ESIGN_CODE_WRONG", KindPermissionDenied}
-	// EsignCodeExpired: The code's time is over. Call SendEsignCheck again.
+	// EsignCodeExpired: The code's time is over. Ask for another one: SendEsignCheck, or SendPinCode for a PIN.
 	EsignCodeExpired = Reason{"ESIGN_CODE_EXPIRED", KindFailedPrecondition}
-	// EsignCodeUsed: The code was used, or a newer one replaced it. Call SendEsignCheck again.
+	// EsignCodeUsed: The code was used, or a newer one replaced it. Ask for another one: SendEsignCheck, or SendPinCode for a PIN.
 	EsignCodeUsed = Reason{"ESIGN_CODE_USED", KindFailedPrecondition}
 	// EsignLocked: Too many wrong codes, or too many codes sent; the metadata says when to try again.
 	EsignLocked = Reason{"ESIGN_LOCKED", KindPermissionDenied}
 	// EsignResendTooSoon: A code was sent a moment ago; the metadata says when another can be sent.
 	EsignResendTooSoon = Reason{"ESIGN_RESEND_TOO_SOON", KindFailedPrecondition}
+	// TooManyOpenRepayments: The user has as many unpaid repayments as one may have. Pay one, or wait until one runs out.
+	TooManyOpenRepayments = Reason{"TOO_MANY_OPEN_REPAYMENTS", KindFailedPrecondition}
 	// AccountStateInvalid: The credit account is not in a state that allows this; the metadata names the state.
 	AccountStateInvalid = Reason{"ACCOUNT_STATE_INVALID", KindFailedPrecondition}
 	// RefundExceedsBudget: The refund is larger than what is left to refund.
@@ -186,7 +190,7 @@ func All() []Reason {
 		LegAmountMismatch,
 		CommitAborted,
 		PlanChanged,
-		DownPaymentRequired,
+		DownPaymentRequired, PinProofRequired,
 		AccountNotFound,
 		AccountFrozen,
 		AccountOverdue,
@@ -204,7 +208,7 @@ func All() []Reason {
 		EsignCodeExpired,
 		EsignCodeUsed,
 		EsignLocked,
-		EsignResendTooSoon,
+		EsignResendTooSoon, TooManyOpenRepayments,
 		AccountStateInvalid,
 		RefundExceedsBudget,
 		ApproverIsRequester,

@@ -84,7 +84,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	approvals := desk.New(backbone.Kit, backbone.Log, cfg.Approval)
 	verbs := app.New(app.Deps{
 		Store: rows, Requests: rows.Requests(), Payments: peer.NewCashDesk(deps.Payment), IDs: deps.Spine.IDs, Clock: deps.Spine.Clock,
-		ProductRefresh: cfg.ProductRefresh, PlanCacheSize: cfg.PlanCacheSize, Esign: esign,
+		ProductRefresh: cfg.ProductRefresh, PlanCacheSize: cfg.PlanCacheSize, OpenRepaymentsMax: cfg.OpenRepaymentsMax, Esign: esign,
 		Approvals: approvals,
 	})
 	approvals.On(verbs.ApprovalVerbs()...)
@@ -94,6 +94,10 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	backbone.OnJob(app.JobSendCode, func(ctx context.Context, j jobs.Job) (jobs.Outcome, error) {
 		return jobs.Done(), verbs.DeliverCode(ctx, j.Key)
 	})
+	backbone.OnJob(app.JobSendUserCode, func(ctx context.Context, j jobs.Job) (jobs.Outcome, error) {
+		return jobs.Done(), verbs.DeliverUserCode(ctx, j.Key)
+	})
+	backbone.OnHouse(store.CodePurges()...)
 	backbone.OnEvents(event.NewHandler(verbs, rows).Apply, event.Wanted())
 	roll := store.RollSweep()
 	roll.Handle = verbs.RollLoans

@@ -19,6 +19,8 @@ type Config struct {
 	PlanCacheSize int `env:"PLAN_CACHE_SIZE" envDefault:"2000"`
 	// Approval is how changes of the tiers of approval take effect.
 	Approval desk.Settings
+	// OpenRepaymentsMax is how many repayments of a user may wait for their money at once, 1 to 1000.
+	OpenRepaymentsMax int `env:"OPEN_REPAYMENTS_MAX" envDefault:"20"`
 	// Esign is how contracts are signed.
 	Esign EsignConfig `envPrefix:"ESIGN_"`
 	// KeyringFile holds the keys that seal and digest what signing keeps. Used by the service's own process.
@@ -35,6 +37,9 @@ func (c Config) Validate() error {
 	}
 	if c.PlanCacheSize < 0 || c.PlanCacheSize > 1_000_000 {
 		err = errors.Join(err, errors.New("PLAN_CACHE_SIZE must be 0 to 1000000"))
+	}
+	if c.OpenRepaymentsMax < 0 || c.OpenRepaymentsMax > 1000 {
+		err = errors.Join(err, errors.New("OPEN_REPAYMENTS_MAX must be 1 to 1000"))
 	}
 	return errors.Join(err, c.Approval.Validate(), c.Esign.Validate())
 }

@@ -40,6 +40,10 @@ type EsignConfig struct {
 	ResendPause time.Duration `env:"RESEND_PAUSE" envDefault:"1m"`
 	// ChallengesPerHour bounds the challenges of one user.
 	ChallengesPerHour int `env:"CHALLENGES_PER_HOUR" envDefault:"5"`
+	// CodesPerUserHour and CodesPerPhoneHour bound the one-time codes, for signatures and PINs alike, that a user gets and that go to one
+	// telephone in an hour of the clock.
+	CodesPerUserHour  int `env:"CODES_PER_USER_HOUR" envDefault:"10"`
+	CodesPerPhoneHour int `env:"CODES_PER_PHONE_HOUR" envDefault:"10"`
 	// LockTime is how long a user waits for a new challenge after one was locked or used up its codes.
 	LockTime time.Duration `env:"LOCK_TIME" envDefault:"15m"`
 	// LinkBase is where REST is reached from outside, for links to contracts.
@@ -70,6 +74,8 @@ func (c EsignConfig) Validate() error {
 	when(c.rules().Check() != nil || c.TriesMax > 10 || c.ResendsMax > 10 || c.CodeLife > time.Hour,
 		"ESIGN_TRIES_MAX must be 1 to 10, ESIGN_RESENDS_MAX 0 to 10, ESIGN_CODE_LIFE and ESIGN_RESEND_PAUSE above zero, ESIGN_CODE_LIFE at most 1h")
 	when(c.ChallengesPerHour < 1 || c.ChallengesPerHour > 50, "ESIGN_CHALLENGES_PER_HOUR must be 1 to 50")
+	when(c.CodesPerUserHour < 1 || c.CodesPerUserHour > 100 || c.CodesPerPhoneHour < 1 || c.CodesPerPhoneHour > 100,
+		"ESIGN_CODES_PER_USER_HOUR and ESIGN_CODES_PER_PHONE_HOUR must be 1 to 100")
 	when(c.LockTime <= 0 || c.LockTime > 24*time.Hour, "ESIGN_LOCK_TIME must be above zero and at most 24h")
 	when(c.LinkLife < time.Second || c.LinkLife > 24*time.Hour, "ESIGN_LINK_LIFE must be 1s to 24h")
 	base, err := url.Parse(c.LinkBase)
@@ -100,8 +106,8 @@ func openEsign(ctx context.Context, c EsignConfig, deps Deps, rows *store.Store)
 	press := contractpdf.New()
 	e := app.Esign{
 		Required: c.Required, Keys: deps.Keys, Sender: sender, Print: press.Print, Missing: press.Missing, Rules: c.rules(),
-		ChallengesPerHour: c.ChallengesPerHour,
-		LockTime:          c.LockTime, LenderName: c.LenderName, LenderAddress: c.LenderAddress, Place: c.Place,
+		ChallengesPerHour: c.ChallengesPerHour, CodesPerUser: c.CodesPerUserHour, CodesPerPhone: c.CodesPerPhoneHour,
+		LockTime: c.LockTime, LenderName: c.LenderName, LenderAddress: c.LenderAddress, Place: c.Place,
 		LinkBase: strings.TrimRight(c.LinkBase, "/"), LinkLife: c.LinkLife,
 	}
 	if deps.Payment != nil {

@@ -68,8 +68,9 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	}
 	st := store.New(sp.Kit, event.Encode)
 	approvals := desk.New(sp.Kit, sp.Log, cfg.Approval)
+	billPeer := peer.NewBill(deps.Bill)
 	verbs := app.New(app.Deps{
-		Store: st, Orders: peer.NewOrders(deps.Order), Bill: peer.NewBill(deps.Bill), Keys: deps.Keys, Proofs: deps.Proofs,
+		Store: st, Orders: peer.NewOrders(deps.Order), Bill: billPeer, Codes: billPeer, Keys: deps.Keys, Proofs: deps.Proofs,
 		Clock: deps.Spine.Clock, IDs: deps.Spine.IDs, Log: sp.Log,
 		Limits: app.Limits{QuoteLife: cfg.QuoteLife, RecoverAfter: cfg.RecoverAfter, Patience: cfg.Patience,
 			DownPaymentLife: cfg.DownPaymentLife, RepaymentLife: cfg.RepaymentLife},

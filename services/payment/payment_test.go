@@ -55,7 +55,7 @@ func (kindIsToken) Verify(token string, _ time.Time) (caller.Caller, error) {
 	c := caller.Caller{Kind: kind, Name: cmp.Or(name, "test")}
 	switch kind {
 	case caller.H5:
-		c.UserID = user
+		c.UserID, c.FactorTime = user, time.Now().Unix()
 	case caller.Admin:
 		c.Roles = caller.EveryRole()
 	}

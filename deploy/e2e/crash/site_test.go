@@ -232,7 +232,7 @@ func (s *site) newUser(t *testing.T, user string) *buyer {
 		t.Fatal(err)
 	}
 	b := &buyer{site: s, user: user, spm: s.creds.SPMToken}
-	if b.token, err = tokens.Mint(caller.Caller{Kind: caller.H5, Name: "h5", UserID: user}, time.Hour, time.Now()); err != nil {
+	if b.token, err = tokens.Mint(caller.Caller{Kind: caller.H5, Name: "h5", UserID: user, FactorTime: time.Now().Unix()}, time.Hour, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	_, err = billv1.NewBillAdminServiceClient(s.conn).OpenCreditAccount(as(t.Context(), s.creds.AdminToken), &billv1.OpenCreditAccountRequest{

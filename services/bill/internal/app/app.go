@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -35,6 +36,8 @@ type Deps struct {
 	ProductRefresh time.Duration
 	// PlanCacheSize bounds the plans that are kept in memory, twice this number.
 	PlanCacheSize int
+	// OpenRepaymentsMax is how many repayments of a user may wait for their money at once; 0 for 20.
+	OpenRepaymentsMax int
 	// Esign are the parts of signing; the zero Esign asks nobody to sign.
 	Esign Esign
 }
@@ -51,14 +54,19 @@ type App struct {
 	plans     *planner
 	esign     Esign
 	signed    signatures
+	// openRepayments is how many repayments of a user may wait for their money at once.
+	openRepayments int
 }
+
+// openRepaymentsMax counts when nothing else is configured.
+const openRepaymentsMax = 20
 
 // New makes the verbs.
 func New(d Deps) *App {
 	return &App{
 		store: d.Store, requests: d.Requests, ids: d.IDs, clock: d.Clock, payments: d.Payments, approvals: d.Approvals,
 		products: newCatalogue(d.Store, d.ProductRefresh), plans: newPlanner(d.PlanCacheSize),
-		esign: d.Esign,
+		esign: d.Esign, openRepayments: cmp.Or(d.OpenRepaymentsMax, openRepaymentsMax),
 	}
 }
 
@@ -165,8 +173,9 @@ type Tx interface {
 	LookAtBills(userIDs []string, which BillsToLookAt, at time.Time)
 	// PutBills writes state, version and next look of bills that are locked.
 	PutBills(bills []BillRow)
-	// InsertRepayment adds a repayment; a second one of the request violates a unique key.
-	InsertRepayment(r Repayment)
+	// InsertRepayment adds a repayment of a user of whom fewer than openMax wait for their money; otherwise TOO_MANY_OPEN_REPAYMENTS. A
+	// second one of the request violates a unique key.
+	InsertRepayment(r Repayment, openMax int)
 	// MoveRepayment writes state, rest, times and timer of a repayment in r's version.
 	MoveRepayment(r Repayment)
 	// InsertLoanRefund adds the record of a refund with its sources; one that is there fails the unit with errs.ConcurrentChange.

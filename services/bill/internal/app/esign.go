@@ -37,8 +37,10 @@ type Esign struct {
 	Rules domain.ChallengeRules
 	// ChallengesPerHour bounds a user's challenges, 1 or more; each has at most Rules.ResendsMax+1 codes.
 	ChallengesPerHour int
-	// LockTime is how long a user waits for a new challenge after one was locked or used up its codes.
+	// LockTime is how long a user waits for a new challenge after one was locked or used up its codes; it grows, see domain.CodeLock.
 	LockTime time.Duration
+	// CodesPerUser and CodesPerPhone bound the codes of an hour, whatever they are for.
+	CodesPerUser, CodesPerPhone int
 	// LenderName, LenderAddress and Place are printed on contracts.
 	LenderName, LenderAddress, Place string
 	// LinkBase is where REST is reached from outside, without a slash at the end; LinkLife is how long a link is good.
@@ -63,6 +65,8 @@ type CodeSender interface {
 type CodeMessage struct {
 	ChallengeID ids.ID
 	UserID      string
+	// Purpose is what the code is for.
+	Purpose domain.CodePurpose
 	// Kind says what Target is.
 	Kind         domain.TargetKind
 	Target, Code secret.Masked
@@ -142,7 +146,9 @@ type Challenge struct {
 	// SignRequest and SignFingerprint are those of the request that brought the right code; zero before.
 	SignRequest     string
 	SignFingerprint idempotency.Fingerprint
-	Version         int64
+	// UseID is what the right code of a challenge that signs nothing was used for; empty before.
+	UseID   string
+	Version int64
 }
 
 // EsignStore reads what signing keeps.
@@ -163,6 +169,7 @@ type EsignStore interface {
 	ContractsOfOrders(ctx context.Context, orderIDs []ids.ID, userID string) ([]OrderContract, error)
 	// ContractFile finds a contract's document by its number; false when there is none.
 	ContractFile(ctx context.Context, number string) ([]byte, bool, error)
+	UserCodeStore
 }
 
 // EsignTx queues the writes of signing; see Tx.
@@ -181,6 +188,7 @@ type EsignTx interface {
 	DropCode(challengeID ids.ID, resends int)
 	// InsertContract adds a contract with its document and its signature.
 	InsertContract(c SignedContract, pdf []byte)
+	UserCodeTx
 }
 
 // Signature is what says that a user signed a contract version.
@@ -293,14 +301,22 @@ func (a *App) refusedCode(c Challenge, refusal *domain.ChallengeError) error {
 	case is(domain.ErrCodeWrong):
 		return errs.EsignCodeWrong.Wrap(refusal, "the code is wrong").With("tries_left", strconv.Itoa(refusal.TriesLeft))
 	case is(domain.ErrChallengeExpired):
-		return errs.EsignCodeExpired.Wrap(refusal, "the code's time is over; ask for another one with SendEsignCheck")
+		return errs.EsignCodeExpired.Wrap(refusal, "the code's time is over; ask for another one with %s", asksForCode(c.Purpose))
 	case is(domain.ErrResendTooSoon):
 		return errs.EsignResendTooSoon.Wrap(refusal, "a code was sent a moment ago; wait before asking for another one").With("retry_time", at(refusal.RetryTime))
 	case is(domain.ErrChallengeLocked), is(domain.ErrResendsUsedUp):
 		return locked(c.SendTime.Add(a.esign.LockTime))
 	default:
-		return errs.EsignCodeUsed.Wrap(refusal, "this code was used or replaced; ask for another one with SendEsignCheck")
+		return errs.EsignCodeUsed.Wrap(refusal, "this code was used or replaced; ask for another one with %s", asksForCode(c.Purpose))
 	}
+}
+
+// asksForCode is the call that sends codes for a purpose.
+func asksForCode(p domain.CodePurpose) string {
+	if p == domain.CodeForPin {
+		return "SendPinCode"
+	}
+	return "SendEsignCheck"
 }
 
 // locked is the refusal of a user who had too many tries or codes.

@@ -133,7 +133,7 @@ func newSignBed(t *testing.T) *signBed {
 	press := contractpdf.New()
 	deps := app.Deps{Store: s.rows, Requests: s.rows.Requests(), IDs: s.ids, Clock: s.clock, ProductRefresh: time.Second, PlanCacheSize: 100, Approvals: s.desk,
 		Esign: app.Esign{Required: true, Keys: keys, Payments: s.payments, Sender: s.pockets, Print: press.Print, Missing: press.Missing, Rules: domain.DefaultChallengeRules(),
-			ChallengesPerHour: 3, LockTime: 15 * time.Minute, LenderName: "PT Lender", LenderAddress: "Jakarta", Place: "Jakarta",
+			ChallengesPerHour: 3, LockTime: 15 * time.Minute, CodesPerUser: 10, CodesPerPhone: 10, LenderName: "PT Lender", LenderAddress: "Jakarta", Place: "Jakarta",
 			LinkBase: "https://pay.example", LinkLife: 5 * time.Minute}}
 	s.App, s.fleet = app.New(deps), app.New(deps)
 	s.desk.On(s.App.ApprovalVerbs()...)
@@ -141,6 +141,9 @@ func newSignBed(t *testing.T) *signBed {
 	s.runner = &jobs.Runner{DB: s.db, Queue: queue, Clock: s.clock, Log: zap.NewNop(), Handlers: map[string]jobs.Handler{
 		app.JobSendCode: func(ctx context.Context, j jobs.Job) (jobs.Outcome, error) {
 			return jobs.Done(), s.DeliverCode(ctx, j.Key)
+		},
+		app.JobSendUserCode: func(ctx context.Context, j jobs.Job) (jobs.Outcome, error) {
+			return jobs.Done(), s.DeliverUserCode(ctx, j.Key)
 		}}}
 	return s
 }

@@ -124,7 +124,7 @@ const (
 
 // RepayBills begins a repayment: the amount is fixed, and its money is collected by the marketplace. What it pays is decided when
 // the money arrives. Errors: errs.NotFound for bills and loans that are not the user's, errs.NothingToPay, errs.AmountOutOfRange,
-// errs.CurrencyMismatch, errs.ChannelNotAvailable, errs.AccountNotFound.
+// errs.CurrencyMismatch, errs.ChannelNotAvailable, errs.AccountNotFound, errs.TooManyOpenRepayments.
 func (a *App) RepayBills(ctx context.Context, userID, caller, requestID string, req Repay) (Begun, error) {
 	return a.begin(ctx, userID, caller, requestID, req, func() (Repayment, error) {
 		account, own, err := a.ownLoans(ctx, userID)
@@ -223,7 +223,7 @@ func (a *App) begin(ctx context.Context, userID, caller, requestID string, req R
 		r.CreateTime = a.now()
 		r.AskTime = r.CreateTime.Add(askAfter)
 		return r.ID, a.store.Do(ctx, func(tx Tx) error {
-			tx.InsertRepayment(r)
+			tx.InsertRepayment(r, a.openRepayments)
 			return nil
 		})
 	})

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"math/big"
@@ -115,6 +116,7 @@ func (a *App) sendCode(ctx context.Context, r SignRequest, p domain.Product, sig
 	answer := SentCode{ChallengeID: next.ID, MaskedTarget: signer.masked(0).Target, ExpireTime: next.ExpireTime, ResendTime: next.ResendTime(a.esign.Rules)}
 	return answer, a.store.Do(ctx, func(tx Tx) error {
 		tx.Remember(key, fp, answer)
+		a.countCode(tx, r.UserID, signer.Phone, now)
 		switch {
 		case same:
 			tx.UpdateChallenge(next)
@@ -141,25 +143,48 @@ func ended(c Challenge, now time.Time) Challenge {
 
 // newChallenge is a challenge of a user who may have one: not soon after a locked one, and not more than some an hour.
 func (a *App) newChallenge(ctx context.Context, r SignRequest, p domain.Product, code secret.Masked, now time.Time) (Challenge, error) {
-	recent, err := a.store.RecentChallenges(ctx, r.UserID, now.Add(-max(time.Hour, a.esign.LockTime)))
+	recent, err := a.store.RecentChallenges(ctx, r.UserID, now.Add(-domain.CodeLockMax))
 	if err != nil {
 		return Challenge{}, err
 	}
-	if len(recent) > 0 && recent[0].State == domain.ChallengeLocked {
-		if until := recent[0].SendTime.Add(a.esign.LockTime); now.Before(until) {
-			return Challenge{}, locked(until)
-		}
-	}
-	if n := a.esign.ChallengesPerHour; len(recent) >= n {
-		if until := recent[n-1].CreateTime.Add(time.Hour); now.Before(until) {
-			return Challenge{}, locked(until)
-		}
+	if err := a.mayChallenge(recent, now); err != nil {
+		return Challenge{}, err
 	}
 	id := a.ids.New()
 	c, err := domain.NewChallenge(a.esign.Rules, domain.Challenge{
 		ID: id, Subject: r.CheckoutID, UserID: r.UserID, ContractVersion: p.ContractVersion, Hash: a.codeHash(id, 0, code),
 	}, now)
 	return Challenge{Challenge: c, ProductCode: p.Code, Version: 1}, err
+}
+
+// mayChallenge refuses a new challenge soon after a locked one, and more than some an hour; recent are those of the last day, newest first.
+func (a *App) mayChallenge(recent []Challenge, now time.Time) error {
+	wrong := 0
+	for _, c := range recent {
+		if c.State == domain.ChallengeLocked {
+			wrong++
+		}
+	}
+	if len(recent) > 0 && recent[0].State == domain.ChallengeLocked {
+		if until := recent[0].SendTime.Add(domain.CodeLock(a.esign.LockTime, wrong)); now.Before(until) {
+			return locked(until)
+		}
+	}
+	if n := a.esign.ChallengesPerHour; len(recent) >= n {
+		if until := recent[n-1].CreateTime.Add(time.Hour); now.Before(until) {
+			return locked(until)
+		}
+	}
+	return nil
+}
+
+// countCode counts a code against what a user and a telephone may get in an hour of the clock.
+func (a *App) countCode(tx Tx, userID string, phone secret.Masked, now time.Time) {
+	hour := now.Truncate(time.Hour)
+	refusal := locked(hour.Add(time.Hour))
+	digest := a.esign.Keys.MAC("code-count-phone", []byte(phone.Reveal()))
+	tx.CountCode("user:"+userID, hour, a.esign.CodesPerUser, refusal)
+	tx.CountCode("phone:"+hex.EncodeToString(digest[:16]), hour, a.esign.CodesPerPhone, refusal)
 }
 
 // codeDigits is how many digits a code has.
@@ -207,19 +232,8 @@ func (a *App) DeliverCode(ctx context.Context, challengeText string) error {
 	if err != nil || !found || c.CodeSealed == nil {
 		return err
 	}
-	if c.StateAt(a.now()) == domain.ChallengeSent {
-		code, err := a.open("esign_challenges.code", id.String(), c.CodeSealed)
-		if err != nil {
-			return err
-		}
-		signer, profile, err := a.signer(ctx, c.UserID)
-		if err != nil {
-			return err
-		}
-		message := CodeMessage{ChallengeID: id, UserID: c.UserID, Kind: profile.Kind, Target: signer.Phone, Code: code, ExpireTime: c.ExpireTime}
-		if err := a.esign.Sender.Send(ctx, message); err != nil {
-			return errs.DependencyUnavailable.Wrap(err, "send a code")
-		}
+	if err := a.deliver(ctx, c, "esign_challenges.code"); err != nil {
+		return err
 	}
 	return a.store.Do(ctx, func(tx Tx) error {
 		tx.DropCode(id, c.Resends)

@@ -105,6 +105,28 @@ func (r ChallengeRules) Check() error {
 	return nil
 }
 
+// CodePurpose is what a one-time code is for. The numbers are stored.
+type CodePurpose uint8
+
+const (
+	// CodeForSignature signs a contract.
+	CodeForSignature CodePurpose = 0
+	// CodeForPin sets a payment PIN, for the first time or after it was forgotten.
+	CodeForPin CodePurpose = 1
+)
+
+// CodeLock returns how long a user waits for another code after a challenge was locked, when so many were locked in the last day: the base,
+// then four times as long each time, a day at most.
+func CodeLock(base time.Duration, locked int) time.Duration {
+	for ; locked > 1 && base < CodeLockMax; locked-- {
+		base *= 4
+	}
+	return min(base, CodeLockMax)
+}
+
+// CodeLockMax is the longest lock of codes.
+const CodeLockMax = 24 * time.Hour
+
 // CodeHash is the hash of a one-time code, made by the app with a key and the
 // challenge's id, so that equal codes have different hashes. Codes are never here.
 type CodeHash [32]byte
@@ -113,11 +135,13 @@ type CodeHash [32]byte
 type Challenge struct {
 	// ID is the challenge's.
 	ID ids.ID
-	// Subject is what is signed: the checkout. A challenge signs nothing else.
+	// Purpose is what its code is good for, and for nothing else.
+	Purpose CodePurpose
+	// Subject is what is signed: the checkout. A challenge signs nothing else. Only for a signature.
 	Subject ids.ID
 	// UserID is the signer.
 	UserID string
-	// ContractVersion is the text that is signed.
+	// ContractVersion is the text that is signed. Only for a signature.
 	ContractVersion string
 	// Hash is that of the code sent last.
 	Hash CodeHash
@@ -132,17 +156,18 @@ type Challenge struct {
 }
 
 // NewChallenge is a challenge whose first code goes out at a time. c gives the
-// names: ID, Subject, UserID, ContractVersion and Hash. It fails with ErrInvariant
+// names: ID, Purpose, UserID, Hash, and for a signature Subject and ContractVersion. It fails with ErrInvariant
 // when one is missing.
 func NewChallenge(rules ChallengeRules, c Challenge, at time.Time) (Challenge, error) {
 	if err := rules.Check(); err != nil {
 		return Challenge{}, err
 	}
-	if c.ID.IsZero() || c.Subject.IsZero() || c.UserID == "" || c.ContractVersion == "" || c.Hash == (CodeHash{}) || at.IsZero() {
+	signs := c.Purpose == CodeForSignature
+	if c.ID.IsZero() || c.UserID == "" || c.Hash == (CodeHash{}) || at.IsZero() || signs == c.Subject.IsZero() || signs == (c.ContractVersion == "") {
 		return Challenge{}, broken("challenge %s is not complete", c.ID)
 	}
 	return Challenge{
-		ID: c.ID, Subject: c.Subject, UserID: c.UserID, ContractVersion: c.ContractVersion, Hash: c.Hash,
+		ID: c.ID, Purpose: c.Purpose, Subject: c.Subject, UserID: c.UserID, ContractVersion: c.ContractVersion, Hash: c.Hash,
 		State: ChallengeSent, CreateTime: at, SendTime: at, ExpireTime: at.Add(rules.Lifetime),
 	}, nil
 }
@@ -208,6 +233,14 @@ func (c Challenge) Answer(rules ChallengeRules, hash CodeHash, at time.Time) (Ch
 	return c, c.refuse(rules, ErrCodeWrong)
 }
 
+// Over returns why no code can be answered any more at a time; nil while one can.
+func (c Challenge) Over(rules ChallengeRules, at time.Time) *ChallengeError {
+	if c.State = c.StateAt(at); c.State == ChallengeSent {
+		return nil
+	}
+	return c.refuse(rules, c.ended())
+}
+
 // Replace is the waiting challenge after a newer one took its place; others stay
 // what they are.
 func (c Challenge) Replace() Challenge {
@@ -246,7 +279,7 @@ func (c Challenge) ended() error {
 }
 
 // refuse is a refusal with what is left.
-func (c Challenge) refuse(rules ChallengeRules, refusal error) error {
+func (c Challenge) refuse(rules ChallengeRules, refusal error) *ChallengeError {
 	return &ChallengeError{Refusal: refusal, TriesLeft: max(0, rules.TriesMax-c.WrongTries), RetryTime: c.ResendTime(rules)}
 }
 

@@ -151,3 +151,30 @@ func (s *AdminServer) SetSigningProfile(ctx context.Context, req *billv1.SetSign
 	}
 	return &billv1.SetSigningProfileResponse{MaskedName: masked.Name, MaskedTarget: masked.Target, Approval: approvalrpc.Waiting(asked)}, nil
 }
+
+// codePurpose reads what a code is for; the contract allows no other values.
+func codePurpose(p billv1.CodePurpose) domain.CodePurpose { return domain.CodePurpose(p) }
+
+// SendUserCode implements BillInternalService.
+func (s *InternalServer) SendUserCode(ctx context.Context, req *billv1.SendUserCodeRequest) (*billv1.SendUserCodeResponse, error) {
+	sent, err := s.App.SendUserCode(ctx, app.UserCode{UserID: req.GetUserId(), RequestID: req.GetRequestId(), Purpose: codePurpose(req.GetPurpose())})
+	if err != nil {
+		return nil, err
+	}
+	return &billv1.SendUserCodeResponse{ChallengeId: ids.Format(ids.Challenge, sent.ChallengeID), MaskedTarget: sent.MaskedTarget,
+		ExpireTime: timeOf(sent.ExpireTime), ResendTime: timeOf(sent.ResendTime)}, nil
+}
+
+// CheckUserCode implements BillInternalService.
+func (s *InternalServer) CheckUserCode(ctx context.Context, req *billv1.CheckUserCodeRequest) (*billv1.CheckUserCodeResponse, error) {
+	challenge, err := parseID("challenge_id", ids.Challenge, req.GetChallengeId())
+	if err != nil {
+		return nil, err
+	}
+	err = s.App.CheckUserCode(ctx, app.CodeAnswer{UserID: req.GetUserId(), Purpose: codePurpose(req.GetPurpose()), ChallengeID: challenge,
+		Code: secret.Masked(req.GetCode()), UseID: req.GetUseId()})
+	if err != nil {
+		return nil, err
+	}
+	return &billv1.CheckUserCodeResponse{}, nil
+}

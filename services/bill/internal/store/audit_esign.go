@@ -34,5 +34,8 @@ func esignChecks() []audit.Check {
 		{Name: "code_left", Rule: "no code is kept an hour after it was to be sent", UsesNow: true,
 			Query: `SELECT CONCAT('chl:', HEX(id)), CONCAT('its code of ', send_time, ' was not sent and is still kept') FROM esign_challenges
 				WHERE code_sealed IS NOT NULL AND send_time < ? - INTERVAL 1 HOUR`},
+		{Name: "user_code_left", Rule: "no code that signs nothing is kept an hour after it was to be sent", UsesNow: true,
+			Query: `SELECT CONCAT('chl:', HEX(id)), CONCAT('its code of ', send_time, ' was not sent and is still kept') FROM user_codes
+				WHERE code_sealed IS NOT NULL AND send_time < ? - INTERVAL 1 HOUR`},
 	}
 }

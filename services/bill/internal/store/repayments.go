@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"strconv"
 
 	"github.com/creditpay/creditpay/pkg/civil"
 	"github.com/creditpay/creditpay/pkg/errs"
@@ -22,8 +23,9 @@ const (
 	selectRepaymentOfRequest = `SELECT ` + repaymentColumns + ` FROM repayments WHERE caller = ? AND request_id = ?`
 	selectRepaymentsByID     = `SELECT ` + repaymentColumns + ` FROM repayments WHERE id IN `
 	selectRepaymentsOfUser   = `SELECT ` + repaymentColumns + ` FROM repayments WHERE user_id = ? AND state IN (2, 4) ORDER BY id LIMIT ?`
-	insertRepayment          = `INSERT INTO repayments (` + repaymentColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
-	moveRepayment            = `UPDATE repayments SET state = ?, rest_minor = ?, pay_time = ?, end_time = ?, ask_time = ?, version = version + 1 WHERE id = ? AND version = ?`
+	insertRepayment          = `INSERT INTO repayments (` + repaymentColumns + `) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
+		FROM (SELECT COUNT(*) AS waiting FROM repayments WHERE user_id = ? AND state = 1) n WHERE n.waiting < ?`
+	moveRepayment = `UPDATE repayments SET state = ?, rest_minor = ?, pay_time = ?, end_time = ?, ask_time = ?, version = version + 1 WHERE id = ? AND version = ?`
 	// repaymentsMax bounds what is read of a user's repayments.
 	repaymentsMax = 5000
 )
@@ -113,7 +115,7 @@ func (t *Tx) LockRepayments(ctx context.Context, repaymentIDs []ids.ID) ([]app.R
 }
 
 // InsertRepayment implements app.Tx.
-func (t *Tx) InsertRepayment(r app.Repayment) {
+func (t *Tx) InsertRepayment(r app.Repayment, openMax int) {
 	target := storedTarget{Loans: r.Target.Loans}
 	for _, b := range r.Target.Bills {
 		target.Bills = append(target.Bills, storedBillName(b))
@@ -123,8 +125,13 @@ func (t *Tx) InsertRepayment(r app.Repayment) {
 		t.Fail(errs.Internal.Wrap(err, "write a repayment"))
 		return
 	}
-	t.Tx.Queue(insertRepayment, r.ID, r.UserID, r.Caller, r.RequestID, r.Fingerprint[:], r.Kind, blob, r.Channel, r.Amount.Currency().Code(),
-		r.Amount.Minor(), r.Rest.Minor(), r.State, r.Version, r.CreateTime, nullTime(r.PayTime), nullTime(r.EndTime), nullTime(r.AskTime))
+	// Repayments of a user begin one after the other, so that those at once are counted.
+	t.Tx.Queue(`UPDATE credit_accounts SET update_time = update_time WHERE user_id = ?`, r.UserID)
+	refusal := errs.TooManyOpenRepayments.New("%d repayments wait for their money already; pay one of them, or wait until one runs out", openMax).
+		With("open_max", strconv.Itoa(openMax))
+	t.Tx.QueueExpect(1, refusal, insertRepayment, r.ID, r.UserID, r.Caller, r.RequestID, r.Fingerprint[:], r.Kind, blob, r.Channel, r.Amount.Currency().Code(),
+		r.Amount.Minor(), r.Rest.Minor(), r.State, r.Version, r.CreateTime, nullTime(r.PayTime), nullTime(r.EndTime), nullTime(r.AskTime),
+		r.UserID, openMax)
 }
 
 // MoveRepayment implements app.Tx.

@@ -315,6 +315,8 @@ func TestAuditFindsWhatIsWrong(t *testing.T) {
 			paid_interest_minor, paid_fee_minor, open_principal_minor, open_interest_minor, open_fee_minor, open_late_minor, state)
 			SELECT id, 1, '2999-01-25', '2999-02-05', 1, 1, 1, 1, 1, 0, 0, 0, 1, 1, 1, 1, 4 FROM loans`,
 		`UPDATE loans SET roll_time = '2026-01-01'`,
+		`INSERT INTO user_codes (id, user_id, purpose, code_mac, code_sealed, state, live, wrong_tries, resends, use_id, version, create_time, send_time,
+			expire_time) VALUES ('i...............', 'u1', 1, REPEAT('x', 32), 'code', 1, 1, 0, 0, '', 1, '2026-01-01', '2026-01-01', '2026-01-01')`,
 		`INSERT INTO products SELECT product_code, product_version, '{"contract_version":"v"}', '2020-01-01', '2020-01-01' FROM loans`,
 		`INSERT INTO esign_rule VALUES ('2020-01-01', 1)`,
 		`INSERT INTO esign_signatures VALUES ('s...............', 'u1', 'SPL_ID', 'v', '2026-02-01')`,

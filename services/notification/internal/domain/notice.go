@@ -30,7 +30,7 @@ func orderTypes() []string {
 // marketplaceTypes are the types that concern the marketplace only: the payer's payments, credit and cash are none of a merchant's
 // business.
 func marketplaceTypes() []string {
-	return []string{"payment.succeeded", "payment.failed", "payment.reversed", "cash_leg.changed", "cash_return.changed",
+	return []string{"payment.succeeded", "payment.failed", "payment.reversed", "cash_leg.changed", "cash_return.changed", "payment.pin_changed",
 		"loan.activated", "loan.voided", "loan.settled", "loan.reopened", "loan.overdue_changed", "bill.changed", "repayment.changed"}
 }
 

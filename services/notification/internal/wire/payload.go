@@ -31,7 +31,7 @@ func Catalogue() []PublicEvent {
 		{&orderv1.OrderExpired{}, "order.expired"}, {&orderv1.OrderClosed{}, "order.closed"},
 		{&paymentv1.PaymentSucceeded{}, "payment.succeeded"}, {&paymentv1.PaymentFailed{}, "payment.failed"},
 		{&paymentv1.PaymentReversed{}, "payment.reversed"}, {&paymentv1.CashLegChanged{}, "cash_leg.changed"},
-		{&paymentv1.CashReturnChanged{}, "cash_return.changed"},
+		{&paymentv1.CashReturnChanged{}, "cash_return.changed"}, {&paymentv1.PinChanged{}, "payment.pin_changed"},
 		{&billv1.LoanActivated{}, "loan.activated"}, {&billv1.LoanVoided{}, "loan.voided"}, {&billv1.LoanSettled{}, "loan.settled"},
 		{&billv1.LoanReopened{}, "loan.reopened"}, {&billv1.LoanOverdueChanged{}, "loan.overdue_changed"},
 		{&billv1.BillChanged{}, "bill.changed"}, {&billv1.RepaymentChanged{}, "repayment.changed"},

@@ -248,6 +248,23 @@ type RefundReturn struct {
 	Kept bool
 }
 
+// SentCode is a one-time code on its way to the payer.
+type SentCode struct {
+	// ChallengeID is a typed id, MaskedTarget where the code went.
+	ChallengeID, MaskedTarget string
+	// ResendTime is from when on another code can be asked for; zero when never.
+	ExpireTime, ResendTime time.Time
+}
+
+// Codes are the one-time codes of the bill service, which knows the payer's telephone.
+type Codes interface {
+	// SendPinCode sends a code for a PIN. Errors: NOT_FOUND, ESIGN_RESEND_TOO_SOON, ESIGN_LOCKED.
+	SendPinCode(ctx context.Context, userID, requestID string) (SentCode, error)
+	// CheckPinCode uses up a code; a repeat for the same use answers the same. Errors: NOT_FOUND, ESIGN_CODE_WRONG, ESIGN_CODE_EXPIRED,
+	// ESIGN_CODE_USED, ESIGN_LOCKED, CONCURRENT_CHANGE.
+	CheckPinCode(ctx context.Context, userID, challengeID, code, useID string) error
+}
+
 // Limits are the service's time limits.
 type Limits struct {
 	// QuoteLife is how long a quote is locked.
@@ -265,6 +282,7 @@ type Deps struct {
 	Store  Store
 	Orders Orders
 	Bill   Bill
+	Codes  Codes
 	Keys   *secret.Keyring
 	// Proofs checks the proofs of checkouts; nil where the order service is always asked.
 	Proofs *secret.Keyring

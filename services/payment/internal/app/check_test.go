@@ -77,7 +77,7 @@ func TestNothingOfAnothersCheckoutIsTold(t *testing.T) {
 	w.setPin()
 	quote := w.quote()
 	stranger, asStranger := "user-2", "H5:user-2"
-	if err := w.SetPaymentPin(ctx, stranger, asStranger, "pin-0001", pin, ""); err != nil {
+	if err := w.SetPaymentPin(ctx, setPin(stranger, asStranger, "pin-0001", pin, "")); err != nil {
 		t.Fatal(err)
 	}
 	unknown := ids.Format(ids.Checkout, w.gen.New())

@@ -257,16 +257,16 @@ func TestChangingThePinNeedsTheOldOne(t *testing.T) {
 	w := newWorld(t)
 	ctx := context.Background()
 	w.setPin()
-	w.wantReason(w.SetPaymentPin(ctx, user, who, "pin-0002", "602481", ""), errs.PinWrong)
-	w.wantReason(w.SetPaymentPin(ctx, user, who, "pin-0003", "602481", "999000"), errs.PinWrong)
-	w.wantReason(w.SetPaymentPin(ctx, user, who, "pin-0004", "123456", pin), errs.PinTooWeak)
-	if err := w.SetPaymentPin(ctx, user, who, "pin-0005", "602481", pin); err != nil {
+	w.wantReason(w.SetPaymentPin(ctx, setPin(user, who, "pin-0002", "602481", "")), errs.PinWrong)
+	w.wantReason(w.SetPaymentPin(ctx, setPin(user, who, "pin-0003", "602481", "999000")), errs.PinWrong)
+	w.wantReason(w.SetPaymentPin(ctx, setPin(user, who, "pin-0004", "123456", pin)), errs.PinTooWeak)
+	if err := w.SetPaymentPin(ctx, setPin(user, who, "pin-0005", "602481", pin)); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.SetPaymentPin(ctx, user, who, "pin-0005", "602481", pin); err != nil {
+	if err := w.SetPaymentPin(ctx, setPin(user, who, "pin-0005", "602481", pin)); err != nil {
 		t.Fatalf("the repeat is refused: %v", err)
 	}
-	w.wantReason(w.SetPaymentPin(ctx, user, who, "pin-0005", "777310", pin), errs.RequestIDReused)
+	w.wantReason(w.SetPaymentPin(ctx, setPin(user, who, "pin-0005", "777310", pin)), errs.RequestIDReused)
 	_, err := w.commit("commit-1", w.quote())
 	w.wantReason(err, errs.PinWrong)
 	var stored []byte

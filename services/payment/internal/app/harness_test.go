@@ -239,6 +239,37 @@ func (b *billService) holds() int {
 	return n
 }
 
+// codes is the bill service's one-time codes: one that is always good for its user and one use.
+type codes struct {
+	mu   sync.Mutex
+	sent map[string]bool
+	used map[string]string
+}
+
+const goodCode = "135790"
+
+func (c *codes) SendPinCode(_ context.Context, userID, _ string) (app.SentCode, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sent[userID] = true
+	return app.SentCode{ChallengeID: "chl_" + userID, MaskedTarget: "+62 8** *** *123", ExpireTime: start.Add(5 * time.Minute)}, nil
+}
+
+func (c *codes) CheckPinCode(_ context.Context, userID, challengeID, code, useID string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch used := c.used[challengeID]; {
+	case !c.sent[userID] || challengeID != "chl_"+userID:
+		return errs.NotFound.New("no such challenge")
+	case code != goodCode:
+		return errs.EsignCodeWrong.New("wrong")
+	case used != "" && used != useID:
+		return errs.EsignCodeUsed.New("used")
+	}
+	c.used[challengeID] = useID
+	return nil
+}
+
 type world struct {
 	*app.App
 	t      *testing.T
@@ -275,7 +306,7 @@ func newWorld(t *testing.T) *world {
 		w.orders.checkout.OrderIDs = append(w.orders.checkout.OrderIDs, o.OrderID)
 	}
 	w.bill = &billService{held: map[ids.ID]map[ids.ID]bool{}, released: map[ids.ID]bool{}}
-	w.App = app.New(app.Deps{Store: w.store, Orders: w.orders, Bill: w.bill, Keys: keys, Proofs: proofs, Clock: clk, IDs: gen, Log: zap.NewNop(),
+	w.App = app.New(app.Deps{Store: w.store, Orders: w.orders, Bill: w.bill, Codes: &codes{sent: map[string]bool{}, used: map[string]string{}}, Keys: keys, Proofs: proofs, Clock: clk, IDs: gen, Log: zap.NewNop(),
 		Limits: app.Limits{QuoteLife: 10 * time.Minute, RecoverAfter: 15 * time.Second, Patience: 2 * time.Minute,
 			DownPaymentLife: 30 * time.Minute, RepaymentLife: 24 * time.Hour},
 		Cashier: app.Cashier{URL: url.URL{Scheme: "https", Host: "pay.example", Path: "/cash", RawQuery: "from=creditpay"},
@@ -291,9 +322,14 @@ func (w *world) setPin() {
 	w.setPinOf(user, who)
 }
 
+// setPin is the request of a payer who has just signed in with a second factor.
+func setPin(userID, caller, request, newPin, oldPin string) app.SetPin {
+	return app.SetPin{UserID: userID, Caller: caller, RequestID: request, NewPin: newPin, OldPin: oldPin, FactorShown: true}
+}
+
 func (w *world) setPinOf(userID, caller string) {
 	w.t.Helper()
-	if err := w.SetPaymentPin(context.Background(), userID, caller, "pin-0001", pin, ""); err != nil {
+	if err := w.SetPaymentPin(context.Background(), setPin(userID, caller, "pin-0001", pin, "")); err != nil {
 		w.t.Fatal(err)
 	}
 }

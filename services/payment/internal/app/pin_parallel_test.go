@@ -125,7 +125,7 @@ func TestPin_EightyChangesAtOnceAreJudgedAlike(t *testing.T) {
 	for round := range rounds {
 		w.setTries(0)
 		all := w.guesses(func(a *app.App, i int, digits string) error {
-			return a.SetPaymentPin(context.Background(), user, who, fmt.Sprintf("change-%03d-%03d", round, i), pin, digits)
+			return a.SetPaymentPin(context.Background(), setPin(user, who, fmt.Sprintf("change-%03d-%03d", round, i), pin, digits))
 		})
 		checkGuesses(t, all)
 	}

@@ -29,7 +29,7 @@ func TestFiveWrongPinsLockAndTheLockRunsOut(t *testing.T) {
 			t.Fatalf("try %d is refused: %v", try, err)
 		}
 		var err error
-		pin, err = pin.Wrong(now)
+		pin, _, err = pin.Wrong(now)
 		want := errs.PinWrong
 		if try == domain.PinTriesMax {
 			want = errs.PinLocked
@@ -45,7 +45,7 @@ func TestFiveWrongPinsLockAndTheLockRunsOut(t *testing.T) {
 	if err := pin.MayTry(later); err != nil {
 		t.Fatalf("the lock does not run out: %v", err)
 	}
-	if pin, err := pin.Wrong(later); !errs.Is(err, errs.PinWrong) || pin.FailedCount != 1 {
+	if pin, _, err := pin.Wrong(later); !errs.Is(err, errs.PinWrong) || pin.FailedCount != 1 {
 		t.Fatalf("counting does not begin again: %d, %v", pin.FailedCount, err)
 	}
 }

@@ -33,3 +33,28 @@ type CashLegMoved struct {
 	// From is the state before.
 	From LegState
 }
+
+// PinChange is what happened to a PIN; the numbers are the contract's.
+type PinChange int8
+
+// What can happen to a PIN.
+const (
+	// PinSet: the first one.
+	PinSet PinChange = 1
+	// PinChanged: another one, with the one before.
+	PinChanged PinChange = 2
+	// PinReset: another one, with a one-time code.
+	PinReset PinChange = 3
+	// PinLocked: too many wrong ones were tried.
+	PinLocked PinChange = 4
+)
+
+// PinMoved says what happened to a user's PIN.
+type PinMoved struct {
+	UserID string
+	Change PinChange
+	// LockedUntil is zero unless it was locked.
+	LockedUntil time.Time
+	Version     int64
+	Time        time.Time
+}

@@ -46,6 +46,12 @@ func Encode(event any) (topic, key, objectID string, objectVersion int64, payloa
 			OrderId: ids.Format(ids.Order, e.OrderID), CheckoutId: key, UserId: e.UserID}, nil
 	case domain.CashLegMoved:
 		return encodeLeg(e)
+	case domain.PinMoved:
+		m := &paymentv1.PinChanged{UserId: e.UserID, Change: paymentv1.PinChange(e.Change), ChangeTime: timestamppb.New(e.Time)}
+		if !e.LockedUntil.IsZero() {
+			m.LockedUntil = timestamppb.New(e.LockedUntil)
+		}
+		return TopicOut, e.UserID, e.UserID, e.Version, m, nil
 	case domain.CashReturnMoved:
 		if e.Return.RefundID.IsZero() {
 			return encodeLeg(e.AsLegMoved())

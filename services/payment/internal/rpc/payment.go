@@ -3,6 +3,7 @@ package rpc
 
 import (
 	"context"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -151,11 +152,27 @@ func (s *Payment) QueryPaymentStatus(ctx context.Context, req *paymentv1.QueryPa
 	return res, nil
 }
 
+// SendPinCode sends a one-time code to the caller's telephone.
+func (s *Payment) SendPinCode(ctx context.Context, req *paymentv1.SendPinCodeRequest) (*paymentv1.SendPinCodeResponse, error) {
+	sent, err := s.App.SendPinCode(ctx, caller.FromContext(ctx).UserID, req.GetRequestId())
+	if err != nil {
+		return nil, err
+	}
+	res := &paymentv1.SendPinCodeResponse{ChallengeId: sent.ChallengeID, MaskedTarget: sent.MaskedTarget, ExpireTime: timestamppb.New(sent.ExpireTime)}
+	if !sent.ResendTime.IsZero() {
+		res.ResendTime = timestamppb.New(sent.ResendTime)
+	}
+	return res, nil
+}
+
 // SetPaymentPin sets or changes the caller's PIN.
 func (s *Payment) SetPaymentPin(ctx context.Context, req *paymentv1.SetPaymentPinRequest) (*paymentv1.SetPaymentPinResponse, error) {
 	who := caller.FromContext(ctx)
-	err := s.App.SetPaymentPin(ctx, who.UserID, who.String(), req.GetRequestId(), req.GetNewPin(), req.GetOldPin())
-	if err != nil {
+	set := app.SetPin{UserID: who.UserID, Caller: who.String(), RequestID: req.GetRequestId(), NewPin: req.GetNewPin(), OldPin: req.GetOldPin(),
+		ChallengeID: req.GetChallengeId(), Code: req.GetCode()}
+	// What a token says goes by the machine's clock, like its lifetime.
+	set.FactorShown = who.FactorTime > 0 && time.Since(time.Unix(who.FactorTime, 0)) < domain.PinFactorLife
+	if err := s.App.SetPaymentPin(ctx, set); err != nil {
 		return nil, err
 	}
 	return &paymentv1.SetPaymentPinResponse{}, nil

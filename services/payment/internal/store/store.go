@@ -127,11 +127,11 @@ func scanQuote(row mysqlx.Row, q *domain.Quote) error {
 	return readTerms(terms, &q.Terms)
 }
 
-const pinColumns = `salt, mac, failed_count, locked_until, version`
+const pinColumns = `salt, mac, failed_count, locked_until, lock_count, version`
 
 func scanPin(row mysqlx.Row, p *domain.Pin) error {
 	var locked sql.NullTime
-	err := row.Scan(&p.Salt, &p.MAC, &p.FailedCount, &locked, &p.Version)
+	err := row.Scan(&p.Salt, &p.MAC, &p.FailedCount, &locked, &p.LockCount, &p.Version)
 	p.LockedUntil = locked.Time
 	return err
 }

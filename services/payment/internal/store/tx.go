@@ -53,14 +53,14 @@ func (t *Tx) PutPin(p domain.Pin, now time.Time) {
 			p.UserID, p.Salt, p.MAC, now)
 		return
 	}
-	t.Tx.QueueExpect(1, changed("the PIN"), `UPDATE pins SET salt = ?, mac = ?, failed_count = 0, locked_until = NULL, version = ?, update_time = ?
+	t.Tx.QueueExpect(1, changed("the PIN"), `UPDATE pins SET salt = ?, mac = ?, failed_count = 0, locked_until = NULL, lock_count = 0, version = ?, update_time = ?
 		WHERE user_id = ? AND version = ?`, p.Salt, p.MAC, p.Version, now, p.UserID, p.Version-1)
 }
 
 // CountPin stores the tries of a PIN whose version was one less.
 func (t *Tx) CountPin(p domain.Pin) {
-	t.Tx.QueueExpect(1, changed("the PIN"), `UPDATE pins SET failed_count = ?, locked_until = ?, version = ? WHERE user_id = ? AND version = ?`,
-		p.FailedCount, nullTime(p.LockedUntil), p.Version, p.UserID, p.Version-1)
+	t.Tx.QueueExpect(1, changed("the PIN"), `UPDATE pins SET failed_count = ?, locked_until = ?, lock_count = ?, version = ?
+		WHERE user_id = ? AND version = ?`, p.FailedCount, nullTime(p.LockedUntil), p.LockCount, p.Version, p.UserID, p.Version-1)
 }
 
 // InsertCommit stores the intent if the PIN is still the one that was verified, in one statement, and resets the PIN's tries.
@@ -70,8 +70,8 @@ func (t *Tx) InsertCommit(c domain.Commit, verified domain.Pin) {
 		t.Fail(err)
 		return
 	}
-	if verified.FailedCount > 0 {
-		t.Tx.QueueExpect(1, changed("the PIN"), `UPDATE pins SET failed_count = 0, locked_until = NULL WHERE user_id = ? AND version = ?`,
+	if !verified.Untouched() {
+		t.Tx.QueueExpect(1, changed("the PIN"), `UPDATE pins SET failed_count = 0, locked_until = NULL, lock_count = 0 WHERE user_id = ? AND version = ?`,
 			c.UserID, verified.Version)
 	}
 	// The row of the PIN is locked, not only read: a wrong try that is being counted is waited for, and then this one is too late.

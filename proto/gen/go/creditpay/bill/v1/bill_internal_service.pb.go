@@ -11,6 +11,7 @@ import (
 	v1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/common/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -22,6 +23,55 @@ const (
 	// Verify that runtime/protoimpl is sufficiently up-to-date.
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
+
+// What a one-time code is for. A code that was sent for one purpose is good for no other.
+type CodePurpose int32
+
+const (
+	// None.
+	CodePurpose_CODE_PURPOSE_UNSPECIFIED CodePurpose = 0
+	// Setting the payment PIN for the first time, or after it was forgotten.
+	CodePurpose_CODE_PURPOSE_PAYMENT_PIN CodePurpose = 1
+)
+
+// Enum value maps for CodePurpose.
+var (
+	CodePurpose_name = map[int32]string{
+		0: "CODE_PURPOSE_UNSPECIFIED",
+		1: "CODE_PURPOSE_PAYMENT_PIN",
+	}
+	CodePurpose_value = map[string]int32{
+		"CODE_PURPOSE_UNSPECIFIED": 0,
+		"CODE_PURPOSE_PAYMENT_PIN": 1,
+	}
+)
+
+func (x CodePurpose) Enum() *CodePurpose {
+	p := new(CodePurpose)
+	*p = x
+	return p
+}
+
+func (x CodePurpose) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (CodePurpose) Descriptor() protoreflect.EnumDescriptor {
+	return file_creditpay_bill_v1_bill_internal_service_proto_enumTypes[0].Descriptor()
+}
+
+func (CodePurpose) Type() protoreflect.EnumType {
+	return &file_creditpay_bill_v1_bill_internal_service_proto_enumTypes[0]
+}
+
+func (x CodePurpose) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use CodePurpose.Descriptor instead.
+func (CodePurpose) EnumDescriptor() ([]byte, []int) {
+	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{0}
+}
 
 // An amount to finance.
 type FinancedOrder struct {
@@ -1859,11 +1909,267 @@ func (x *GetContractFileResponse) GetPdf() []byte {
 	return nil
 }
 
+// Input of SendUserCode.
+type SendUserCodeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The caller's id of this request; repeating it repeats the answer.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Whose telephone.
+	UserId string `protobuf:"bytes,2,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// What the code is for.
+	Purpose       CodePurpose `protobuf:"varint,3,opt,name=purpose,proto3,enum=creditpay.bill.v1.CodePurpose" json:"purpose,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SendUserCodeRequest) Reset() {
+	*x = SendUserCodeRequest{}
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SendUserCodeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SendUserCodeRequest) ProtoMessage() {}
+
+func (x *SendUserCodeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SendUserCodeRequest.ProtoReflect.Descriptor instead.
+func (*SendUserCodeRequest) Descriptor() ([]byte, []int) {
+	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *SendUserCodeRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *SendUserCodeRequest) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *SendUserCodeRequest) GetPurpose() CodePurpose {
+	if x != nil {
+		return x.Purpose
+	}
+	return CodePurpose_CODE_PURPOSE_UNSPECIFIED
+}
+
+// Output of SendUserCode.
+type SendUserCodeResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Typed id "chl_…" of the challenge that the code answers.
+	ChallengeId string `protobuf:"bytes,1,opt,name=challenge_id,json=challengeId,proto3" json:"challenge_id,omitempty"`
+	// Where the code went, masked, such as "+62 8** *** *123".
+	MaskedTarget string `protobuf:"bytes,2,opt,name=masked_target,json=maskedTarget,proto3" json:"masked_target,omitempty"`
+	// Until when the code is good.
+	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	// From when on another code can be asked for; absent when never.
+	ResendTime    *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=resend_time,json=resendTime,proto3" json:"resend_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SendUserCodeResponse) Reset() {
+	*x = SendUserCodeResponse{}
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SendUserCodeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SendUserCodeResponse) ProtoMessage() {}
+
+func (x *SendUserCodeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SendUserCodeResponse.ProtoReflect.Descriptor instead.
+func (*SendUserCodeResponse) Descriptor() ([]byte, []int) {
+	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *SendUserCodeResponse) GetChallengeId() string {
+	if x != nil {
+		return x.ChallengeId
+	}
+	return ""
+}
+
+func (x *SendUserCodeResponse) GetMaskedTarget() string {
+	if x != nil {
+		return x.MaskedTarget
+	}
+	return ""
+}
+
+func (x *SendUserCodeResponse) GetExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpireTime
+	}
+	return nil
+}
+
+func (x *SendUserCodeResponse) GetResendTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ResendTime
+	}
+	return nil
+}
+
+// Input of CheckUserCode.
+type CheckUserCodeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who got the code.
+	UserId string `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// What the code must be for.
+	Purpose CodePurpose `protobuf:"varint,2,opt,name=purpose,proto3,enum=creditpay.bill.v1.CodePurpose" json:"purpose,omitempty"`
+	// Typed id "chl_…" of SendUserCode.
+	ChallengeId string `protobuf:"bytes,3,opt,name=challenge_id,json=challengeId,proto3" json:"challenge_id,omitempty"`
+	// The code, 6 digits. Never stored, never logged.
+	Code string `protobuf:"bytes,4,opt,name=code,proto3" json:"code,omitempty"`
+	// The caller's name of what the code is used for: the code is good for this use only, however often it is asked about.
+	UseId         string `protobuf:"bytes,5,opt,name=use_id,json=useId,proto3" json:"use_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckUserCodeRequest) Reset() {
+	*x = CheckUserCodeRequest{}
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckUserCodeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckUserCodeRequest) ProtoMessage() {}
+
+func (x *CheckUserCodeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckUserCodeRequest.ProtoReflect.Descriptor instead.
+func (*CheckUserCodeRequest) Descriptor() ([]byte, []int) {
+	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *CheckUserCodeRequest) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *CheckUserCodeRequest) GetPurpose() CodePurpose {
+	if x != nil {
+		return x.Purpose
+	}
+	return CodePurpose_CODE_PURPOSE_UNSPECIFIED
+}
+
+func (x *CheckUserCodeRequest) GetChallengeId() string {
+	if x != nil {
+		return x.ChallengeId
+	}
+	return ""
+}
+
+func (x *CheckUserCodeRequest) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *CheckUserCodeRequest) GetUseId() string {
+	if x != nil {
+		return x.UseId
+	}
+	return ""
+}
+
+// Output of CheckUserCode: the code was right.
+type CheckUserCodeResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckUserCodeResponse) Reset() {
+	*x = CheckUserCodeResponse{}
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckUserCodeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckUserCodeResponse) ProtoMessage() {}
+
+func (x *CheckUserCodeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_bill_v1_bill_internal_service_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckUserCodeResponse.ProtoReflect.Descriptor instead.
+func (*CheckUserCodeResponse) Descriptor() ([]byte, []int) {
+	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP(), []int{33}
+}
+
 var File_creditpay_bill_v1_bill_internal_service_proto protoreflect.FileDescriptor
 
 const file_creditpay_bill_v1_bill_internal_service_proto_rawDesc = "" +
 	"\n" +
-	"-creditpay/bill/v1/bill_internal_service.proto\x12\x11creditpay.bill.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1ccreditpay/bill/v1/bill.proto\x1a creditpay/common/v1/access.proto\x1a\x1fcreditpay/common/v1/error.proto\x1a\x1fcreditpay/common/v1/money.proto\x1a\x1ecreditpay/common/v1/plan.proto\"\xb0\x01\n" +
+	"-creditpay/bill/v1/bill_internal_service.proto\x12\x11creditpay.bill.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1ccreditpay/bill/v1/bill.proto\x1a creditpay/common/v1/access.proto\x1a\x1fcreditpay/common/v1/error.proto\x1a\x1fcreditpay/common/v1/money.proto\x1a\x1ecreditpay/common/v1/plan.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb0\x01\n" +
 	"\rFinancedOrder\x12$\n" +
 	"\border_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\aorderId\x12:\n" +
 	"\x06amount\x18\x02 \x01(\v2\x1a.creditpay.common.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x06amount\x12=\n" +
@@ -1990,7 +2296,33 @@ const file_creditpay_bill_v1_bill_internal_service_proto_rawDesc = "" +
 	"\aexpires\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x01R\aexpires\x12+\n" +
 	"\tsignature\x18\x03 \x01(\tB\r\xbaH\ar\x05\x10\x01\x18\x80\x01\x80\x01\x01R\tsignature\"+\n" +
 	"\x17GetContractFileResponse\x12\x10\n" +
-	"\x03pdf\x18\x01 \x01(\fR\x03pdf2\xe7\v\n" +
+	"\x03pdf\x18\x01 \x01(\fR\x03pdf\"\xbe\x01\n" +
+	"\x13SendUserCodeRequest\x12=\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9_.:-]{8,64}$R\trequestId\x12\"\n" +
+	"\auser_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x06userId\x12D\n" +
+	"\apurpose\x18\x03 \x01(\x0e2\x1e.creditpay.bill.v1.CodePurposeB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\apurpose\"\xd8\x01\n" +
+	"\x14SendUserCodeResponse\x12!\n" +
+	"\fchallenge_id\x18\x01 \x01(\tR\vchallengeId\x12#\n" +
+	"\rmasked_target\x18\x02 \x01(\tR\fmaskedTarget\x12;\n" +
+	"\vexpire_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"expireTime\x12;\n" +
+	"\vresend_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"resendTime\"\xfb\x01\n" +
+	"\x14CheckUserCodeRequest\x12\"\n" +
+	"\auser_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x06userId\x12D\n" +
+	"\apurpose\x18\x02 \x01(\x0e2\x1e.creditpay.bill.v1.CodePurposeB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\apurpose\x12,\n" +
+	"\fchallenge_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\vchallengeId\x12(\n" +
+	"\x04code\x18\x04 \x01(\tB\x14\xbaH\x0er\f2\n" +
+	"^[0-9]{6}$\x80\x01\x01R\x04code\x12!\n" +
+	"\x06use_id\x18\x05 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\b\x18\x80\x01R\x05useId\"\x17\n" +
+	"\x15CheckUserCodeResponse*I\n" +
+	"\vCodePurpose\x12\x1c\n" +
+	"\x18CODE_PURPOSE_UNSPECIFIED\x10\x00\x12\x1c\n" +
+	"\x18CODE_PURPOSE_PAYMENT_PIN\x10\x012\xd0\r\n" +
 	"\x13BillInternalService\x12r\n" +
 	"\n" +
 	"QuotePlans\x12$.creditpay.bill.v1.QuotePlansRequest\x1a%.creditpay.bill.v1.QuotePlansResponse\"\x17\x8a\xb5\x18\x13\n" +
@@ -2006,6 +2338,10 @@ const file_creditpay_bill_v1_bill_internal_service_proto_rawDesc = "" +
 	"\x12KeepRefundAsCredit\x12,.creditpay.bill.v1.KeepRefundAsCreditRequest\x1a-.creditpay.bill.v1.KeepRefundAsCreditResponse\"\x0f\x8a\xb5\x18\v\n" +
 	"\x01\x06\x1a\x06refund\x12}\n" +
 	"\x10KeepCashAsCredit\x12*.creditpay.bill.v1.KeepCashAsCreditRequest\x1a+.creditpay.bill.v1.KeepCashAsCreditResponse\"\x10\x8a\xb5\x18\f\n" +
+	"\x01\x06\x1a\apayment\x12q\n" +
+	"\fSendUserCode\x12&.creditpay.bill.v1.SendUserCodeRequest\x1a'.creditpay.bill.v1.SendUserCodeResponse\"\x10\x8a\xb5\x18\f\n" +
+	"\x01\x06\x1a\apayment\x12t\n" +
+	"\rCheckUserCode\x12'.creditpay.bill.v1.CheckUserCodeRequest\x1a(.creditpay.bill.v1.CheckUserCodeResponse\"\x10\x8a\xb5\x18\f\n" +
 	"\x01\x06\x1a\apayment\x12q\n" +
 	"\fGetRepayment\x12&.creditpay.bill.v1.GetRepaymentRequest\x1a'.creditpay.bill.v1.GetRepaymentResponse\"\x10\x8a\xb5\x18\f\n" +
 	"\x01\x06\x1a\apayment\x12z\n" +
@@ -2032,112 +2368,127 @@ func file_creditpay_bill_v1_bill_internal_service_proto_rawDescGZIP() []byte {
 	return file_creditpay_bill_v1_bill_internal_service_proto_rawDescData
 }
 
-var file_creditpay_bill_v1_bill_internal_service_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
+var file_creditpay_bill_v1_bill_internal_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_creditpay_bill_v1_bill_internal_service_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
 var file_creditpay_bill_v1_bill_internal_service_proto_goTypes = []any{
-	(*FinancedOrder)(nil),                   // 0: creditpay.bill.v1.FinancedOrder
-	(*QuotePlansRequest)(nil),               // 1: creditpay.bill.v1.QuotePlansRequest
-	(*QuotePlansResponse)(nil),              // 2: creditpay.bill.v1.QuotePlansResponse
-	(*ReserveCreditRequest)(nil),            // 3: creditpay.bill.v1.ReserveCreditRequest
-	(*ReserveCreditResponse)(nil),           // 4: creditpay.bill.v1.ReserveCreditResponse
-	(*ReservedLoan)(nil),                    // 5: creditpay.bill.v1.ReservedLoan
-	(*ReleaseCreditRequest)(nil),            // 6: creditpay.bill.v1.ReleaseCreditRequest
-	(*ReleaseCreditResponse)(nil),           // 7: creditpay.bill.v1.ReleaseCreditResponse
-	(*AdjustForRefundRequest)(nil),          // 8: creditpay.bill.v1.AdjustForRefundRequest
-	(*AdjustForRefundResponse)(nil),         // 9: creditpay.bill.v1.AdjustForRefundResponse
-	(*PreviewRefundAdjustmentRequest)(nil),  // 10: creditpay.bill.v1.PreviewRefundAdjustmentRequest
-	(*PreviewRefundAdjustmentResponse)(nil), // 11: creditpay.bill.v1.PreviewRefundAdjustmentResponse
-	(*RefundAdjustment)(nil),                // 12: creditpay.bill.v1.RefundAdjustment
-	(*RepaymentReturn)(nil),                 // 13: creditpay.bill.v1.RepaymentReturn
-	(*InstalmentChange)(nil),                // 14: creditpay.bill.v1.InstalmentChange
-	(*KeepRefundAsCreditRequest)(nil),       // 15: creditpay.bill.v1.KeepRefundAsCreditRequest
-	(*KeepRefundAsCreditResponse)(nil),      // 16: creditpay.bill.v1.KeepRefundAsCreditResponse
-	(*KeepCashAsCreditRequest)(nil),         // 17: creditpay.bill.v1.KeepCashAsCreditRequest
-	(*KeepCashAsCreditResponse)(nil),        // 18: creditpay.bill.v1.KeepCashAsCreditResponse
-	(*GetRepaymentRequest)(nil),             // 19: creditpay.bill.v1.GetRepaymentRequest
-	(*GetRepaymentResponse)(nil),            // 20: creditpay.bill.v1.GetRepaymentResponse
-	(*GetRefundReturnRequest)(nil),          // 21: creditpay.bill.v1.GetRefundReturnRequest
-	(*GetRefundReturnResponse)(nil),         // 22: creditpay.bill.v1.GetRefundReturnResponse
-	(*BatchGetLoansRequest)(nil),            // 23: creditpay.bill.v1.BatchGetLoansRequest
-	(*BatchGetLoansResponse)(nil),           // 24: creditpay.bill.v1.BatchGetLoansResponse
-	(*BatchGetContractsRequest)(nil),        // 25: creditpay.bill.v1.BatchGetContractsRequest
-	(*OrderContract)(nil),                   // 26: creditpay.bill.v1.OrderContract
-	(*BatchGetContractsResponse)(nil),       // 27: creditpay.bill.v1.BatchGetContractsResponse
-	(*GetContractFileRequest)(nil),          // 28: creditpay.bill.v1.GetContractFileRequest
-	(*GetContractFileResponse)(nil),         // 29: creditpay.bill.v1.GetContractFileResponse
-	(*v1.Money)(nil),                        // 30: creditpay.common.v1.Money
-	(*v1.CreditSummary)(nil),                // 31: creditpay.common.v1.CreditSummary
-	(*PlanOffer)(nil),                       // 32: creditpay.bill.v1.PlanOffer
-	(v1.ErrorReason)(0),                     // 33: creditpay.common.v1.ErrorReason
-	(v1.RequiredAction)(0),                  // 34: creditpay.common.v1.RequiredAction
-	(*v1.Plan)(nil),                         // 35: creditpay.common.v1.Plan
-	(RepaymentState)(0),                     // 36: creditpay.bill.v1.RepaymentState
-	(*Loan)(nil),                            // 37: creditpay.bill.v1.Loan
-	(*v1.TimelineEntry)(nil),                // 38: creditpay.common.v1.TimelineEntry
+	(CodePurpose)(0),                        // 0: creditpay.bill.v1.CodePurpose
+	(*FinancedOrder)(nil),                   // 1: creditpay.bill.v1.FinancedOrder
+	(*QuotePlansRequest)(nil),               // 2: creditpay.bill.v1.QuotePlansRequest
+	(*QuotePlansResponse)(nil),              // 3: creditpay.bill.v1.QuotePlansResponse
+	(*ReserveCreditRequest)(nil),            // 4: creditpay.bill.v1.ReserveCreditRequest
+	(*ReserveCreditResponse)(nil),           // 5: creditpay.bill.v1.ReserveCreditResponse
+	(*ReservedLoan)(nil),                    // 6: creditpay.bill.v1.ReservedLoan
+	(*ReleaseCreditRequest)(nil),            // 7: creditpay.bill.v1.ReleaseCreditRequest
+	(*ReleaseCreditResponse)(nil),           // 8: creditpay.bill.v1.ReleaseCreditResponse
+	(*AdjustForRefundRequest)(nil),          // 9: creditpay.bill.v1.AdjustForRefundRequest
+	(*AdjustForRefundResponse)(nil),         // 10: creditpay.bill.v1.AdjustForRefundResponse
+	(*PreviewRefundAdjustmentRequest)(nil),  // 11: creditpay.bill.v1.PreviewRefundAdjustmentRequest
+	(*PreviewRefundAdjustmentResponse)(nil), // 12: creditpay.bill.v1.PreviewRefundAdjustmentResponse
+	(*RefundAdjustment)(nil),                // 13: creditpay.bill.v1.RefundAdjustment
+	(*RepaymentReturn)(nil),                 // 14: creditpay.bill.v1.RepaymentReturn
+	(*InstalmentChange)(nil),                // 15: creditpay.bill.v1.InstalmentChange
+	(*KeepRefundAsCreditRequest)(nil),       // 16: creditpay.bill.v1.KeepRefundAsCreditRequest
+	(*KeepRefundAsCreditResponse)(nil),      // 17: creditpay.bill.v1.KeepRefundAsCreditResponse
+	(*KeepCashAsCreditRequest)(nil),         // 18: creditpay.bill.v1.KeepCashAsCreditRequest
+	(*KeepCashAsCreditResponse)(nil),        // 19: creditpay.bill.v1.KeepCashAsCreditResponse
+	(*GetRepaymentRequest)(nil),             // 20: creditpay.bill.v1.GetRepaymentRequest
+	(*GetRepaymentResponse)(nil),            // 21: creditpay.bill.v1.GetRepaymentResponse
+	(*GetRefundReturnRequest)(nil),          // 22: creditpay.bill.v1.GetRefundReturnRequest
+	(*GetRefundReturnResponse)(nil),         // 23: creditpay.bill.v1.GetRefundReturnResponse
+	(*BatchGetLoansRequest)(nil),            // 24: creditpay.bill.v1.BatchGetLoansRequest
+	(*BatchGetLoansResponse)(nil),           // 25: creditpay.bill.v1.BatchGetLoansResponse
+	(*BatchGetContractsRequest)(nil),        // 26: creditpay.bill.v1.BatchGetContractsRequest
+	(*OrderContract)(nil),                   // 27: creditpay.bill.v1.OrderContract
+	(*BatchGetContractsResponse)(nil),       // 28: creditpay.bill.v1.BatchGetContractsResponse
+	(*GetContractFileRequest)(nil),          // 29: creditpay.bill.v1.GetContractFileRequest
+	(*GetContractFileResponse)(nil),         // 30: creditpay.bill.v1.GetContractFileResponse
+	(*SendUserCodeRequest)(nil),             // 31: creditpay.bill.v1.SendUserCodeRequest
+	(*SendUserCodeResponse)(nil),            // 32: creditpay.bill.v1.SendUserCodeResponse
+	(*CheckUserCodeRequest)(nil),            // 33: creditpay.bill.v1.CheckUserCodeRequest
+	(*CheckUserCodeResponse)(nil),           // 34: creditpay.bill.v1.CheckUserCodeResponse
+	(*v1.Money)(nil),                        // 35: creditpay.common.v1.Money
+	(*v1.CreditSummary)(nil),                // 36: creditpay.common.v1.CreditSummary
+	(*PlanOffer)(nil),                       // 37: creditpay.bill.v1.PlanOffer
+	(v1.ErrorReason)(0),                     // 38: creditpay.common.v1.ErrorReason
+	(v1.RequiredAction)(0),                  // 39: creditpay.common.v1.RequiredAction
+	(*v1.Plan)(nil),                         // 40: creditpay.common.v1.Plan
+	(RepaymentState)(0),                     // 41: creditpay.bill.v1.RepaymentState
+	(*Loan)(nil),                            // 42: creditpay.bill.v1.Loan
+	(*v1.TimelineEntry)(nil),                // 43: creditpay.common.v1.TimelineEntry
+	(*timestamppb.Timestamp)(nil),           // 44: google.protobuf.Timestamp
 }
 var file_creditpay_bill_v1_bill_internal_service_proto_depIdxs = []int32{
-	30, // 0: creditpay.bill.v1.FinancedOrder.amount:type_name -> creditpay.common.v1.Money
-	0,  // 1: creditpay.bill.v1.QuotePlansRequest.orders:type_name -> creditpay.bill.v1.FinancedOrder
-	31, // 2: creditpay.bill.v1.QuotePlansResponse.credit:type_name -> creditpay.common.v1.CreditSummary
-	32, // 3: creditpay.bill.v1.QuotePlansResponse.offers:type_name -> creditpay.bill.v1.PlanOffer
-	33, // 4: creditpay.bill.v1.QuotePlansResponse.reason:type_name -> creditpay.common.v1.ErrorReason
-	34, // 5: creditpay.bill.v1.QuotePlansResponse.required_actions:type_name -> creditpay.common.v1.RequiredAction
-	0,  // 6: creditpay.bill.v1.ReserveCreditRequest.orders:type_name -> creditpay.bill.v1.FinancedOrder
-	30, // 7: creditpay.bill.v1.ReserveCreditRequest.agreed_total:type_name -> creditpay.common.v1.Money
-	5,  // 8: creditpay.bill.v1.ReserveCreditResponse.loans:type_name -> creditpay.bill.v1.ReservedLoan
-	30, // 9: creditpay.bill.v1.ReservedLoan.down_payment:type_name -> creditpay.common.v1.Money
-	30, // 10: creditpay.bill.v1.AdjustForRefundRequest.amount:type_name -> creditpay.common.v1.Money
-	30, // 11: creditpay.bill.v1.AdjustForRefundResponse.cash_amount:type_name -> creditpay.common.v1.Money
-	12, // 12: creditpay.bill.v1.AdjustForRefundResponse.adjustment:type_name -> creditpay.bill.v1.RefundAdjustment
-	30, // 13: creditpay.bill.v1.PreviewRefundAdjustmentRequest.amount:type_name -> creditpay.common.v1.Money
-	12, // 14: creditpay.bill.v1.PreviewRefundAdjustmentResponse.adjustment:type_name -> creditpay.bill.v1.RefundAdjustment
-	30, // 15: creditpay.bill.v1.RefundAdjustment.principal_released:type_name -> creditpay.common.v1.Money
-	30, // 16: creditpay.bill.v1.RefundAdjustment.interest_released:type_name -> creditpay.common.v1.Money
-	30, // 17: creditpay.bill.v1.RefundAdjustment.fee_released:type_name -> creditpay.common.v1.Money
-	30, // 18: creditpay.bill.v1.RefundAdjustment.cash_amount:type_name -> creditpay.common.v1.Money
-	13, // 19: creditpay.bill.v1.RefundAdjustment.sources:type_name -> creditpay.bill.v1.RepaymentReturn
-	30, // 20: creditpay.bill.v1.RefundAdjustment.credit_balance_amount:type_name -> creditpay.common.v1.Money
-	30, // 21: creditpay.bill.v1.RefundAdjustment.limit_freed:type_name -> creditpay.common.v1.Money
-	35, // 22: creditpay.bill.v1.RefundAdjustment.plan_after:type_name -> creditpay.common.v1.Plan
-	14, // 23: creditpay.bill.v1.RefundAdjustment.instalments:type_name -> creditpay.bill.v1.InstalmentChange
-	30, // 24: creditpay.bill.v1.RepaymentReturn.amount:type_name -> creditpay.common.v1.Money
-	30, // 25: creditpay.bill.v1.InstalmentChange.open_before:type_name -> creditpay.common.v1.Money
-	30, // 26: creditpay.bill.v1.InstalmentChange.open_after:type_name -> creditpay.common.v1.Money
-	30, // 27: creditpay.bill.v1.KeepCashAsCreditRequest.amount:type_name -> creditpay.common.v1.Money
-	30, // 28: creditpay.bill.v1.GetRepaymentResponse.amount:type_name -> creditpay.common.v1.Money
-	36, // 29: creditpay.bill.v1.GetRepaymentResponse.state:type_name -> creditpay.bill.v1.RepaymentState
-	30, // 30: creditpay.bill.v1.GetRefundReturnResponse.amount:type_name -> creditpay.common.v1.Money
-	37, // 31: creditpay.bill.v1.BatchGetLoansResponse.loans:type_name -> creditpay.bill.v1.Loan
-	38, // 32: creditpay.bill.v1.BatchGetLoansResponse.timeline:type_name -> creditpay.common.v1.TimelineEntry
-	26, // 33: creditpay.bill.v1.BatchGetContractsResponse.contracts:type_name -> creditpay.bill.v1.OrderContract
-	1,  // 34: creditpay.bill.v1.BillInternalService.QuotePlans:input_type -> creditpay.bill.v1.QuotePlansRequest
-	3,  // 35: creditpay.bill.v1.BillInternalService.ReserveCredit:input_type -> creditpay.bill.v1.ReserveCreditRequest
-	6,  // 36: creditpay.bill.v1.BillInternalService.ReleaseCredit:input_type -> creditpay.bill.v1.ReleaseCreditRequest
-	10, // 37: creditpay.bill.v1.BillInternalService.PreviewRefundAdjustment:input_type -> creditpay.bill.v1.PreviewRefundAdjustmentRequest
-	8,  // 38: creditpay.bill.v1.BillInternalService.AdjustForRefund:input_type -> creditpay.bill.v1.AdjustForRefundRequest
-	15, // 39: creditpay.bill.v1.BillInternalService.KeepRefundAsCredit:input_type -> creditpay.bill.v1.KeepRefundAsCreditRequest
-	17, // 40: creditpay.bill.v1.BillInternalService.KeepCashAsCredit:input_type -> creditpay.bill.v1.KeepCashAsCreditRequest
-	19, // 41: creditpay.bill.v1.BillInternalService.GetRepayment:input_type -> creditpay.bill.v1.GetRepaymentRequest
-	21, // 42: creditpay.bill.v1.BillInternalService.GetRefundReturn:input_type -> creditpay.bill.v1.GetRefundReturnRequest
-	23, // 43: creditpay.bill.v1.BillInternalService.BatchGetLoans:input_type -> creditpay.bill.v1.BatchGetLoansRequest
-	25, // 44: creditpay.bill.v1.BillInternalService.BatchGetContracts:input_type -> creditpay.bill.v1.BatchGetContractsRequest
-	28, // 45: creditpay.bill.v1.BillInternalService.GetContractFile:input_type -> creditpay.bill.v1.GetContractFileRequest
-	2,  // 46: creditpay.bill.v1.BillInternalService.QuotePlans:output_type -> creditpay.bill.v1.QuotePlansResponse
-	4,  // 47: creditpay.bill.v1.BillInternalService.ReserveCredit:output_type -> creditpay.bill.v1.ReserveCreditResponse
-	7,  // 48: creditpay.bill.v1.BillInternalService.ReleaseCredit:output_type -> creditpay.bill.v1.ReleaseCreditResponse
-	11, // 49: creditpay.bill.v1.BillInternalService.PreviewRefundAdjustment:output_type -> creditpay.bill.v1.PreviewRefundAdjustmentResponse
-	9,  // 50: creditpay.bill.v1.BillInternalService.AdjustForRefund:output_type -> creditpay.bill.v1.AdjustForRefundResponse
-	16, // 51: creditpay.bill.v1.BillInternalService.KeepRefundAsCredit:output_type -> creditpay.bill.v1.KeepRefundAsCreditResponse
-	18, // 52: creditpay.bill.v1.BillInternalService.KeepCashAsCredit:output_type -> creditpay.bill.v1.KeepCashAsCreditResponse
-	20, // 53: creditpay.bill.v1.BillInternalService.GetRepayment:output_type -> creditpay.bill.v1.GetRepaymentResponse
-	22, // 54: creditpay.bill.v1.BillInternalService.GetRefundReturn:output_type -> creditpay.bill.v1.GetRefundReturnResponse
-	24, // 55: creditpay.bill.v1.BillInternalService.BatchGetLoans:output_type -> creditpay.bill.v1.BatchGetLoansResponse
-	27, // 56: creditpay.bill.v1.BillInternalService.BatchGetContracts:output_type -> creditpay.bill.v1.BatchGetContractsResponse
-	29, // 57: creditpay.bill.v1.BillInternalService.GetContractFile:output_type -> creditpay.bill.v1.GetContractFileResponse
-	46, // [46:58] is the sub-list for method output_type
-	34, // [34:46] is the sub-list for method input_type
-	34, // [34:34] is the sub-list for extension type_name
-	34, // [34:34] is the sub-list for extension extendee
-	0,  // [0:34] is the sub-list for field type_name
+	35, // 0: creditpay.bill.v1.FinancedOrder.amount:type_name -> creditpay.common.v1.Money
+	1,  // 1: creditpay.bill.v1.QuotePlansRequest.orders:type_name -> creditpay.bill.v1.FinancedOrder
+	36, // 2: creditpay.bill.v1.QuotePlansResponse.credit:type_name -> creditpay.common.v1.CreditSummary
+	37, // 3: creditpay.bill.v1.QuotePlansResponse.offers:type_name -> creditpay.bill.v1.PlanOffer
+	38, // 4: creditpay.bill.v1.QuotePlansResponse.reason:type_name -> creditpay.common.v1.ErrorReason
+	39, // 5: creditpay.bill.v1.QuotePlansResponse.required_actions:type_name -> creditpay.common.v1.RequiredAction
+	1,  // 6: creditpay.bill.v1.ReserveCreditRequest.orders:type_name -> creditpay.bill.v1.FinancedOrder
+	35, // 7: creditpay.bill.v1.ReserveCreditRequest.agreed_total:type_name -> creditpay.common.v1.Money
+	6,  // 8: creditpay.bill.v1.ReserveCreditResponse.loans:type_name -> creditpay.bill.v1.ReservedLoan
+	35, // 9: creditpay.bill.v1.ReservedLoan.down_payment:type_name -> creditpay.common.v1.Money
+	35, // 10: creditpay.bill.v1.AdjustForRefundRequest.amount:type_name -> creditpay.common.v1.Money
+	35, // 11: creditpay.bill.v1.AdjustForRefundResponse.cash_amount:type_name -> creditpay.common.v1.Money
+	13, // 12: creditpay.bill.v1.AdjustForRefundResponse.adjustment:type_name -> creditpay.bill.v1.RefundAdjustment
+	35, // 13: creditpay.bill.v1.PreviewRefundAdjustmentRequest.amount:type_name -> creditpay.common.v1.Money
+	13, // 14: creditpay.bill.v1.PreviewRefundAdjustmentResponse.adjustment:type_name -> creditpay.bill.v1.RefundAdjustment
+	35, // 15: creditpay.bill.v1.RefundAdjustment.principal_released:type_name -> creditpay.common.v1.Money
+	35, // 16: creditpay.bill.v1.RefundAdjustment.interest_released:type_name -> creditpay.common.v1.Money
+	35, // 17: creditpay.bill.v1.RefundAdjustment.fee_released:type_name -> creditpay.common.v1.Money
+	35, // 18: creditpay.bill.v1.RefundAdjustment.cash_amount:type_name -> creditpay.common.v1.Money
+	14, // 19: creditpay.bill.v1.RefundAdjustment.sources:type_name -> creditpay.bill.v1.RepaymentReturn
+	35, // 20: creditpay.bill.v1.RefundAdjustment.credit_balance_amount:type_name -> creditpay.common.v1.Money
+	35, // 21: creditpay.bill.v1.RefundAdjustment.limit_freed:type_name -> creditpay.common.v1.Money
+	40, // 22: creditpay.bill.v1.RefundAdjustment.plan_after:type_name -> creditpay.common.v1.Plan
+	15, // 23: creditpay.bill.v1.RefundAdjustment.instalments:type_name -> creditpay.bill.v1.InstalmentChange
+	35, // 24: creditpay.bill.v1.RepaymentReturn.amount:type_name -> creditpay.common.v1.Money
+	35, // 25: creditpay.bill.v1.InstalmentChange.open_before:type_name -> creditpay.common.v1.Money
+	35, // 26: creditpay.bill.v1.InstalmentChange.open_after:type_name -> creditpay.common.v1.Money
+	35, // 27: creditpay.bill.v1.KeepCashAsCreditRequest.amount:type_name -> creditpay.common.v1.Money
+	35, // 28: creditpay.bill.v1.GetRepaymentResponse.amount:type_name -> creditpay.common.v1.Money
+	41, // 29: creditpay.bill.v1.GetRepaymentResponse.state:type_name -> creditpay.bill.v1.RepaymentState
+	35, // 30: creditpay.bill.v1.GetRefundReturnResponse.amount:type_name -> creditpay.common.v1.Money
+	42, // 31: creditpay.bill.v1.BatchGetLoansResponse.loans:type_name -> creditpay.bill.v1.Loan
+	43, // 32: creditpay.bill.v1.BatchGetLoansResponse.timeline:type_name -> creditpay.common.v1.TimelineEntry
+	27, // 33: creditpay.bill.v1.BatchGetContractsResponse.contracts:type_name -> creditpay.bill.v1.OrderContract
+	0,  // 34: creditpay.bill.v1.SendUserCodeRequest.purpose:type_name -> creditpay.bill.v1.CodePurpose
+	44, // 35: creditpay.bill.v1.SendUserCodeResponse.expire_time:type_name -> google.protobuf.Timestamp
+	44, // 36: creditpay.bill.v1.SendUserCodeResponse.resend_time:type_name -> google.protobuf.Timestamp
+	0,  // 37: creditpay.bill.v1.CheckUserCodeRequest.purpose:type_name -> creditpay.bill.v1.CodePurpose
+	2,  // 38: creditpay.bill.v1.BillInternalService.QuotePlans:input_type -> creditpay.bill.v1.QuotePlansRequest
+	4,  // 39: creditpay.bill.v1.BillInternalService.ReserveCredit:input_type -> creditpay.bill.v1.ReserveCreditRequest
+	7,  // 40: creditpay.bill.v1.BillInternalService.ReleaseCredit:input_type -> creditpay.bill.v1.ReleaseCreditRequest
+	11, // 41: creditpay.bill.v1.BillInternalService.PreviewRefundAdjustment:input_type -> creditpay.bill.v1.PreviewRefundAdjustmentRequest
+	9,  // 42: creditpay.bill.v1.BillInternalService.AdjustForRefund:input_type -> creditpay.bill.v1.AdjustForRefundRequest
+	16, // 43: creditpay.bill.v1.BillInternalService.KeepRefundAsCredit:input_type -> creditpay.bill.v1.KeepRefundAsCreditRequest
+	18, // 44: creditpay.bill.v1.BillInternalService.KeepCashAsCredit:input_type -> creditpay.bill.v1.KeepCashAsCreditRequest
+	31, // 45: creditpay.bill.v1.BillInternalService.SendUserCode:input_type -> creditpay.bill.v1.SendUserCodeRequest
+	33, // 46: creditpay.bill.v1.BillInternalService.CheckUserCode:input_type -> creditpay.bill.v1.CheckUserCodeRequest
+	20, // 47: creditpay.bill.v1.BillInternalService.GetRepayment:input_type -> creditpay.bill.v1.GetRepaymentRequest
+	22, // 48: creditpay.bill.v1.BillInternalService.GetRefundReturn:input_type -> creditpay.bill.v1.GetRefundReturnRequest
+	24, // 49: creditpay.bill.v1.BillInternalService.BatchGetLoans:input_type -> creditpay.bill.v1.BatchGetLoansRequest
+	26, // 50: creditpay.bill.v1.BillInternalService.BatchGetContracts:input_type -> creditpay.bill.v1.BatchGetContractsRequest
+	29, // 51: creditpay.bill.v1.BillInternalService.GetContractFile:input_type -> creditpay.bill.v1.GetContractFileRequest
+	3,  // 52: creditpay.bill.v1.BillInternalService.QuotePlans:output_type -> creditpay.bill.v1.QuotePlansResponse
+	5,  // 53: creditpay.bill.v1.BillInternalService.ReserveCredit:output_type -> creditpay.bill.v1.ReserveCreditResponse
+	8,  // 54: creditpay.bill.v1.BillInternalService.ReleaseCredit:output_type -> creditpay.bill.v1.ReleaseCreditResponse
+	12, // 55: creditpay.bill.v1.BillInternalService.PreviewRefundAdjustment:output_type -> creditpay.bill.v1.PreviewRefundAdjustmentResponse
+	10, // 56: creditpay.bill.v1.BillInternalService.AdjustForRefund:output_type -> creditpay.bill.v1.AdjustForRefundResponse
+	17, // 57: creditpay.bill.v1.BillInternalService.KeepRefundAsCredit:output_type -> creditpay.bill.v1.KeepRefundAsCreditResponse
+	19, // 58: creditpay.bill.v1.BillInternalService.KeepCashAsCredit:output_type -> creditpay.bill.v1.KeepCashAsCreditResponse
+	32, // 59: creditpay.bill.v1.BillInternalService.SendUserCode:output_type -> creditpay.bill.v1.SendUserCodeResponse
+	34, // 60: creditpay.bill.v1.BillInternalService.CheckUserCode:output_type -> creditpay.bill.v1.CheckUserCodeResponse
+	21, // 61: creditpay.bill.v1.BillInternalService.GetRepayment:output_type -> creditpay.bill.v1.GetRepaymentResponse
+	23, // 62: creditpay.bill.v1.BillInternalService.GetRefundReturn:output_type -> creditpay.bill.v1.GetRefundReturnResponse
+	25, // 63: creditpay.bill.v1.BillInternalService.BatchGetLoans:output_type -> creditpay.bill.v1.BatchGetLoansResponse
+	28, // 64: creditpay.bill.v1.BillInternalService.BatchGetContracts:output_type -> creditpay.bill.v1.BatchGetContractsResponse
+	30, // 65: creditpay.bill.v1.BillInternalService.GetContractFile:output_type -> creditpay.bill.v1.GetContractFileResponse
+	52, // [52:66] is the sub-list for method output_type
+	38, // [38:52] is the sub-list for method input_type
+	38, // [38:38] is the sub-list for extension type_name
+	38, // [38:38] is the sub-list for extension extendee
+	0,  // [0:38] is the sub-list for field type_name
 }
 
 func init() { file_creditpay_bill_v1_bill_internal_service_proto_init() }
@@ -2151,13 +2502,14 @@ func file_creditpay_bill_v1_bill_internal_service_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditpay_bill_v1_bill_internal_service_proto_rawDesc), len(file_creditpay_bill_v1_bill_internal_service_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   30,
+			NumEnums:      1,
+			NumMessages:   34,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_creditpay_bill_v1_bill_internal_service_proto_goTypes,
 		DependencyIndexes: file_creditpay_bill_v1_bill_internal_service_proto_depIdxs,
+		EnumInfos:         file_creditpay_bill_v1_bill_internal_service_proto_enumTypes,
 		MessageInfos:      file_creditpay_bill_v1_bill_internal_service_proto_msgTypes,
 	}.Build()
 	File_creditpay_bill_v1_bill_internal_service_proto = out.File

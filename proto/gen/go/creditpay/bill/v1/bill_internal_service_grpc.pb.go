@@ -26,6 +26,8 @@ const (
 	BillInternalService_AdjustForRefund_FullMethodName         = "/creditpay.bill.v1.BillInternalService/AdjustForRefund"
 	BillInternalService_KeepRefundAsCredit_FullMethodName      = "/creditpay.bill.v1.BillInternalService/KeepRefundAsCredit"
 	BillInternalService_KeepCashAsCredit_FullMethodName        = "/creditpay.bill.v1.BillInternalService/KeepCashAsCredit"
+	BillInternalService_SendUserCode_FullMethodName            = "/creditpay.bill.v1.BillInternalService/SendUserCode"
+	BillInternalService_CheckUserCode_FullMethodName           = "/creditpay.bill.v1.BillInternalService/CheckUserCode"
 	BillInternalService_GetRepayment_FullMethodName            = "/creditpay.bill.v1.BillInternalService/GetRepayment"
 	BillInternalService_GetRefundReturn_FullMethodName         = "/creditpay.bill.v1.BillInternalService/GetRefundReturn"
 	BillInternalService_BatchGetLoans_FullMethodName           = "/creditpay.bill.v1.BillInternalService/BatchGetLoans"
@@ -66,6 +68,13 @@ type BillInternalServiceClient interface {
 	// CURRENCY_MISMATCH, REQUEST_ID_REUSED (the reference was kept with other content), NOT_FOUND (there is no such return),
 	// ORDER_STATE_INVALID (it was not given up), LEG_AMOUNT_MISMATCH (it is of another amount, user or kind).
 	KeepCashAsCredit(ctx context.Context, in *KeepCashAsCreditRequest, opts ...grpc.CallOption) (*KeepCashAsCreditResponse, error)
+	// Sends a one-time code to a user's telephone: a new challenge, or another code for the one that waits. The code leaves by a durable
+	// job. Errors: NOT_FOUND (nobody entered a telephone), ESIGN_RESEND_TOO_SOON, ESIGN_LOCKED (also after too many
+	// codes of this user or to this telephone in this hour), NOT_YET_AVAILABLE.
+	SendUserCode(ctx context.Context, in *SendUserCodeRequest, opts ...grpc.CallOption) (*SendUserCodeResponse, error)
+	// Checks a one-time code, which is good for one use. Repeating it for the same use answers the same. Errors: NOT_FOUND, ESIGN_CODE_WRONG,
+	// ESIGN_CODE_EXPIRED, ESIGN_CODE_USED, ESIGN_LOCKED, CONCURRENT_CHANGE (another code of the challenge was tried at the same time).
+	CheckUserCode(ctx context.Context, in *CheckUserCodeRequest, opts ...grpc.CallOption) (*CheckUserCodeResponse, error)
 	// A repayment as its owner knows it, for the payment service before it has cash collected for one. Errors: NOT_FOUND.
 	GetRepayment(ctx context.Context, in *GetRepaymentRequest, opts ...grpc.CallOption) (*GetRepaymentResponse, error)
 	// What a refund gives back by a repayment as its owner knows it, for the payment service before it gives the cash back. Errors:
@@ -159,6 +168,26 @@ func (c *billInternalServiceClient) KeepCashAsCredit(ctx context.Context, in *Ke
 	return out, nil
 }
 
+func (c *billInternalServiceClient) SendUserCode(ctx context.Context, in *SendUserCodeRequest, opts ...grpc.CallOption) (*SendUserCodeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SendUserCodeResponse)
+	err := c.cc.Invoke(ctx, BillInternalService_SendUserCode_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *billInternalServiceClient) CheckUserCode(ctx context.Context, in *CheckUserCodeRequest, opts ...grpc.CallOption) (*CheckUserCodeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CheckUserCodeResponse)
+	err := c.cc.Invoke(ctx, BillInternalService_CheckUserCode_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *billInternalServiceClient) GetRepayment(ctx context.Context, in *GetRepaymentRequest, opts ...grpc.CallOption) (*GetRepaymentResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetRepaymentResponse)
@@ -242,6 +271,13 @@ type BillInternalServiceServer interface {
 	// CURRENCY_MISMATCH, REQUEST_ID_REUSED (the reference was kept with other content), NOT_FOUND (there is no such return),
 	// ORDER_STATE_INVALID (it was not given up), LEG_AMOUNT_MISMATCH (it is of another amount, user or kind).
 	KeepCashAsCredit(context.Context, *KeepCashAsCreditRequest) (*KeepCashAsCreditResponse, error)
+	// Sends a one-time code to a user's telephone: a new challenge, or another code for the one that waits. The code leaves by a durable
+	// job. Errors: NOT_FOUND (nobody entered a telephone), ESIGN_RESEND_TOO_SOON, ESIGN_LOCKED (also after too many
+	// codes of this user or to this telephone in this hour), NOT_YET_AVAILABLE.
+	SendUserCode(context.Context, *SendUserCodeRequest) (*SendUserCodeResponse, error)
+	// Checks a one-time code, which is good for one use. Repeating it for the same use answers the same. Errors: NOT_FOUND, ESIGN_CODE_WRONG,
+	// ESIGN_CODE_EXPIRED, ESIGN_CODE_USED, ESIGN_LOCKED, CONCURRENT_CHANGE (another code of the challenge was tried at the same time).
+	CheckUserCode(context.Context, *CheckUserCodeRequest) (*CheckUserCodeResponse, error)
 	// A repayment as its owner knows it, for the payment service before it has cash collected for one. Errors: NOT_FOUND.
 	GetRepayment(context.Context, *GetRepaymentRequest) (*GetRepaymentResponse, error)
 	// What a refund gives back by a repayment as its owner knows it, for the payment service before it gives the cash back. Errors:
@@ -285,6 +321,12 @@ func (UnimplementedBillInternalServiceServer) KeepRefundAsCredit(context.Context
 }
 func (UnimplementedBillInternalServiceServer) KeepCashAsCredit(context.Context, *KeepCashAsCreditRequest) (*KeepCashAsCreditResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method KeepCashAsCredit not implemented")
+}
+func (UnimplementedBillInternalServiceServer) SendUserCode(context.Context, *SendUserCodeRequest) (*SendUserCodeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SendUserCode not implemented")
+}
+func (UnimplementedBillInternalServiceServer) CheckUserCode(context.Context, *CheckUserCodeRequest) (*CheckUserCodeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CheckUserCode not implemented")
 }
 func (UnimplementedBillInternalServiceServer) GetRepayment(context.Context, *GetRepaymentRequest) (*GetRepaymentResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetRepayment not implemented")
@@ -448,6 +490,42 @@ func _BillInternalService_KeepCashAsCredit_Handler(srv interface{}, ctx context.
 	return interceptor(ctx, in, info, handler)
 }
 
+func _BillInternalService_SendUserCode_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SendUserCodeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BillInternalServiceServer).SendUserCode(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: BillInternalService_SendUserCode_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BillInternalServiceServer).SendUserCode(ctx, req.(*SendUserCodeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _BillInternalService_CheckUserCode_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CheckUserCodeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BillInternalServiceServer).CheckUserCode(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: BillInternalService_CheckUserCode_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BillInternalServiceServer).CheckUserCode(ctx, req.(*CheckUserCodeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _BillInternalService_GetRepayment_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetRepaymentRequest)
 	if err := dec(in); err != nil {
@@ -572,6 +650,14 @@ var BillInternalService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "KeepCashAsCredit",
 			Handler:    _BillInternalService_KeepCashAsCredit_Handler,
+		},
+		{
+			MethodName: "SendUserCode",
+			Handler:    _BillInternalService_SendUserCode_Handler,
+		},
+		{
+			MethodName: "CheckUserCode",
+			Handler:    _BillInternalService_CheckUserCode_Handler,
 		},
 		{
 			MethodName: "GetRepayment",

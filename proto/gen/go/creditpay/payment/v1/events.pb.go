@@ -22,6 +22,67 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// What can happen to a payment PIN.
+type PinChange int32
+
+const (
+	// Not set.
+	PinChange_PIN_CHANGE_UNSPECIFIED PinChange = 0
+	// The user set the first one.
+	PinChange_PIN_CHANGE_SET PinChange = 1
+	// The user changed it with the one before.
+	PinChange_PIN_CHANGE_CHANGED PinChange = 2
+	// The user set a new one with a one-time code, having forgotten the one before.
+	PinChange_PIN_CHANGE_RESET PinChange = 3
+	// Too many wrong ones were tried.
+	PinChange_PIN_CHANGE_LOCKED PinChange = 4
+)
+
+// Enum value maps for PinChange.
+var (
+	PinChange_name = map[int32]string{
+		0: "PIN_CHANGE_UNSPECIFIED",
+		1: "PIN_CHANGE_SET",
+		2: "PIN_CHANGE_CHANGED",
+		3: "PIN_CHANGE_RESET",
+		4: "PIN_CHANGE_LOCKED",
+	}
+	PinChange_value = map[string]int32{
+		"PIN_CHANGE_UNSPECIFIED": 0,
+		"PIN_CHANGE_SET":         1,
+		"PIN_CHANGE_CHANGED":     2,
+		"PIN_CHANGE_RESET":       3,
+		"PIN_CHANGE_LOCKED":      4,
+	}
+)
+
+func (x PinChange) Enum() *PinChange {
+	p := new(PinChange)
+	*p = x
+	return p
+}
+
+func (x PinChange) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (PinChange) Descriptor() protoreflect.EnumDescriptor {
+	return file_creditpay_payment_v1_events_proto_enumTypes[0].Descriptor()
+}
+
+func (PinChange) Type() protoreflect.EnumType {
+	return &file_creditpay_payment_v1_events_proto_enumTypes[0]
+}
+
+func (x PinChange) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use PinChange.Descriptor instead.
+func (PinChange) EnumDescriptor() ([]byte, []int) {
+	return file_creditpay_payment_v1_events_proto_rawDescGZIP(), []int{0}
+}
+
 // Topic creditpay.payment.events.v1, key = checkout id. A commit succeeded: all orders of the checkout that it covered are paid.
 type PaymentSucceeded struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -364,6 +425,79 @@ func (x *PaymentReversed) GetUserId() string {
 	return ""
 }
 
+// What happened to a user's payment PIN. It names no digits. The key is the user id.
+type PinChanged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whose PIN.
+	UserId string `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// What happened.
+	Change PinChange `protobuf:"varint,2,opt,name=change,proto3,enum=creditpay.payment.v1.PinChange" json:"change,omitempty"`
+	// Until when no PIN can be tried; set when change is LOCKED.
+	LockedUntil *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=locked_until,json=lockedUntil,proto3" json:"locked_until,omitempty"`
+	// When.
+	ChangeTime    *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=change_time,json=changeTime,proto3" json:"change_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PinChanged) Reset() {
+	*x = PinChanged{}
+	mi := &file_creditpay_payment_v1_events_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PinChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PinChanged) ProtoMessage() {}
+
+func (x *PinChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_payment_v1_events_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PinChanged.ProtoReflect.Descriptor instead.
+func (*PinChanged) Descriptor() ([]byte, []int) {
+	return file_creditpay_payment_v1_events_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *PinChanged) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *PinChanged) GetChange() PinChange {
+	if x != nil {
+		return x.Change
+	}
+	return PinChange_PIN_CHANGE_UNSPECIFIED
+}
+
+func (x *PinChanged) GetLockedUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LockedUntil
+	}
+	return nil
+}
+
+func (x *PinChanged) GetChangeTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ChangeTime
+	}
+	return nil
+}
+
 var File_creditpay_payment_v1_events_proto protoreflect.FileDescriptor
 
 const file_creditpay_payment_v1_events_proto_rawDesc = "" +
@@ -396,7 +530,20 @@ const file_creditpay_payment_v1_events_proto_rawDesc = "" +
 	"\border_id\x18\x02 \x01(\tR\aorderId\x12\x1f\n" +
 	"\vcheckout_id\x18\x03 \x01(\tR\n" +
 	"checkoutId\x12\x17\n" +
-	"\auser_id\x18\x04 \x01(\tR\x06userIdBLZJgithub.com/creditpay/creditpay/proto/gen/go/creditpay/payment/v1;paymentv1b\x06proto3"
+	"\auser_id\x18\x04 \x01(\tR\x06userId\"\xda\x01\n" +
+	"\n" +
+	"PinChanged\x12\x17\n" +
+	"\auser_id\x18\x01 \x01(\tR\x06userId\x127\n" +
+	"\x06change\x18\x02 \x01(\x0e2\x1f.creditpay.payment.v1.PinChangeR\x06change\x12=\n" +
+	"\flocked_until\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\vlockedUntil\x12;\n" +
+	"\vchange_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"changeTime*\x80\x01\n" +
+	"\tPinChange\x12\x1a\n" +
+	"\x16PIN_CHANGE_UNSPECIFIED\x10\x00\x12\x12\n" +
+	"\x0ePIN_CHANGE_SET\x10\x01\x12\x16\n" +
+	"\x12PIN_CHANGE_CHANGED\x10\x02\x12\x14\n" +
+	"\x10PIN_CHANGE_RESET\x10\x03\x12\x15\n" +
+	"\x11PIN_CHANGE_LOCKED\x10\x04BLZJgithub.com/creditpay/creditpay/proto/gen/go/creditpay/payment/v1;paymentv1b\x06proto3"
 
 var (
 	file_creditpay_payment_v1_events_proto_rawDescOnce sync.Once
@@ -410,30 +557,36 @@ func file_creditpay_payment_v1_events_proto_rawDescGZIP() []byte {
 	return file_creditpay_payment_v1_events_proto_rawDescData
 }
 
-var file_creditpay_payment_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_creditpay_payment_v1_events_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_creditpay_payment_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_creditpay_payment_v1_events_proto_goTypes = []any{
-	(*PaymentSucceeded)(nil),      // 0: creditpay.payment.v1.PaymentSucceeded
-	(*PaymentFailed)(nil),         // 1: creditpay.payment.v1.PaymentFailed
-	(*CashLegChanged)(nil),        // 2: creditpay.payment.v1.CashLegChanged
-	(*CashReturnChanged)(nil),     // 3: creditpay.payment.v1.CashReturnChanged
-	(*PaymentReversed)(nil),       // 4: creditpay.payment.v1.PaymentReversed
-	(*Payment)(nil),               // 5: creditpay.payment.v1.Payment
-	(*timestamppb.Timestamp)(nil), // 6: google.protobuf.Timestamp
-	(*CashLeg)(nil),               // 7: creditpay.payment.v1.CashLeg
-	(LegState)(0),                 // 8: creditpay.payment.v1.LegState
-	(*CashReturn)(nil),            // 9: creditpay.payment.v1.CashReturn
+	(PinChange)(0),                // 0: creditpay.payment.v1.PinChange
+	(*PaymentSucceeded)(nil),      // 1: creditpay.payment.v1.PaymentSucceeded
+	(*PaymentFailed)(nil),         // 2: creditpay.payment.v1.PaymentFailed
+	(*CashLegChanged)(nil),        // 3: creditpay.payment.v1.CashLegChanged
+	(*CashReturnChanged)(nil),     // 4: creditpay.payment.v1.CashReturnChanged
+	(*PaymentReversed)(nil),       // 5: creditpay.payment.v1.PaymentReversed
+	(*PinChanged)(nil),            // 6: creditpay.payment.v1.PinChanged
+	(*Payment)(nil),               // 7: creditpay.payment.v1.Payment
+	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
+	(*CashLeg)(nil),               // 9: creditpay.payment.v1.CashLeg
+	(LegState)(0),                 // 10: creditpay.payment.v1.LegState
+	(*CashReturn)(nil),            // 11: creditpay.payment.v1.CashReturn
 }
 var file_creditpay_payment_v1_events_proto_depIdxs = []int32{
-	5, // 0: creditpay.payment.v1.PaymentSucceeded.payments:type_name -> creditpay.payment.v1.Payment
-	6, // 1: creditpay.payment.v1.PaymentSucceeded.pay_time:type_name -> google.protobuf.Timestamp
-	7, // 2: creditpay.payment.v1.CashLegChanged.leg:type_name -> creditpay.payment.v1.CashLeg
-	8, // 3: creditpay.payment.v1.CashLegChanged.from_state:type_name -> creditpay.payment.v1.LegState
-	9, // 4: creditpay.payment.v1.CashReturnChanged.cash_return:type_name -> creditpay.payment.v1.CashReturn
-	5, // [5:5] is the sub-list for method output_type
-	5, // [5:5] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	7,  // 0: creditpay.payment.v1.PaymentSucceeded.payments:type_name -> creditpay.payment.v1.Payment
+	8,  // 1: creditpay.payment.v1.PaymentSucceeded.pay_time:type_name -> google.protobuf.Timestamp
+	9,  // 2: creditpay.payment.v1.CashLegChanged.leg:type_name -> creditpay.payment.v1.CashLeg
+	10, // 3: creditpay.payment.v1.CashLegChanged.from_state:type_name -> creditpay.payment.v1.LegState
+	11, // 4: creditpay.payment.v1.CashReturnChanged.cash_return:type_name -> creditpay.payment.v1.CashReturn
+	0,  // 5: creditpay.payment.v1.PinChanged.change:type_name -> creditpay.payment.v1.PinChange
+	8,  // 6: creditpay.payment.v1.PinChanged.locked_until:type_name -> google.protobuf.Timestamp
+	8,  // 7: creditpay.payment.v1.PinChanged.change_time:type_name -> google.protobuf.Timestamp
+	8,  // [8:8] is the sub-list for method output_type
+	8,  // [8:8] is the sub-list for method input_type
+	8,  // [8:8] is the sub-list for extension type_name
+	8,  // [8:8] is the sub-list for extension extendee
+	0,  // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_creditpay_payment_v1_events_proto_init() }
@@ -447,13 +600,14 @@ func file_creditpay_payment_v1_events_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditpay_payment_v1_events_proto_rawDesc), len(file_creditpay_payment_v1_events_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   5,
+			NumEnums:      1,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
 		GoTypes:           file_creditpay_payment_v1_events_proto_goTypes,
 		DependencyIndexes: file_creditpay_payment_v1_events_proto_depIdxs,
+		EnumInfos:         file_creditpay_payment_v1_events_proto_enumTypes,
 		MessageInfos:      file_creditpay_payment_v1_events_proto_msgTypes,
 	}.Build()
 	File_creditpay_payment_v1_events_proto = out.File

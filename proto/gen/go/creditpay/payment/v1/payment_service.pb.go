@@ -1138,6 +1138,125 @@ func (x *QueryDownPayResultResponse) GetLeg() *Leg {
 	return nil
 }
 
+// Input of SendPinCode.
+type SendPinCodeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The caller's id of this request; repeating it repeats the answer.
+	RequestId     string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SendPinCodeRequest) Reset() {
+	*x = SendPinCodeRequest{}
+	mi := &file_creditpay_payment_v1_payment_service_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SendPinCodeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SendPinCodeRequest) ProtoMessage() {}
+
+func (x *SendPinCodeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_payment_v1_payment_service_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SendPinCodeRequest.ProtoReflect.Descriptor instead.
+func (*SendPinCodeRequest) Descriptor() ([]byte, []int) {
+	return file_creditpay_payment_v1_payment_service_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *SendPinCodeRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// Output of SendPinCode.
+type SendPinCodeResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Typed id "chl_…", to be sent with the code.
+	ChallengeId string `protobuf:"bytes,1,opt,name=challenge_id,json=challengeId,proto3" json:"challenge_id,omitempty"`
+	// Where the code went, masked, such as "+62 8** *** *123".
+	MaskedTarget string `protobuf:"bytes,2,opt,name=masked_target,json=maskedTarget,proto3" json:"masked_target,omitempty"`
+	// Until when the code is good.
+	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	// From when on another code can be asked for; absent when never.
+	ResendTime    *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=resend_time,json=resendTime,proto3" json:"resend_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SendPinCodeResponse) Reset() {
+	*x = SendPinCodeResponse{}
+	mi := &file_creditpay_payment_v1_payment_service_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SendPinCodeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SendPinCodeResponse) ProtoMessage() {}
+
+func (x *SendPinCodeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_payment_v1_payment_service_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SendPinCodeResponse.ProtoReflect.Descriptor instead.
+func (*SendPinCodeResponse) Descriptor() ([]byte, []int) {
+	return file_creditpay_payment_v1_payment_service_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *SendPinCodeResponse) GetChallengeId() string {
+	if x != nil {
+		return x.ChallengeId
+	}
+	return ""
+}
+
+func (x *SendPinCodeResponse) GetMaskedTarget() string {
+	if x != nil {
+		return x.MaskedTarget
+	}
+	return ""
+}
+
+func (x *SendPinCodeResponse) GetExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpireTime
+	}
+	return nil
+}
+
+func (x *SendPinCodeResponse) GetResendTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ResendTime
+	}
+	return nil
+}
+
 // Input of SetPaymentPin.
 type SetPaymentPinRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1145,15 +1264,19 @@ type SetPaymentPinRequest struct {
 	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// The new PIN, 6 digits, not all the same and not consecutive.
 	NewPin string `protobuf:"bytes,2,opt,name=new_pin,json=newPin,proto3" json:"new_pin,omitempty"`
-	// The PIN so far; empty when there is none.
-	OldPin        string `protobuf:"bytes,3,opt,name=old_pin,json=oldPin,proto3" json:"old_pin,omitempty"`
+	// The PIN so far; empty when there is none, or with a code.
+	OldPin string `protobuf:"bytes,3,opt,name=old_pin,json=oldPin,proto3" json:"old_pin,omitempty"`
+	// Typed id "chl_…" of SendPinCode, together with the code; empty without one. It stands in for old_pin.
+	ChallengeId string `protobuf:"bytes,4,opt,name=challenge_id,json=challengeId,proto3" json:"challenge_id,omitempty"`
+	// The one-time code, 6 digits; empty without a challenge. Never stored, never logged.
+	Code          string `protobuf:"bytes,5,opt,name=code,proto3" json:"code,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SetPaymentPinRequest) Reset() {
 	*x = SetPaymentPinRequest{}
-	mi := &file_creditpay_payment_v1_payment_service_proto_msgTypes[16]
+	mi := &file_creditpay_payment_v1_payment_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1165,7 +1288,7 @@ func (x *SetPaymentPinRequest) String() string {
 func (*SetPaymentPinRequest) ProtoMessage() {}
 
 func (x *SetPaymentPinRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_payment_v1_payment_service_proto_msgTypes[16]
+	mi := &file_creditpay_payment_v1_payment_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1178,7 +1301,7 @@ func (x *SetPaymentPinRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetPaymentPinRequest.ProtoReflect.Descriptor instead.
 func (*SetPaymentPinRequest) Descriptor() ([]byte, []int) {
-	return file_creditpay_payment_v1_payment_service_proto_rawDescGZIP(), []int{16}
+	return file_creditpay_payment_v1_payment_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *SetPaymentPinRequest) GetRequestId() string {
@@ -1202,6 +1325,20 @@ func (x *SetPaymentPinRequest) GetOldPin() string {
 	return ""
 }
 
+func (x *SetPaymentPinRequest) GetChallengeId() string {
+	if x != nil {
+		return x.ChallengeId
+	}
+	return ""
+}
+
+func (x *SetPaymentPinRequest) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
 // Output of SetPaymentPin.
 type SetPaymentPinResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1211,7 +1348,7 @@ type SetPaymentPinResponse struct {
 
 func (x *SetPaymentPinResponse) Reset() {
 	*x = SetPaymentPinResponse{}
-	mi := &file_creditpay_payment_v1_payment_service_proto_msgTypes[17]
+	mi := &file_creditpay_payment_v1_payment_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1223,7 +1360,7 @@ func (x *SetPaymentPinResponse) String() string {
 func (*SetPaymentPinResponse) ProtoMessage() {}
 
 func (x *SetPaymentPinResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_creditpay_payment_v1_payment_service_proto_msgTypes[17]
+	mi := &file_creditpay_payment_v1_payment_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1236,7 +1373,7 @@ func (x *SetPaymentPinResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetPaymentPinResponse.ProtoReflect.Descriptor instead.
 func (*SetPaymentPinResponse) Descriptor() ([]byte, []int) {
-	return file_creditpay_payment_v1_payment_service_proto_rawDescGZIP(), []int{17}
+	return file_creditpay_payment_v1_payment_service_proto_rawDescGZIP(), []int{19}
 }
 
 var File_creditpay_payment_v1_payment_service_proto protoreflect.FileDescriptor
@@ -1330,19 +1467,33 @@ const file_creditpay_payment_v1_payment_service_proto_rawDesc = "" +
 	"payment_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\tpaymentId:u\xbaHr\x1ap\n" +
 	"\x16order_id_or_payment_id\x12$set order_id or payment_id, not both\x1a0(this.order_id != '') != (this.payment_id != '')\"I\n" +
 	"\x1aQueryDownPayResultResponse\x12+\n" +
-	"\x03leg\x18\x01 \x01(\v2\x19.creditpay.payment.v1.LegR\x03leg\"\xb6\x01\n" +
+	"\x03leg\x18\x01 \x01(\v2\x19.creditpay.payment.v1.LegR\x03leg\"S\n" +
+	"\x12SendPinCodeRequest\x12=\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9_.:-]{8,64}$R\trequestId\"\xd7\x01\n" +
+	"\x13SendPinCodeResponse\x12!\n" +
+	"\fchallenge_id\x18\x01 \x01(\tR\vchallengeId\x12#\n" +
+	"\rmasked_target\x18\x02 \x01(\tR\fmaskedTarget\x12;\n" +
+	"\vexpire_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"expireTime\x12;\n" +
+	"\vresend_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"resendTime\"\xd8\x03\n" +
 	"\x14SetPaymentPinRequest\x12=\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9_.:-]{8,64}$R\trequestId\x12-\n" +
 	"\anew_pin\x18\x02 \x01(\tB\x14\xbaH\x0er\f2\n" +
 	"^[0-9]{6}$\x80\x01\x01R\x06newPin\x120\n" +
-	"\aold_pin\x18\x03 \x01(\tB\x17\xbaH\x11r\x0f2\r^([0-9]{6})?$\x80\x01\x01R\x06oldPin\"\x17\n" +
+	"\aold_pin\x18\x03 \x01(\tB\x17\xbaH\x11r\x0f2\r^([0-9]{6})?$\x80\x01\x01R\x06oldPin\x12*\n" +
+	"\fchallenge_id\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\vchallengeId\x12+\n" +
+	"\x04code\x18\x05 \x01(\tB\x17\xbaH\x11r\x0f2\r^([0-9]{6})?$\x80\x01\x01R\x04code:\xc6\x01\xbaH\xc2\x01\x1am\n" +
+	"\x12challenge_and_code\x12'set challenge_id and code, both or none\x1a.(this.challenge_id != '') == (this.code != '')\x1aQ\n" +
+	"\tone_proof\x12\x1dset old_pin or code, not both\x1a%this.old_pin == '' || this.code == ''\"\x17\n" +
 	"\x15SetPaymentPinResponse*\x98\x01\n" +
 	"\x11ExternalLegStatus\x12#\n" +
 	"\x1fEXTERNAL_LEG_STATUS_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18EXTERNAL_LEG_STATUS_PAID\x10\x01\x12\x1e\n" +
 	"\x1aEXTERNAL_LEG_STATUS_FAILED\x10\x02\x12 \n" +
-	"\x1cEXTERNAL_LEG_STATUS_REFUNDED\x10\x032\x89\v\n" +
+	"\x1cEXTERNAL_LEG_STATUS_REFUNDED\x10\x032\x92\f\n" +
 	"\x0ePaymentService\x12\xa9\x01\n" +
 	"\x10QueryPayChannels\x12-.creditpay.payment.v1.QueryPayChannelsRequest\x1a..creditpay.payment.v1.QueryPayChannelsResponse\"6\x8a\xb5\x18\x03\n" +
 	"\x01\x02\x82\xd3\xe4\x93\x02)\x12'/h5/v1/checkouts/{checkout_id}/channels\x12\xac\x01\n" +
@@ -1358,6 +1509,8 @@ const file_creditpay_payment_v1_payment_service_proto_rawDesc = "" +
 	"\x01\x01\x12\xdb\x01\n" +
 	"\x12QueryDownPayResult\x12/.creditpay.payment.v1.QueryDownPayResultRequest\x1a0.creditpay.payment.v1.QueryDownPayResultResponse\"b\x8a\xb5\x18\x04\n" +
 	"\x02\x01\x02\x82\xd3\xe4\x93\x02TZ+\x12)/h5/v1/payments/{payment_id}/down-payment\x12%/h5/v1/orders/{order_id}/down-payment\x12\x86\x01\n" +
+	"\vSendPinCode\x12(.creditpay.payment.v1.SendPinCodeRequest\x1a).creditpay.payment.v1.SendPinCodeResponse\"\"\x8a\xb5\x18\x03\n" +
+	"\x01\x02\x82\xd3\xe4\x93\x02\x15:\x01*\"\x10/h5/v1/pin/codes\x12\x86\x01\n" +
 	"\rSetPaymentPin\x12*.creditpay.payment.v1.SetPaymentPinRequest\x1a+.creditpay.payment.v1.SetPaymentPinResponse\"\x1c\x8a\xb5\x18\x03\n" +
 	"\x01\x02\x82\xd3\xe4\x93\x02\x0f:\x01*\"\n" +
 	"/h5/v1/pinBLZJgithub.com/creditpay/creditpay/proto/gen/go/creditpay/payment/v1;paymentv1b\x06proto3"
@@ -1375,7 +1528,7 @@ func file_creditpay_payment_v1_payment_service_proto_rawDescGZIP() []byte {
 }
 
 var file_creditpay_payment_v1_payment_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_creditpay_payment_v1_payment_service_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_creditpay_payment_v1_payment_service_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_creditpay_payment_v1_payment_service_proto_goTypes = []any{
 	(ExternalLegStatus)(0),              // 0: creditpay.payment.v1.ExternalLegStatus
 	(*QueryPayChannelsRequest)(nil),     // 1: creditpay.payment.v1.QueryPayChannelsRequest
@@ -1394,65 +1547,71 @@ var file_creditpay_payment_v1_payment_service_proto_goTypes = []any{
 	(*NotifyPaymentStatusResponse)(nil), // 14: creditpay.payment.v1.NotifyPaymentStatusResponse
 	(*QueryDownPayResultRequest)(nil),   // 15: creditpay.payment.v1.QueryDownPayResultRequest
 	(*QueryDownPayResultResponse)(nil),  // 16: creditpay.payment.v1.QueryDownPayResultResponse
-	(*SetPaymentPinRequest)(nil),        // 17: creditpay.payment.v1.SetPaymentPinRequest
-	(*SetPaymentPinResponse)(nil),       // 18: creditpay.payment.v1.SetPaymentPinResponse
-	(*PayChannel)(nil),                  // 19: creditpay.payment.v1.PayChannel
-	(*Quote)(nil),                       // 20: creditpay.payment.v1.Quote
-	(*v1.Money)(nil),                    // 21: creditpay.common.v1.Money
-	(v1.ErrorReason)(0),                 // 22: creditpay.common.v1.ErrorReason
-	(v1.RequiredAction)(0),              // 23: creditpay.common.v1.RequiredAction
-	(PaymentState)(0),                   // 24: creditpay.payment.v1.PaymentState
-	(*NextAction)(nil),                  // 25: creditpay.payment.v1.NextAction
-	(*Payment)(nil),                     // 26: creditpay.payment.v1.Payment
-	(ExternalLegKind)(0),                // 27: creditpay.payment.v1.ExternalLegKind
-	(*timestamppb.Timestamp)(nil),       // 28: google.protobuf.Timestamp
-	(LegState)(0),                       // 29: creditpay.payment.v1.LegState
-	(*Leg)(nil),                         // 30: creditpay.payment.v1.Leg
+	(*SendPinCodeRequest)(nil),          // 17: creditpay.payment.v1.SendPinCodeRequest
+	(*SendPinCodeResponse)(nil),         // 18: creditpay.payment.v1.SendPinCodeResponse
+	(*SetPaymentPinRequest)(nil),        // 19: creditpay.payment.v1.SetPaymentPinRequest
+	(*SetPaymentPinResponse)(nil),       // 20: creditpay.payment.v1.SetPaymentPinResponse
+	(*PayChannel)(nil),                  // 21: creditpay.payment.v1.PayChannel
+	(*Quote)(nil),                       // 22: creditpay.payment.v1.Quote
+	(*v1.Money)(nil),                    // 23: creditpay.common.v1.Money
+	(v1.ErrorReason)(0),                 // 24: creditpay.common.v1.ErrorReason
+	(v1.RequiredAction)(0),              // 25: creditpay.common.v1.RequiredAction
+	(PaymentState)(0),                   // 26: creditpay.payment.v1.PaymentState
+	(*NextAction)(nil),                  // 27: creditpay.payment.v1.NextAction
+	(*Payment)(nil),                     // 28: creditpay.payment.v1.Payment
+	(ExternalLegKind)(0),                // 29: creditpay.payment.v1.ExternalLegKind
+	(*timestamppb.Timestamp)(nil),       // 30: google.protobuf.Timestamp
+	(LegState)(0),                       // 31: creditpay.payment.v1.LegState
+	(*Leg)(nil),                         // 32: creditpay.payment.v1.Leg
 }
 var file_creditpay_payment_v1_payment_service_proto_depIdxs = []int32{
-	19, // 0: creditpay.payment.v1.QueryPayChannelsResponse.channels:type_name -> creditpay.payment.v1.PayChannel
-	20, // 1: creditpay.payment.v1.ConfirmPayChannelResponse.quote:type_name -> creditpay.payment.v1.Quote
-	21, // 2: creditpay.payment.v1.PlanChoice.agreed_total:type_name -> creditpay.common.v1.Money
+	21, // 0: creditpay.payment.v1.QueryPayChannelsResponse.channels:type_name -> creditpay.payment.v1.PayChannel
+	22, // 1: creditpay.payment.v1.ConfirmPayChannelResponse.quote:type_name -> creditpay.payment.v1.Quote
+	23, // 2: creditpay.payment.v1.PlanChoice.agreed_total:type_name -> creditpay.common.v1.Money
 	5,  // 3: creditpay.payment.v1.CheckCommitPaymentRequest.choice:type_name -> creditpay.payment.v1.PlanChoice
-	22, // 4: creditpay.payment.v1.BlockingReason.reason:type_name -> creditpay.common.v1.ErrorReason
-	23, // 5: creditpay.payment.v1.CheckCommitPaymentResponse.required_actions:type_name -> creditpay.common.v1.RequiredAction
+	24, // 4: creditpay.payment.v1.BlockingReason.reason:type_name -> creditpay.common.v1.ErrorReason
+	25, // 5: creditpay.payment.v1.CheckCommitPaymentResponse.required_actions:type_name -> creditpay.common.v1.RequiredAction
 	7,  // 6: creditpay.payment.v1.CheckCommitPaymentResponse.blocking_reasons:type_name -> creditpay.payment.v1.BlockingReason
 	5,  // 7: creditpay.payment.v1.DoCommitPaymentRequest.choice:type_name -> creditpay.payment.v1.PlanChoice
-	24, // 8: creditpay.payment.v1.DoCommitPaymentResponse.state:type_name -> creditpay.payment.v1.PaymentState
-	25, // 9: creditpay.payment.v1.DoCommitPaymentResponse.next_action:type_name -> creditpay.payment.v1.NextAction
-	22, // 10: creditpay.payment.v1.DoCommitPaymentResponse.failure_reason:type_name -> creditpay.common.v1.ErrorReason
-	26, // 11: creditpay.payment.v1.DoCommitPaymentResponse.payments:type_name -> creditpay.payment.v1.Payment
-	24, // 12: creditpay.payment.v1.QueryPaymentStatusResponse.state:type_name -> creditpay.payment.v1.PaymentState
-	22, // 13: creditpay.payment.v1.QueryPaymentStatusResponse.failure_reason:type_name -> creditpay.common.v1.ErrorReason
-	26, // 14: creditpay.payment.v1.QueryPaymentStatusResponse.payments:type_name -> creditpay.payment.v1.Payment
-	25, // 15: creditpay.payment.v1.QueryPaymentStatusResponse.next_action:type_name -> creditpay.payment.v1.NextAction
-	27, // 16: creditpay.payment.v1.NotifyPaymentStatusRequest.leg:type_name -> creditpay.payment.v1.ExternalLegKind
+	26, // 8: creditpay.payment.v1.DoCommitPaymentResponse.state:type_name -> creditpay.payment.v1.PaymentState
+	27, // 9: creditpay.payment.v1.DoCommitPaymentResponse.next_action:type_name -> creditpay.payment.v1.NextAction
+	24, // 10: creditpay.payment.v1.DoCommitPaymentResponse.failure_reason:type_name -> creditpay.common.v1.ErrorReason
+	28, // 11: creditpay.payment.v1.DoCommitPaymentResponse.payments:type_name -> creditpay.payment.v1.Payment
+	26, // 12: creditpay.payment.v1.QueryPaymentStatusResponse.state:type_name -> creditpay.payment.v1.PaymentState
+	24, // 13: creditpay.payment.v1.QueryPaymentStatusResponse.failure_reason:type_name -> creditpay.common.v1.ErrorReason
+	28, // 14: creditpay.payment.v1.QueryPaymentStatusResponse.payments:type_name -> creditpay.payment.v1.Payment
+	27, // 15: creditpay.payment.v1.QueryPaymentStatusResponse.next_action:type_name -> creditpay.payment.v1.NextAction
+	29, // 16: creditpay.payment.v1.NotifyPaymentStatusRequest.leg:type_name -> creditpay.payment.v1.ExternalLegKind
 	0,  // 17: creditpay.payment.v1.NotifyPaymentStatusRequest.status:type_name -> creditpay.payment.v1.ExternalLegStatus
-	21, // 18: creditpay.payment.v1.NotifyPaymentStatusRequest.amount:type_name -> creditpay.common.v1.Money
-	28, // 19: creditpay.payment.v1.NotifyPaymentStatusRequest.pay_time:type_name -> google.protobuf.Timestamp
-	29, // 20: creditpay.payment.v1.NotifyPaymentStatusResponse.state:type_name -> creditpay.payment.v1.LegState
-	30, // 21: creditpay.payment.v1.QueryDownPayResultResponse.leg:type_name -> creditpay.payment.v1.Leg
-	1,  // 22: creditpay.payment.v1.PaymentService.QueryPayChannels:input_type -> creditpay.payment.v1.QueryPayChannelsRequest
-	3,  // 23: creditpay.payment.v1.PaymentService.ConfirmPayChannel:input_type -> creditpay.payment.v1.ConfirmPayChannelRequest
-	6,  // 24: creditpay.payment.v1.PaymentService.CheckCommitPayment:input_type -> creditpay.payment.v1.CheckCommitPaymentRequest
-	9,  // 25: creditpay.payment.v1.PaymentService.DoCommitPayment:input_type -> creditpay.payment.v1.DoCommitPaymentRequest
-	11, // 26: creditpay.payment.v1.PaymentService.QueryPaymentStatus:input_type -> creditpay.payment.v1.QueryPaymentStatusRequest
-	13, // 27: creditpay.payment.v1.PaymentService.NotifyPaymentStatus:input_type -> creditpay.payment.v1.NotifyPaymentStatusRequest
-	15, // 28: creditpay.payment.v1.PaymentService.QueryDownPayResult:input_type -> creditpay.payment.v1.QueryDownPayResultRequest
-	17, // 29: creditpay.payment.v1.PaymentService.SetPaymentPin:input_type -> creditpay.payment.v1.SetPaymentPinRequest
-	2,  // 30: creditpay.payment.v1.PaymentService.QueryPayChannels:output_type -> creditpay.payment.v1.QueryPayChannelsResponse
-	4,  // 31: creditpay.payment.v1.PaymentService.ConfirmPayChannel:output_type -> creditpay.payment.v1.ConfirmPayChannelResponse
-	8,  // 32: creditpay.payment.v1.PaymentService.CheckCommitPayment:output_type -> creditpay.payment.v1.CheckCommitPaymentResponse
-	10, // 33: creditpay.payment.v1.PaymentService.DoCommitPayment:output_type -> creditpay.payment.v1.DoCommitPaymentResponse
-	12, // 34: creditpay.payment.v1.PaymentService.QueryPaymentStatus:output_type -> creditpay.payment.v1.QueryPaymentStatusResponse
-	14, // 35: creditpay.payment.v1.PaymentService.NotifyPaymentStatus:output_type -> creditpay.payment.v1.NotifyPaymentStatusResponse
-	16, // 36: creditpay.payment.v1.PaymentService.QueryDownPayResult:output_type -> creditpay.payment.v1.QueryDownPayResultResponse
-	18, // 37: creditpay.payment.v1.PaymentService.SetPaymentPin:output_type -> creditpay.payment.v1.SetPaymentPinResponse
-	30, // [30:38] is the sub-list for method output_type
-	22, // [22:30] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	23, // 18: creditpay.payment.v1.NotifyPaymentStatusRequest.amount:type_name -> creditpay.common.v1.Money
+	30, // 19: creditpay.payment.v1.NotifyPaymentStatusRequest.pay_time:type_name -> google.protobuf.Timestamp
+	31, // 20: creditpay.payment.v1.NotifyPaymentStatusResponse.state:type_name -> creditpay.payment.v1.LegState
+	32, // 21: creditpay.payment.v1.QueryDownPayResultResponse.leg:type_name -> creditpay.payment.v1.Leg
+	30, // 22: creditpay.payment.v1.SendPinCodeResponse.expire_time:type_name -> google.protobuf.Timestamp
+	30, // 23: creditpay.payment.v1.SendPinCodeResponse.resend_time:type_name -> google.protobuf.Timestamp
+	1,  // 24: creditpay.payment.v1.PaymentService.QueryPayChannels:input_type -> creditpay.payment.v1.QueryPayChannelsRequest
+	3,  // 25: creditpay.payment.v1.PaymentService.ConfirmPayChannel:input_type -> creditpay.payment.v1.ConfirmPayChannelRequest
+	6,  // 26: creditpay.payment.v1.PaymentService.CheckCommitPayment:input_type -> creditpay.payment.v1.CheckCommitPaymentRequest
+	9,  // 27: creditpay.payment.v1.PaymentService.DoCommitPayment:input_type -> creditpay.payment.v1.DoCommitPaymentRequest
+	11, // 28: creditpay.payment.v1.PaymentService.QueryPaymentStatus:input_type -> creditpay.payment.v1.QueryPaymentStatusRequest
+	13, // 29: creditpay.payment.v1.PaymentService.NotifyPaymentStatus:input_type -> creditpay.payment.v1.NotifyPaymentStatusRequest
+	15, // 30: creditpay.payment.v1.PaymentService.QueryDownPayResult:input_type -> creditpay.payment.v1.QueryDownPayResultRequest
+	17, // 31: creditpay.payment.v1.PaymentService.SendPinCode:input_type -> creditpay.payment.v1.SendPinCodeRequest
+	19, // 32: creditpay.payment.v1.PaymentService.SetPaymentPin:input_type -> creditpay.payment.v1.SetPaymentPinRequest
+	2,  // 33: creditpay.payment.v1.PaymentService.QueryPayChannels:output_type -> creditpay.payment.v1.QueryPayChannelsResponse
+	4,  // 34: creditpay.payment.v1.PaymentService.ConfirmPayChannel:output_type -> creditpay.payment.v1.ConfirmPayChannelResponse
+	8,  // 35: creditpay.payment.v1.PaymentService.CheckCommitPayment:output_type -> creditpay.payment.v1.CheckCommitPaymentResponse
+	10, // 36: creditpay.payment.v1.PaymentService.DoCommitPayment:output_type -> creditpay.payment.v1.DoCommitPaymentResponse
+	12, // 37: creditpay.payment.v1.PaymentService.QueryPaymentStatus:output_type -> creditpay.payment.v1.QueryPaymentStatusResponse
+	14, // 38: creditpay.payment.v1.PaymentService.NotifyPaymentStatus:output_type -> creditpay.payment.v1.NotifyPaymentStatusResponse
+	16, // 39: creditpay.payment.v1.PaymentService.QueryDownPayResult:output_type -> creditpay.payment.v1.QueryDownPayResultResponse
+	18, // 40: creditpay.payment.v1.PaymentService.SendPinCode:output_type -> creditpay.payment.v1.SendPinCodeResponse
+	20, // 41: creditpay.payment.v1.PaymentService.SetPaymentPin:output_type -> creditpay.payment.v1.SetPaymentPinResponse
+	33, // [33:42] is the sub-list for method output_type
+	24, // [24:33] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_creditpay_payment_v1_payment_service_proto_init() }
@@ -1467,7 +1626,7 @@ func file_creditpay_payment_v1_payment_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditpay_payment_v1_payment_service_proto_rawDesc), len(file_creditpay_payment_v1_payment_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   18,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -26,6 +26,7 @@ const (
 	PaymentService_QueryPaymentStatus_FullMethodName  = "/creditpay.payment.v1.PaymentService/QueryPaymentStatus"
 	PaymentService_NotifyPaymentStatus_FullMethodName = "/creditpay.payment.v1.PaymentService/NotifyPaymentStatus"
 	PaymentService_QueryDownPayResult_FullMethodName  = "/creditpay.payment.v1.PaymentService/QueryDownPayResult"
+	PaymentService_SendPinCode_FullMethodName         = "/creditpay.payment.v1.PaymentService/SendPinCode"
 	PaymentService_SetPaymentPin_FullMethodName       = "/creditpay.payment.v1.PaymentService/SetPaymentPin"
 )
 
@@ -52,7 +53,14 @@ type PaymentServiceClient interface {
 	NotifyPaymentStatus(ctx context.Context, in *NotifyPaymentStatusRequest, opts ...grpc.CallOption) (*NotifyPaymentStatusResponse, error)
 	// State of the cash leg (the down payment).
 	QueryDownPayResult(ctx context.Context, in *QueryDownPayResultRequest, opts ...grpc.CallOption) (*QueryDownPayResultResponse, error)
-	// Sets the caller's PIN, or changes it with the old one. Errors: PIN_WRONG, PIN_LOCKED, PIN_TOO_WEAK.
+	// Sends a one-time code to the payer's telephone, for SetPaymentPin: the first PIN needs it, unless the payer has just shown a second
+	// factor at sign-in, and so does a forgotten one. Errors: NOT_FOUND (nobody entered a telephone; ask customer service),
+	// ESIGN_RESEND_TOO_SOON, ESIGN_LOCKED (also after too many codes in this hour).
+	SendPinCode(ctx context.Context, in *SendPinCodeRequest, opts ...grpc.CallOption) (*SendPinCodeResponse, error)
+	// Sets the caller's PIN, or changes it with the old one.
+	// The first PIN and a forgotten one need a proof: a one-time code of SendPinCode, or for the first PIN a second factor shown at sign-in
+	// in the last 10 minutes. Errors: PIN_TOO_WEAK, PIN_PROOF_REQUIRED, PIN_WRONG, PIN_LOCKED, ESIGN_CODE_WRONG, ESIGN_CODE_EXPIRED,
+	// ESIGN_CODE_USED, ESIGN_LOCKED, CONCURRENT_CHANGE.
 	SetPaymentPin(ctx context.Context, in *SetPaymentPinRequest, opts ...grpc.CallOption) (*SetPaymentPinResponse, error)
 }
 
@@ -134,6 +142,16 @@ func (c *paymentServiceClient) QueryDownPayResult(ctx context.Context, in *Query
 	return out, nil
 }
 
+func (c *paymentServiceClient) SendPinCode(ctx context.Context, in *SendPinCodeRequest, opts ...grpc.CallOption) (*SendPinCodeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SendPinCodeResponse)
+	err := c.cc.Invoke(ctx, PaymentService_SendPinCode_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *paymentServiceClient) SetPaymentPin(ctx context.Context, in *SetPaymentPinRequest, opts ...grpc.CallOption) (*SetPaymentPinResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(SetPaymentPinResponse)
@@ -167,7 +185,14 @@ type PaymentServiceServer interface {
 	NotifyPaymentStatus(context.Context, *NotifyPaymentStatusRequest) (*NotifyPaymentStatusResponse, error)
 	// State of the cash leg (the down payment).
 	QueryDownPayResult(context.Context, *QueryDownPayResultRequest) (*QueryDownPayResultResponse, error)
-	// Sets the caller's PIN, or changes it with the old one. Errors: PIN_WRONG, PIN_LOCKED, PIN_TOO_WEAK.
+	// Sends a one-time code to the payer's telephone, for SetPaymentPin: the first PIN needs it, unless the payer has just shown a second
+	// factor at sign-in, and so does a forgotten one. Errors: NOT_FOUND (nobody entered a telephone; ask customer service),
+	// ESIGN_RESEND_TOO_SOON, ESIGN_LOCKED (also after too many codes in this hour).
+	SendPinCode(context.Context, *SendPinCodeRequest) (*SendPinCodeResponse, error)
+	// Sets the caller's PIN, or changes it with the old one.
+	// The first PIN and a forgotten one need a proof: a one-time code of SendPinCode, or for the first PIN a second factor shown at sign-in
+	// in the last 10 minutes. Errors: PIN_TOO_WEAK, PIN_PROOF_REQUIRED, PIN_WRONG, PIN_LOCKED, ESIGN_CODE_WRONG, ESIGN_CODE_EXPIRED,
+	// ESIGN_CODE_USED, ESIGN_LOCKED, CONCURRENT_CHANGE.
 	SetPaymentPin(context.Context, *SetPaymentPinRequest) (*SetPaymentPinResponse, error)
 	mustEmbedUnimplementedPaymentServiceServer()
 }
@@ -199,6 +224,9 @@ func (UnimplementedPaymentServiceServer) NotifyPaymentStatus(context.Context, *N
 }
 func (UnimplementedPaymentServiceServer) QueryDownPayResult(context.Context, *QueryDownPayResultRequest) (*QueryDownPayResultResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method QueryDownPayResult not implemented")
+}
+func (UnimplementedPaymentServiceServer) SendPinCode(context.Context, *SendPinCodeRequest) (*SendPinCodeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SendPinCode not implemented")
 }
 func (UnimplementedPaymentServiceServer) SetPaymentPin(context.Context, *SetPaymentPinRequest) (*SetPaymentPinResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SetPaymentPin not implemented")
@@ -350,6 +378,24 @@ func _PaymentService_QueryDownPayResult_Handler(srv interface{}, ctx context.Con
 	return interceptor(ctx, in, info, handler)
 }
 
+func _PaymentService_SendPinCode_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SendPinCodeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PaymentServiceServer).SendPinCode(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PaymentService_SendPinCode_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PaymentServiceServer).SendPinCode(ctx, req.(*SendPinCodeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _PaymentService_SetPaymentPin_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(SetPaymentPinRequest)
 	if err := dec(in); err != nil {
@@ -402,6 +448,10 @@ var PaymentService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "QueryDownPayResult",
 			Handler:    _PaymentService_QueryDownPayResult_Handler,
+		},
+		{
+			MethodName: "SendPinCode",
+			Handler:    _PaymentService_SendPinCode_Handler,
 		},
 		{
 			MethodName: "SetPaymentPin",
