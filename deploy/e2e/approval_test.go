@@ -242,11 +242,11 @@ func anotherTelephone(t *testing.T, s *stack) {
 		}
 		return res
 	}
-	first := set(signing.Phone)
+	first := set(signing.PhoneOf(p.id))
 	if first.GetApproval() != nil {
 		t.Fatalf("the first number: %v", first)
 	}
-	if same := set(signing.Phone); same.GetApproval() != nil {
+	if same := set(signing.PhoneOf(p.id)); same.GetApproval() != nil {
 		t.Errorf("the same number again: %v", same)
 	}
 	other := set("+6281299990000")
