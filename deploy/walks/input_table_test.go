@@ -127,6 +127,7 @@ var eitherOr = map[string][][]string{
 	"creditpay.order.v1.GetOrderDetailRequest":        {{"merchant_id", "out_order_no"}, {"order_id"}},
 	"creditpay.payment.v1.CheckCommitPaymentRequest":  {{"choice"}, {"quote_id"}},
 	"creditpay.payment.v1.DoCommitPaymentRequest":     {{"choice"}, {"quote_id"}},
+	"creditpay.payment.v1.SetPaymentPinRequest":       {{"challenge_id", "code"}, {"old_pin"}},
 	"creditpay.payment.v1.QueryDownPayResultRequest":  {{"order_id"}, {"payment_id"}},
 	"creditpay.payment.v1.QueryPaymentStatusRequest":  {{"checkout_id"}, {"payment_id"}},
 	"creditpay.bill.v1.QueryBillTxnDetailRequest":     {{"entry_id"}, {"bill_id"}},

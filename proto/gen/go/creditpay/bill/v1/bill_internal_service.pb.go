@@ -2296,11 +2296,11 @@ const file_creditpay_bill_v1_bill_internal_service_proto_rawDesc = "" +
 	"\aexpires\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x01R\aexpires\x12+\n" +
 	"\tsignature\x18\x03 \x01(\tB\r\xbaH\ar\x05\x10\x01\x18\x80\x01\x80\x01\x01R\tsignature\"+\n" +
 	"\x17GetContractFileResponse\x12\x10\n" +
-	"\x03pdf\x18\x01 \x01(\fR\x03pdf\"\xbe\x01\n" +
+	"\x03pdf\x18\x01 \x01(\fR\x03pdf\"\xe7\x01\n" +
 	"\x13SendUserCodeRequest\x12=\n" +
 	"\n" +
-	"request_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9_.:-]{8,64}$R\trequestId\x12\"\n" +
-	"\auser_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x06userId\x12D\n" +
+	"request_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9_.:-]{8,64}$R\trequestId\x12K\n" +
+	"\auser_id\x18\x02 \x01(\tB2\xbaH/r-\x18@2)^([A-Za-z0-9_.@-]+~)?[A-Za-z0-9_-]{1,64}$R\x06userId\x12D\n" +
 	"\apurpose\x18\x03 \x01(\x0e2\x1e.creditpay.bill.v1.CodePurposeB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\apurpose\"\xd8\x01\n" +
 	"\x14SendUserCodeResponse\x12!\n" +
@@ -2309,9 +2309,9 @@ const file_creditpay_bill_v1_bill_internal_service_proto_rawDesc = "" +
 	"\vexpire_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"expireTime\x12;\n" +
 	"\vresend_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"resendTime\"\xfb\x01\n" +
-	"\x14CheckUserCodeRequest\x12\"\n" +
-	"\auser_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x06userId\x12D\n" +
+	"resendTime\"\xa4\x02\n" +
+	"\x14CheckUserCodeRequest\x12K\n" +
+	"\auser_id\x18\x01 \x01(\tB2\xbaH/r-\x18@2)^([A-Za-z0-9_.@-]+~)?[A-Za-z0-9_-]{1,64}$R\x06userId\x12D\n" +
 	"\apurpose\x18\x02 \x01(\x0e2\x1e.creditpay.bill.v1.CodePurposeB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\apurpose\x12,\n" +
 	"\fchallenge_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\vchallengeId\x12(\n" +
