@@ -51,6 +51,9 @@ func refundable(s orderv1.OrderState) bool { return s == paid || s == confirmed 
 
 // refusal is why an amount of an order cannot be refunded now; empty when it can.
 func (v *view) refusal(o *order, amount int64) string {
+	if v.state(o) == committing {
+		return errs.CheckoutCommitting.Name()
+	}
 	if !refundable(v.state(o)) {
 		return errs.OrderStateInvalid.Name()
 	}
@@ -99,7 +102,8 @@ func (r *run) refundsPart(o *order, amount int64) *step {
 
 // send asks for a refund, as the marketplace or as an operator.
 func (r *run) send(ctx context.Context, x *refund, request, number string, amount int64, legal ...errs.Reason) (*refundv1.Refund, string) {
-	legal = append(legal, errs.OrderStateInvalid, errs.RefundExceedsBudget)
+	// The order hears of its payment a moment after the payer does.
+	legal = append(legal, errs.OrderStateInvalid, errs.RefundExceedsBudget, errs.CheckoutCommitting)
 	if x.requester != "" {
 		res, reason := call(ctx, r, "AdminRefundPayment", func(ctx context.Context) (*refundv1.AdminRefundPaymentResponse, error) {
 			return r.site.refunds.AdminRefundPayment(r.site.admin(ctx, x.requester), &refundv1.AdminRefundPaymentRequest{RequestId: request, OrderId: x.order.id,
@@ -158,7 +162,7 @@ func (r *run) looksAhead() *step {
 		}
 		seen, reason := call(ctx, r, "PreviewRefund", func(ctx context.Context) (*refundv1.PreviewRefundResponse, error) {
 			return r.site.refunds.PreviewRefund(as(ctx, r.site.spm), &refundv1.PreviewRefundRequest{OrderId: o.id, Amount: idr(amount)})
-		}, errs.OrderStateInvalid, errs.RefundExceedsBudget)
+		}, errs.OrderStateInvalid, errs.RefundExceedsBudget, errs.CheckoutCommitting)
 		r.want("PreviewRefund of "+o.name, reason, v.refusal(o, amount))
 		before := r.available(ctx)
 		got, refused := r.send(ctx, x, request, x.number, amount)
