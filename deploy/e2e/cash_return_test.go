@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-
 	billv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/bill/v1"
 	orderv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/order/v1"
 	paymentv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/payment/v1"
