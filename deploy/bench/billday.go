@@ -361,7 +361,7 @@ func (d *billDay) quotes(ctx context.Context) error {
 	quote := func(ctx context.Context, n int) error {
 		// Prices differ from call to call: a hundred of them, as the items of a page do.
 		_, err := plans.QueryUserInstalmentInfo(as(ctx, d.market.spmToken), &billv1.QueryUserInstalmentInfoRequest{UserId: filledUser(n * quoteStride % users),
-			Business: "marketplace", Amount: &commonv1.Money{AmountMinor: new(int64(purchaseAmount + int64(n%100)*1000)), CurrencyCode: currency}})
+			Business: "marketplace", Amount: &commonv1.Money{AmountMinor: new(purchaseAmount + int64(n%100)*1000), CurrencyCode: currency}})
 		return err
 	}
 	for range queryRounds {

@@ -81,6 +81,7 @@ func (all *forms) value(f protoreflect.FieldDescriptor) formValue {
 		if all.holds(f.Message(), map[protoreflect.FullName]bool{}) {
 			return formValue{inner: all.add(f.Message())}
 		}
+	default: // numbers and bytes have no form beyond their type
 	}
 	return formValue{}
 }

@@ -229,7 +229,7 @@ func (r *run) answer(reference string) paymentv1.LegState {
 
 func (r *run) notice(l *paymentv1.CashLeg, w word) *paymentv1.NotifyPaymentStatusRequest {
 	req := &paymentv1.NotifyPaymentStatusRequest{RequestId: w.request, ExternalReference: l.GetReference(), Leg: l.GetKind(), Status: w.status,
-		Amount: &commonv1.Money{AmountMinor: new(int64(l.GetAmount().GetAmountMinor() + w.amountOff)), CurrencyCode: "IDR"}}
+		Amount: &commonv1.Money{AmountMinor: new(l.GetAmount().GetAmountMinor() + w.amountOff), CurrencyCode: "IDR"}}
 	if req.GetAmount().GetAmountMinor() < 1 {
 		*req.Amount.AmountMinor += 2 // A rupiah too much instead of one too little.
 	}

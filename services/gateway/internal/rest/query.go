@@ -57,8 +57,11 @@ func (w wrongParameter) Error() string {
 func asWrongParameter(message string) (refused *errs.Error, ok bool) {
 	text, ours := strings.CutPrefix(message, wrongParameterMark)
 	var w wrongParameter
-	if !ours || json.Unmarshal([]byte(text), &w) != nil {
+	if !ours {
 		return nil, false
+	}
+	if json.Unmarshal([]byte(text), &w) != nil {
+		return nil, false //nolint:nilerr // words of the library that begin like ours are not ours
 	}
 	return w.refusal(), true
 }
