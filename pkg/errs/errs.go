@@ -129,6 +129,12 @@ func ReasonOf(err error) (Reason, bool) {
 	return Reason{}, false
 }
 
+// Passing reports whether err passes by itself, so that the same call may succeed later: a dependency that is away or slow, a lost race.
+func Passing(err error) bool {
+	r, ok := ReasonOf(err)
+	return ok && r.RetryAfter() > 0
+}
+
 // Business reports whether err is a refusal by a rule: repeating the same call would be refused again until something changes.
 // Faults of our own and of our dependencies are not.
 func Business(err error) bool {

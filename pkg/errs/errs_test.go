@@ -48,12 +48,12 @@ func TestReasonSurvivesWrappingAndMetadataIsCopied(t *testing.T) {
 func TestBusinessTellsRulesFromFaults(t *testing.T) {
 	t.Parallel()
 	for _, r := range []errs.Reason{errs.LimitInsufficient, errs.NotFound, errs.InvalidArgument} {
-		if !errs.Business(r.New("x")) {
+		if !errs.Business(r.New("x")) || errs.Passing(r.New("x")) {
 			t.Errorf("%s should be a rule's refusal", r.Name())
 		}
 	}
 	for _, err := range []error{errs.Internal.New("x"), errs.DependencyUnavailable.New("x"), errs.RequestInFlight.New("x"), errors.New("x")} {
-		if errs.Business(err) {
+		if errs.Business(err) || errs.Passing(err) != (errs.Is(err, errs.DependencyUnavailable) || errs.Is(err, errs.RequestInFlight)) {
 			t.Errorf("%v should be a fault", err)
 		}
 	}

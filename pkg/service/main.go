@@ -3,7 +3,6 @@ package service
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -19,6 +18,7 @@ import (
 	"github.com/creditpay/creditpay/pkg/auth"
 	"github.com/creditpay/creditpay/pkg/clock"
 	"github.com/creditpay/creditpay/pkg/rpckit"
+	"github.com/creditpay/creditpay/pkg/text"
 )
 
 // Env is what Main prepared for a process.
@@ -68,12 +68,12 @@ func Main(name string, run func(context.Context, Env) error) int {
 	context.AfterFunc(ctx, stop)
 	config, err := LoadConfig()
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
+		text.FprintError(os.Stderr, name, err)
 		return 1
 	}
 	log, err := NewLogger(config, name)
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
+		text.FprintError(os.Stderr, name, err)
 		return 1
 	}
 	defer func() { _ = log.Sync() }() // fails on terminals, harmlessly

@@ -294,7 +294,7 @@ func (a *App) QueryRepayment(ctx context.Context, userID string, id ids.ID) (Beg
 		leg, err := a.payments.CashLeg(ctx, id)
 		if err == nil {
 			answer.RedirectURL = leg.RedirectURL
-		} else if !errs.Is(err, errs.NotFound) && !errs.Is(err, errs.DependencyUnavailable) {
+		} else if !errs.Is(err, errs.NotFound) && !errs.Passing(err) {
 			return answer, nil, err
 		}
 		return answer, nil, nil

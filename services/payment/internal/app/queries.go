@@ -37,7 +37,7 @@ func (a *App) QueryPayChannels(ctx context.Context, userID, checkoutText string)
 	}
 	offers, err := a.Bill.QuotePlans(ctx, checkout, Pick{})
 	switch {
-	case errs.Is(err, errs.DependencyUnavailable):
+	case errs.Passing(err):
 		credit.Disabled = err
 	case err != nil:
 		return nil, err
