@@ -60,7 +60,7 @@ func New(out io.Writer) *cobra.Command {
 	for _, name := range []string{"order", "payment", "bill", "refund", "notification"} {
 		t.dsns[name] = f.String(name+"-dsn", env("CTL_"+strings.ToUpper(name)+"_DSN", ""), "DSN of the "+name+" schema, for the audit")
 	}
-	root.AddCommand(t.credentialCommand(), t.auditCommand(), t.orderCommand(), t.clockCommand(), t.outboxCommand(), t.deadLetterCommand(), t.notificationCommand(),
+	root.AddCommand(t.credentialCommand(), t.auditCommand(), t.orderCommand(), t.clockCommand(), t.outboxCommand(), t.deadLetterCommand(), t.jobCommand(), t.notificationCommand(),
 		t.refundCommand(), t.approvalCommand(), t.deliveryCommand(), t.esignCommand(), kafkaACLsCommand(), keyPairCommand(), tokenCommand(), revokeCommand())
 	return root
 }

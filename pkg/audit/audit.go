@@ -119,6 +119,9 @@ func Mechanism() []Check {
 			Query: `SELECT CONCAT(kind, ' ', job_key), CONCAT('due since ', due_time, ' ', last_error) FROM jobs WHERE due_time < ? - INTERVAL 60 SECOND`},
 		{Name: "job_failing", Rule: "no timer fails again and again",
 			Query: `SELECT CONCAT(kind, ' ', job_key), CONCAT(attempt, ' attempts: ', last_error) FROM jobs WHERE attempt > 10`},
+		{Name: "job_stopped", Rule: "no timer that reached its bound waits for an operator",
+			Query: `SELECT CONCAT(kind, ' ', job_key), CONCAT('stopped at ', stop_time, ' after ', faults, ' faults: ', last_error) FROM job_faults
+				WHERE stop_time IS NOT NULL`},
 		{Name: "dead_letters", Rule: "no dead letter waits for an operator",
 			Query: `SELECT CONCAT('dlq:', HEX(id)), CONCAT(type, ': ', error) FROM dead_letters WHERE replay_time IS NULL`},
 		{Name: "refused_events", Rule: "in the last day nobody but a topic's owner wrote events to it; an event that came again with its signature counts no more",

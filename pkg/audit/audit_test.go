@@ -51,6 +51,9 @@ func TestEachMechanismCheckFindsItsOffenderAndNothingElse(t *testing.T) {
 		"job_failing": {
 			`INSERT INTO jobs VALUES ('k', 'good2', '2026-05-02', 10, 'x', NOW(6))`,
 			`INSERT INTO jobs VALUES ('k', 'bad2', '2026-05-02', 11, 'x', NOW(6))`},
+		"job_stopped": {
+			`INSERT INTO job_faults VALUES ('k', 'good3', 5, NOW(6), NOW(6), 'x', NULL)`,
+			`INSERT INTO job_faults VALUES ('k', 'bad3', 100, NOW(6), NOW(6), 'x', NOW(6))`},
 		"dead_letters": {
 			`INSERT INTO dead_letters VALUES (UNHEX(REPEAT('01', 16)), 't', 'e', 'k', 'type', '', 'error', 1, NOW(6), NOW(6))`,
 			`INSERT INTO dead_letters VALUES (UNHEX(REPEAT('02', 16)), 't', 'e', 'k', 'type', '', 'error', 1, NOW(6), NULL)`},

@@ -10,7 +10,7 @@ import (
 
 // Column is timers that stand in the rows that they are about: a DATETIME(6) column that says when the row is due and is NULL when
 // it has no timer, with an index. The service sets and clears it in the statements that change the row anyway. A claim moves it to
-// the end of the lease; errors are logged and tried again, but not counted.
+// the end of the lease; errors are counted as for all jobs, see FaultsMax.
 type Column struct {
 	// Kind names the handler.
 	Kind string
@@ -20,8 +20,16 @@ type Column struct {
 	Prefix ids.Prefix
 }
 
-// columnRetry is how long a timer in a column waits after its handler failed.
-const columnRetry = 10 * time.Second
+// A timer in a column waits after its handler failed: 10 seconds, twice as long each time, a minute at most, so that what a fault that
+// passed has held up goes on soon.
+const (
+	columnRetry    = 10 * time.Second
+	columnRetryMax = time.Minute
+)
+
+func columnPause(faults int) time.Duration {
+	return min(columnRetry<<min(max(faults-1, 0), 6), columnRetryMax)
+}
 
 // claimColumn takes due rows, each by compare-and-set on its time, which becomes the end of the lease.
 func (r *Runner) claimColumn(ctx context.Context, c *Column) ([]Job, error) {

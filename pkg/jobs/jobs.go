@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -40,6 +41,8 @@ type Job struct {
 type Outcome struct {
 	done bool
 	next time.Time
+	// why is what is waited for in vain; empty for a time that is known.
+	why string
 }
 
 // Done removes the job.
@@ -105,6 +108,8 @@ type Runner struct {
 	Columns []Column
 	// Workers bounds the handlers at work at once, 8 by default.
 	Workers int
+	// faults are the timers that failed here and were not done since.
+	faults sync.Map
 }
 
 // Run works until ctx ends and then waits for the handlers at work.
@@ -199,12 +204,51 @@ func (r *Runner) do(ctx context.Context, j Job) {
 	outcome, err := r.handle(ctx, j)
 	switch {
 	case err != nil:
-		log.Warn("job failed and will be tried again", zap.Error(err))
-		r.settle(ctx, log, j.failed(r.Clock.Now(), err))
+		r.faulted(ctx, log, j, err.Error(), func(now time.Time, faults int) ending { return j.failed(now, faults, err) })
+	case outcome.why != "":
+		r.faulted(ctx, log, j, outcome.why, func(time.Time, int) ending { return j.again(outcome.next) })
 	case outcome.done:
 		r.settle(ctx, log, j.done())
+		r.recovered(ctx, log, j)
 	default:
 		r.settle(ctx, log, j.again(outcome.next))
+		r.recovered(ctx, log, j)
+	}
+}
+
+// faulted keeps a timer that failed for a later time, and stops one that reached its bound.
+func (r *Runner) faulted(ctx context.Context, log *zap.Logger, j Job, text string, later func(now time.Time, faults int) ending) {
+	count, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	now := r.Clock.Now()
+	stop, faults, err := fault(count, r.DB, j.Kind, j.Key, text, now)
+	if err != nil {
+		log.Warn("a fault could not be counted", zap.Error(err))
+	}
+	r.faults.Store(j.Kind+" "+j.Key, true)
+	if !stop {
+		log.Warn("job failed and will be tried again", zap.String("cause", text), zap.Int("faults", faults))
+		r.settle(ctx, log, later(now, max(faults, j.Attempt)))
+		return
+	}
+	log.Error("a job is stopped; see creditctl job list", zap.String("cause", text), zap.Int("faults", faults))
+	if err := stopped(count, r.DB, j.Kind, j.Key, now); err != nil {
+		log.Warn("a job could not be stopped", zap.Error(err))
+		r.settle(ctx, log, later(now, max(faults, j.Attempt)))
+		return
+	}
+	r.settle(ctx, log, j.done())
+}
+
+// recovered forgets the faults of a timer that failed before.
+func (r *Runner) recovered(ctx context.Context, log *zap.Logger, j Job) {
+	if _, failed := r.faults.LoadAndDelete(j.Kind + " " + j.Key); !failed && (j.column != nil || j.Attempt < 2) {
+		return
+	}
+	forget, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if err := well(forget, r.DB, j.Kind, j.Key); err != nil {
+		log.Warn("faults could not be forgotten", zap.Error(err))
 	}
 }
 
@@ -225,9 +269,9 @@ func (j Job) putBack(now time.Time) ending {
 // lastErrorMax is the length of jobs.last_error in characters.
 const lastErrorMax = 500
 
-func (j Job) failed(now time.Time, cause error) ending {
+func (j Job) failed(now time.Time, faults int, cause error) ending {
 	if j.column != nil {
-		return j.column.move(j, now.Add(columnRetry))
+		return j.column.move(j, now.Add(columnPause(faults)))
 	}
 	pause := backoffMax
 	if j.Attempt < 10 {

@@ -115,13 +115,30 @@ func (s *Sweeper) do(ctx context.Context, batch []ids.ID) error {
 			return err
 		}
 		s.Log.Error("a row cannot be done and is put off", zap.String("sweep", s.Sweep.Kind), zap.Stringer("id", id), zap.Error(err))
-		now := s.Clock.Now()
-		if _, err := s.DB.ExecContext(ctx, `UPDATE `+s.Sweep.Table+` SET `+s.Sweep.Due+` = ? WHERE `+s.Sweep.Key+` = ? AND `+s.Sweep.Due+` <= ?`,
-			now.Add(sweepRetry), id, now); err != nil {
-			return mysqlx.Fault(err, "put a row off")
+		if err := s.putOff(ctx, id, err); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// putOff has a row wait that failed on its own, and stops one that reached its bound: its due column becomes NULL.
+func (s *Sweeper) putOff(ctx context.Context, id ids.ID, cause error) error {
+	now, key := s.Clock.Now(), id.String()
+	stop, _, err := fault(ctx, s.DB, s.Sweep.Kind, key, cause.Error(), now)
+	if err != nil {
+		return err
+	}
+	var next any = now.Add(sweepRetry)
+	if stop {
+		s.Log.Error("a row is stopped; see creditctl job list", zap.String("sweep", s.Sweep.Kind), zap.Stringer("id", id), zap.Error(cause))
+		if err := stopped(ctx, s.DB, s.Sweep.Kind, key, now); err != nil {
+			return err
+		}
+		next = nil
+	}
+	_, err = s.DB.ExecContext(ctx, `UPDATE `+s.Sweep.Table+` SET `+s.Sweep.Due+` = ? WHERE `+s.Sweep.Key+` = ? AND `+s.Sweep.Due+` <= ?`, next, id, now)
+	return mysqlx.Fault(err, "put a row off")
 }
 
 func (s *Sweeper) due(ctx context.Context, limit int) ([]ids.ID, error) {

@@ -27,7 +27,7 @@ func TestTheMechanismTablesAreMadeAndEachHasAPrimaryKey(t *testing.T) {
 		}
 		got = append(got, name)
 	}
-	if want := []string{"dead_letters", "idempotency", "inbox", "jobs", "journal_lines", "leases", "outbox", "refused_events"}; rows.Err() != nil || !slices.Equal(got, want) {
+	if want := []string{"dead_letters", "idempotency", "inbox", "jobs", "job_faults", "journal_lines", "leases", "outbox", "refused_events"}; rows.Err() != nil || !slices.Equal(got, want) {
 		t.Errorf("%v, %v", got, rows.Err())
 	}
 }

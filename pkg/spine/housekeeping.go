@@ -45,6 +45,7 @@ func (s *Spine) keepHouse(ctx context.Context) error {
 		s.purge(ctx, `DELETE FROM inbox WHERE create_time < ? ORDER BY create_time LIMIT ?`, now.Add(-keepInbox))
 		s.purge(ctx, `DELETE FROM outbox WHERE published = 1 AND create_time < ? ORDER BY id LIMIT ?`, now.Add(-keepOutbox))
 		s.purge(ctx, `DELETE FROM refused_events WHERE create_time < ? ORDER BY create_time LIMIT ?`, now.Add(-keepRefused))
+		s.purge(ctx, `DELETE FROM job_faults WHERE last_time < ? AND stop_time IS NULL ORDER BY kind, job_key LIMIT ?`, now.Add(-keepRequests))
 		for _, p := range s.purges {
 			s.purge(ctx, p.Query, now.Add(-p.Keep))
 		}

@@ -175,6 +175,21 @@ func (s *Spine) OnDue(c jobs.Column, h jobs.Handler) {
 // OnSweep has the due rows of a table done in batches. Before Run.
 func (s *Spine) OnSweep(w jobs.Sweep) { s.sweeps = append(s.sweeps, w) }
 
+// Timers are the kinds of this service's timers with where they stand: all kinds of jobs, columns and sweeps, each once.
+func (s *Spine) Timers() (kinds []string, places []jobs.Place) {
+	for kind := range s.handlers {
+		kinds = append(kinds, kind)
+	}
+	for _, c := range s.columns {
+		places = append(places, c.Place())
+	}
+	for _, w := range s.sweeps {
+		kinds, places = append(kinds, w.Kind), append(places, w.Place())
+	}
+	slices.Sort(kinds)
+	return kinds, places
+}
+
 // OnEvents gives the events of these types in the topics that the service reads to it; nil for all types. Before Run, once.
 func (s *Spine) OnEvents(apply inbox.Apply, types []proto.Message) {
 	s.apply = apply

@@ -89,7 +89,12 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 		return lookAgain(verbs.TickCashLeg(ctx, j.Key))
 	})
 	sp.OnDue(store.ReturnColumn(), func(ctx context.Context, j jobs.Job) (jobs.Outcome, error) {
-		return lookAgain(verbs.TickCashReturn(ctx, j.Key))
+		// Asked once a day at most: after a hundred days of silence a person is asked.
+		at, err := verbs.TickCashReturn(ctx, j.Key)
+		if err != nil || at.IsZero() {
+			return lookAgain(at, err)
+		}
+		return jobs.Waiting(at, "the marketplace does not say what became of the cash"), nil
 	})
 	sp.OnJob(app.JobKeepCash, func(ctx context.Context, j jobs.Job) (jobs.Outcome, error) {
 		return jobs.Done(), verbs.KeepCash(ctx, j.Key)

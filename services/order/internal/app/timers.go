@@ -25,7 +25,7 @@ func (a *App) ExpireCheckout(ctx context.Context, j jobs.Job) (jobs.Outcome, err
 	now := a.now()
 	switch {
 	case c.State == domain.CheckoutCommitting:
-		return jobs.Again(now.Add(committingRetry)), nil
+		return jobs.Waiting(now.Add(committingRetry), "the checkout is in a commit whose end is not known"), nil
 	case c.State != domain.CheckoutOpen:
 		return jobs.Done(), nil
 	case !c.Over(now):
@@ -57,7 +57,7 @@ func (a *App) AutoConfirm(ctx context.Context, j jobs.Job) (jobs.Outcome, error)
 	m := domain.Mark{Actor: "timer:" + JobAutoConfirm, Cause: "nobody confirmed receipt in time"}
 	results, err := a.confirm(ctx, caller.Caller{Kind: caller.Service, Name: "order"}, []ids.ID{id}, m, noRecord)
 	if err == nil && !results[0].final() {
-		return jobs.Again(a.now().Add(committingRetry)), nil
+		return jobs.Waiting(a.now().Add(committingRetry), "the order is in a commit whose end is not known"), nil
 	}
 	return outcomeOf(a, err)
 }

@@ -136,7 +136,7 @@ func TestTimersExpireAndConfirm(t *testing.T) {
 		t.Error("an open checkout is not looked at again when its time is over")
 	}
 	w.clock.Set(open.ExpireTime)
-	if expire(open) != jobs.Done() || expire(committing) != jobs.Again(w.clock.Now().Add(30*time.Second)) {
+	if expire(open) != jobs.Done() || expire(committing) != jobs.Waiting(w.clock.Now().Add(30*time.Second), "the checkout is in a commit whose end is not known") {
 		t.Error("wrong outcome")
 	}
 	wantStates(t, w.checkout(open.ID), domain.CheckoutExpired, domain.OrderExpired)

@@ -622,6 +622,400 @@ func (x *AdvanceClockResponse) GetNow() *timestamppb.Timestamp {
 	return nil
 }
 
+// A timer that was stopped.
+type StoppedJob struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The service whose timer it is.
+	Service string `protobuf:"bytes,1,opt,name=service,proto3" json:"service,omitempty"`
+	// Kind of the timer.
+	Kind string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
+	// What it is about: a typed id, or the plain id of a row.
+	Key string `protobuf:"bytes,3,opt,name=key,proto3" json:"key,omitempty"`
+	// How many faults in a row.
+	Faults int32 `protobuf:"varint,4,opt,name=faults,proto3" json:"faults,omitempty"`
+	// When the first of them was.
+	FirstTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=first_time,json=firstTime,proto3" json:"first_time,omitempty"`
+	// When it was stopped.
+	StopTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=stop_time,json=stopTime,proto3" json:"stop_time,omitempty"`
+	// The last fault.
+	LastError     string `protobuf:"bytes,7,opt,name=last_error,json=lastError,proto3" json:"last_error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StoppedJob) Reset() {
+	*x = StoppedJob{}
+	mi := &file_creditpay_ops_v1_ops_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StoppedJob) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StoppedJob) ProtoMessage() {}
+
+func (x *StoppedJob) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_ops_v1_ops_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StoppedJob.ProtoReflect.Descriptor instead.
+func (*StoppedJob) Descriptor() ([]byte, []int) {
+	return file_creditpay_ops_v1_ops_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *StoppedJob) GetService() string {
+	if x != nil {
+		return x.Service
+	}
+	return ""
+}
+
+func (x *StoppedJob) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *StoppedJob) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *StoppedJob) GetFaults() int32 {
+	if x != nil {
+		return x.Faults
+	}
+	return 0
+}
+
+func (x *StoppedJob) GetFirstTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.FirstTime
+	}
+	return nil
+}
+
+func (x *StoppedJob) GetStopTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StopTime
+	}
+	return nil
+}
+
+func (x *StoppedJob) GetLastError() string {
+	if x != nil {
+		return x.LastError
+	}
+	return ""
+}
+
+// Input of ListStoppedJobs.
+type ListStoppedJobsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// At most this many of each service, 1 to 500, 100 when not set.
+	PageSize      int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListStoppedJobsRequest) Reset() {
+	*x = ListStoppedJobsRequest{}
+	mi := &file_creditpay_ops_v1_ops_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListStoppedJobsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListStoppedJobsRequest) ProtoMessage() {}
+
+func (x *ListStoppedJobsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_ops_v1_ops_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListStoppedJobsRequest.ProtoReflect.Descriptor instead.
+func (*ListStoppedJobsRequest) Descriptor() ([]byte, []int) {
+	return file_creditpay_ops_v1_ops_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ListStoppedJobsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+// Output of ListStoppedJobs.
+type ListStoppedJobsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The stopped timers, service by service.
+	Jobs          []*StoppedJob `protobuf:"bytes,1,rep,name=jobs,proto3" json:"jobs,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListStoppedJobsResponse) Reset() {
+	*x = ListStoppedJobsResponse{}
+	mi := &file_creditpay_ops_v1_ops_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListStoppedJobsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListStoppedJobsResponse) ProtoMessage() {}
+
+func (x *ListStoppedJobsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_ops_v1_ops_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListStoppedJobsResponse.ProtoReflect.Descriptor instead.
+func (*ListStoppedJobsResponse) Descriptor() ([]byte, []int) {
+	return file_creditpay_ops_v1_ops_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ListStoppedJobsResponse) GetJobs() []*StoppedJob {
+	if x != nil {
+		return x.Jobs
+	}
+	return nil
+}
+
+// Input of RetryStoppedJob.
+type RetryStoppedJobRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The service whose timer it is.
+	Service string `protobuf:"bytes,1,opt,name=service,proto3" json:"service,omitempty"`
+	// Kind of the timer.
+	Kind string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
+	// What it is about, as listed.
+	Key           string `protobuf:"bytes,3,opt,name=key,proto3" json:"key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RetryStoppedJobRequest) Reset() {
+	*x = RetryStoppedJobRequest{}
+	mi := &file_creditpay_ops_v1_ops_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RetryStoppedJobRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RetryStoppedJobRequest) ProtoMessage() {}
+
+func (x *RetryStoppedJobRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_ops_v1_ops_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RetryStoppedJobRequest.ProtoReflect.Descriptor instead.
+func (*RetryStoppedJobRequest) Descriptor() ([]byte, []int) {
+	return file_creditpay_ops_v1_ops_service_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *RetryStoppedJobRequest) GetService() string {
+	if x != nil {
+		return x.Service
+	}
+	return ""
+}
+
+func (x *RetryStoppedJobRequest) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *RetryStoppedJobRequest) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+// Output of RetryStoppedJob.
+type RetryStoppedJobResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RetryStoppedJobResponse) Reset() {
+	*x = RetryStoppedJobResponse{}
+	mi := &file_creditpay_ops_v1_ops_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RetryStoppedJobResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RetryStoppedJobResponse) ProtoMessage() {}
+
+func (x *RetryStoppedJobResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_ops_v1_ops_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RetryStoppedJobResponse.ProtoReflect.Descriptor instead.
+func (*RetryStoppedJobResponse) Descriptor() ([]byte, []int) {
+	return file_creditpay_ops_v1_ops_service_proto_rawDescGZIP(), []int{14}
+}
+
+// Input of DismissStoppedJob.
+type DismissStoppedJobRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The service whose timer it is.
+	Service string `protobuf:"bytes,1,opt,name=service,proto3" json:"service,omitempty"`
+	// Kind of the timer.
+	Kind string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
+	// What it is about, as listed.
+	Key           string `protobuf:"bytes,3,opt,name=key,proto3" json:"key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DismissStoppedJobRequest) Reset() {
+	*x = DismissStoppedJobRequest{}
+	mi := &file_creditpay_ops_v1_ops_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DismissStoppedJobRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DismissStoppedJobRequest) ProtoMessage() {}
+
+func (x *DismissStoppedJobRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_ops_v1_ops_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DismissStoppedJobRequest.ProtoReflect.Descriptor instead.
+func (*DismissStoppedJobRequest) Descriptor() ([]byte, []int) {
+	return file_creditpay_ops_v1_ops_service_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *DismissStoppedJobRequest) GetService() string {
+	if x != nil {
+		return x.Service
+	}
+	return ""
+}
+
+func (x *DismissStoppedJobRequest) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *DismissStoppedJobRequest) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+// Output of DismissStoppedJob.
+type DismissStoppedJobResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DismissStoppedJobResponse) Reset() {
+	*x = DismissStoppedJobResponse{}
+	mi := &file_creditpay_ops_v1_ops_service_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DismissStoppedJobResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DismissStoppedJobResponse) ProtoMessage() {}
+
+func (x *DismissStoppedJobResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_ops_v1_ops_service_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DismissStoppedJobResponse.ProtoReflect.Descriptor instead.
+func (*DismissStoppedJobResponse) Descriptor() ([]byte, []int) {
+	return file_creditpay_ops_v1_ops_service_proto_rawDescGZIP(), []int{16}
+}
+
 var File_creditpay_ops_v1_ops_service_proto protoreflect.FileDescriptor
 
 const file_creditpay_ops_v1_ops_service_proto_rawDesc = "" +
@@ -667,7 +1061,33 @@ const file_creditpay_ops_v1_ops_service_proto_rawDesc = "" +
 	"\x13AdvanceClockRequest\x12I\n" +
 	"\bduration\x18\x01 \x01(\v2\x19.google.protobuf.DurationB\x12\xbaH\x0f\xc8\x01\x01\xaa\x01\t\"\x05\b\x80\xb0\xbd\x10*\x00R\bduration\"D\n" +
 	"\x14AdvanceClockResponse\x12,\n" +
-	"\x03now\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x03now2\xd0\x03\n" +
+	"\x03now\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x03now\"\xf7\x01\n" +
+	"\n" +
+	"StoppedJob\x12\x18\n" +
+	"\aservice\x18\x01 \x01(\tR\aservice\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x10\n" +
+	"\x03key\x18\x03 \x01(\tR\x03key\x12\x16\n" +
+	"\x06faults\x18\x04 \x01(\x05R\x06faults\x129\n" +
+	"\n" +
+	"first_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tfirstTime\x127\n" +
+	"\tstop_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\bstopTime\x12\x1d\n" +
+	"\n" +
+	"last_error\x18\a \x01(\tR\tlastError\"A\n" +
+	"\x16ListStoppedJobsRequest\x12'\n" +
+	"\tpage_size\x18\x01 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xf4\x03(\x00R\bpageSize\"K\n" +
+	"\x17ListStoppedJobsResponse\x120\n" +
+	"\x04jobs\x18\x01 \x03(\v2\x1c.creditpay.ops.v1.StoppedJobR\x04jobs\"\xaa\x01\n" +
+	"\x16RetryStoppedJobRequest\x122\n" +
+	"\aservice\x18\x01 \x01(\tB\x18\xbaH\x15r\x132\x11^[a-z0-9-]{1,32}$R\aservice\x12,\n" +
+	"\x04kind\x18\x02 \x01(\tB\x18\xbaH\x15r\x132\x11^[a-z0-9_]{1,32}$R\x04kind\x12.\n" +
+	"\x03key\x18\x03 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{1,64}$R\x03key\"\x19\n" +
+	"\x17RetryStoppedJobResponse\"\xac\x01\n" +
+	"\x18DismissStoppedJobRequest\x122\n" +
+	"\aservice\x18\x01 \x01(\tB\x18\xbaH\x15r\x132\x11^[a-z0-9-]{1,32}$R\aservice\x12,\n" +
+	"\x04kind\x18\x02 \x01(\tB\x18\xbaH\x15r\x132\x11^[a-z0-9_]{1,32}$R\x04kind\x12.\n" +
+	"\x03key\x18\x03 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{1,64}$R\x03key\"\x1b\n" +
+	"\x19DismissStoppedJobResponse2\xb2\x06\n" +
 	"\n" +
 	"OpsService\x12r\n" +
 	"\x0fListDeadLetters\x12(.creditpay.ops.v1.ListDeadLettersRequest\x1a).creditpay.ops.v1.ListDeadLettersResponse\"\n" +
@@ -677,6 +1097,15 @@ const file_creditpay_ops_v1_ops_service_proto_rawDesc = "" +
 	"\x8a\xb5\x18\x06\n" +
 	"\x01\x03\x12\x01\a\x12i\n" +
 	"\fReplayOutbox\x12%.creditpay.ops.v1.ReplayOutboxRequest\x1a&.creditpay.ops.v1.ReplayOutboxResponse\"\n" +
+	"\x8a\xb5\x18\x06\n" +
+	"\x01\x03\x12\x01\a\x12r\n" +
+	"\x0fListStoppedJobs\x12(.creditpay.ops.v1.ListStoppedJobsRequest\x1a).creditpay.ops.v1.ListStoppedJobsResponse\"\n" +
+	"\x8a\xb5\x18\x06\n" +
+	"\x01\x03\x12\x01\x01\x12r\n" +
+	"\x0fRetryStoppedJob\x12(.creditpay.ops.v1.RetryStoppedJobRequest\x1a).creditpay.ops.v1.RetryStoppedJobResponse\"\n" +
+	"\x8a\xb5\x18\x06\n" +
+	"\x01\x03\x12\x01\a\x12x\n" +
+	"\x11DismissStoppedJob\x12*.creditpay.ops.v1.DismissStoppedJobRequest\x1a+.creditpay.ops.v1.DismissStoppedJobResponse\"\n" +
 	"\x8a\xb5\x18\x06\n" +
 	"\x01\x03\x12\x01\a\x12i\n" +
 	"\fAdvanceClock\x12%.creditpay.ops.v1.AdvanceClockRequest\x1a&.creditpay.ops.v1.AdvanceClockResponse\"\n" +
@@ -695,7 +1124,7 @@ func file_creditpay_ops_v1_ops_service_proto_rawDescGZIP() []byte {
 	return file_creditpay_ops_v1_ops_service_proto_rawDescData
 }
 
-var file_creditpay_ops_v1_ops_service_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_creditpay_ops_v1_ops_service_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_creditpay_ops_v1_ops_service_proto_goTypes = []any{
 	(*DeadLetter)(nil),                // 0: creditpay.ops.v1.DeadLetter
 	(*ListDeadLettersRequest)(nil),    // 1: creditpay.ops.v1.ListDeadLettersRequest
@@ -707,30 +1136,46 @@ var file_creditpay_ops_v1_ops_service_proto_goTypes = []any{
 	(*ReplayOutboxResponse)(nil),      // 7: creditpay.ops.v1.ReplayOutboxResponse
 	(*AdvanceClockRequest)(nil),       // 8: creditpay.ops.v1.AdvanceClockRequest
 	(*AdvanceClockResponse)(nil),      // 9: creditpay.ops.v1.AdvanceClockResponse
-	(*timestamppb.Timestamp)(nil),     // 10: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),       // 11: google.protobuf.Duration
+	(*StoppedJob)(nil),                // 10: creditpay.ops.v1.StoppedJob
+	(*ListStoppedJobsRequest)(nil),    // 11: creditpay.ops.v1.ListStoppedJobsRequest
+	(*ListStoppedJobsResponse)(nil),   // 12: creditpay.ops.v1.ListStoppedJobsResponse
+	(*RetryStoppedJobRequest)(nil),    // 13: creditpay.ops.v1.RetryStoppedJobRequest
+	(*RetryStoppedJobResponse)(nil),   // 14: creditpay.ops.v1.RetryStoppedJobResponse
+	(*DismissStoppedJobRequest)(nil),  // 15: creditpay.ops.v1.DismissStoppedJobRequest
+	(*DismissStoppedJobResponse)(nil), // 16: creditpay.ops.v1.DismissStoppedJobResponse
+	(*timestamppb.Timestamp)(nil),     // 17: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),       // 18: google.protobuf.Duration
 }
 var file_creditpay_ops_v1_ops_service_proto_depIdxs = []int32{
-	10, // 0: creditpay.ops.v1.DeadLetter.create_time:type_name -> google.protobuf.Timestamp
-	10, // 1: creditpay.ops.v1.DeadLetter.replay_time:type_name -> google.protobuf.Timestamp
+	17, // 0: creditpay.ops.v1.DeadLetter.create_time:type_name -> google.protobuf.Timestamp
+	17, // 1: creditpay.ops.v1.DeadLetter.replay_time:type_name -> google.protobuf.Timestamp
 	0,  // 2: creditpay.ops.v1.ListDeadLettersResponse.dead_letters:type_name -> creditpay.ops.v1.DeadLetter
 	4,  // 3: creditpay.ops.v1.ReplayDeadLettersResponse.results:type_name -> creditpay.ops.v1.ReplayResult
-	10, // 4: creditpay.ops.v1.ReplayOutboxRequest.from_time:type_name -> google.protobuf.Timestamp
-	11, // 5: creditpay.ops.v1.AdvanceClockRequest.duration:type_name -> google.protobuf.Duration
-	10, // 6: creditpay.ops.v1.AdvanceClockResponse.now:type_name -> google.protobuf.Timestamp
-	1,  // 7: creditpay.ops.v1.OpsService.ListDeadLetters:input_type -> creditpay.ops.v1.ListDeadLettersRequest
-	3,  // 8: creditpay.ops.v1.OpsService.ReplayDeadLetters:input_type -> creditpay.ops.v1.ReplayDeadLettersRequest
-	6,  // 9: creditpay.ops.v1.OpsService.ReplayOutbox:input_type -> creditpay.ops.v1.ReplayOutboxRequest
-	8,  // 10: creditpay.ops.v1.OpsService.AdvanceClock:input_type -> creditpay.ops.v1.AdvanceClockRequest
-	2,  // 11: creditpay.ops.v1.OpsService.ListDeadLetters:output_type -> creditpay.ops.v1.ListDeadLettersResponse
-	5,  // 12: creditpay.ops.v1.OpsService.ReplayDeadLetters:output_type -> creditpay.ops.v1.ReplayDeadLettersResponse
-	7,  // 13: creditpay.ops.v1.OpsService.ReplayOutbox:output_type -> creditpay.ops.v1.ReplayOutboxResponse
-	9,  // 14: creditpay.ops.v1.OpsService.AdvanceClock:output_type -> creditpay.ops.v1.AdvanceClockResponse
-	11, // [11:15] is the sub-list for method output_type
-	7,  // [7:11] is the sub-list for method input_type
-	7,  // [7:7] is the sub-list for extension type_name
-	7,  // [7:7] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	17, // 4: creditpay.ops.v1.ReplayOutboxRequest.from_time:type_name -> google.protobuf.Timestamp
+	18, // 5: creditpay.ops.v1.AdvanceClockRequest.duration:type_name -> google.protobuf.Duration
+	17, // 6: creditpay.ops.v1.AdvanceClockResponse.now:type_name -> google.protobuf.Timestamp
+	17, // 7: creditpay.ops.v1.StoppedJob.first_time:type_name -> google.protobuf.Timestamp
+	17, // 8: creditpay.ops.v1.StoppedJob.stop_time:type_name -> google.protobuf.Timestamp
+	10, // 9: creditpay.ops.v1.ListStoppedJobsResponse.jobs:type_name -> creditpay.ops.v1.StoppedJob
+	1,  // 10: creditpay.ops.v1.OpsService.ListDeadLetters:input_type -> creditpay.ops.v1.ListDeadLettersRequest
+	3,  // 11: creditpay.ops.v1.OpsService.ReplayDeadLetters:input_type -> creditpay.ops.v1.ReplayDeadLettersRequest
+	6,  // 12: creditpay.ops.v1.OpsService.ReplayOutbox:input_type -> creditpay.ops.v1.ReplayOutboxRequest
+	11, // 13: creditpay.ops.v1.OpsService.ListStoppedJobs:input_type -> creditpay.ops.v1.ListStoppedJobsRequest
+	13, // 14: creditpay.ops.v1.OpsService.RetryStoppedJob:input_type -> creditpay.ops.v1.RetryStoppedJobRequest
+	15, // 15: creditpay.ops.v1.OpsService.DismissStoppedJob:input_type -> creditpay.ops.v1.DismissStoppedJobRequest
+	8,  // 16: creditpay.ops.v1.OpsService.AdvanceClock:input_type -> creditpay.ops.v1.AdvanceClockRequest
+	2,  // 17: creditpay.ops.v1.OpsService.ListDeadLetters:output_type -> creditpay.ops.v1.ListDeadLettersResponse
+	5,  // 18: creditpay.ops.v1.OpsService.ReplayDeadLetters:output_type -> creditpay.ops.v1.ReplayDeadLettersResponse
+	7,  // 19: creditpay.ops.v1.OpsService.ReplayOutbox:output_type -> creditpay.ops.v1.ReplayOutboxResponse
+	12, // 20: creditpay.ops.v1.OpsService.ListStoppedJobs:output_type -> creditpay.ops.v1.ListStoppedJobsResponse
+	14, // 21: creditpay.ops.v1.OpsService.RetryStoppedJob:output_type -> creditpay.ops.v1.RetryStoppedJobResponse
+	16, // 22: creditpay.ops.v1.OpsService.DismissStoppedJob:output_type -> creditpay.ops.v1.DismissStoppedJobResponse
+	9,  // 23: creditpay.ops.v1.OpsService.AdvanceClock:output_type -> creditpay.ops.v1.AdvanceClockResponse
+	17, // [17:24] is the sub-list for method output_type
+	10, // [10:17] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_creditpay_ops_v1_ops_service_proto_init() }
@@ -744,7 +1189,7 @@ func file_creditpay_ops_v1_ops_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditpay_ops_v1_ops_service_proto_rawDesc), len(file_creditpay_ops_v1_ops_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

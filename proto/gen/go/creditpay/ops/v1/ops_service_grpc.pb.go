@@ -24,6 +24,9 @@ const (
 	OpsService_ListDeadLetters_FullMethodName   = "/creditpay.ops.v1.OpsService/ListDeadLetters"
 	OpsService_ReplayDeadLetters_FullMethodName = "/creditpay.ops.v1.OpsService/ReplayDeadLetters"
 	OpsService_ReplayOutbox_FullMethodName      = "/creditpay.ops.v1.OpsService/ReplayOutbox"
+	OpsService_ListStoppedJobs_FullMethodName   = "/creditpay.ops.v1.OpsService/ListStoppedJobs"
+	OpsService_RetryStoppedJob_FullMethodName   = "/creditpay.ops.v1.OpsService/RetryStoppedJob"
+	OpsService_DismissStoppedJob_FullMethodName = "/creditpay.ops.v1.OpsService/DismissStoppedJob"
 	OpsService_AdvanceClock_FullMethodName      = "/creditpay.ops.v1.OpsService/AdvanceClock"
 )
 
@@ -39,6 +42,12 @@ type OpsServiceClient interface {
 	ReplayDeadLetters(ctx context.Context, in *ReplayDeadLettersRequest, opts ...grpc.CallOption) (*ReplayDeadLettersResponse, error)
 	// Sends a service's stored events to Kafka again, oldest first: to rebuild a lost broker. Receivers dedupe.
 	ReplayOutbox(ctx context.Context, in *ReplayOutboxRequest, opts ...grpc.CallOption) (*ReplayOutboxResponse, error)
+	// Timers that reached the bound of their faults and were stopped, oldest first.
+	ListStoppedJobs(ctx context.Context, in *ListStoppedJobsRequest, opts ...grpc.CallOption) (*ListStoppedJobsResponse, error)
+	// Puts a stopped timer on again, once its cause is gone. Errors: NOT_FOUND.
+	RetryStoppedJob(ctx context.Context, in *RetryStoppedJobRequest, opts ...grpc.CallOption) (*RetryStoppedJobResponse, error)
+	// Takes a stopped timer off the list: an operator has ended by hand what it was for. Errors: NOT_FOUND.
+	DismissStoppedJob(ctx context.Context, in *DismissStoppedJobRequest, opts ...grpc.CallOption) (*DismissStoppedJobResponse, error)
 	// Moves the process's clock forward. Development stack only (DEVELOPMENT_ONLY otherwise).
 	AdvanceClock(ctx context.Context, in *AdvanceClockRequest, opts ...grpc.CallOption) (*AdvanceClockResponse, error)
 }
@@ -81,6 +90,36 @@ func (c *opsServiceClient) ReplayOutbox(ctx context.Context, in *ReplayOutboxReq
 	return out, nil
 }
 
+func (c *opsServiceClient) ListStoppedJobs(ctx context.Context, in *ListStoppedJobsRequest, opts ...grpc.CallOption) (*ListStoppedJobsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListStoppedJobsResponse)
+	err := c.cc.Invoke(ctx, OpsService_ListStoppedJobs_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *opsServiceClient) RetryStoppedJob(ctx context.Context, in *RetryStoppedJobRequest, opts ...grpc.CallOption) (*RetryStoppedJobResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RetryStoppedJobResponse)
+	err := c.cc.Invoke(ctx, OpsService_RetryStoppedJob_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *opsServiceClient) DismissStoppedJob(ctx context.Context, in *DismissStoppedJobRequest, opts ...grpc.CallOption) (*DismissStoppedJobResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DismissStoppedJobResponse)
+	err := c.cc.Invoke(ctx, OpsService_DismissStoppedJob_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *opsServiceClient) AdvanceClock(ctx context.Context, in *AdvanceClockRequest, opts ...grpc.CallOption) (*AdvanceClockResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(AdvanceClockResponse)
@@ -103,6 +142,12 @@ type OpsServiceServer interface {
 	ReplayDeadLetters(context.Context, *ReplayDeadLettersRequest) (*ReplayDeadLettersResponse, error)
 	// Sends a service's stored events to Kafka again, oldest first: to rebuild a lost broker. Receivers dedupe.
 	ReplayOutbox(context.Context, *ReplayOutboxRequest) (*ReplayOutboxResponse, error)
+	// Timers that reached the bound of their faults and were stopped, oldest first.
+	ListStoppedJobs(context.Context, *ListStoppedJobsRequest) (*ListStoppedJobsResponse, error)
+	// Puts a stopped timer on again, once its cause is gone. Errors: NOT_FOUND.
+	RetryStoppedJob(context.Context, *RetryStoppedJobRequest) (*RetryStoppedJobResponse, error)
+	// Takes a stopped timer off the list: an operator has ended by hand what it was for. Errors: NOT_FOUND.
+	DismissStoppedJob(context.Context, *DismissStoppedJobRequest) (*DismissStoppedJobResponse, error)
 	// Moves the process's clock forward. Development stack only (DEVELOPMENT_ONLY otherwise).
 	AdvanceClock(context.Context, *AdvanceClockRequest) (*AdvanceClockResponse, error)
 	mustEmbedUnimplementedOpsServiceServer()
@@ -123,6 +168,15 @@ func (UnimplementedOpsServiceServer) ReplayDeadLetters(context.Context, *ReplayD
 }
 func (UnimplementedOpsServiceServer) ReplayOutbox(context.Context, *ReplayOutboxRequest) (*ReplayOutboxResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ReplayOutbox not implemented")
+}
+func (UnimplementedOpsServiceServer) ListStoppedJobs(context.Context, *ListStoppedJobsRequest) (*ListStoppedJobsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListStoppedJobs not implemented")
+}
+func (UnimplementedOpsServiceServer) RetryStoppedJob(context.Context, *RetryStoppedJobRequest) (*RetryStoppedJobResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RetryStoppedJob not implemented")
+}
+func (UnimplementedOpsServiceServer) DismissStoppedJob(context.Context, *DismissStoppedJobRequest) (*DismissStoppedJobResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DismissStoppedJob not implemented")
 }
 func (UnimplementedOpsServiceServer) AdvanceClock(context.Context, *AdvanceClockRequest) (*AdvanceClockResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method AdvanceClock not implemented")
@@ -202,6 +256,60 @@ func _OpsService_ReplayOutbox_Handler(srv interface{}, ctx context.Context, dec 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _OpsService_ListStoppedJobs_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListStoppedJobsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OpsServiceServer).ListStoppedJobs(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: OpsService_ListStoppedJobs_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OpsServiceServer).ListStoppedJobs(ctx, req.(*ListStoppedJobsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _OpsService_RetryStoppedJob_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RetryStoppedJobRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OpsServiceServer).RetryStoppedJob(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: OpsService_RetryStoppedJob_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OpsServiceServer).RetryStoppedJob(ctx, req.(*RetryStoppedJobRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _OpsService_DismissStoppedJob_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DismissStoppedJobRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OpsServiceServer).DismissStoppedJob(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: OpsService_DismissStoppedJob_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OpsServiceServer).DismissStoppedJob(ctx, req.(*DismissStoppedJobRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _OpsService_AdvanceClock_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(AdvanceClockRequest)
 	if err := dec(in); err != nil {
@@ -238,6 +346,18 @@ var OpsService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ReplayOutbox",
 			Handler:    _OpsService_ReplayOutbox_Handler,
+		},
+		{
+			MethodName: "ListStoppedJobs",
+			Handler:    _OpsService_ListStoppedJobs_Handler,
+		},
+		{
+			MethodName: "RetryStoppedJob",
+			Handler:    _OpsService_RetryStoppedJob_Handler,
+		},
+		{
+			MethodName: "DismissStoppedJob",
+			Handler:    _OpsService_DismissStoppedJob_Handler,
 		},
 		{
 			MethodName: "AdvanceClock",
