@@ -6,6 +6,7 @@
 package bill
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/creditpay/creditpay/pkg/approval/desk"
 	"github.com/creditpay/creditpay/pkg/audit"
+	"github.com/creditpay/creditpay/pkg/auth"
 	"github.com/creditpay/creditpay/pkg/ids"
 	"github.com/creditpay/creditpay/pkg/jobs"
 	"github.com/creditpay/creditpay/pkg/kafkax"
@@ -50,6 +52,7 @@ type Service struct {
 	*spine.Spine
 	app  *app.App
 	desk *desk.Desk
+	home string
 }
 
 // Topics is what the service does with Kafka, and what its ACLs must allow.
@@ -112,14 +115,14 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 		}
 		return verbs.AskAboutRepayment(ctx, id)
 	})
-	return &Service{Spine: backbone, app: verbs, desk: approvals}, nil
+	return &Service{Spine: backbone, app: verbs, desk: approvals, home: cmp.Or(cfg.HomeMarketplace, auth.HomeMarketplace)}, nil
 }
 
 // Register adds the service's RPCs to a server. Callers, access rules and validation are the server's.
 func (s *Service) Register(r grpc.ServiceRegistrar) {
 	billv1.RegisterBillServiceServer(r, &rpc.BillServer{App: s.app})
 	billv1.RegisterBillInternalServiceServer(r, &rpc.InternalServer{App: s.app})
-	billv1.RegisterBillAdminServiceServer(r, &rpc.AdminServer{App: s.app, Desk: s.desk})
+	billv1.RegisterBillAdminServiceServer(r, &rpc.AdminServer{App: s.app, Desk: s.desk, Home: s.home})
 	billv1.RegisterEsignServiceServer(r, &rpc.EsignServer{App: s.app})
 }
 

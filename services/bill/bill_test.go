@@ -283,6 +283,11 @@ func TestTheDoorSaysWhatIsWrong(t *testing.T) {
 				UserId: "u1", Amount: &commonv1.Money{AmountMinor: new(int64(1)), CurrencyCode: "ZZZ"}, Business: "marketplace"})
 			return err
 		}, errs.InvalidArgument},
+		"user of the home marketplace by its name": {func() error {
+			_, err := billv1.NewBillAdminServiceClient(admin).OpenCreditAccount(ctx, &billv1.OpenCreditAccountRequest{RequestId: "request-8",
+				UserId: "marketplace~u1", Limit: &commonv1.Money{AmountMinor: new(int64(1)), CurrencyCode: "IDR"}, Reason: "new"})
+			return err
+		}, errs.InvalidArgument},
 		"page token of nobody": {func() error {
 			_, err := billv1.NewBillAdminServiceClient(admin).ListProducts(ctx, &billv1.ListProductsRequest{PageToken: "!"})
 			return err

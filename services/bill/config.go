@@ -25,6 +25,8 @@ type Config struct {
 	Esign EsignConfig `envPrefix:"ESIGN_"`
 	// KeyringFile holds the keys that seal and digest what signing keeps. Used by the service's own process.
 	KeyringFile string `env:"KEYRING_FILE"`
+	// HomeMarketplace is the name of the marketplace whose users are named without one.
+	HomeMarketplace string `env:"HOME_MARKETPLACE" envDefault:"marketplace"`
 	// PaymentAddr is the gRPC address of the payment service. Used by the service's own process.
 	PaymentAddr string `env:"PAYMENT_ADDR" envDefault:"localhost:9090"`
 }

@@ -22,6 +22,8 @@ type AdminServer struct {
 	App *app.App
 	// Desk is the approvals.
 	Desk *desk.Desk
+	// Home is the name of the home marketplace, whose users are named without it.
+	Home string
 }
 
 // accountCommand is what every change of an account is asked with.
@@ -46,6 +48,10 @@ func (s *AdminServer) OpenCreditAccount(ctx context.Context, req *billv1.OpenCre
 	limit, err := parseAmount("limit", req.GetLimit())
 	if err != nil {
 		return nil, err
+	}
+	// Nobody can sign in as such a user: the account would be of no use.
+	if owner, user := caller.SplitUserID(req.GetUserId()); owner == s.Home {
+		return nil, invalid("user_id", nil, "users of the home marketplace are named without it; write %s", user)
 	}
 	r := accountRequest(ctx, req)
 	r.Signer = app.Signer{Name: secret.Masked(req.GetFullName()), Phone: secret.Masked(req.GetPhone())}
