@@ -77,12 +77,12 @@ type printer struct {
 	typefaces func() (*faces, error)
 }
 
-// paragraph prints a text in lines of height h in a column of width w, zero for what is left of the page.
-func (p *printer) paragraph(w, h float64, s, align string) {
+// paragraph prints a text in lines of height h, as wide as what is left of the page.
+func (p *printer) paragraph(h float64, s, align string) {
 	if s = text.Line(s); plain(s) {
-		p.pdf.MultiCell(w, h, p.encode(s), "", align, false)
+		p.pdf.MultiCell(0, h, p.encode(s), "", align, false)
 	} else {
-		p.drawn(w, h, s, align)
+		p.drawn(h, s, align)
 	}
 }
 
@@ -91,15 +91,15 @@ func (p *printer) block(b domain.Block) {
 	case domain.BlockTitle:
 		p.pdf.AddPage() // Each language begins on a page of its own.
 		p.font("B", bodySize+5)
-		p.paragraph(0, 2*lineHeight, b.Cells[0], "C")
+		p.paragraph(2*lineHeight, b.Cells[0], "C")
 	case domain.BlockHeading:
 		p.pdf.Ln(lineHeight / 2)
 		p.font("B", bodySize+1)
-		p.paragraph(0, lineHeight+1, b.Cells[0], "L")
+		p.paragraph(lineHeight+1, b.Cells[0], "L")
 	case domain.BlockField:
 		p.font("", bodySize)
 		p.pdf.CellFormat(fieldWidth, lineHeight, p.encode(text.Line(b.Cells[0])), "", 0, "L", false, 0, "")
-		p.paragraph(0, lineHeight, b.Cells[1], "L")
+		p.paragraph(lineHeight, b.Cells[1], "L")
 	case domain.BlockHead:
 		p.pdf.Ln(lineHeight / 2)
 		p.font("B", bodySize)
@@ -109,7 +109,7 @@ func (p *printer) block(b domain.Block) {
 		p.row(b.Cells)
 	default: // BlockText
 		p.font("", bodySize)
-		p.paragraph(0, lineHeight, b.Cells[0], "L")
+		p.paragraph(lineHeight, b.Cells[0], "L")
 	}
 }
 

@@ -102,17 +102,14 @@ func parts(letters []rune) []part {
 // units is a measure of a shaped text in units of an em.
 func units(v fixed.Int26_6) float64 { return float64(v) / 64 }
 
-// drawn prints a text with words in letters that Windows-1252 has not, those words as outlines: lines of height h in a column of width w, from the position of
+// drawn prints a text with words in letters that Windows-1252 has not, those words as outlines: lines of height h from the position of
 // the document on, which is at the left margin below them afterwards.
-func (p *printer) drawn(w, h float64, text, align string) {
+func (p *printer) drawn(h float64, text, align string) {
 	left, _, right, _ := p.pdf.GetMargins()
 	pageWidth, pageHeight := p.pdf.GetPageSize()
 	_, bottom := p.pdf.GetAutoPageBreak()
 	x, y := p.pdf.GetXY()
-	if w == 0 {
-		w = pageWidth - right - x
-	}
-	room := w - 2*p.pdf.GetCellMargin()
+	room := pageWidth - right - x - 2*p.pdf.GetCellMargin()
 	size, _ := p.pdf.GetFontSize()
 	scale := size * point / em
 	s, err := p.shape(text, room/scale, scale)
