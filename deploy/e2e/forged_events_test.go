@@ -104,6 +104,7 @@ func forgersFor(p *payer, paid, confirmed *orderv1.OrderDetail, open *orderv1.Ch
 		&paymentv1.CashLegChanged{Leg: arrived, FromState: paymentv1.LegState_LEG_STATE_PENDING},
 		&paymentv1.CashReturnChanged{CashReturn: &paymentv1.CashReturn{Reference: leg.GetReference(), SubjectId: repaymentID, RefundId: ids.Format(ids.Refund, gen.New()),
 			Amount: rupiah(invented), State: paymentv1.CashReturnState_CASH_RETURN_STATE_ABANDONED, CreateTime: now}},
+		&paymentv1.PinChanged{UserId: p.id, Change: paymentv1.PinChange_PIN_CHANGE_SET, ChangeTime: now},
 		&billv1.LoanActivated{Loan: draft, Principal: rupiah(invented), FirstDueDate: "2030-01-01"},
 		&billv1.LoanVoided{Loan: draft},
 		&billv1.LoanSettled{Loan: loan},
