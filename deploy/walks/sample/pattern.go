@@ -27,7 +27,7 @@ func PatternMax(pattern string) (int, error) {
 }
 
 func longest(re *syntax.Regexp) int {
-	switch re.Op {
+	switch re.Op { //nolint:exhaustive // the others are made of parts, or match no character
 	case syntax.OpLiteral:
 		return len(re.Rune)
 	case syntax.OpCharClass, syntax.OpAnyChar, syntax.OpAnyCharNotNL:
@@ -125,7 +125,7 @@ func (m *matching) pick(ranges []rune) rune {
 			index -= width
 			continue
 		}
-		return ranges[i] + rune(index)
+		return ranges[i] + rune(index) //nolint:gosec // below the width of a range of characters
 	}
 	return ranges[0]
 }

@@ -53,20 +53,23 @@ func (k Maker) fill(m protoreflect.Message, number int) {
 			continue
 		}
 		list := m.Mutable(f).List()
-		for n := range k.count(Rules(f).GetRepeated()) {
+		for n := range k.items(Rules(f).GetRepeated()) {
 			list.Append(k.value(f, Rules(f).GetRepeated().GetItems(), list.NewElement, n))
 		}
 	}
 }
 
-func (k Maker) count(rules *validate.RepeatedRules) int {
+// count is a bound of the contract as a number of things to make.
+func count(bound uint64) int { return int(min(bound, longestText)) } //nolint:gosec // bounded by a constant
+
+func (k Maker) items(rules *validate.RepeatedRules) int {
 	if k.Large {
 		if in := rules.GetItems().GetString().GetIn(); len(in) > 0 && rules.GetUnique() {
-			return min(len(in), int(rules.GetMaxItems()))
+			return min(len(in), count(rules.GetMaxItems()))
 		}
-		return int(rules.GetMaxItems())
+		return count(rules.GetMaxItems())
 	}
-	return max(int(rules.GetMinItems()), 1)
+	return max(count(rules.GetMinItems()), 1)
 }
 
 // value makes a value of a field or of an element of it.
@@ -75,7 +78,7 @@ func (k Maker) value(f protoreflect.FieldDescriptor, rules *validate.FieldRules,
 	case protoreflect.StringKind:
 		return protoreflect.ValueOfString(k.text(rules.GetString(), number))
 	case protoreflect.BytesKind:
-		return protoreflect.ValueOfBytes(make([]byte, max(int(rules.GetBytes().GetMaxLen()), 1)))
+		return protoreflect.ValueOfBytes(make([]byte, max(count(rules.GetBytes().GetMaxLen()), 1)))
 	case protoreflect.BoolKind:
 		return protoreflect.ValueOfBool(true)
 	case protoreflect.EnumKind:
@@ -92,7 +95,7 @@ func (k Maker) text(rules *validate.StringRules, number int) string {
 	case len(rules.GetIn()) > 0:
 		return rules.GetIn()[number%len(rules.GetIn())]
 	case rules.GetPattern() != "":
-		return matched(rules.GetPattern(), k.Large, int(rules.GetMaxLen()), number)
+		return matched(rules.GetPattern(), k.Large, count(rules.GetMaxLen()), number)
 	}
 	begin := ""
 	if rules.GetUri() {
@@ -101,16 +104,16 @@ func (k Maker) text(rules *validate.StringRules, number int) string {
 		begin = fmt.Sprintf("%04d", number)
 	}
 	if !k.Large {
-		return begin + strings.Repeat("x", max(int(rules.GetMinLen())-utf8.RuneCountInString(begin), 1))
+		return begin + strings.Repeat("x", max(count(rules.GetMinLen())-utf8.RuneCountInString(begin), 1))
 	}
 	fill := "\U0001F600"
 	if rules.GetUri() {
 		fill = "x"
 	}
-	if most := int(rules.GetMaxBytes()); most > 0 {
+	if most := count(rules.GetMaxBytes()); most > 0 {
 		return begin + strings.Repeat("x", most-len(begin))
 	}
-	return begin + strings.Repeat(fill, max(int(rules.GetMaxLen())-utf8.RuneCountInString(begin), 0))
+	return begin + strings.Repeat(fill, max(count(rules.GetMaxLen())-utf8.RuneCountInString(begin), 0))
 }
 
 func (k Maker) enum(e protoreflect.EnumDescriptor, rules *validate.EnumRules) protoreflect.Value {
@@ -143,7 +146,7 @@ func (k Maker) message(d protoreflect.MessageDescriptor, rules *validate.FieldRu
 }
 
 func (k Maker) integer(kind protoreflect.Kind, rules *validate.FieldRules) protoreflect.Value {
-	switch kind {
+	switch kind { //nolint:exhaustive // the contract has no others; a new one panics below
 	case protoreflect.Int32Kind:
 		r := rules.GetInt32()
 		if !k.Large {
