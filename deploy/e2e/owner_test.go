@@ -52,7 +52,7 @@ func (s *stack) market(t *testing.T, owner, business string, n numbers) *market 
 	}
 	m.shop = s.mint(t, caller.Caller{Kind: caller.Merchant, Name: "console", MerchantID: "shop-1", Owner: owner})
 	m.p = &payer{s: s, id: caller.QualifiedUserID(owner, n.user), market: m.spm}
-	m.p.token = s.mint(t, caller.Caller{Kind: caller.H5, Name: "h5", UserID: m.p.id, Owner: owner})
+	m.p.token = s.mint(t, caller.Caller{Kind: caller.H5, Name: "h5", UserID: m.p.id, Owner: owner, FactorTime: time.Now().Unix()})
 	m.p.ready(t, 10_000_000)
 
 	c := m.numbered(t, n.paid)
