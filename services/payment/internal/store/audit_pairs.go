@@ -9,7 +9,8 @@ import (
 // Keys are ids in hex, of a part of a refund that of the refund and of the repayment; those of refund_returns are typed.
 func AuditBooks() map[string]string {
 	const ofRefund = ` FROM payment_refunds f JOIN payments p ON p.id = f.payment_id `
-	const returned = `CASE r.state WHEN 3 THEN 'FAILED' WHEN 4 THEN 'RETURNED' WHEN 5 THEN 'RETURNING' ELSE 'ABANDONED' END`
+	// What an operator gave up stays given up, also when the marketplace gives it back after all: the payer has it twice, in CASH_OVERPAID.
+	const returned = `CASE IF(r.resolution IN (2, 3), 6, r.state) WHEN 3 THEN 'FAILED' WHEN 4 THEN 'RETURNED' WHEN 5 THEN 'RETURNING' ELSE 'ABANDONED' END`
 	return map[string]string{
 		"repayments": `SELECT HEX(subject_id), CONCAT(CASE state WHEN 1 THEN 'PENDING' WHEN 2 THEN 'SUCCEEDED' WHEN 3 THEN 'FAILED' WHEN 4 THEN 'REVERSED'
 			ELSE 'RETURNING' END, ' ', user_id, ' ', currency_code), amount_minor FROM cash_legs WHERE kind = 2 ORDER BY subject_id`,
