@@ -87,7 +87,7 @@ func pinLockEnds(t *testing.T, s *stack) {
 	}
 	_, err := p.tryCommit(t.Context(), commitCall{checkoutID: c.GetCheckoutId(), quoteID: q.GetQuoteId()})
 	wantReason(t, err, errs.PinLocked)
-	s.advance(t, 16*time.Minute)
+	s.advance(t, 31*time.Minute)
 	p.pay(t, c.GetCheckoutId())
 }
 

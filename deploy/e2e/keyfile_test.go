@@ -38,7 +38,8 @@ func opens() map[string][]string {
 	return map[string][]string{
 		"service-order.json": {bill + "BatchGetContracts", bill + "BatchGetLoans", bill + "QuotePlans", payment + "BatchGetPayments",
 			payment + "GetCommit", payment + "WithdrawCommit", refund + "GetOrderRefunds"},
-		"service-payment.json": {bill + "GetRefundReturn", bill + "GetRepayment", bill + "KeepCashAsCredit", bill + "QuotePlans", bill + "ReleaseCredit", bill + "ReserveCredit",
+		"service-payment.json": {bill + "CheckUserCode", bill + "GetRefundReturn", bill + "GetRepayment", bill + "KeepCashAsCredit", bill + "QuotePlans",
+			bill + "ReleaseCredit", bill + "ReserveCredit", bill + "SendUserCode",
 			order + "AbortCommit", order + "BeginCommit", order + "GetCheckout"},
 		"service-bill.json": {payment + "CommitFor", payment + "GetCashLeg", payment + "GetCashReturn", payment + "GetQuote",
 			payment + "GetRepaymentReturn", payment + "ListCashChannels", payment + "OpenCashLeg"},

@@ -65,7 +65,7 @@ func newSite(t *testing.T, env ...string) *site {
 	grpcAddr := freeAddr(t)
 	s.env = append(slices.Clone(env), "CREDITPAY_STATE_DIR="+filepath.Join(s.dir, "state"), "CREDITPAY_DEMO_PURCHASE=false", "CREDITPAY_LOG_LEVEL=error",
 		"CREDITPAY_HTTP_ADDR="+freeAddr(t), "CREDITPAY_GRPC_ADDR="+grpcAddr,
-		"CREDITPAY_OPS_ADDR=off", "CREDITPAY_MYSQL_DSN="+s.db.AdminDSN())
+		"CREDITPAY_OPS_ADDR=off", "CREDITPAY_CALL_RATES=H5=1000/1000,SPM=5000/10000,ADMIN=500/1000", "CREDITPAY_MYSQL_DSN="+s.db.AdminDSN())
 	var err error
 	s.conn, err = grpc.NewClient(grpcAddr, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithConnectParams(grpc.ConnectParams{
 		Backoff: backoff.Config{BaseDelay: 20 * time.Millisecond, Multiplier: 1.2, MaxDelay: 100 * time.Millisecond}, MinConnectTimeout: time.Second}))

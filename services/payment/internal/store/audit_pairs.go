@@ -10,7 +10,7 @@ import (
 func AuditBooks() map[string]string {
 	const ofRefund = ` FROM payment_refunds f JOIN payments p ON p.id = f.payment_id `
 	// What an operator gave up stays given up, also when the marketplace gives it back after all: the payer has it twice, in CASH_OVERPAID.
-	const returned = `CASE IF(r.resolution IN (2, 3), 6, r.state) WHEN 3 THEN 'FAILED' WHEN 4 THEN 'RETURNED' WHEN 5 THEN 'RETURNING' ELSE 'ABANDONED' END`
+	const returned = `CASE IF(r.resolution = 2, 6, r.state) WHEN 3 THEN 'FAILED' WHEN 4 THEN 'RETURNED' WHEN 5 THEN 'RETURNING' ELSE 'ABANDONED' END`
 	return map[string]string{
 		"repayments": `SELECT HEX(subject_id), CONCAT(CASE state WHEN 1 THEN 'PENDING' WHEN 2 THEN 'SUCCEEDED' WHEN 3 THEN 'FAILED' WHEN 4 THEN 'REVERSED'
 			ELSE 'RETURNING' END, ' ', user_id, ' ', currency_code), amount_minor FROM cash_legs WHERE kind = 2 ORDER BY subject_id`,
