@@ -6,7 +6,7 @@ import (
 	"github.com/creditpay/creditpay/deploy/kafkaacl"
 )
 
-// kafkaACLsCommand prints how to give the services their rights at a Kafka cluster.
+// kafkaACLsCommand prints how to grant the services their rights at a Kafka cluster.
 func kafkaACLsCommand() *cobra.Command {
 	var prefix string
 	c := &cobra.Command{Use: "kafka-acls", Short: "Print the commands that give each service its rights at Kafka, and no others", Args: cobra.NoArgs,

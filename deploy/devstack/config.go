@@ -63,7 +63,7 @@ func LoadConfig() (Config, error) {
 // prepare checks the config and makes its paths absolute.
 func (c *Config) prepare() error {
 	if c.StateDir == "" {
-		return errors.New("STATE_DIR is empty: name a directory for the stack's data")
+		return errors.New("CREDITPAY_STATE_DIR is empty: name a directory for the stack's data")
 	}
 	abs, err := filepath.Abs(c.StateDir)
 	if err != nil {
@@ -74,7 +74,7 @@ func (c *Config) prepare() error {
 		c.CashierAddr = "127.0.0.1:0"
 	}
 	if c.CallerRate < 1 {
-		return errors.New("GATEWAY_CALLER_RATE must be 1 or more")
+		return errors.New("CREDITPAY_GATEWAY_CALLER_RATE must be 1 or more")
 	}
 	return nil
 }

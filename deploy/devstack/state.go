@@ -221,7 +221,7 @@ func (s *state) advance(d time.Duration) (time.Time, error) {
 	return s.clock.Now(), nil
 }
 
-// tokenLife is how long the tokens of the credentials file last. They are made anew when half of it is over.
+// tokenLife is how long the tokens of the credentials file last. They are renewed when half of it is over.
 const tokenLife = 24 * time.Hour
 
 // credentials reads the credentials file, or makes it; tokens that would soon end, or that another key signed, are made anew.

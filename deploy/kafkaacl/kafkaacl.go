@@ -1,6 +1,6 @@
 // Package kafkaacl owns what each service may do with each topic: the ACLs of a Kafka cluster, as the services declare them.
 //
-// It must not connect to a broker: an operator gives the rights.
+// It must not connect to a broker: an operator grants the rights.
 package kafkaacl
 
 import (
@@ -78,7 +78,7 @@ func Table() string {
 	return b.String()
 }
 
-// Commands writes the commands of Kafka's own tool that give the rights, a line each. The user of a service is prefix and its name.
+// Commands writes the commands of Kafka's own tool that grant the rights, a line each. The user of a service is prefix and its name.
 func Commands(w io.Writer, prefix string) error {
 	for _, r := range Rules() {
 		line := "kafka-acls.sh --bootstrap-server $BROKERS --command-config $ADMIN --add --allow-principal User:" + prefix + r.Service

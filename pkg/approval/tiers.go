@@ -38,7 +38,7 @@ func CheckTiers(c money.Currency, tiers []Tier) error {
 		return errs.InvalidArgument.New("tiers: "+format, args...).With("field", "tiers")
 	}
 	if len(tiers) == 0 || len(tiers) > maxTiers {
-		return refuse("%d tiers; give 1 to %d", len(tiers), maxTiers)
+		return refuse("%d tiers; send 1 to %d", len(tiers), maxTiers)
 	}
 	for i, t := range tiers {
 		switch {
@@ -49,7 +49,7 @@ func CheckTiers(c money.Currency, tiers []Tier) error {
 		case t.Approvals < 0 || t.Approvals > MaxApprovals:
 			return refuse("0 to %d people can approve, not %d", MaxApprovals, t.Approvals)
 		case i > 0 && t.From.Minor() <= tiers[i-1].From.Minor():
-			return refuse("give each amount once, from the lowest to the highest; %s stands after %s", t.From, tiers[i-1].From)
+			return refuse("write each amount once, from the lowest to the highest; %s stands after %s", t.From, tiers[i-1].From)
 		case i > 0 && t.Approvals < tiers[i-1].Approvals:
 			return refuse("%s would need fewer people than %s", t.From, tiers[i-1].From)
 		}

@@ -42,7 +42,7 @@ type IssuerConfig struct {
 	// RolesClaim names the claim with the operator's groups or roles, for ADMIN: an array, or words with spaces between them; a dot
 	// leads into an object ("realm_access.roles"). "roles" when empty.
 	RolesClaim string `json:"roles_claim,omitempty"`
-	// RoleMap gives the roles of this suite for each group or role of the issuer, for ADMIN. What it does not name is passed over; a
+	// RoleMap maps to roles of this suite each group or role of the issuer, for ADMIN. What it does not name is passed over; a
 	// token without any role is refused.
 	RoleMap map[string][]string `json:"role_map,omitempty"`
 	// UserClaim names the claim with the payer's user id, for H5; "sub" when empty.

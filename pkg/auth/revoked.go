@@ -79,7 +79,7 @@ func (r Revocation) check() error {
 // revocations is a revocation list, ready to look up.
 type revocations struct {
 	tokens, keys map[string]struct{}
-	// callers gives the time of "issued_before" by claim and caller.
+	// callers holds the times of "issued_before" by claim and caller.
 	callers map[[3]string]time.Time
 }
 

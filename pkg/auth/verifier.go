@@ -108,7 +108,7 @@ func (v *Verifier) Run(ctx context.Context) error {
 	return v.config.Outside.Run(ctx)
 }
 
-// Verify tells whose token it is, at the time now. Errors: errs.TokenMissing for an empty token, errs.TokenExpired,
+// Verify returns the caller of a token, at the time now. Errors: errs.TokenMissing for an empty token, errs.TokenExpired,
 // errs.DependencyUnavailable for a token of an outside issuer whose keys were never read, and errs.TokenInvalid for everything else. Now must be the machine's time, not that of a clock advanced for a demonstration.
 func (v *Verifier) Verify(token string, now time.Time) (caller.Caller, error) {
 	if token == "" {
@@ -225,7 +225,7 @@ func (v *Verifier) callerOf(body *claims) (caller.Caller, error) {
 	return c, checkCaller(c)
 }
 
-// checkTimes checks for whom and when the token is meant, and returns the times between which it is valid.
+// checkTimes checks the audience and the times of the token, and returns the times between which it is valid.
 func (v *Verifier) checkTimes(body *claims, now time.Time) (from, to time.Time, err error) {
 	if body.Issuer != Issuer || !slices.Contains(body.Audience, Audience) {
 		return from, to, errs.TokenInvalid.New("the token is not for this suite")

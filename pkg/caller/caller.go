@@ -98,7 +98,7 @@ type Caller struct {
 	FactorTime int64
 }
 
-// String is the kind and whom the caller speaks for: "SPM:marketplace", "H5:user-1", "MERCHANT:shop-1", and "MERCHANT:owner~shop-1"
+// String returns the kind and the name that the caller speaks for: "SPM:marketplace", "H5:user-1", "MERCHANT:shop-1", and "MERCHANT:owner~shop-1"
 // for a shop of another marketplace than the home one. Two callers with the same String are the same to idempotency records and
 // rate limits. It is "NONE" for the zero Caller.
 func (c Caller) String() string {

@@ -20,7 +20,7 @@ func (c Caller) Sees(userID string) bool {
 	}
 }
 
-// CheckUser refuses a user of another marketplace whom a marketplace names in a field of its request. Errors: INVALID_ARGUMENT.
+// CheckUser refuses a user of another marketplace that a marketplace names in a field of its request. Errors: INVALID_ARGUMENT.
 func (c Caller) CheckUser(field, userID string) error {
 	owner, _ := SplitUserID(userID)
 	switch {

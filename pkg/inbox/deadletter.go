@@ -104,7 +104,7 @@ func scanDeadLetter(row mysqlx.Row) (DeadLetter, error) {
 	return d, mysqlx.Fault(err, "read a dead letter")
 }
 
-// Replay gives a dead letter to its handler again. One that was replayed with success answers nil and does nothing. A dead letter was
+// Replay passes a dead letter to its handler again. One that was replayed with success answers nil and does nothing. A dead letter was
 // verified before it was put aside, so its signature is not looked for again; what was refused is no dead letter.
 func (c *Consumer) Replay(ctx context.Context, id ids.ID) error {
 	d, err := scanDeadLetter(c.DB.QueryRowContext(ctx, `SELECT `+deadLetterColumns+` FROM dead_letters WHERE id = ?`, id))

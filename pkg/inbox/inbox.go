@@ -304,7 +304,7 @@ func Unpack(value []byte, types ...proto.Message) (Event, error) {
 	return unpack(&env)
 }
 
-// wanted reports whether an envelope holds one of the types, or no type that can be told.
+// wanted reports whether an envelope holds one of the types, or no type that can be recognised.
 func wanted(env *commonv1.EventEnvelope, types []proto.Message) bool {
 	if len(types) == 0 || env.GetPayload() == nil {
 		return true

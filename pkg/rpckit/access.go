@@ -20,7 +20,7 @@ type Rule struct {
 	kinds uint16
 	// Roles are those of which an ADMIN caller must have one.
 	Roles caller.Roles
-	// Services are the names of which a SERVICE caller must have one.
+	// Services are the names that a SERVICE caller may have.
 	Services []string
 }
 

@@ -64,7 +64,7 @@ func (a *arrival) arrived() {
 	}
 }
 
-// extend gives the call so much time from now.
+// extend sets the end of the call to so much time from now.
 func (a *arrival) extend(by time.Duration) {
 	if a != nil {
 		a.timer.Reset(by)

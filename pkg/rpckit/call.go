@@ -75,7 +75,7 @@ func wellFormedID(id string) bool {
 }
 
 // answer is the outermost interceptor: it opens the call's record and turns the verb's error into the wire's, once. An INTERNAL
-// tells the request's id, so that the caller can name it to us. What the answer repeats of the request is bounded by echoed.
+// names the request's id, so that the caller can report it. What the answer repeats of the request is bounded by echoed.
 func answer(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 	defer arrivalOf(ctx).arrived() // a call that was refused before it was received must not hold its timer
 	c := &call{requestID: CleanRequestID(firstOf(ctx, RequestIDKey))}

@@ -27,7 +27,7 @@ type pending struct {
 	raw     mem.BufferSlice // as it was received, until it is decoded
 }
 
-// free gives the received bytes back.
+// free returns the received bytes to their pool.
 func (p *pending) free() {
 	p.raw.Free()
 	p.raw = nil

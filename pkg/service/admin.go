@@ -60,11 +60,11 @@ func healthz(w http.ResponseWriter, _ *http.Request) {
 	reply(w, http.StatusOK, map[string]any{"alive": true})
 }
 
-// detail says how much readyz tells.
+// detail is how much readyz shows.
 type detail int
 
 const (
-	// bare tells whether the process is ready: the public must not learn what it is made of.
+	// bare shows whether the process is ready: the public must not learn what it is made of.
 	bare detail = iota
 	// detailed names the parts that are not ready.
 	detailed
@@ -98,7 +98,7 @@ type readiness struct {
 	waiting []string
 }
 
-// answer asks, one at a time, or gives the answer that it has.
+// answer asks, one at a time, or returns the answer that it has.
 func (r *readiness) answer(ctx context.Context, ask func(context.Context) []string) []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()

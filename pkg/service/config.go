@@ -121,19 +121,19 @@ func (c Config) Validate() error {
 		}
 	}
 	_, levelError := zapcore.ParseLevel(c.LogLevel)
-	check(levelError == nil, "LOG_LEVEL %q is not debug, info, warn or error", c.LogLevel)
-	check(c.LogFormat == "json" || c.LogFormat == "console", "LOG_FORMAT %q is not json or console", c.LogFormat)
+	check(levelError == nil, "CREDITPAY_LOG_LEVEL %q is not debug, info, warn or error", c.LogLevel)
+	check(c.LogFormat == "json" || c.LogFormat == "console", "CREDITPAY_LOG_FORMAT %q is not json or console", c.LogFormat)
 	if c.OTLPEndpoint != "" {
 		u, err := url.Parse(c.OTLPEndpoint)
-		check(err == nil && u.Host != "" && (u.Scheme == "http" || u.Scheme == "https"), "OTLP_ENDPOINT is not an http(s) URL")
+		check(err == nil && u.Host != "" && (u.Scheme == "http" || u.Scheme == "https"), "CREDITPAY_OTLP_ENDPOINT is not an http(s) URL")
 	}
-	check(c.TracePercent >= 0 && c.TracePercent <= 100, "TRACE_PERCENT %d is not within 0 and 100", c.TracePercent)
-	check(c.DrainTime > 0 && c.DrainTime <= 5*time.Minute, "DRAIN_TIME %s is not within 0 and 5m", c.DrainTime)
-	check(c.MaxInFlight > 0 && c.MaxInFlight <= 100_000, "MAX_IN_FLIGHT %d is not within 1 and 100000", c.MaxInFlight)
-	check(c.MaxConnections > 0 && c.MaxConnections <= 1_000_000, "MAX_CONNECTIONS %d is not within 1 and 1000000", c.MaxConnections)
-	check(c.MaxAddressConnections > 0, "MAX_ADDRESS_CONNECTIONS %d is not 1 or more", c.MaxAddressConnections)
-	check(c.AddressRate > 0 && c.AddressRate <= 1_000_000, "ADDRESS_RATE %d is not within 1 and 1000000", c.AddressRate)
-	check(c.TokenMaxLifetime > 0 && c.TokenMaxLifetime <= auth.LongestLifetime, "TOKEN_MAX_LIFETIME %s is not within 0 and %s", c.TokenMaxLifetime, auth.LongestLifetime)
+	check(c.TracePercent >= 0 && c.TracePercent <= 100, "CREDITPAY_TRACE_PERCENT %d is not within 0 and 100", c.TracePercent)
+	check(c.DrainTime > 0 && c.DrainTime <= 5*time.Minute, "CREDITPAY_DRAIN_TIME %s is not within 0 and 5m", c.DrainTime)
+	check(c.MaxInFlight > 0 && c.MaxInFlight <= 100_000, "CREDITPAY_MAX_IN_FLIGHT %d is not within 1 and 100000", c.MaxInFlight)
+	check(c.MaxConnections > 0 && c.MaxConnections <= 1_000_000, "CREDITPAY_MAX_CONNECTIONS %d is not within 1 and 1000000", c.MaxConnections)
+	check(c.MaxAddressConnections > 0, "CREDITPAY_MAX_ADDRESS_CONNECTIONS %d is not 1 or more", c.MaxAddressConnections)
+	check(c.AddressRate > 0 && c.AddressRate <= 1_000_000, "CREDITPAY_ADDRESS_RATE %d is not within 1 and 1000000", c.AddressRate)
+	check(c.TokenMaxLifetime > 0 && c.TokenMaxLifetime <= auth.LongestLifetime, "CREDITPAY_TOKEN_MAX_LIFETIME %s is not within 0 and %s", c.TokenMaxLifetime, auth.LongestLifetime)
 	return errors.Join(append(wrong, c.checkTLS())...)
 }
 

@@ -64,7 +64,7 @@ func (l *boundedListener) leave(address string) {
 	}
 }
 
-// countedConn gives its place back when it is closed.
+// countedConn frees its place when it is closed.
 type countedConn struct {
 	net.Conn
 	leave func()

@@ -20,11 +20,11 @@ func (c Config) checkTLS() error {
 			wrong = append(wrong, errors.New(text))
 		}
 	}
-	check((c.TLSCertFile == "") == (c.TLSKeyFile == ""), "TLS_CERT_FILE and TLS_KEY_FILE go together")
-	check(c.TLSClientCAFile == "" || c.TLSCertFile != "", "TLS_CLIENT_CA_FILE needs TLS_CERT_FILE and TLS_KEY_FILE")
-	check(!c.GRPCPlaintext || c.TLSCertFile == "", "GRPC_PLAINTEXT contradicts TLS_CERT_FILE; leave one of them out")
-	check((c.PeerCertFile == "") == (c.PeerKeyFile == ""), "PEER_CERT_FILE and PEER_KEY_FILE go together")
-	check(!c.PeerPlaintext || c.PeerCAFile == "" && c.PeerCertFile == "", "PEER_PLAINTEXT contradicts PEER_CA_FILE and PEER_CERT_FILE")
+	check((c.TLSCertFile == "") == (c.TLSKeyFile == ""), "CREDITPAY_TLS_CERT_FILE and CREDITPAY_TLS_KEY_FILE go together")
+	check(c.TLSClientCAFile == "" || c.TLSCertFile != "", "CREDITPAY_TLS_CLIENT_CA_FILE needs CREDITPAY_TLS_CERT_FILE and CREDITPAY_TLS_KEY_FILE")
+	check(!c.GRPCPlaintext || c.TLSCertFile == "", "CREDITPAY_GRPC_PLAINTEXT contradicts CREDITPAY_TLS_CERT_FILE; leave one of them out")
+	check((c.PeerCertFile == "") == (c.PeerKeyFile == ""), "CREDITPAY_PEER_CERT_FILE and CREDITPAY_PEER_KEY_FILE go together")
+	check(!c.PeerPlaintext || c.PeerCAFile == "" && c.PeerCertFile == "", "CREDITPAY_PEER_PLAINTEXT contradicts CREDITPAY_PEER_CA_FILE and CREDITPAY_PEER_CERT_FILE")
 	return errors.Join(wrong...)
 }
 

@@ -56,7 +56,7 @@ type Config struct {
 // Validate tells what is missing.
 func (c Config) Validate() error {
 	if c.DSN == "" {
-		return errors.New("MYSQL_DSN is not set: give the data source name of the service's schema")
+		return errors.New("CREDITPAY_MYSQL_DSN is not set: give the data source name of the service's schema")
 	}
 	if len(c.Brokers) == 0 {
 		return errors.New("CREDITPAY_KAFKA_BROKERS is not set: give one broker or more as host:port")
@@ -190,7 +190,7 @@ func (s *Spine) Timers() (kinds []string, places []jobs.Place) {
 	return kinds, places
 }
 
-// OnEvents gives the events of these types in the topics that the service reads to it; nil for all types. Before Run, once.
+// OnEvents passes the events of these types, in the topics that the service reads, to it; nil for all types. Before Run, once.
 func (s *Spine) OnEvents(apply inbox.Apply, types []proto.Message) {
 	s.apply = apply
 	s.consumer = &inbox.Consumer{DB: s.Kit.DB, Apply: apply, Types: types, Verifier: eventsig.NewVerifier(s.deps.EventKeys),

@@ -137,5 +137,5 @@ func AuditStream() string { return store.AuditStream() }
 // AuditUsers selects (order id in hex, borrower, number of other borrowers), by order id, over the loans of each order.
 func AuditUsers() string { return store.AuditUsers }
 
-// AuditBooks gives what this service says of money that another service has in its books, too; see deploy/audit.
+// AuditBooks returns what this service says of money that another service has in its books, too; see deploy/audit.
 func AuditBooks() map[string]string { return store.AuditBooks() }

@@ -35,13 +35,13 @@ type Config struct {
 func (c Config) Validate() error {
 	err := c.Config.Validate()
 	if c.ProductRefresh < 0 || c.ProductRefresh > time.Hour {
-		err = errors.Join(err, errors.New("PRODUCT_REFRESH must be 0 to 1h"))
+		err = errors.Join(err, errors.New("CREDITPAY_PRODUCT_REFRESH must be 0 to 1h"))
 	}
 	if c.PlanCacheSize < 0 || c.PlanCacheSize > 1_000_000 {
-		err = errors.Join(err, errors.New("PLAN_CACHE_SIZE must be 0 to 1000000"))
+		err = errors.Join(err, errors.New("CREDITPAY_PLAN_CACHE_SIZE must be 0 to 1000000"))
 	}
 	if c.OpenRepaymentsMax < 0 || c.OpenRepaymentsMax > 1000 {
-		err = errors.Join(err, errors.New("OPEN_REPAYMENTS_MAX must be 1 to 1000"))
+		err = errors.Join(err, errors.New("CREDITPAY_OPEN_REPAYMENTS_MAX must be 1 to 1000"))
 	}
 	return errors.Join(err, c.Approval.Validate(), c.Esign.Validate())
 }

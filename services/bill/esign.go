@@ -72,15 +72,16 @@ func (c EsignConfig) Validate() error {
 		}
 	}
 	when(c.rules().Check() != nil || c.TriesMax > 10 || c.ResendsMax > 10 || c.CodeLife > time.Hour,
-		"ESIGN_TRIES_MAX must be 1 to 10, ESIGN_RESENDS_MAX 0 to 10, ESIGN_CODE_LIFE and ESIGN_RESEND_PAUSE above zero, ESIGN_CODE_LIFE at most 1h")
-	when(c.ChallengesPerHour < 1 || c.ChallengesPerHour > 50, "ESIGN_CHALLENGES_PER_HOUR must be 1 to 50")
+		"CREDITPAY_ESIGN_TRIES_MAX must be 1 to 10, CREDITPAY_ESIGN_RESENDS_MAX 0 to 10, "+
+			"CREDITPAY_ESIGN_CODE_LIFE above zero and at most 1h, and CREDITPAY_ESIGN_RESEND_PAUSE above zero")
+	when(c.ChallengesPerHour < 1 || c.ChallengesPerHour > 50, "CREDITPAY_ESIGN_CHALLENGES_PER_HOUR must be 1 to 50")
 	when(c.CodesPerUserHour < 1 || c.CodesPerUserHour > 100 || c.CodesPerPhoneHour < 1 || c.CodesPerPhoneHour > 100,
-		"ESIGN_CODES_PER_USER_HOUR and ESIGN_CODES_PER_PHONE_HOUR must be 1 to 100")
-	when(c.LockTime <= 0 || c.LockTime > 24*time.Hour, "ESIGN_LOCK_TIME must be above zero and at most 24h")
-	when(c.LinkLife < time.Second || c.LinkLife > 24*time.Hour, "ESIGN_LINK_LIFE must be 1s to 24h")
+		"CREDITPAY_ESIGN_CODES_PER_USER_HOUR and CREDITPAY_ESIGN_CODES_PER_PHONE_HOUR must be 1 to 100")
+	when(c.LockTime <= 0 || c.LockTime > 24*time.Hour, "CREDITPAY_ESIGN_LOCK_TIME must be above zero and at most 24h")
+	when(c.LinkLife < time.Second || c.LinkLife > 24*time.Hour, "CREDITPAY_ESIGN_LINK_LIFE must be 1s to 24h")
 	base, err := url.Parse(c.LinkBase)
-	when(err != nil || base.Host == "" || base.RawQuery != "", "ESIGN_LINK_BASE must be the address of REST, such as https://pay.example")
-	when(c.LenderName == "" || c.Place == "", "ESIGN_LENDER_NAME and ESIGN_PLACE must not be empty")
+	when(err != nil || base.Host == "" || base.RawQuery != "", "CREDITPAY_ESIGN_LINK_BASE must be the address of REST, such as https://pay.example")
+	when(c.LenderName == "" || c.Place == "", "CREDITPAY_ESIGN_LENDER_NAME and CREDITPAY_ESIGN_PLACE must not be empty")
 	return errors.Join(wrong...)
 }
 
@@ -93,11 +94,12 @@ func openEsign(ctx context.Context, c EsignConfig, deps Deps, rows *store.Store)
 	if c.Required {
 		switch {
 		case deps.Keys == nil:
-			return app.Esign{}, errors.New("signing needs keys: set KEYRING_FILE, or ESIGN_REQUIRED=false where nobody signs")
+			return app.Esign{}, errors.New("signing needs keys: set CREDITPAY_KEYRING_FILE, or CREDITPAY_ESIGN_REQUIRED=false where nobody signs")
 		case deps.Payment == nil:
 			return app.Esign{}, errors.New("signing needs a connection to the payment service")
 		case sender == nil:
-			return app.Esign{}, errors.New("signing needs a sender of codes: give one, or set ESIGN_SANDBOX_DIR in development")
+			return app.Esign{}, errors.New("signing needs a sender of codes: host the service with one (Deps.Sender), set CREDITPAY_ESIGN_SANDBOX_DIR in " +
+				"development, or CREDITPAY_ESIGN_REQUIRED=false where nobody signs")
 		}
 	}
 	if err := rows.NoteEsignRule(ctx, c.Required, deps.Spine.Clock.Now()); err != nil {

@@ -58,7 +58,7 @@ func (c Config) Validate() error {
 	for name, addr := range map[string]string{"ORDER_ADDR": c.OrderAddr, "PAYMENT_ADDR": c.PaymentAddr, "BILL_ADDR": c.BillAddr, "REFUND_ADDR": c.RefundAddr,
 		"NOTIFICATION_ADDR": c.NotificationAddr} {
 		if addr == "" {
-			wrong = append(wrong, fmt.Errorf("%s is empty", name))
+			wrong = append(wrong, fmt.Errorf("CREDITPAY_%s is empty", name))
 		}
 	}
 	for name, n := range map[string]int{
@@ -66,16 +66,16 @@ func (c Config) Validate() error {
 		"GATEWAY_ADDRESS_BURST": c.AddressBurst, "GATEWAY_LIMIT_ENTRIES": c.LimitEntries,
 	} {
 		if n < 1 || n > 1_000_000 {
-			wrong = append(wrong, fmt.Errorf("%s %d is not within 1 and 1000000", name, n))
+			wrong = append(wrong, fmt.Errorf("CREDITPAY_%s %d is not within 1 and 1000000", name, n))
 		}
 	}
 	if c.ProxyHops < 0 || c.ProxyHops > 10 {
-		wrong = append(wrong, fmt.Errorf("GATEWAY_PROXY_HOPS %d is not within 0 and 10", c.ProxyHops))
+		wrong = append(wrong, fmt.Errorf("CREDITPAY_GATEWAY_PROXY_HOPS %d is not within 0 and 10", c.ProxyHops))
 	}
 	for _, origin := range c.Origins {
 		u, err := url.Parse(origin)
 		if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Scheme+"://"+u.Host != origin || u.Host == "" {
-			wrong = append(wrong, fmt.Errorf("GATEWAY_ORIGINS: %q is not scheme://host", origin))
+			wrong = append(wrong, fmt.Errorf("CREDITPAY_GATEWAY_ORIGINS: %q is not scheme://host", origin))
 		}
 	}
 	return errors.Join(wrong...)

@@ -56,13 +56,13 @@ func (c Config) Validate() error {
 	c = c.withDefaults()
 	wrong := []error{c.Config.Validate()}
 	if c.PerEndpoint < 1 || c.PerEndpoint > 64 {
-		wrong = append(wrong, errors.New("NOTIFICATION_PER_ENDPOINT must be 1 to 64"))
+		wrong = append(wrong, errors.New("CREDITPAY_NOTIFICATION_PER_ENDPOINT must be 1 to 64"))
 	}
 	if c.InFlight < c.PerEndpoint || c.InFlight > 4096 {
-		wrong = append(wrong, errors.New("NOTIFICATION_IN_FLIGHT must be NOTIFICATION_PER_ENDPOINT to 4096"))
+		wrong = append(wrong, errors.New("CREDITPAY_NOTIFICATION_IN_FLIGHT must be CREDITPAY_NOTIFICATION_PER_ENDPOINT to 4096"))
 	}
 	if c.AttemptTimeout < time.Second || c.AttemptTimeout > 30*time.Second {
-		wrong = append(wrong, errors.New("NOTIFICATION_ATTEMPT_TIMEOUT must be 1s to 30s"))
+		wrong = append(wrong, errors.New("CREDITPAY_NOTIFICATION_ATTEMPT_TIMEOUT must be 1s to 30s"))
 	}
 	return errors.Join(wrong...)
 }

@@ -108,7 +108,7 @@ func (s *Service) Close() error {
 // Audit gives the checks over this service's own rows.
 func Audit() []audit.Check { return store.Audit() }
 
-// Receivers returns who is told of which event outside: kinds of receivers of webhooks and feeds, by the event's full name.
+// Receivers returns who receives which event outside: kinds of receivers of webhooks and feeds, by the event's full name.
 func Receivers() map[protoreflect.FullName][]caller.Kind {
 	out := map[protoreflect.FullName][]caller.Kind{}
 	for _, e := range wire.Catalogue() {

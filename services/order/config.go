@@ -99,16 +99,16 @@ func (c Config) Validate() error {
 		}
 	}
 	u, err := url.Parse(c.CashierURL)
-	check(err == nil && u.Host != "" && (u.Scheme == "http" || u.Scheme == "https"), "CASHIER_URL is not an absolute http(s) address: give the payer's page")
-	check(c.CheckoutExpiry >= expiryMin && c.CheckoutExpiry <= expiryMax, "CHECKOUT_EXPIRY %s is not within %s and %s", c.CheckoutExpiry, expiryMin, expiryMax)
-	check(c.AutoConfirmDays >= 1 && c.AutoConfirmDays <= autoConfirmDaysMax, "AUTO_CONFIRM_DAYS %d is not within 1 and %d", c.AutoConfirmDays, autoConfirmDaysMax)
+	check(err == nil && u.Host != "" && (u.Scheme == "http" || u.Scheme == "https"), "CREDITPAY_CASHIER_URL is not an absolute http(s) address: give the payer's page")
+	check(c.CheckoutExpiry >= expiryMin && c.CheckoutExpiry <= expiryMax, "CREDITPAY_CHECKOUT_EXPIRY %s is not within %s and %s", c.CheckoutExpiry, expiryMin, expiryMax)
+	check(c.AutoConfirmDays >= 1 && c.AutoConfirmDays <= autoConfirmDaysMax, "CREDITPAY_AUTO_CONFIRM_DAYS %d is not within 1 and %d", c.AutoConfirmDays, autoConfirmDaysMax)
 	for business, days := range c.AutoConfirmDaysByBusiness {
-		check(days >= 1 && days <= autoConfirmDaysMax, "AUTO_CONFIRM_DAYS_BY_BUSINESS %s:%d is not within 1 and %d", business, days, autoConfirmDaysMax)
+		check(days >= 1 && days <= autoConfirmDaysMax, "CREDITPAY_AUTO_CONFIRM_DAYS_BY_BUSINESS %s:%d is not within 1 and %d", business, days, autoConfirmDaysMax)
 	}
-	check(c.PeerTimeout > 0 && c.DetailTimeout > 0, "PEER_TIMEOUT and DETAIL_TIMEOUT must be above zero")
-	check(c.CheckoutProofLife > 0 && c.CheckoutProofLife <= time.Hour, "CHECKOUT_PROOF_LIFE %s is not above 0 and at most 1h", c.CheckoutProofLife)
+	check(c.PeerTimeout > 0 && c.DetailTimeout > 0, "CREDITPAY_PEER_TIMEOUT and CREDITPAY_DETAIL_TIMEOUT must be above zero")
+	check(c.CheckoutProofLife > 0 && c.CheckoutProofLife <= time.Hour, "CREDITPAY_CHECKOUT_PROOF_LIFE %s is not above 0 and at most 1h", c.CheckoutProofLife)
 	_, err = time.LoadLocation(c.TimeZone)
-	check(err == nil, "TIME_ZONE %q is not known", c.TimeZone)
+	check(err == nil, "CREDITPAY_TIME_ZONE %q is not known", c.TimeZone)
 	return errors.Join(wrong...)
 }
 

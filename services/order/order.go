@@ -106,5 +106,5 @@ func AuditStream() string { return store.AuditStream() }
 // AuditUsers selects (order id in hex, buyer, 0), by id, of every order: to be compared with whose its payment, loans and refunds are.
 func AuditUsers() string { return store.AuditUsers }
 
-// AuditBooks gives what this service says of money that another service has in its books, too; see deploy/audit.
+// AuditBooks returns what this service says of money that another service has in its books, too; see deploy/audit.
 func AuditBooks() map[string]string { return store.AuditBooks() }

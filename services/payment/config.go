@@ -49,10 +49,10 @@ type Config struct {
 // Validate tells what is wrong.
 func (c Config) Validate() error {
 	if c.QuoteLife <= 0 || c.RecoverAfter <= 0 || c.Patience <= c.RecoverAfter {
-		return errors.New("QUOTE_LIFE and RECOVER_AFTER must be above zero, and PATIENCE longer than RECOVER_AFTER")
+		return errors.New("CREDITPAY_QUOTE_LIFE and CREDITPAY_RECOVER_AFTER must be above zero, and CREDITPAY_PATIENCE longer than CREDITPAY_RECOVER_AFTER")
 	}
 	if c.DownPaymentLife <= 0 || c.RepaymentLife <= 0 {
-		return errors.New("DOWN_PAYMENT_LIFE and REPAYMENT_LIFE must be above zero")
+		return errors.New("CREDITPAY_DOWN_PAYMENT_LIFE and CREDITPAY_REPAYMENT_LIFE must be above zero")
 	}
 	if _, err := c.cashier(); err != nil {
 		return err
@@ -68,7 +68,7 @@ func (c Config) cashier() (app.Cashier, error) {
 	}
 	page, err := url.Parse(c.CashURL)
 	if err != nil || (page.Scheme != "https" && page.Scheme != "http") || page.Host == "" || page.User != nil {
-		return out, errors.New("CASH_URL must be an address that begins with https:// or http://")
+		return out, errors.New("CREDITPAY_CASH_URL must be an address that begins with https:// or http://")
 	}
 	out.URL = *page
 	code := regexp.MustCompile(`^[A-Z][A-Z0-9_]{0,31}$`)
@@ -77,7 +77,7 @@ func (c Config) cashier() (app.Cashier, error) {
 		channel := app.CashChannel{}
 		channel.Code, channel.Name, _ = strings.Cut(strings.TrimSpace(text), ":")
 		if !code.MatchString(channel.Code) || channel.Code == domain.ChannelCredit || strings.TrimSpace(channel.Name) == "" || seen[channel.Code] {
-			return app.Cashier{}, fmt.Errorf("CASH_CHANNELS: %q must be CODE:name, with a code of capitals, digits and underscores that comes once and is not %s",
+			return app.Cashier{}, fmt.Errorf("CREDITPAY_CASH_CHANNELS: %q must be CODE:name, with a code of capitals, digits and underscores that comes once and is not %s",
 				text, domain.ChannelCredit)
 		}
 		seen[channel.Code] = true

@@ -129,5 +129,5 @@ func AuditStream() string { return store.AuditStream }
 // AuditUsers selects (order id in hex, payer, 0), by order id, of every payment.
 func AuditUsers() string { return store.AuditUsers }
 
-// AuditBooks gives what this service says of money that another service has in its books, too; see deploy/audit.
+// AuditBooks returns what this service says of money that another service has in its books, too; see deploy/audit.
 func AuditBooks() map[string]string { return store.AuditBooks() }

@@ -28,7 +28,7 @@ type Config struct {
 func (c Config) Validate() error {
 	wrong := []error{c.Config.Validate(), c.Approval.Validate()}
 	if c.PeerTimeout < 0 {
-		wrong = append(wrong, errors.New("PEER_TIMEOUT must be above zero"))
+		wrong = append(wrong, errors.New("CREDITPAY_PEER_TIMEOUT must be above zero"))
 	}
 	return errors.Join(wrong...)
 }

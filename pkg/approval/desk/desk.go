@@ -36,7 +36,7 @@ const (
 	carryAfter = 15 * time.Second
 )
 
-// Settings are what approvals are told from outside.
+// Settings configure approvals.
 type Settings struct {
 	// Delay is how long a change of tiers that loosens them waits, after its approval, until it takes effect.
 	Delay time.Duration `env:"APPROVAL_RULE_DELAY" envDefault:"24h"`
@@ -48,7 +48,7 @@ const delayMost = 30 * 24 * time.Hour
 // Validate returns what is out of bounds.
 func (s Settings) Validate() error {
 	if s.Delay < 0 || s.Delay > delayMost {
-		return errors.New("APPROVAL_RULE_DELAY must be 0 to 720h; 0 is the default of 24h")
+		return errors.New("CREDITPAY_APPROVAL_RULE_DELAY must be 0 to 720h; 0 is the default of 24h")
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 
 	"github.com/creditpay/creditpay/pkg/ops"
@@ -28,7 +29,7 @@ func run(ctx context.Context, env service.Env) error {
 	}
 	if cfg.KeyringFile != "" {
 		if billDeps.Keys, err = secret.LoadFile(cfg.KeyringFile); err != nil {
-			return err
+			return fmt.Errorf("CREDITPAY_KEYRING_FILE: %w", err)
 		}
 	}
 	peers, err := env.Client()

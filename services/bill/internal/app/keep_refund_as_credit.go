@@ -8,7 +8,7 @@ import (
 )
 
 // KeepRefundAsCredit turns what a refund was to give back by a repayment into credit balance. What is kept already stays so. The refund's
-// record keeps the answer that it gave. The payment service, which gives the cash back, is asked before.
+// record stores the first answer. The payment service, which gives the cash back, is asked before.
 // Errors: errs.NotFound when the refund gives nothing back by this repayment; errs.OrderStateInvalid when the cash is on its way back or
 // still can go back.
 func (a *App) KeepRefundAsCredit(ctx context.Context, refundID, repaymentID ids.ID, actor string) error {

@@ -41,7 +41,7 @@ type payOutAct struct {
 	Amount money.Amount `json:"amount"`
 }
 
-// WriteOffLoan gives a loan up: nothing is owed any more, and its user's account is frozen. Where other people must approve it, it returns
+// WriteOffLoan writes a loan off: nothing is owed any more, and its user's account is frozen. Where other people must approve it, it returns
 // their request. Errors: NOT_FOUND, LOAN_STATE_INVALID, APPROVAL_PENDING.
 func (a *App) WriteOffLoan(ctx context.Context, loanID ids.ID, op Operation) (Loan, approval.Request, error) {
 	return a.operate(ctx, verbWriteOff, loanID, op, domain.FactWrittenOff, causeWrittenOff, func(f figured) error {

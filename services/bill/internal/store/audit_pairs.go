@@ -1,6 +1,6 @@
 package store
 
-// AuditBooks gives what this service says of money that another one has in its books, too: queries of (key, state, amount), by key.
+// AuditBooks returns what this service says of money that another one has in its books, too: queries of (key, state, amount), by key.
 // Keys are ids in hex; of a part of a refund, that of the refund and of the repayment.
 func AuditBooks() map[string]string {
 	return map[string]string{

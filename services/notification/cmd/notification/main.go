@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 
 	"github.com/creditpay/creditpay/pkg/ops"
@@ -22,7 +23,7 @@ func run(ctx context.Context, env service.Env) error {
 	}
 	keys, err := secret.LoadFile(cfg.KeyringFile)
 	if err != nil {
-		return err
+		return fmt.Errorf("CREDITPAY_KEYRING_FILE: %w", err)
 	}
 	shared, err := spine.ProcessDeps(env)
 	if err != nil {

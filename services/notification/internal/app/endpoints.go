@@ -147,7 +147,7 @@ func (c EndpointChange) apply(e domain.Endpoint, reach domain.Reach) (domain.End
 	return e.With(url, types, reach)
 }
 
-// UpdateEndpoint gives an endpoint another address or other types; a callback endpoint stays one. It fails with NOT_FOUND, INVALID_ARGUMENT, ENDPOINT_URL_REFUSED,
+// UpdateEndpoint changes the address or the types of an endpoint; a callback endpoint stays one. It fails with NOT_FOUND, INVALID_ARGUMENT, ENDPOINT_URL_REFUSED,
 // CONCURRENT_CHANGE, and as idempotency.Do does.
 func (a *App) UpdateEndpoint(ctx context.Context, r Request, id ids.ID, c EndpointChange) (RegisteredEndpoint, error) {
 	return a.changeEndpoint(ctx, r, "UpdateEndpoint", id, c, func(e domain.Endpoint) (domain.Endpoint, error) {

@@ -126,7 +126,7 @@ func (s *sender) forget() {
 	}
 }
 
-// heard tells the breaker of a lane how an attempt ended, and how long the lane wants to be left alone.
+// heard reports to the breaker of a lane how an attempt ended, and how long the lane wants to be left alone.
 func (s *sender) heard(laneID ids.ID, answer domain.Answer, at time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

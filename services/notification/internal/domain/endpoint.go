@@ -24,7 +24,7 @@ const (
 // Endpoint is a subscriber's address.
 type Endpoint struct {
 	ID ids.ID
-	// Owner is whose events it hears of.
+	// Owner is whose events it receives.
 	Owner Owner
 	// URL is where it is posted; empty for a callback endpoint, whose events go where the checkout of their order named.
 	URL string

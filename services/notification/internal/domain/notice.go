@@ -10,7 +10,7 @@ import (
 	"github.com/creditpay/creditpay/pkg/money"
 )
 
-// Owner is whose endpoints and feed hear of what: a marketplace, which hears of all that is its own, or one of its merchants. The zero
+// Owner is who receives events by endpoints and feed: a marketplace, which receives all that are its own, or one of its merchants. The zero
 // Owner is the home marketplace.
 type Owner struct {
 	// Marketplace is empty for the home marketplace.

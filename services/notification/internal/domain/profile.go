@@ -88,10 +88,10 @@ type Answer struct {
 	RetryAfter time.Duration
 }
 
-// retryAfterMax bounds how long a receiver can put off what it is told.
+// retryAfterMax bounds how long a receiver can put off its deliveries.
 const retryAfterMax = 24 * time.Hour
 
-// Gone tells that the receiver wants nothing more at this address (RFC 9110 §15.5.11).
+// Gone reports that the receiver wants nothing more at this address (RFC 9110 §15.5.11).
 func (a Answer) Gone() bool { return a.Status == 410 }
 
 // Pause is how long the receiver is left alone, retryAfterMax at most.

@@ -1,4 +1,4 @@
-// Package event owns the notification service's way from Kafka: what of an event is told outside, and whom it is about.
+// Package event owns the notification service's way from Kafka: what of an event is published outside, and which user it is about.
 //
 // It must not decide who hears of them: that is the domain's. This service tells no events of its own.
 package event
@@ -111,8 +111,8 @@ func Read(e inbox.Event) (domain.Notice, bool, error) {
 	return n, true, nil
 }
 
-// userOf is the user that an event is about: a marketplace hears of its own users and of nobody else. What does not say whose it is was
-// told by a version that knew one marketplace.
+// userOf is the user that an event is about: a marketplace receives events about its own users only. What does not say whose it is was
+// published by a version that knew one marketplace.
 func userOf(m proto.Message) string {
 	switch m := m.(type) {
 	case aboutOrder:

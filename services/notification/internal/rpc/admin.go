@@ -56,7 +56,7 @@ func (s *Admin) CreateEndpoint(ctx context.Context, req *notificationv1.CreateEn
 	return &notificationv1.CreateEndpointResponse{Endpoint: wire.Endpoint(e), Secret: e.Text.Reveal()}, nil
 }
 
-// UpdateEndpoint gives an endpoint another address or other types, and leaves what the request does not name.
+// UpdateEndpoint changes the address or the types of an endpoint, and leaves what the request does not name.
 func (s *Admin) UpdateEndpoint(ctx context.Context, req *notificationv1.UpdateEndpointRequest) (*notificationv1.UpdateEndpointResponse, error) {
 	id, err := wire.ID(ids.Endpoint, "endpoint_id", req.GetEndpointId())
 	if err != nil {

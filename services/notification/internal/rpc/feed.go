@@ -25,7 +25,7 @@ type Feed struct {
 // feedSizeDefault is how many events are given when the caller does not say.
 const feedSizeDefault = 100
 
-// ListEvents gives a merchant the events of its own orders, and a marketplace all that are its own.
+// ListEvents returns to a merchant the events of its own orders, and a marketplace all that are its own.
 func (s *Feed) ListEvents(ctx context.Context, req *notificationv1.ListEventsRequest) (*notificationv1.ListEventsResponse, error) {
 	who := caller.FromContext(ctx)
 	owner := domain.Owner{Marketplace: who.Owner, MerchantID: who.MerchantID}

@@ -17,13 +17,13 @@ import (
 	"github.com/creditpay/creditpay/pkg/view"
 )
 
-// PublicEvent is an event that is told outside, with its type.
+// PublicEvent is an event that is published outside, with its type.
 type PublicEvent struct {
 	Message proto.Message
 	Type    string
 }
 
-// Catalogue returns every event that is told outside.
+// Catalogue returns every event that is published outside.
 func Catalogue() []PublicEvent {
 	return []PublicEvent{
 		{&orderv1.OrderPaid{}, "order.paid"}, {&orderv1.OrderConfirmed{}, "order.confirmed"},
@@ -39,7 +39,7 @@ func Catalogue() []PublicEvent {
 	}
 }
 
-// TypeOf returns the type of an event; empty for one that is not told.
+// TypeOf returns the type of an event; empty for one that is not published.
 func TypeOf(m proto.Message) string {
 	for _, t := range Catalogue() {
 		if t.Message.ProtoReflect().Descriptor() == m.ProtoReflect().Descriptor() {

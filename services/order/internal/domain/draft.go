@@ -48,7 +48,7 @@ type Draft struct {
 	ExpireTime time.Time
 }
 
-// Validate checks the draft but for its addresses, and gives its total. Errors: errs.InvalidArgument, CurrencyMismatch, AmountOutOfRange,
+// Validate checks the draft but for its addresses, and returns its total. Errors: errs.InvalidArgument, CurrencyMismatch, AmountOutOfRange,
 // ExpireTimeInvalid.
 func (d Draft) Validate(now time.Time) (money.Amount, error) {
 	currency, err := money.CurrencyOf(d.CurrencyCode)

@@ -1,6 +1,6 @@
 package store
 
-// AuditBooks gives what this service says of money that another one has in its books, too: queries of (order id in hex, state, amount),
+// AuditBooks returns what this service says of money that another one has in its books, too: queries of (order id in hex, state, amount),
 // by order.
 func AuditBooks() map[string]string {
 	return map[string]string{

@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 
 	"github.com/creditpay/creditpay/pkg/ops"
@@ -23,11 +24,11 @@ func run(ctx context.Context, env service.Env) error {
 	}
 	keys, err := secret.LoadFile(cfg.KeyringFile)
 	if err != nil {
-		return err
+		return fmt.Errorf("CREDITPAY_KEYRING_FILE: %w", err)
 	}
 	proofs, err := secret.LoadOptional(cfg.CheckoutProofKeyringFile)
 	if err != nil {
-		return err
+		return fmt.Errorf("CREDITPAY_CHECKOUT_PROOF_KEYRING_FILE: %w", err)
 	}
 	peers, err := env.Client()
 	if err != nil {

@@ -20,7 +20,7 @@ type CashAsk struct {
 	Amount                     money.Amount
 }
 
-// OpenCashLeg opens the leg of a repayment. The subject is the key: a repeat gives the leg as it is now. The bill service, whose repayment
+// OpenCashLeg opens the leg of a repayment. The subject is the key: a repeat returns the leg as it is now. The bill service, whose repayment
 // it is, is asked for it: what the caller says of amount, user and channel is not believed.
 // Errors: INVALID_ARGUMENT, CHANNEL_NOT_AVAILABLE; REQUEST_ID_REUSED when the subject's leg has other content; NOT_FOUND,
 // REPAYMENT_STATE_INVALID and LEG_AMOUNT_MISMATCH when the bill service does not confirm it.

@@ -37,7 +37,7 @@ func (a *App) verifyPin(ctx context.Context, pin *domain.Pin, digits string) err
 	return refusal
 }
 
-// pinTried is the one answer to every try, right or wrong, that another try of the same PIN overtook: it must not tell which it was.
+// pinTried is the one answer to every try, right or wrong, that another try of the same PIN overtook: it must not show which it was.
 func pinTried(err error) error {
 	if errs.Is(err, errs.ConcurrentChange) {
 		return errs.ConcurrentChange.New("the PIN is being tried by several calls at once; repeat")
@@ -62,7 +62,7 @@ type SetPin struct {
 	FactorShown bool
 }
 
-// content is what the request asks for, without the digits: the record must not tell the PIN to who reads the table, so a keyed digest
+// content is what the request asks for, without the digits: the record must not show the PIN to a reader of the table, so a keyed digest
 // stands for it.
 func (a *App) content(r SetPin) (idempotency.Fingerprint, error) {
 	parts := [][]byte{[]byte(r.UserID), []byte(r.NewPin), []byte(r.OldPin)}

@@ -17,7 +17,7 @@ type RepaymentReturn struct {
 	Amount money.Amount
 }
 
-// ReturnRepayment gives a part of a repayment back to the payer. The return's row is the record of its request. The bill service, which
+// ReturnRepayment returns a part of a repayment to the payer. The return's row is the record of its request. The bill service, which
 // knows what a refund gives back by which repayment, is asked before.
 // Errors: INVALID_ARGUMENT, NOT_FOUND, ORDER_STATE_INVALID, REFUND_EXCEEDS_BUDGET, REQUEST_ID_REUSED, LEG_AMOUNT_MISMATCH.
 func (a *App) ReturnRepayment(ctx context.Context, ask RepaymentReturn) (*CashBack, error) {

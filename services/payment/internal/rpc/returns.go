@@ -61,7 +61,7 @@ func (s *Internal) GetCashReturns(ctx context.Context, req *paymentv1.GetCashRet
 	return res, nil
 }
 
-// GetCashReturn gives a return by its reference.
+// GetCashReturn returns a return by its reference.
 func (s *Internal) GetCashReturn(ctx context.Context, req *paymentv1.GetCashReturnRequest) (*paymentv1.GetCashReturnResponse, error) {
 	b, err := s.App.CashReturn(ctx, req.GetReference())
 	if err != nil {
@@ -70,7 +70,7 @@ func (s *Internal) GetCashReturn(ctx context.Context, req *paymentv1.GetCashRetu
 	return &paymentv1.GetCashReturnResponse{CashReturn: cashReturn(&b), UserId: b.Leg.UserID, Kind: paymentv1.ExternalLegKind(b.Leg.Kind)}, nil
 }
 
-// GetRepaymentReturn gives what became of a part of a repayment that a refund gives back.
+// GetRepaymentReturn returns what became of a part of a repayment that a refund gives back.
 func (s *Internal) GetRepaymentReturn(ctx context.Context, req *paymentv1.GetRepaymentReturnRequest) (*paymentv1.GetRepaymentReturnResponse, error) {
 	b, left, err := s.App.RepaymentReturn(ctx, req.GetRefundId(), req.GetRepaymentId())
 	if err != nil {

@@ -5,7 +5,7 @@ import (
 	"github.com/creditpay/creditpay/pkg/ids"
 )
 
-// AuditBooks gives what this service says of money that another one has in its books, too: queries of (key, state, amount), by key.
+// AuditBooks returns what this service says of money that another one has in its books, too: queries of (key, state, amount), by key.
 // Keys are ids in hex, of a part of a refund that of the refund and of the repayment; those of refund_returns are typed.
 func AuditBooks() map[string]string {
 	const ofRefund = ` FROM payment_refunds f JOIN payments p ON p.id = f.payment_id `

@@ -111,7 +111,7 @@ func (a *App) endLeg(ctx context.Context, id ids.ID, reference string, m Mark, t
 	})
 }
 
-// GetRefund gives a refund with its timeline. Errors: errs.NotFound, also for a merchant or a marketplace whose it is not.
+// GetRefund returns a refund with its timeline. Errors: errs.NotFound, also for a merchant or a marketplace whose it is not.
 func (a *App) GetRefund(ctx context.Context, who caller.Caller, id ids.ID) (domain.Refund, []Change, error) {
 	r, err := a.refund(ctx, id)
 	if err == nil && (!who.Sees(r.UserID) || (who.Kind == caller.Merchant && r.MerchantID != who.MerchantID)) {

@@ -18,7 +18,7 @@ import (
 
 // Request asks for a refund.
 type Request struct {
-	// Caller bounds whose orders are found. It is Requester, which is part of the content, once more.
+	// Caller bounds whose orders are found. It is the same caller as Requester, which is part of the content.
 	Caller caller.Caller `json:"-"`
 	// Requester is who asks; RequestID is unique among that requester's.
 	Requester, RequestID string
@@ -151,7 +151,7 @@ type needs struct {
 }
 
 // need judges an operator's refund. What counts is the largest of the sums: of the order, of the requester's and the payer's business day,
-// and of the checkout, so that many small refunds need whom one large one needs. sum is the largest of the latter, this refund included.
+// and of the checkout, so that many small refunds need as many people as one large one. sum is the largest of the latter, this refund included.
 func need(tiers []approval.Tier, operated, sum, amount money.Amount) (needs, error) {
 	ofOrder, err := operated.Add(amount)
 	if err != nil {
@@ -203,7 +203,7 @@ func countOperated(ctx context.Context, tx Tx, b domain.Budget, r domain.Refund,
 	return now.sum, err
 }
 
-// refundable gives an order that may be refunded with its budget. Errors: errs.NotFound, also for another marketplace's, errs.OrderStateInvalid.
+// refundable returns an order that may be refunded with its budget. Errors: errs.NotFound, also for another marketplace's, errs.OrderStateInvalid.
 func (a *App) refundable(ctx context.Context, who caller.Caller, orderID ids.ID) (Order, domain.Budget, error) {
 	order, err := peer(ctx, a, func(ctx context.Context) (Order, error) { return a.Orders.Order(ctx, orderID) })
 	if err != nil {

@@ -23,7 +23,7 @@ type Budget struct {
 type Share struct{ Credit, Cash money.Amount }
 
 // MayRefund returns nil for the state of an order that was paid and is not being taken back as a whole, named as the order service does.
-// Errors: errs.CheckoutCommitting while its payment is under way, which passes: the order hears of a payment a moment after the payer
+// Errors: errs.CheckoutCommitting while its payment is under way, which passes: the order learns of a payment a moment after the payer
 // does; errs.OrderStateInvalid.
 func MayRefund(orderState string) error {
 	switch orderState {

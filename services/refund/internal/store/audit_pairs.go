@@ -1,6 +1,6 @@
 package store
 
-// AuditBooks gives what this service says of money that another one has in its books, too: queries of (key, state, amount), by key.
+// AuditBooks returns what this service says of money that another one has in its books, too: queries of (key, state, amount), by key.
 // Keys are ids in hex, of a part of a refund that of the refund and of the repayment; those of refund_returns are typed. A refund is in
 // the books of the bill service once its plan was adjusted (step 2), also when it failed after that, and in those of the payment service
 // after the next step.

@@ -60,7 +60,7 @@ func (p *printer) shape(s string, width, scale float64) (shaped, error) {
 	return out, nil
 }
 
-// measured gives the letters of a plain run, one glyph each, the widths that the document's own typeface has.
+// measured sets the letters of a plain run, one glyph each, the widths that the document's own typeface has.
 func (p *printer) measured(run shaping.Output, letters []rune, scale float64) shaping.Output {
 	for i := range run.Glyphs {
 		g := &run.Glyphs[i]

@@ -63,7 +63,7 @@ type BillAdminServiceClient interface {
 	ListProducts(ctx context.Context, in *ListProductsRequest, opts ...grpc.CallOption) (*ListProductsResponse, error)
 	// Adds a version of a product; loans keep the version that they were made with.
 	CreateProductVersion(ctx context.Context, in *CreateProductVersionRequest, opts ...grpc.CallOption) (*CreateProductVersionResponse, error)
-	// Gives a loan up. Above the limit of ListApprovalTiers other people must approve it. Errors: NOT_FOUND, LOAN_STATE_INVALID,
+	// Writes a loan off. Above the limit of ListApprovalTiers other people must approve it. Errors: NOT_FOUND, LOAN_STATE_INVALID,
 	// APPROVAL_PENDING.
 	WriteOffLoan(ctx context.Context, in *WriteOffLoanRequest, opts ...grpc.CallOption) (*WriteOffLoanResponse, error)
 	// Records money that came back of a loan that was given up. Above the limit of ListApprovalTiers other people must approve it.
@@ -316,7 +316,7 @@ type BillAdminServiceServer interface {
 	ListProducts(context.Context, *ListProductsRequest) (*ListProductsResponse, error)
 	// Adds a version of a product; loans keep the version that they were made with.
 	CreateProductVersion(context.Context, *CreateProductVersionRequest) (*CreateProductVersionResponse, error)
-	// Gives a loan up. Above the limit of ListApprovalTiers other people must approve it. Errors: NOT_FOUND, LOAN_STATE_INVALID,
+	// Writes a loan off. Above the limit of ListApprovalTiers other people must approve it. Errors: NOT_FOUND, LOAN_STATE_INVALID,
 	// APPROVAL_PENDING.
 	WriteOffLoan(context.Context, *WriteOffLoanRequest) (*WriteOffLoanResponse, error)
 	// Records money that came back of a loan that was given up. Above the limit of ListApprovalTiers other people must approve it.

@@ -237,7 +237,7 @@ type Endpoint struct {
 	StateReason string `protobuf:"bytes,12,opt,name=state_reason,json=stateReason,proto3" json:"state_reason,omitempty"`
 	// Since when it has its state; not set for one that was never disabled.
 	StateTime *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=state_time,json=stateTime,proto3" json:"state_time,omitempty"`
-	// The marketplace whose events it hears of; empty for the home marketplace.
+	// The marketplace whose events it receives; empty for the home marketplace.
 	Owner         string `protobuf:"bytes,11,opt,name=owner,proto3" json:"owner,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

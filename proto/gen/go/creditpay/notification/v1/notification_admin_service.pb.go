@@ -42,7 +42,7 @@ type CreateEndpointRequest struct {
 	Profile DeliveryProfile `protobuf:"varint,5,opt,name=profile,proto3,enum=creditpay.notification.v1.DeliveryProfile" json:"profile,omitempty"`
 	// The name under which the receiver knows the key; needed by PAY_PROTOCOL, CASHIER_DESK and CASHIER_DESK_GM1, empty for the others.
 	KeyName string `protobuf:"bytes,6,opt,name=key_name,json=keyName,proto3" json:"key_name,omitempty"`
-	// The marketplace whose events it hears of, by its name; empty for the home marketplace.
+	// The marketplace whose events it receives, by its name; empty for the home marketplace.
 	Owner         string `protobuf:"bytes,7,opt,name=owner,proto3" json:"owner,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -40,7 +40,7 @@ type NotificationAdminServiceClient interface {
 	// a callback endpoint of the marketplace: events about an order go to the notify_url that its checkout named, and an order without one
 	// is not told to it. Errors: ENDPOINT_URL_REFUSED.
 	CreateEndpoint(ctx context.Context, in *CreateEndpointRequest, opts ...grpc.CallOption) (*CreateEndpointResponse, error)
-	// Gives an endpoint another address or other types, and leaves what is not named; deliveries on their way follow. A callback endpoint stays one, and so does one
+	// Changes the address or the types of an endpoint, and leaves what is not named; deliveries on their way follow. A callback endpoint stays one, and so does one
 	// with an address. Errors: NOT_FOUND, ENDPOINT_URL_REFUSED, CONCURRENT_CHANGE.
 	UpdateEndpoint(ctx context.Context, in *UpdateEndpointRequest, opts ...grpc.CallOption) (*UpdateEndpointResponse, error)
 	// Disables an endpoint, or enables it again. While it is disabled, events make no deliveries to it and those on their way are
@@ -172,7 +172,7 @@ type NotificationAdminServiceServer interface {
 	// a callback endpoint of the marketplace: events about an order go to the notify_url that its checkout named, and an order without one
 	// is not told to it. Errors: ENDPOINT_URL_REFUSED.
 	CreateEndpoint(context.Context, *CreateEndpointRequest) (*CreateEndpointResponse, error)
-	// Gives an endpoint another address or other types, and leaves what is not named; deliveries on their way follow. A callback endpoint stays one, and so does one
+	// Changes the address or the types of an endpoint, and leaves what is not named; deliveries on their way follow. A callback endpoint stays one, and so does one
 	// with an address. Errors: NOT_FOUND, ENDPOINT_URL_REFUSED, CONCURRENT_CHANGE.
 	UpdateEndpoint(context.Context, *UpdateEndpointRequest) (*UpdateEndpointResponse, error)
 	// Disables an endpoint, or enables it again. While it is disabled, events make no deliveries to it and those on their way are

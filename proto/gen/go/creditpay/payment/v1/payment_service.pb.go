@@ -912,7 +912,7 @@ type NotifyPaymentStatusRequest struct {
 	Status ExternalLegStatus `protobuf:"varint,4,opt,name=status,proto3,enum=creditpay.payment.v1.ExternalLegStatus" json:"status,omitempty"`
 	// The amount that moved.
 	Amount *v1.Money `protobuf:"bytes,5,opt,name=amount,proto3" json:"amount,omitempty"`
-	// When it moved; not set: when we heard of it.
+	// When it moved; not set: when this callback arrives.
 	PayTime       *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=pay_time,json=payTime,proto3" json:"pay_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -47,7 +47,7 @@ type RefundServiceClient interface {
 	// What a refund would do, by the same computation that does it; changes nothing.
 	PreviewRefund(ctx context.Context, in *PreviewRefundRequest, opts ...grpc.CallOption) (*PreviewRefundResponse, error)
 	// Asks for a refund. Its outcome is asynchronous. Errors: REFUND_EXCEEDS_BUDGET, ORDER_STATE_INVALID; CHECKOUT_COMMITTING until the
-	// order has heard of its payment, a moment after the payer has: repeat.
+	// order knows of its payment, a moment after the payer does: repeat.
 	RefundPayment(ctx context.Context, in *RefundPaymentRequest, opts ...grpc.CallOption) (*RefundPaymentResponse, error)
 	// Asks for a refund. It needs nobody, one or two other people to approve it within seven days, by the amount that operators asked for of
 	// the order so far, this refund included; what they approve is what it would do at this moment. Errors: as RefundPayment.
@@ -256,7 +256,7 @@ type RefundServiceServer interface {
 	// What a refund would do, by the same computation that does it; changes nothing.
 	PreviewRefund(context.Context, *PreviewRefundRequest) (*PreviewRefundResponse, error)
 	// Asks for a refund. Its outcome is asynchronous. Errors: REFUND_EXCEEDS_BUDGET, ORDER_STATE_INVALID; CHECKOUT_COMMITTING until the
-	// order has heard of its payment, a moment after the payer has: repeat.
+	// order knows of its payment, a moment after the payer does: repeat.
 	RefundPayment(context.Context, *RefundPaymentRequest) (*RefundPaymentResponse, error)
 	// Asks for a refund. It needs nobody, one or two other people to approve it within seven days, by the amount that operators asked for of
 	// the order so far, this refund included; what they approve is what it would do at this moment. Errors: as RefundPayment.
