@@ -263,3 +263,17 @@ func TestInput_LargestTextsAreStored(t *testing.T) {
 		}
 	}
 }
+
+// The longest user id that the contract takes buys, and its order is confirmed: a row names the caller's kind in front of it.
+func TestInput_LongestUserBuys(t *testing.T) {
+	t.Parallel()
+	s := shared(t)
+	id := unique("longest")
+	p := s.user(t, id+strings.Repeat("u", 64-len(id))).ready(t, 1_000_000)
+	c := p.checkout(t, 100_000)
+	p.pay(t, c.GetCheckoutId())
+	orderID := c.GetOrders()[0].GetOrderId()
+	s.awaitOrder(t, orderID, orderv1.OrderState_ORDER_STATE_PAID)
+	s.confirm(t, orderID)
+	s.awaitOrder(t, orderID, orderv1.OrderState_ORDER_STATE_CONFIRMED)
+}

@@ -54,7 +54,13 @@ func (p *payer) spm(t testing.TB) context.Context {
 // stranger makes a user without an account and PIN.
 func (s *stack) stranger(t testing.TB) *payer {
 	t.Helper()
-	p := &payer{s: s, id: unique("user")}
+	return s.user(t, unique("user"))
+}
+
+// user makes a user of that id, without an account and PIN.
+func (s *stack) user(t testing.TB, id string) *payer {
+	t.Helper()
+	p := &payer{s: s, id: id}
 	p.token = s.mint(t, caller.Caller{Kind: caller.H5, Name: "h5", UserID: p.id, FactorTime: time.Now().Unix()})
 	return p
 }
