@@ -44,12 +44,12 @@ func (s *streams) access(srv any, stream grpc.ServerStream, info *grpc.StreamSer
 
 // enter takes a place for the stream.
 func (s *streams) enter(stream grpc.ServerStream, method string) *errs.Error {
-	// gRPC brings calls of methods here that the server does not have. A method of the suite that is here is a stream.
+	// gRPC brings calls of methods here that the server does not have: of the suite's, streams and those of another service.
 	_, ours := s.rules[method]
 	switch {
 	case strings.HasPrefix(method, "/grpc.reflection."):
 	case ours || strings.HasPrefix(method, "/grpc.health."):
-		return errs.CallerNotAllowed.New("streams are not offered")
+		return errs.CallerNotAllowed.New("this server does not serve the call, and nobody serves it as a stream; ask the service that owns it")
 	default:
 		return errs.NotYetAvailable.New("this server does not offer the call")
 	}

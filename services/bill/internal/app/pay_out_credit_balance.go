@@ -85,7 +85,7 @@ func (a *App) payOut(ctx context.Context, userID string, op Operation, remember 
 	case !op.Amount.IsPositive():
 		return done, errs.AmountOutOfRange.New("the amount must be above zero")
 	case op.Amount.Minor() > account.Credit.Minor():
-		return done, errs.BalanceInsufficient.New("the credit balance is %s", account.Credit)
+		return done, errs.BalanceInsufficient.New("the credit balance is %s; pay out that much at most", account.Credit)
 	}
 	left, err := account.Credit.Sub(op.Amount)
 	if err != nil {

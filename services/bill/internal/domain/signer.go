@@ -67,7 +67,7 @@ func checkLetters(name string) error {
 		case strings.ContainsRune(nameSigns, r):
 			marks = marksMax
 		default:
-			return errs.InvalidArgument.New("full_name must be written in letters, as on the identity card; %s stands in none", text.Line(string(r))).With("field", "full_name")
+			return errs.InvalidArgument.New("full_name must be written in letters, as on the identity card; %s is no letter", text.Line(string(r))).With("field", "full_name")
 		}
 	}
 	if text.Line(name) != name {

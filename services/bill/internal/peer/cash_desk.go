@@ -74,7 +74,7 @@ func (p *CashDesk) CashReturn(ctx context.Context, reference ids.ID) (app.CashRe
 		Abandoned:     res.GetCashReturn().GetState() == paymentv1.CashReturnState_CASH_RETURN_STATE_ABANDONED,
 	}
 	if r.err != nil {
-		return out, errs.Internal.Wrap(r.err, "the payment service gave an amount that cannot be read")
+		return out, errs.Internal.Wrap(r.err, "the payment service sent an amount that cannot be read")
 	}
 	return out, nil
 }
@@ -93,7 +93,7 @@ func (p *CashDesk) RepaymentReturn(ctx context.Context, refundID, repaymentID id
 	}
 	r := &reader{}
 	if out.Left = r.amount(res.GetLeftAmount()); r.err != nil {
-		return out, errs.Internal.Wrap(r.err, "the payment service gave an amount that cannot be read")
+		return out, errs.Internal.Wrap(r.err, "the payment service sent an amount that cannot be read")
 	}
 	return out, nil
 }

@@ -126,7 +126,7 @@ func (a *App) mayChangePin(ctx context.Context, pin *domain.Pin, r SetPin) (doma
 	case pin != nil && r.OldPin != "":
 		return domain.PinChanged, a.verifyPin(ctx, pin, r.OldPin)
 	case pin != nil:
-		return 0, errs.PinWrong.New("a PIN is set; give it as old_pin to change it, or the code of SendPinCode when it is forgotten")
+		return 0, errs.PinWrong.New("a PIN is set; send it as old_pin to change it, or the code of SendPinCode when it is forgotten")
 	case r.FactorShown:
 		return change, nil
 	default:
