@@ -124,10 +124,10 @@ func repaymentAgainstLeg(seen []fact) string {
 			return ""
 		}
 	}
-	switch {
-	case repayment == "":
+	switch repayment {
+	case "":
 		return "cash is collected for a repayment that does not exist"
-	case repayment == "SUCCEEDED":
+	case "SUCCEEDED":
 		return "a repayment succeeded whose cash is not there"
 	default:
 		return "the states do not go together"

@@ -204,10 +204,10 @@ func fiftyApprovals(t *testing.T, s *stack) {
 	var group sync.WaitGroup
 	for _, token := range tokens {
 		group.Go(func() {
-			switch _, err := s.decide(t, "bill", "approve", token, id); {
-			case err == nil:
+			_, err := s.decide(t, "bill", "approve", token, id)
+			if err == nil {
 				votes.Add(1)
-			default:
+			} else {
 				if got := reasonOf(t, err); got != errs.ApproverIsRequester.Name() && got != errs.AlreadyApproved.Name() && got != errs.ApprovalStateInvalid.Name() && got != errs.ConcurrentChange.Name() {
 					t.Errorf("%v", err)
 				}

@@ -328,12 +328,15 @@ func TestDeadLetter_TakesAnyBytes(t *testing.T) {
 	d.send(t, poison, odd)
 	d.run(t)
 	testkit.Eventually(t, within, func() error {
-		for _, l := range d.deadLetters(t, inbox.OnlyOpen) {
+		letters := d.deadLetters(t, inbox.OnlyOpen)
+		if len(letters) == 0 {
+			return errors.New("nothing was put aside")
+		}
+		for _, l := range letters {
 			if !utf8.ValidString(l.Error+l.Key+l.Type) || l.Error == "" {
 				return fmt.Errorf("%+v", l)
 			}
-			return nil
 		}
-		return errors.New("nothing was put aside")
+		return nil
 	})
 }

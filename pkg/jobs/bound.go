@@ -90,7 +90,7 @@ type Place struct {
 
 // Place is where a column's timers stand.
 func (c Column) Place() Place {
-	return Place{Kind: c.Kind, Table: c.Table, Due: c.Due, Key: c.Key, Prefix: c.Prefix}
+	return Place(c)
 }
 
 // Place is where a sweep's rows stand.

@@ -16,6 +16,7 @@ import (
 	"github.com/creditpay/creditpay/pkg/approval"
 	"github.com/creditpay/creditpay/pkg/approval/desk"
 	"github.com/creditpay/creditpay/pkg/caller"
+	"github.com/creditpay/creditpay/pkg/enum"
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/ids"
 	"github.com/creditpay/creditpay/pkg/money"
@@ -36,7 +37,7 @@ type ListRequest interface {
 
 // List returns a page of requests and the token of the next one. Errors: PAGE_TOKEN_INVALID.
 func List(ctx context.Context, d *desk.Desk, req ListRequest) (page []*commonv1.Approval, next string, err error) {
-	f := desk.Filter{State: approval.State(req.GetState()), Verb: req.GetVerb(), Limit: pageDefault}
+	f := desk.Filter{State: enum.Of[approval.State](req.GetState()), Verb: req.GetVerb(), Limit: pageDefault}
 	if size := int(req.GetPageSize()); size > 0 {
 		f.Limit = min(size, pageMost)
 	}

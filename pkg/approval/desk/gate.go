@@ -40,10 +40,10 @@ func Gate(ctx context.Context, w *unit.Work, a approval.Ask) (approval.Request, 
 	}
 	r := asked.Judged(sum, rule.ID, rule.Tiers, a.Deferred)
 	insert(w.Tx, a, r)
-	switch r.State {
-	case approval.StatePending:
+	if r.State == approval.StatePending {
 		w.Schedule(JobExpire, ids.Format(ids.Approval, r.ID), r.ExpireTime)
-	case approval.StateApproved:
+	}
+	if r.State == approval.StateApproved {
 		w.Schedule(JobCarry, ids.Format(ids.Approval, r.ID), r.CreateTime.Add(carryAfter))
 	}
 	return r, nil

@@ -136,7 +136,7 @@ func newSignBed(t *testing.T) *signBed {
 			ChallengesPerHour: 3, LockTime: 15 * time.Minute, CodesPerUser: 10, CodesPerPhone: 10, LenderName: "PT Lender", LenderAddress: "Jakarta", Place: "Jakarta",
 			LinkBase: "https://pay.example", LinkLife: 5 * time.Minute}}
 	s.App, s.fleet = app.New(deps), app.New(deps)
-	s.desk.On(s.App.ApprovalVerbs()...)
+	s.desk.On(s.ApprovalVerbs()...)
 	s.handler = event.NewHandler(s.App, s.rows)
 	s.runner = &jobs.Runner{DB: s.db, Queue: queue, Clock: s.clock, Log: zap.NewNop(), Handlers: map[string]jobs.Handler{
 		app.JobSendCode: func(ctx context.Context, j jobs.Job) (jobs.Outcome, error) {

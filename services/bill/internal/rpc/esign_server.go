@@ -9,6 +9,7 @@ import (
 
 	"github.com/creditpay/creditpay/pkg/approval/approvalrpc"
 	"github.com/creditpay/creditpay/pkg/caller"
+	"github.com/creditpay/creditpay/pkg/enum"
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/ids"
 	"github.com/creditpay/creditpay/pkg/secret"
@@ -153,7 +154,7 @@ func (s *AdminServer) SetSigningProfile(ctx context.Context, req *billv1.SetSign
 }
 
 // codePurpose reads what a code is for; the contract allows no other values.
-func codePurpose(p billv1.CodePurpose) domain.CodePurpose { return domain.CodePurpose(p) }
+func codePurpose(p billv1.CodePurpose) domain.CodePurpose { return enum.Of[domain.CodePurpose](p) }
 
 // SendUserCode implements BillInternalService.
 func (s *InternalServer) SendUserCode(ctx context.Context, req *billv1.SendUserCodeRequest) (*billv1.SendUserCodeResponse, error) {
