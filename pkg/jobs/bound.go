@@ -2,6 +2,8 @@ package jobs
 
 import (
 	"context"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/creditpay/creditpay/pkg/errs"
@@ -44,10 +46,54 @@ func stopped(ctx context.Context, db *mysqlx.DB, kind, key string, now time.Time
 	return mysqlx.Fault(err, "note that a timer was stopped")
 }
 
-// well forgets the faults of a timer that was done.
-func well(ctx context.Context, db *mysqlx.DB, kind, key string) error {
-	_, err := db.ExecContext(ctx, `DELETE FROM job_faults WHERE kind = ? AND job_key = ? AND stop_time IS NULL`, kind, key)
+// well forgets the faults of timers that were done.
+func well(ctx context.Context, db *mysqlx.DB, kind string, keys ...string) error {
+	args := make([]any, 0, len(keys)+1)
+	args = append(args, kind)
+	for _, key := range keys {
+		args = append(args, key)
+	}
+	_, err := db.ExecContext(ctx, `DELETE FROM job_faults WHERE kind = ? AND job_key IN (?`+strings.Repeat(", ?", len(keys)-1)+`) AND stop_time IS NULL`, args...)
 	return mysqlx.Fault(err, "forget faults")
+}
+
+// faultyFor is how long the answer of faulty.has is good: shorter than a timer that failed waits, so that the process that does it the
+// next time knows of its fault, whichever process had it.
+const faultyFor = 5 * time.Second
+
+// faulty remembers for a moment which kinds of timers have faults that count: nearly always none, and then what is done needs no
+// statement to forget them. The zero value is ready.
+type faulty struct {
+	mu     sync.Mutex
+	kinds  map[string]bool
+	looked time.Time
+}
+
+// has reports whether a timer of the kind has faults. While the database does not answer, it has: forgetting too much costs a statement.
+func (f *faulty) has(ctx context.Context, db *mysqlx.DB, kind string, now time.Time) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if elapsed := now.Sub(f.looked); f.kinds != nil && elapsed >= 0 && elapsed < faultyFor {
+		return f.kinds[kind]
+	}
+	rows, err := db.QueryContext(ctx, `SELECT DISTINCT kind FROM job_faults WHERE stop_time IS NULL`)
+	if err != nil {
+		return true
+	}
+	defer func() { _ = rows.Close() }()
+	kinds := map[string]bool{}
+	for rows.Next() {
+		var kind string
+		if rows.Scan(&kind) != nil {
+			return true
+		}
+		kinds[kind] = true
+	}
+	if rows.Err() != nil {
+		return true
+	}
+	f.kinds, f.looked = kinds, now
+	return kinds[kind]
 }
 
 // Stopped is a timer that reached its bound.

@@ -101,3 +101,22 @@ func TestBound_DismissTakesOffTheList(t *testing.T) {
 		t.Errorf("once more: got %v, want NOT_FOUND", err)
 	}
 }
+
+// Faults count in a row: with two processes on one column, of which one fails and the other does it in turn, nothing is stopped.
+func TestBound_SuccessElsewhereForgetsFaults(t *testing.T) {
+	t.Parallel()
+	p := newParcels(t)
+	bad := p.runner(func(context.Context, jobs.Job) (jobs.Outcome, error) { return jobs.Done(), errors.New("no van") })
+	good := p.runner(func(context.Context, jobs.Job) (jobs.Outcome, error) {
+		return jobs.Again(p.clock.Now().Add(time.Minute)), nil
+	})
+	for range 2 * jobs.FaultsMax {
+		for _, r := range []*jobs.Runner{bad, good} {
+			p.clock.Advance(time.Hour)
+			once(t, r, 1)
+		}
+	}
+	if list, err := jobs.ListStopped(t.Context(), p.db, 10); err != nil || len(list) != 0 {
+		t.Errorf("stopped: %+v, %v", list, err)
+	}
+}

@@ -108,8 +108,9 @@ type Runner struct {
 	Columns []Column
 	// Workers bounds the handlers at work at once, 8 by default.
 	Workers int
-	// faults are the timers that failed here and were not done since.
+	// faults are the timers that failed here and were not done since; faulty are kinds that failed anywhere.
 	faults sync.Map
+	faulty faulty
 }
 
 // Run works until ctx ends and then waits for the handlers at work.
@@ -240,13 +241,14 @@ func (r *Runner) faulted(ctx context.Context, log *zap.Logger, j Job, text strin
 	r.settle(ctx, log, j.done())
 }
 
-// recovered forgets the faults of a timer that failed before.
+// recovered forgets the faults of a timer that failed before, here or in another process.
 func (r *Runner) recovered(ctx context.Context, log *zap.Logger, j Job) {
-	if _, failed := r.faults.LoadAndDelete(j.Kind + " " + j.Key); !failed && (j.column != nil || j.Attempt < 2) {
-		return
-	}
 	forget, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
+	_, failed := r.faults.LoadAndDelete(j.Kind + " " + j.Key)
+	if !failed && (j.column != nil || j.Attempt < 2) && !r.faulty.has(forget, r.DB, j.Kind, r.Clock.Now()) {
+		return
+	}
 	if err := well(forget, r.DB, j.Kind, j.Key); err != nil {
 		log.Warn("faults could not be forgotten", zap.Error(err))
 	}

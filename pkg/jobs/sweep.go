@@ -51,6 +51,7 @@ type Sweeper struct {
 
 	mu         sync.Mutex // guards leaseUntil
 	leaseUntil time.Time
+	faulty     faulty
 }
 
 // Run sweeps until ctx ends.
@@ -102,13 +103,19 @@ func (s *Sweeper) do(ctx context.Context, batch []ids.ID) error {
 	work, cancel := context.WithTimeout(ctx, workTime)
 	defer cancel()
 	err := s.Sweep.Handle(work, batch)
-	if err == nil || ctx.Err() != nil || mysqlx.Disconnected(err) {
+	if err == nil {
+		return s.recovered(work, batch)
+	}
+	if ctx.Err() != nil || mysqlx.Disconnected(err) {
 		return err
 	}
 	s.Log.Info("a batch failed and is done row by row", zap.String("sweep", s.Sweep.Kind), zap.Error(err))
 	for _, id := range batch {
 		err := s.Sweep.Handle(work, []ids.ID{id})
 		if err == nil {
+			if err := s.recovered(work, []ids.ID{id}); err != nil {
+				return err
+			}
 			continue
 		}
 		if ctx.Err() != nil || mysqlx.Disconnected(err) {
@@ -120,6 +127,18 @@ func (s *Sweeper) do(ctx context.Context, batch []ids.ID) error {
 		}
 	}
 	return nil
+}
+
+// recovered forgets the faults of rows that failed before and were done now.
+func (s *Sweeper) recovered(ctx context.Context, batch []ids.ID) error {
+	if !s.faulty.has(ctx, s.DB, s.Sweep.Kind, s.Clock.Now()) {
+		return nil
+	}
+	keys := make([]string, len(batch))
+	for i, id := range batch {
+		keys[i] = id.String()
+	}
+	return well(ctx, s.DB, s.Sweep.Kind, keys...)
 }
 
 // putOff has a row wait that failed on its own, and stops one that reached its bound: its due column becomes NULL.

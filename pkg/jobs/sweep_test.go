@@ -159,3 +159,30 @@ func TestOneProcessSweepsAtATime(t *testing.T) {
 		t.Errorf("after the lease: %d rows, %v", n, err)
 	}
 }
+
+// A row that fails now and then and is done after that is never stopped: its faults are forgotten, alone and in a batch.
+func TestSweep_DoneRowsForgetTheirFaults(t *testing.T) {
+	t.Parallel()
+	f := newField(t, 3)
+	fail := true
+	s := f.sweeper("a", func(ctx context.Context, batch []ids.ID) error {
+		if fail && slices.Contains(batch, f.ids[1]) {
+			return errors.New("no water")
+		}
+		return f.water(ctx, batch)
+	})
+	for range 2 * jobs.FaultsMax {
+		for _, fail = range []bool{true, false} {
+			f.clock.Advance(time.Hour)
+			if _, err := f.db.ExecContext(t.Context(), `UPDATE plants SET water_time = ?`, f.clock.Now()); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.Once(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if list, err := jobs.ListStopped(t.Context(), f.db, 10); err != nil || len(list) != 0 {
+		t.Errorf("stopped: %+v, %v", list, err)
+	}
+}
