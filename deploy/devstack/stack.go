@@ -201,14 +201,14 @@ func (s *Stack) makeServices(ctx context.Context, shared spine.Deps, brokers []s
 	paymentConfig.Config = s.spineConfig(payment.Name, brokers)
 	paymentConfig.RecoverAfter = 5 * time.Second // People watch: what a crash left is finished soon after the restart.
 	paymentConfig.CashURL = s.desk.URL()
-	payments, err := payment.New(ctx, paymentConfig, payment.Deps{Spine: s.signing(shared, payment.Name), Keys: s.state.keys, Proofs: s.state.proofs, Order: s.as(payment.Name), Bill: s.as(payment.Name)})
+	payments, err := payment.New(ctx, paymentConfig, payment.Deps{Spine: s.signing(shared, payment.Name), Keys: s.state.keys, Proofs: s.state.proofs, Order: s.as(payment.Name), Bill: s.as(payment.Name), Refund: s.as(payment.Name)})
 	if err != nil {
 		return nil, nil, errors.Join(err, orders.Close())
 	}
 	billConfig := defaults[bill.Config]()
 	billConfig.Config = s.spineConfig(bill.Name, brokers)
 	billConfig.Esign.SandboxDir, billConfig.Esign.LinkBase = CodesDir(s.config.StateDir), "http://"+loopback(s.config.HTTPAddr)
-	bills, err := bill.New(ctx, billConfig, bill.Deps{Spine: s.signing(shared, bill.Name), Keys: s.state.keys, Payment: s.as(bill.Name)})
+	bills, err := bill.New(ctx, billConfig, bill.Deps{Spine: s.signing(shared, bill.Name), Keys: s.state.keys, Payment: s.as(bill.Name), Refund: s.as(bill.Name)})
 	if err != nil {
 		return nil, nil, errors.Join(err, orders.Close(), payments.Close())
 	}

@@ -268,6 +268,7 @@ func TestRefundsAndApprovalsAreOpenToTheseAndNobodyElse(t *testing.T) {
 		credit + "ListApprovals": "ADMIN:VIEW", credit + "GetApproval": "ADMIN:VIEW", credit + "ListApprovalTiers": "ADMIN:VIEW", credit + "SetApprovalTiers": "ADMIN:ADMINISTER",
 		credit + "ApproveRequest": "ADMIN:ADMINISTER ADMIN:APPROVE", credit + "RejectRequest": "ADMIN:CREDIT ADMIN:CASH ADMIN:ADMINISTER ADMIN:APPROVE",
 		"/creditpay.refund.v1.RefundInternalService/GetOrderRefunds": "SERVICE:order",
+		"/creditpay.refund.v1.RefundInternalService/GetRefundParts":  "SERVICE:bill SERVICE:payment",
 		cash + "ListCashReturns":                                     "ADMIN:VIEW", cash + "RetryCancelReturn": "ADMIN:CASH", cash + "ResolveCancelReturn": "ADMIN:CASH",
 	}
 	rules := rpckit.AccessRules()

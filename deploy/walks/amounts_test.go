@@ -36,8 +36,8 @@ func amountsBetweenServices() map[protoreflect.FullName]how {
 		// The order's price is the order service's. Asking for it would cost every purchase a call; instead OrderConfirmed, which that
 		// service signs, names the price again, and a loan of another one never begins.
 		"creditpay.bill.v1.BillInternalService.ReserveCredit": owedLater,
-		// The refund is the refund service's, who calls; what may be refunded of a loan is this service's own record.
-		"creditpay.bill.v1.BillInternalService.AdjustForRefund": ownRecord,
+		// The refund is the refund service's: whoever holds its key cannot answer in its place.
+		"creditpay.bill.v1.BillInternalService.AdjustForRefund": asksOwner,
 		// The return is the payment service's.
 		"creditpay.bill.v1.BillInternalService.KeepCashAsCredit": asksOwner,
 		// The checkout is this service's own.
@@ -46,8 +46,8 @@ func amountsBetweenServices() map[protoreflect.FullName]how {
 		"creditpay.payment.v1.PaymentInternalService.OpenCashLeg": asksOwner,
 		// What a refund gives back by a repayment is the bill service's.
 		"creditpay.payment.v1.PaymentInternalService.ReturnRepayment": asksOwner,
-		// The refund is the refund service's, who calls; what may be refunded of a payment is this service's own record.
-		"creditpay.payment.v1.PaymentInternalService.RefundOrderPayment": ownRecord,
+		// The refund is the refund service's.
+		"creditpay.payment.v1.PaymentInternalService.RefundOrderPayment": asksOwner,
 	}
 }
 

@@ -43,6 +43,8 @@ type Deps struct {
 	Keys *secret.Keyring
 	// Payment is a connection to the payment service.
 	Payment grpc.ClientConnInterface
+	// Refund is a connection to the refund service.
+	Refund grpc.ClientConnInterface
 	// Sender brings one-time codes to users; nil for the sandbox of the configuration.
 	Sender CodeSender
 }
@@ -86,7 +88,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	}
 	approvals := desk.New(backbone.Kit, backbone.Log, cfg.Approval)
 	verbs := app.New(app.Deps{
-		Store: rows, Requests: rows.Requests(), Payments: peer.NewCashDesk(deps.Payment), IDs: deps.Spine.IDs, Clock: deps.Spine.Clock,
+		Store: rows, Requests: rows.Requests(), Payments: peer.NewCashDesk(deps.Payment), Refunds: peer.NewRefunds(deps.Refund), IDs: deps.Spine.IDs, Clock: deps.Spine.Clock,
 		ProductRefresh: cfg.ProductRefresh, PlanCacheSize: cfg.PlanCacheSize, OpenRepaymentsMax: cfg.OpenRepaymentsMax, Esign: esign,
 		Approvals: approvals,
 	})

@@ -3,15 +3,19 @@ package bill_test
 import (
 	"cmp"
 	"context"
+	"errors"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/segmentio/kafka-go"
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/test/bufconn"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
@@ -20,6 +24,7 @@ import (
 	billv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/bill/v1"
 	commonv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/common/v1"
 	orderv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/order/v1"
+	refundv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/refund/v1"
 
 	"github.com/creditpay/creditpay/pkg/audit"
 	"github.com/creditpay/creditpay/pkg/caller"
@@ -66,8 +71,40 @@ func (t tokenOf) Token(ctx context.Context) (string, error) {
 	return string(t), nil
 }
 
+// refunds is the refund service on the wire: it knows one refund, or cannot be reached.
+type refunds struct {
+	sync.Mutex
+	known *refundv1.GetRefundPartsResponse
+	id    string
+}
+
+func (r *refunds) Invoke(_ context.Context, _ string, args, reply any, _ ...grpc.CallOption) error {
+	r.Lock()
+	defer r.Unlock()
+	req, out := args.(*refundv1.GetRefundPartsRequest), reply.(*refundv1.GetRefundPartsResponse)
+	switch {
+	case r.known == nil:
+		return rpckit.FromStatus(status.Error(codes.Unavailable, "connection refused"))
+	case req.GetRefundId() != r.id:
+		return errs.NotFound.New("there is no such refund")
+	}
+	proto.Merge(out, r.known)
+	return nil
+}
+
+func (r *refunds) NewStream(context.Context, *grpc.StreamDesc, string, ...grpc.CallOption) (grpc.ClientStream, error) {
+	return nil, errors.New("nothing streams")
+}
+
+func (r *refunds) knows(id string, known *refundv1.GetRefundPartsResponse) {
+	r.Lock()
+	defer r.Unlock()
+	r.id, r.known = id, known
+}
+
 // bed is the whole service behind its door.
 type bed struct {
+	refunds refunds
 	service *bill.Service
 	dsn     string
 	broker  string
@@ -87,7 +124,7 @@ func newBed(t *testing.T) *bed {
 	}
 	var err error
 	b.service, err = bill.New(t.Context(), cfg, bill.Deps{Spine: spine.Deps{Log: zap.NewNop(), Clock: clock.System(), IDs: b.ids, Owner: "test",
-		Signer: b.keys.Signer(t, bill.Name), EventKeys: &b.keys}})
+		Signer: b.keys.Signer(t, bill.Name), EventKeys: &b.keys}, Refund: &b.refunds})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -208,6 +245,19 @@ func (b *bed) refundOverTheWire(t *testing.T, internal billv1.BillInternalServic
 		t.Fatal(err)
 	}
 	refund := &billv1.AdjustForRefundRequest{RefundId: ids.Format(ids.Refund, b.ids.New()), OrderId: order, Amount: rp(100_000)}
+	_, err = internal.AdjustForRefund(t.Context(), refund)
+	if reason, _ := errs.ReasonOf(err); reason != errs.DependencyUnavailable || reason.RetryAfter() == 0 {
+		t.Errorf("the refund service is away: %v, to be repeated after %s", err, reason.RetryAfter())
+	}
+	parts := &refundv1.GetRefundPartsResponse{OrderId: order, CreditAmount: rp(100_000), CashAmount: rp(0),
+		State: refundv1.RefundState_REFUND_STATE_EXECUTING, Step: refundv1.RefundStep_REFUND_STEP_PAYMENT}
+	b.refunds.knows(refund.GetRefundId(), parts)
+	if _, err := internal.AdjustForRefund(t.Context(), refund); !errs.Is(err, errs.RefundStateInvalid) {
+		t.Errorf("a refund that is past this step: %v", err)
+	}
+	adjusting := proto.CloneOf(parts)
+	adjusting.Step = refundv1.RefundStep_REFUND_STEP_ADJUST
+	b.refunds.knows(refund.GetRefundId(), adjusting)
 	for range 2 {
 		done, err := internal.AdjustForRefund(t.Context(), refund)
 		if err != nil || !proto.Equal(done.GetAdjustment(), preview.GetAdjustment()) || done.GetCashAmount().GetAmountMinor() != 0 {

@@ -29,6 +29,8 @@ type Config struct {
 	HomeMarketplace string `env:"HOME_MARKETPLACE" envDefault:"marketplace"`
 	// PaymentAddr is the gRPC address of the payment service. Used by the service's own process.
 	PaymentAddr string `env:"PAYMENT_ADDR" envDefault:"localhost:9090"`
+	// RefundAddr is the gRPC address of the refund service. Used by the service's own process.
+	RefundAddr string `env:"REFUND_ADDR" envDefault:"localhost:9090"`
 }
 
 // Validate tells what is missing or out of bounds.

@@ -22,6 +22,8 @@ type Config struct {
 	OrderAddr string `env:"ORDER_ADDR" envDefault:"localhost:9090"`
 	// BillAddr is the gRPC address of the bill service. Used by the service's own process.
 	BillAddr string `env:"BILL_ADDR" envDefault:"localhost:9090"`
+	// RefundAddr is the gRPC address of the refund service. Used by the service's own process.
+	RefundAddr string `env:"REFUND_ADDR" envDefault:"localhost:9090"`
 	// KeyringFile holds the keys that digest PINs. Used by the service's own process.
 	KeyringFile string `env:"KEYRING_FILE"`
 	// CheckoutProofKeyringFile holds the keys that check the order service's proofs of checkouts, which has the same file. Empty: the order

@@ -33,8 +33,8 @@ type Deps struct {
 	Keys *secret.Keyring
 	// Proofs checks the proofs of checkouts; nil where the order service is always asked.
 	Proofs *secret.Keyring
-	// Order and Bill are connections to the neighbours.
-	Order, Bill grpc.ClientConnInterface
+	// Order, Bill and Refund are connections to the neighbours.
+	Order, Bill, Refund grpc.ClientConnInterface
 }
 
 // Service is the payment service.
@@ -70,7 +70,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	approvals := desk.New(sp.Kit, sp.Log, cfg.Approval)
 	billPeer := peer.NewBill(deps.Bill)
 	verbs := app.New(app.Deps{
-		Store: st, Orders: peer.NewOrders(deps.Order), Bill: billPeer, Codes: billPeer, Keys: deps.Keys, Proofs: deps.Proofs,
+		Store: st, Orders: peer.NewOrders(deps.Order), Bill: billPeer, Refunds: peer.NewRefunds(deps.Refund), Codes: billPeer, Keys: deps.Keys, Proofs: deps.Proofs,
 		Clock: deps.Spine.Clock, IDs: deps.Spine.IDs, Log: sp.Log,
 		Limits: app.Limits{QuoteLife: cfg.QuoteLife, RecoverAfter: cfg.RecoverAfter, Patience: cfg.Patience,
 			DownPaymentLife: cfg.DownPaymentLife, RepaymentLife: cfg.RepaymentLife},

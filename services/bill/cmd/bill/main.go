@@ -41,7 +41,12 @@ func run(ctx context.Context, env service.Env) error {
 		return err
 	}
 	defer func() { _ = payment.Close() }()
-	billDeps.Payment = payment
+	refund, err := rpckit.Dial(cfg.RefundAddr, peers)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = refund.Close() }()
+	billDeps.Payment, billDeps.Refund = payment, refund
 	svc, err := bill.New(ctx, cfg, billDeps)
 	if err != nil {
 		return err

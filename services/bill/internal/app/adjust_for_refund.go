@@ -26,9 +26,21 @@ type RefundRequest struct {
 
 // AdjustForRefund adjusts the loan that counts of an order. A draft shrinks, or is taken back when nothing of it is left; a loan that
 // has begun gets a fact of today, and what follows from it is figured by replay. Cash goes back by the repayments that brought it, the
-// rest of it is credit balance. The same refund with the same content answers its record. It fails with errs.NotFound (no loan
-// counts), errs.RefundExceedsBudget, errs.RefundChanged (not the adjustment that is expected), errs.RequestIDReused, errs.CurrencyMismatch and errs.AmountOutOfRange.
+// rest of it is credit balance. The same refund with the same content answers its record; before there is one, the refund service is asked
+// what the refund is. It fails with errs.NotFound (no loan counts, or there is no such refund), errs.RefundExceedsBudget,
+// errs.RefundChanged (not the adjustment that is expected), errs.RequestIDReused, errs.CurrencyMismatch and errs.AmountOutOfRange; with
+// errs.RefundStateInvalid and errs.LegAmountMismatch when the refund service does not confirm it.
 func (a *App) AdjustForRefund(ctx context.Context, r RefundRequest) (domain.RefundAdjustment, error) {
+	known, found, err := a.store.LoanRefund(ctx, r.RefundID)
+	if err != nil {
+		return domain.RefundAdjustment{}, err
+	}
+	if found {
+		return known.again(r)
+	}
+	if err := a.confirmRefund(ctx, r); err != nil {
+		return domain.RefundAdjustment{}, err
+	}
 	return again(ctx, func() (domain.RefundAdjustment, error) {
 		var adj domain.RefundAdjustment
 		err := a.store.DoLocking(ctx, func(tx LockingTx) (err error) {
@@ -37,6 +49,49 @@ func (a *App) AdjustForRefund(ctx context.Context, r RefundRequest) (domain.Refu
 		})
 		return adj, err
 	})
+}
+
+// again is the answer to a refund that has a record.
+func (known LoanRefund) again(r RefundRequest) (domain.RefundAdjustment, error) {
+	if known.OrderID != r.OrderID || known.Amount != r.Amount {
+		return domain.RefundAdjustment{}, errs.RequestIDReused.New("this refund came before with other content; use a new one")
+	}
+	return known.Effect, nil
+}
+
+// RefundParts is a refund as its owner knows it.
+type RefundParts struct {
+	OrderID ids.ID
+	// Credit is the part that credit financed.
+	Credit money.Amount
+	// Adjusting says that the refund is carried out, and that the loan is what comes next.
+	Adjusting bool
+	// Expected is the fingerprint of the only adjustment that was approved; empty for whatever it is.
+	Expected string
+}
+
+// Refunds is the refund service.
+type Refunds interface {
+	// RefundParts is a refund as its owner knows it. Errors: errs.NotFound.
+	RefundParts(ctx context.Context, refundID ids.ID) (RefundParts, error)
+}
+
+// confirmRefund holds a refund that is not known here against the refund service's. No transaction is open.
+func (a *App) confirmRefund(ctx context.Context, r RefundRequest) error {
+	parts, err := a.refunds.RefundParts(ctx, r.RefundID)
+	name := ids.Format(ids.Refund, r.RefundID)
+	switch {
+	case err != nil:
+		return err
+	case parts.OrderID != r.OrderID || parts.Credit != r.Amount:
+		return errs.LegAmountMismatch.New("refund %s does not take %s out of the credit of order %s", name, r.Amount, ids.Format(ids.Order, r.OrderID))
+	case !parts.Adjusting:
+		return errs.RefundStateInvalid.New("refund %s is not at the step that adjusts the loan: nothing was adjusted", name)
+	case parts.Expected != r.Expected:
+		return errs.RefundChanged.New("refund %s was approved with another adjustment; ask with its fingerprint", name)
+	default:
+		return nil
+	}
 }
 
 // adjust is AdjustForRefund in its transaction. The loans are locked first: whatever else happens to them, goods that are received,
@@ -50,10 +105,8 @@ func (a *App) adjust(ctx context.Context, tx LockingTx, r RefundRequest) (domain
 	switch {
 	case err != nil:
 		return domain.RefundAdjustment{}, err
-	case found && (known.OrderID != r.OrderID || known.Amount != r.Amount):
-		return domain.RefundAdjustment{}, errs.RequestIDReused.New("this refund came before with other content; use a new one")
 	case found:
-		return known.Effect, nil
+		return known.again(r)
 	}
 	now := a.now()
 	w, err := a.workOut(ctx, tx, loans, r, now)

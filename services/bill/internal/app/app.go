@@ -28,6 +28,8 @@ type Deps struct {
 	IDs *ids.Generator
 	// Payments is the payment service, which has cash collected.
 	Payments CashDesk
+	// Refunds is the refund service, whose refunds are.
+	Refunds Refunds
 	// Approvals reads what other people must approve.
 	Approvals Approvals
 	// Clock tells the time.
@@ -49,6 +51,7 @@ type App struct {
 	ids       *ids.Generator
 	clock     clock.Clock
 	payments  CashDesk
+	refunds   Refunds
 	approvals Approvals
 	products  *catalogue
 	plans     *planner
@@ -64,7 +67,7 @@ const openRepaymentsMax = 20
 // New makes the verbs.
 func New(d Deps) *App {
 	return &App{
-		store: d.Store, requests: d.Requests, ids: d.IDs, clock: d.Clock, payments: d.Payments, approvals: d.Approvals,
+		store: d.Store, requests: d.Requests, ids: d.IDs, clock: d.Clock, payments: d.Payments, refunds: d.Refunds, approvals: d.Approvals,
 		products: newCatalogue(d.Store, d.ProductRefresh), plans: newPlanner(d.PlanCacheSize),
 		esign: d.Esign, openRepayments: cmp.Or(d.OpenRepaymentsMax, openRepaymentsMax),
 	}
@@ -94,6 +97,8 @@ type Store interface {
 	LoanByID(ctx context.Context, loanID ids.ID) (Loan, []domain.Fact, bool, error)
 	// Repayment finds a repayment; false when there is none.
 	Repayment(ctx context.Context, repaymentID ids.ID) (Repayment, bool, error)
+	// LoanRefund finds the record of a refund; false when there is none.
+	LoanRefund(ctx context.Context, refundID ids.ID) (LoanRefund, bool, error)
 	// RefundSource finds what a refund gives back by a repayment; false when it is nothing.
 	RefundSource(ctx context.Context, refundID, repaymentID ids.ID) (RefundSource, bool, error)
 	// RepaymentOfRequest finds the repayment that a request made; false when there is none.

@@ -46,6 +46,8 @@ type bed struct {
 	// payments collects the cash of repayments.
 	payments *collectsCash
 	rows     *store.Store
+	// refunds makes refunds.
+	refunds *makesRefunds
 	// desk takes approvals.
 	desk *desk.Desk
 }
@@ -63,7 +65,8 @@ func newBed(t *testing.T) *bed {
 	}
 	b := &bed{db: db, clock: clk, ids: gen, rows: rows, desk: desk.New(kit, zap.NewNop(), desk.Settings{})}
 	b.payments = &collectsCash{legs: map[ids.ID]app.CashLeg{}}
-	b.App = app.New(app.Deps{Store: rows, Requests: rows.Requests(), Payments: b.payments, IDs: gen, Clock: clk, ProductRefresh: time.Second, PlanCacheSize: 100, Approvals: b.desk})
+	b.refunds = &makesRefunds{known: map[ids.ID]app.RefundParts{}}
+	b.App = app.New(app.Deps{Store: rows, Requests: rows.Requests(), Payments: b.payments, Refunds: b.refunds, IDs: gen, Clock: clk, ProductRefresh: time.Second, PlanCacheSize: 100, Approvals: b.desk})
 	b.desk.On(b.ApprovalVerbs()...)
 	b.handler = event.NewHandler(b.App, rows)
 	t.Cleanup(func() { b.audit(t) })
@@ -185,6 +188,37 @@ func together(n int, f func(i int) error) []error {
 	close(start)
 	wg.Wait()
 	return out
+}
+
+// makesRefunds is a refund service that knows the refunds of a test.
+type makesRefunds struct {
+	mu    sync.Mutex
+	known map[ids.ID]app.RefundParts
+	// away answers nothing; asked counts the questions.
+	away  bool
+	asked int
+}
+
+func (m *makesRefunds) RefundParts(_ context.Context, id ids.ID) (app.RefundParts, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.asked++
+	r, found := m.known[id]
+	switch {
+	case m.away:
+		return r, errs.DependencyUnavailable.New("refund is away")
+	case !found:
+		return r, errs.NotFound.New("there is no such refund")
+	}
+	return r, nil
+}
+
+// knows has the refund service carry a refund out.
+func (m *makesRefunds) knows(r app.RefundRequest) app.RefundRequest {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.known[r.RefundID] = app.RefundParts{OrderID: r.OrderID, Credit: r.Amount, Adjusting: true, Expected: r.Expected}
+	return r
 }
 
 // collectsCash is a payment service that remembers legs.

@@ -124,3 +124,47 @@ func TestActivateLoans_AfterARefundOfTheDraft(t *testing.T) {
 	}
 	b.wantFigures(t, "u1", 1_000_000, 60_000, 0)
 }
+
+// TestAdjustForRefund_IsNotBelieved adjusts for a refund that the refund service knows nothing of, or knows otherwise: nothing moves. With
+// the refund service away it goes on once that is back, and a refund that has its record is answered without asking.
+func TestAdjustForRefund_IsNotBelieved(t *testing.T) {
+	t.Parallel()
+	b, order, _ := begunOrder(t)
+	before := b.figures(t, "u1")
+	known := func(change func(*app.RefundParts)) func(*app.RefundRequest) {
+		return func(r *app.RefundRequest) {
+			parts := b.refunds.known[r.RefundID]
+			change(&parts)
+			b.refunds.known[r.RefundID] = parts
+		}
+	}
+	for name, c := range map[string]struct {
+		change func(*app.RefundRequest)
+		want   errs.Reason
+	}{
+		"invented":               {func(r *app.RefundRequest) { r.RefundID = b.ids.New() }, errs.NotFound},
+		"more":                   {func(r *app.RefundRequest) { r.Amount = rp(300_000) }, errs.LegAmountMismatch},
+		"less":                   {func(r *app.RefundRequest) { r.Amount = rp(1) }, errs.LegAmountMismatch},
+		"of another order":       {known(func(p *app.RefundParts) { p.OrderID = b.ids.New() }), errs.LegAmountMismatch},
+		"waits, or is over":      {known(func(p *app.RefundParts) { p.Adjusting = false }), errs.RefundStateInvalid},
+		"approved as something":  {known(func(p *app.RefundParts) { p.Expected = "f" }), errs.RefundChanged},
+		"expected as it was not": {func(r *app.RefundRequest) { r.Expected = "f" }, errs.RefundChanged},
+		"nobody answers":         {func(*app.RefundRequest) { b.refunds.away = true }, errs.DependencyUnavailable},
+	} {
+		r := b.refunding(order, 100_000)
+		c.change(&r)
+		if _, err := b.AdjustForRefund(t.Context(), r); !errs.Is(err, c.want) {
+			t.Errorf("%s: %v, want %s", name, err, c.want.Name())
+		}
+		b.refunds.away = false
+	}
+	if n := b.count(t, `SELECT COUNT(*) FROM loan_refunds`); n != 0 || b.figures(t, "u1") != before {
+		t.Errorf("%d refunds are there, the account is %v, was %v", n, b.figures(t, "u1"), before)
+	}
+	r, adj := b.refund(t, order, 100_000)
+	b.refunds.away, b.refunds.asked = true, 0
+	delete(b.refunds.known, r.RefundID)
+	if b.wantAgain(t, r, adj); b.refunds.asked != 0 {
+		t.Errorf("a refund that is known was asked for %d times", b.refunds.asked)
+	}
+}

@@ -2,7 +2,6 @@ package app_test
 
 import (
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -19,7 +18,7 @@ import (
 
 // refunding is a refund of a part of what an order's loan finances.
 func (b *bed) refunding(order ids.ID, amount int64) app.RefundRequest {
-	return app.RefundRequest{RefundID: b.ids.New(), OrderID: order, Amount: rp(amount), Actor: "SERVICE:refund"}
+	return b.refunds.knows(app.RefundRequest{RefundID: b.ids.New(), OrderID: order, Amount: rp(amount), Actor: "SERVICE:refund"})
 }
 
 // refund previews a refund, does it, and wants both to be the same.
@@ -341,7 +340,8 @@ func TestOneRefundOfTwoOrdersAtOnceIsOfOne(t *testing.T) {
 			_, err := b.AdjustForRefund(t.Context(), mine)
 			return err
 		})
-		if (list[0] == nil) == (list[1] == nil) || !errs.Is(errors.Join(list...), errs.RequestIDReused) {
+		// The refund service knows it of the first order; whether it is asked depends on who comes first.
+		if list[0] != nil || !errs.Is(list[1], errs.RequestIDReused) && !errs.Is(list[1], errs.LegAmountMismatch) {
 			t.Error(list)
 		}
 	}
@@ -520,7 +520,7 @@ func TestOnlyTheAdjustmentThatIsExpectedIsMade(t *testing.T) {
 	b.repay(t, "u1", 250_000)
 	r := b.refunding(order, 100_000)
 	r.Expected = foretold.Fingerprint()
-	if _, err := b.AdjustForRefund(t.Context(), r); !errs.Is(err, errs.RefundChanged) {
+	if _, err := b.AdjustForRefund(t.Context(), b.refunds.knows(r)); !errs.Is(err, errs.RefundChanged) {
 		t.Errorf("the payer repaid since: %v", err)
 	}
 	if n := b.count(t, `SELECT COUNT(*) FROM loan_refunds`); n != 0 {
@@ -533,6 +533,7 @@ func TestOnlyTheAdjustmentThatIsExpectedIsMade(t *testing.T) {
 	// What other purchases take from the limit does not count.
 	b.reserve(t, b.purchase("u1", 10_000))
 	r.Expected = now.Fingerprint()
+	b.refunds.knows(r)
 	for range 2 {
 		if adj, err := b.AdjustForRefund(t.Context(), r); err != nil || adj.Fingerprint() != now.Fingerprint() {
 			t.Errorf("%+v, %v", adj, err)

@@ -121,9 +121,19 @@ func decodeEffect(data []byte, of func(int64) money.Amount) (domain.RefundAdjust
 	return e, nil
 }
 
+// LoanRefund implements app.Store.
+func (s *Store) LoanRefund(ctx context.Context, refundID ids.ID) (app.LoanRefund, bool, error) {
+	r, found, err := readLoanRefund(ctx, s.kit.DB.QueryContext, refundID)
+	return r, found, mysqlx.Fault(err, "read a refund")
+}
+
 // LoanRefund implements app.LockingTx.
-func (t *Tx) LoanRefund(ctx context.Context, refundID ids.ID) (r app.LoanRefund, found bool, err error) {
-	rows, err := t.Tx.Query(ctx, selectLoanRefund, refundID)
+func (t *Tx) LoanRefund(ctx context.Context, refundID ids.ID) (app.LoanRefund, bool, error) {
+	return readLoanRefund(ctx, t.Tx.Query, refundID)
+}
+
+func readLoanRefund(ctx context.Context, query queryFunc, refundID ids.ID) (r app.LoanRefund, found bool, err error) {
+	rows, err := query(ctx, selectLoanRefund, refundID)
 	if err != nil {
 		return r, false, err
 	}

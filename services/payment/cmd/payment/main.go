@@ -44,11 +44,16 @@ func run(ctx context.Context, env service.Env) error {
 		return err
 	}
 	defer func() { _ = bill.Close() }()
+	refund, err := rpckit.Dial(cfg.RefundAddr, peers)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = refund.Close() }()
 	shared, err := spine.ProcessDeps(env)
 	if err != nil {
 		return err
 	}
-	svc, err := payment.New(ctx, cfg, payment.Deps{Spine: shared, Keys: keys, Proofs: proofs, Order: order, Bill: bill})
+	svc, err := payment.New(ctx, cfg, payment.Deps{Spine: shared, Keys: keys, Proofs: proofs, Order: order, Bill: bill, Refund: refund})
 	if err != nil {
 		return err
 	}

@@ -248,6 +248,21 @@ type RefundReturn struct {
 	Kept bool
 }
 
+// RefundParts is a refund as its owner knows it.
+type RefundParts struct {
+	OrderID ids.ID
+	// Credit and Cash are what it takes out of the part that credit financed and of the one that was paid in cash.
+	Credit, Cash money.Amount
+	// Paying says that the refund is carried out, and that the order's payment is what comes next.
+	Paying bool
+}
+
+// Refunds is the refund service.
+type Refunds interface {
+	// RefundParts is a refund as its owner knows it. Errors: NOT_FOUND.
+	RefundParts(ctx context.Context, refundID ids.ID) (RefundParts, error)
+}
+
 // SentCode is a one-time code on its way to the payer.
 type SentCode struct {
 	// ChallengeID is a typed id, MaskedTarget where the code went.
@@ -279,11 +294,12 @@ type Limits struct {
 
 // Deps are the parts of the verbs.
 type Deps struct {
-	Store  Store
-	Orders Orders
-	Bill   Bill
-	Codes  Codes
-	Keys   *secret.Keyring
+	Store   Store
+	Orders  Orders
+	Bill    Bill
+	Refunds Refunds
+	Codes   Codes
+	Keys    *secret.Keyring
 	// Proofs checks the proofs of checkouts; nil where the order service is always asked.
 	Proofs *secret.Keyring
 	Clock  clock.Clock

@@ -147,6 +147,29 @@ func (b *billService) RefundReturn(_ context.Context, refundID, repaymentID ids.
 	return r, nil
 }
 
+// refundService knows the refunds of a test; see world.refundOf.
+type refundService struct {
+	mu    sync.Mutex
+	known map[ids.ID]app.RefundParts
+	// away answers nothing; asked counts the questions.
+	away  bool
+	asked int
+}
+
+func (s *refundService) RefundParts(_ context.Context, id ids.ID) (app.RefundParts, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked++
+	r, found := s.known[id]
+	switch {
+	case s.away:
+		return r, errs.DependencyUnavailable.New("refund is away")
+	case !found:
+		return r, errs.NotFound.New("there is no such refund")
+	}
+	return r, nil
+}
+
 // share is the down payment of an amount.
 func (b *billService) share(a money.Amount) money.Amount {
 	return money.New((a.Minor()*b.down+999)/1000, a.Currency())
@@ -278,8 +301,10 @@ type world struct {
 	clock  *clock.Fake
 	orders *orderService
 	bill   *billService
-	gen    *ids.Generator
-	desk   *desk.Desk
+	// refunds makes refunds.
+	refunds *refundService
+	gen     *ids.Generator
+	desk    *desk.Desk
 }
 
 func newWorld(t *testing.T) *world {
@@ -306,7 +331,8 @@ func newWorld(t *testing.T) *world {
 		w.orders.checkout.OrderIDs = append(w.orders.checkout.OrderIDs, o.OrderID)
 	}
 	w.bill = &billService{held: map[ids.ID]map[ids.ID]bool{}, released: map[ids.ID]bool{}}
-	w.App = app.New(app.Deps{Store: w.store, Orders: w.orders, Bill: w.bill, Codes: &codes{sent: map[string]bool{}, used: map[string]string{}}, Keys: keys, Proofs: proofs, Clock: clk, IDs: gen, Log: zap.NewNop(),
+	w.refunds = &refundService{known: map[ids.ID]app.RefundParts{}}
+	w.App = app.New(app.Deps{Store: w.store, Orders: w.orders, Bill: w.bill, Refunds: w.refunds, Codes: &codes{sent: map[string]bool{}, used: map[string]string{}}, Keys: keys, Proofs: proofs, Clock: clk, IDs: gen, Log: zap.NewNop(),
 		Limits: app.Limits{QuoteLife: 10 * time.Minute, RecoverAfter: 15 * time.Second, Patience: 2 * time.Minute,
 			DownPaymentLife: 30 * time.Minute, RepaymentLife: 24 * time.Hour},
 		Cashier: app.Cashier{URL: url.URL{Scheme: "https", Host: "pay.example", Path: "/cash", RawQuery: "from=creditpay"},

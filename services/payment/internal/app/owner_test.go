@@ -98,3 +98,52 @@ func TestRepaymentReturn_TellsWhatMayStillGoBack(t *testing.T) {
 	ask = w.returnOf(pending, 1)
 	want("not arrived", false, -1)
 }
+
+// TestRefundOrderPayment_IsNotBelieved takes a refund out of a payment that the refund service knows nothing of, or knows otherwise: nothing
+// moves. With the refund service away it goes on once that is back, and a refund that has its record is answered without asking.
+func TestRefundOrderPayment_IsNotBelieved(t *testing.T) {
+	t.Parallel()
+	w := cashWorld(t)
+	ps, _ := w.paidByCash()
+	known := func(change func(*app.RefundParts)) func(*app.RefundAsk) {
+		return func(ask *app.RefundAsk) {
+			id, err := ids.Parse(ids.Refund, ask.RefundID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			parts := w.refunds.known[id]
+			change(&parts)
+			w.refunds.known[id] = parts
+		}
+	}
+	for name, c := range map[string]struct {
+		change func(*app.RefundAsk)
+		want   errs.Reason
+	}{
+		"invented":          {func(a *app.RefundAsk) { a.RefundID = ids.Format(ids.Refund, w.gen.New()) }, errs.NotFound},
+		"more credit":       {func(a *app.RefundAsk) { a.Credit = idr(41) }, errs.LegAmountMismatch},
+		"more cash":         {func(a *app.RefundAsk) { a.Cash = idr(5) }, errs.LegAmountMismatch},
+		"no cash":           {func(a *app.RefundAsk) { a.Cash = idr(0) }, errs.LegAmountMismatch},
+		"of another order":  {known(func(p *app.RefundParts) { p.OrderID = ps[1].OrderID }), errs.LegAmountMismatch},
+		"waits, or is over": {known(func(p *app.RefundParts) { p.Paying = false }), errs.RefundStateInvalid},
+		"nobody answers":    {func(*app.RefundAsk) { w.refunds.away = true }, errs.DependencyUnavailable},
+	} {
+		ask := w.refundOf(ps[0], 40, 4)
+		c.change(&ask)
+		if _, err := w.RefundOrderPayment(t.Context(), ask); !errs.Is(err, c.want) {
+			t.Errorf("%s: %v, want %s", name, err, c.want.Name())
+		}
+		w.refunds.away = false
+	}
+	if n := w.count(`SELECT (SELECT COUNT(*) FROM payment_refunds) + (SELECT COUNT(*) FROM cash_returns)`); n != 0 {
+		t.Errorf("%d refunds and returns are there", n)
+	}
+	w.proveBooks()
+	ask := w.refundOf(ps[0], 40, 4)
+	first := w.refunded(ask)
+	w.refunds.away, w.refunds.asked = true, 0
+	if again := w.refunded(ask); again.ID != first.ID || w.refunds.asked != 0 {
+		t.Errorf("the repeat gives %+v, first %+v, and asked %d times", again, first, w.refunds.asked)
+	}
+	w.proveBooks()
+}

@@ -28,8 +28,10 @@ type RefundAsk struct {
 const refundRaces = 20
 
 // RefundOrderPayment takes a refund out of an order's payment: the merchant is owed less by both parts, and the cash part goes back to
-// the payer. It gives the return of the cash part; nil when there is none. The refund's row is the record of its request.
-// Errors: INVALID_ARGUMENT, NOT_FOUND, ORDER_STATE_INVALID, REFUND_EXCEEDS_BUDGET, REQUEST_ID_REUSED.
+// the payer. It gives the return of the cash part; nil when there is none. The refund's row is the record of its request; before there is one,
+// the refund service is asked what the refund is.
+// Errors: INVALID_ARGUMENT, NOT_FOUND, ORDER_STATE_INVALID, REFUND_EXCEEDS_BUDGET, REQUEST_ID_REUSED; REFUND_STATE_INVALID and
+// LEG_AMOUNT_MISMATCH when the refund service does not confirm it.
 func (a *App) RefundOrderPayment(ctx context.Context, ask RefundAsk) (*CashBack, error) {
 	refundID, err := parseID(ids.Refund, "refund_id", ask.RefundID)
 	if err != nil {
@@ -91,6 +93,9 @@ func (a *App) refundOnce(ctx context.Context, refundID, orderID ids.ID, ask Refu
 	if err != nil {
 		return nil, err
 	}
+	if err := a.confirmRefund(ctx, refund, orderID); err != nil {
+		return nil, err
+	}
 	var back *CashBack
 	if refund.Cash.IsPositive() {
 		if back, err = a.backOf(ctx, p, refund.Cash); err != nil {
@@ -107,6 +112,22 @@ func (a *App) refundOnce(ctx context.Context, refundID, orderID ids.ID, ask Refu
 		return nil
 	})
 	return back, err
+}
+
+// confirmRefund holds a refund that is not known here against the refund service's. No transaction is open.
+func (a *App) confirmRefund(ctx context.Context, f domain.Refund, orderID ids.ID) error {
+	parts, err := a.Refunds.RefundParts(ctx, f.ID)
+	name := ids.Format(ids.Refund, f.ID)
+	switch {
+	case err != nil:
+		return err
+	case parts.OrderID != orderID || parts.Credit != f.Credit || parts.Cash != f.Cash:
+		return errs.LegAmountMismatch.New("refund %s does not take %s of credit and %s of cash out of order %s", name, f.Credit, f.Cash, ids.Format(ids.Order, orderID))
+	case !parts.Paying:
+		return errs.RefundStateInvalid.New("refund %s is not at the step that takes it out of the payment: nothing was moved", name)
+	default:
+		return nil
+	}
 }
 
 // sameRefund answers a refund that was made before. Errors: REQUEST_ID_REUSED.

@@ -33,7 +33,11 @@ func (w *world) paidByCash() ([]domain.Payment, domain.CashLeg) {
 }
 
 func (w *world) refundOf(p domain.Payment, credit, cash int64) app.RefundAsk {
-	return app.RefundAsk{RefundID: ids.Format(ids.Refund, w.gen.New()), OrderID: ids.Format(ids.Order, p.OrderID), Credit: idr(credit), Cash: idr(cash)}
+	id := w.gen.New()
+	w.refunds.mu.Lock()
+	defer w.refunds.mu.Unlock()
+	w.refunds.known[id] = app.RefundParts{OrderID: p.OrderID, Credit: idr(credit), Cash: idr(cash), Paying: true}
+	return app.RefundAsk{RefundID: ids.Format(ids.Refund, id), OrderID: ids.Format(ids.Order, p.OrderID), Credit: idr(credit), Cash: idr(cash)}
 }
 
 // refunded makes a refund and gives its return; the zero return without cash.

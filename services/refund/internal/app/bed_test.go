@@ -59,11 +59,12 @@ func newBed(t *testing.T) *bed {
 	gen := ids.NewGenerator(clk)
 	kit := &unit.Kit{DB: db, Outbox: outbox.NewWriter(gen, clk), Jobs: jobs.NewQueue(clk), IDs: gen, Clock: clk}
 	rows := store.New(kit, event.Encode)
-	w := &world{ids: gen, orders: map[ids.ID]*paid{}, returns: map[string]*cash{}, adjusted: map[ids.ID]domain.Effect{}, kept: map[ids.ID]bool{}}
+	w := &world{ids: gen, orders: map[ids.ID]*paid{}, returns: map[string]*cash{}, adjusted: map[ids.ID]domain.Effect{}, kept: map[ids.ID]bool{}, paid: map[ids.ID]bool{}}
 	d := desk.New(kit, zap.NewNop(), desk.Settings{})
 	b := &bed{rows: rows, db: db, clock: clk, ids: gen, world: w, desk: d, App: app.New(app.Deps{
 		Store: rows, Approvals: d, Orders: w, Payments: w, Bills: w, Clock: clk, IDs: gen, Log: zap.NewNop(), PeerTimeout: time.Second,
 	})}
+	w.owner = b.RefundParts
 	d.On(b.ApprovalVerbs()...)
 	return b
 }
@@ -91,7 +92,9 @@ type world struct {
 	orders   map[ids.ID]*paid
 	adjusted map[ids.ID]domain.Effect
 	returns  map[string]*cash
-	kept     map[ids.ID]bool
+	// paid are the refunds that were taken out of a payment.
+	paid map[ids.ID]bool
+	kept map[ids.ID]bool
 	// lose makes every other call do its work and lose its answer.
 	lose  bool
 	calls int
@@ -105,6 +108,21 @@ type world struct {
 	moved bool
 	// preview is what Preview answers instead; nil for its own answer.
 	preview error
+	// owner is this service, which bill and payment ask for a refund that they do not know; deaf says that it does not answer them.
+	owner func(context.Context, ids.ID) (domain.Refund, error)
+	deaf  bool
+}
+
+// confirm asks this service for a refund as bill and payment do before they move anything for it.
+func (w *world) confirm(ctx context.Context, id ids.ID, step domain.Step) error {
+	if w.deaf {
+		return errs.DependencyUnavailable.New("refund is away")
+	}
+	r, err := w.owner(ctx, id)
+	if err == nil && (r.State != domain.StateExecuting || r.Step != step) {
+		err = errs.RefundStateInvalid.New("the refund is %s/%s, and %s is asked for", r.State, r.Step, step)
+	}
+	return err
 }
 
 func (w *world) lost() error {
@@ -157,11 +175,14 @@ func (w *world) Preview(_ context.Context, id ids.ID, credit money.Amount) (doma
 	return w.orders[id].effect(credit.Minor()), nil
 }
 
-func (w *world) Adjust(_ context.Context, refund, order ids.ID, credit money.Amount, expected string) (domain.Effect, error) {
+func (w *world) Adjust(ctx context.Context, refund, order ids.ID, credit money.Amount, expected string) (domain.Effect, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	e, done := w.adjusted[refund]
 	if !done {
+		if err := w.confirm(ctx, refund, domain.StepAdjust); err != nil {
+			return e, err
+		}
 		o := w.orders[order]
 		if credit.Minor() > o.credit {
 			return e, errs.RefundExceedsBudget.New("more than was financed")
@@ -198,12 +219,18 @@ func (w *world) open(key string, refund ids.ID, amount int64) app.Return {
 	return c.Return
 }
 
-func (w *world) RefundOrder(_ context.Context, r domain.Refund) (app.Return, bool, error) {
+func (w *world) RefundOrder(ctx context.Context, r domain.Refund) (app.Return, bool, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if !w.paid[r.ID] {
+		if err := w.confirm(ctx, r.ID, domain.StepPayment); err != nil {
+			return app.Return{}, false, err
+		}
+	}
 	if w.payment != nil {
 		return app.Return{}, false, w.payment
 	}
+	w.paid[r.ID] = true
 	if r.Share.Cash.IsZero() {
 		return app.Return{}, false, w.lost()
 	}

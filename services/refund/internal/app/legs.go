@@ -124,6 +124,11 @@ func (a *App) GetRefund(ctx context.Context, who caller.Caller, id ids.ID) (doma
 	return r, changes, err
 }
 
+// RefundParts returns a refund to the services that move money for it, before they do. Errors: errs.NotFound.
+func (a *App) RefundParts(ctx context.Context, id ids.ID) (domain.Refund, error) {
+	return a.refund(ctx, id)
+}
+
 // OrderRefund is a refund of an order with what happened to it.
 type OrderRefund struct {
 	Refund  domain.Refund

@@ -51,7 +51,7 @@ var Moves = statetable.MustNew("refund",
 	statetable.Move[State]{From: StateExecuting, To: StateFailed, Cause: "refused before anything moved"},
 )
 
-// Step is what comes next for a refund that is EXECUTING. The numbers are stored.
+// Step is what comes next for a refund that is EXECUTING. The numbers are stored and equal creditpay.refund.v1.RefundStep.
 type Step uint8
 
 // The steps: bill first, cash second.

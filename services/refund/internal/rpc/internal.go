@@ -8,6 +8,7 @@ import (
 	"github.com/creditpay/creditpay/pkg/ids"
 
 	"github.com/creditpay/creditpay/services/refund/internal/app"
+	"github.com/creditpay/creditpay/services/refund/internal/wire"
 )
 
 // Internal serves creditpay.refund.v1.RefundInternalService.
@@ -32,4 +33,21 @@ func (s *Internal) GetOrderRefunds(ctx context.Context, req *refundv1.GetOrderRe
 		out.Refunds = append(out.Refunds, withTimeline(one.Refund, one.Changes))
 	}
 	return out, nil
+}
+
+// GetRefundParts returns what a refund takes out of credit and cash, and how far it is. It holds nothing and calls nobody: bill and payment ask
+// while the refund waits for them.
+func (s *Internal) GetRefundParts(ctx context.Context, req *refundv1.GetRefundPartsRequest) (*refundv1.GetRefundPartsResponse, error) {
+	id, err := parseID("refund_id", ids.Refund, req.GetRefundId())
+	if err != nil {
+		return nil, err
+	}
+	r, err := s.App.RefundParts(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return &refundv1.GetRefundPartsResponse{
+		OrderId: ids.Format(ids.Order, r.OrderID), CreditAmount: wire.Money(r.Share.Credit), CashAmount: wire.Money(r.Share.Cash),
+		State: refundv1.RefundState(r.State), Step: refundv1.RefundStep(r.Step), ExpectedFingerprint: r.ApprovedEffect(),
+	}, nil
 }

@@ -56,8 +56,11 @@ type BillInternalServiceClient interface {
 	// Adjusts an order's loan for a refund of the part that it finances. Before the goods are received the hold and the drafted plan
 	// shrink; afterwards the plan does, by the product's refund rule, and what the user paid already is to be given back: by the
 	// repayments that brought it, newest first, and what none of them can give back becomes credit balance at once. Repeating it answers
-	// the same. Errors: NOT_FOUND (the order has no loan that counts), REFUND_EXCEEDS_BUDGET (more than was financed and not refunded
-	// before), REFUND_CHANGED (not the adjustment that is expected), REQUEST_ID_REUSED (this refund was another one), CURRENCY_MISMATCH, AMOUNT_OUT_OF_RANGE.
+	// the same. The refund service is asked for the refund before anything is done for it the first time. Errors: NOT_FOUND (the order has
+	// no loan that counts, or there is no such refund), REFUND_EXCEEDS_BUDGET (more than was financed and not refunded before),
+	// REFUND_CHANGED (not the adjustment that is expected), REQUEST_ID_REUSED (this refund was another one), CURRENCY_MISMATCH,
+	// AMOUNT_OUT_OF_RANGE, LEG_AMOUNT_MISMATCH (the refund is of another order or amount), REFUND_STATE_INVALID (it does not adjust a loan
+	// now).
 	AdjustForRefund(ctx context.Context, in *AdjustForRefundRequest, opts ...grpc.CallOption) (*AdjustForRefundResponse, error)
 	// Turns what a refund was to give back by a repayment into credit balance, because it cannot go back that way. Repeating it is
 	// harmless. The payment service is asked before. Errors: NOT_FOUND (the refund gives nothing back by this repayment),
@@ -259,8 +262,11 @@ type BillInternalServiceServer interface {
 	// Adjusts an order's loan for a refund of the part that it finances. Before the goods are received the hold and the drafted plan
 	// shrink; afterwards the plan does, by the product's refund rule, and what the user paid already is to be given back: by the
 	// repayments that brought it, newest first, and what none of them can give back becomes credit balance at once. Repeating it answers
-	// the same. Errors: NOT_FOUND (the order has no loan that counts), REFUND_EXCEEDS_BUDGET (more than was financed and not refunded
-	// before), REFUND_CHANGED (not the adjustment that is expected), REQUEST_ID_REUSED (this refund was another one), CURRENCY_MISMATCH, AMOUNT_OUT_OF_RANGE.
+	// the same. The refund service is asked for the refund before anything is done for it the first time. Errors: NOT_FOUND (the order has
+	// no loan that counts, or there is no such refund), REFUND_EXCEEDS_BUDGET (more than was financed and not refunded before),
+	// REFUND_CHANGED (not the adjustment that is expected), REQUEST_ID_REUSED (this refund was another one), CURRENCY_MISMATCH,
+	// AMOUNT_OUT_OF_RANGE, LEG_AMOUNT_MISMATCH (the refund is of another order or amount), REFUND_STATE_INVALID (it does not adjust a loan
+	// now).
 	AdjustForRefund(context.Context, *AdjustForRefundRequest) (*AdjustForRefundResponse, error)
 	// Turns what a refund was to give back by a repayment into credit balance, because it cannot go back that way. Repeating it is
 	// harmless. The payment service is asked before. Errors: NOT_FOUND (the refund gives nothing back by this repayment),

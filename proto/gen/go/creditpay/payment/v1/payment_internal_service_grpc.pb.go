@@ -61,9 +61,11 @@ type PaymentInternalServiceClient interface {
 	// One cash leg, by its subject: for a service that did not hear what became of it.
 	GetCashLeg(ctx context.Context, in *GetCashLegRequest, opts ...grpc.CallOption) (*GetCashLegResponse, error)
 	// Takes a refund out of a paid order's payment: what the merchant is owed shrinks by both parts, and the cash part, which is of the
-	// order's down payment, is given back to the payer. Repeating it answers the same. Errors: NOT_FOUND (the order was not paid),
+	// order's down payment, is given back to the payer. Repeating it answers the same. The refund service is asked for the refund before
+	// anything is done for it the first time. Errors: NOT_FOUND (the order was not paid, or there is no such refund),
 	// ORDER_STATE_INVALID (its payment was taken back as a whole), REFUND_EXCEEDS_BUDGET (more than a part still has),
-	// REQUEST_ID_REUSED (this refund was another one).
+	// REQUEST_ID_REUSED (this refund was another one), LEG_AMOUNT_MISMATCH (it is of another order or other parts), REFUND_STATE_INVALID
+	// (it does not take anything out of a payment now).
 	RefundOrderPayment(ctx context.Context, in *RefundOrderPaymentRequest, opts ...grpc.CallOption) (*RefundOrderPaymentResponse, error)
 	// Gives a part of a repayment back to the payer, for a refund. Repeating it answers the same. Errors: NOT_FOUND (no such leg),
 	// ORDER_STATE_INVALID (the leg's money did not arrive, or bounced; or it became credit balance), REFUND_EXCEEDS_BUDGET (more than the
@@ -272,9 +274,11 @@ type PaymentInternalServiceServer interface {
 	// One cash leg, by its subject: for a service that did not hear what became of it.
 	GetCashLeg(context.Context, *GetCashLegRequest) (*GetCashLegResponse, error)
 	// Takes a refund out of a paid order's payment: what the merchant is owed shrinks by both parts, and the cash part, which is of the
-	// order's down payment, is given back to the payer. Repeating it answers the same. Errors: NOT_FOUND (the order was not paid),
+	// order's down payment, is given back to the payer. Repeating it answers the same. The refund service is asked for the refund before
+	// anything is done for it the first time. Errors: NOT_FOUND (the order was not paid, or there is no such refund),
 	// ORDER_STATE_INVALID (its payment was taken back as a whole), REFUND_EXCEEDS_BUDGET (more than a part still has),
-	// REQUEST_ID_REUSED (this refund was another one).
+	// REQUEST_ID_REUSED (this refund was another one), LEG_AMOUNT_MISMATCH (it is of another order or other parts), REFUND_STATE_INVALID
+	// (it does not take anything out of a payment now).
 	RefundOrderPayment(context.Context, *RefundOrderPaymentRequest) (*RefundOrderPaymentResponse, error)
 	// Gives a part of a repayment back to the payer, for a refund. Repeating it answers the same. Errors: NOT_FOUND (no such leg),
 	// ORDER_STATE_INVALID (the leg's money did not arrive, or bounced; or it became credit balance), REFUND_EXCEEDS_BUDGET (more than the

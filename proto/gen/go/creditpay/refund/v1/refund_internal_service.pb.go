@@ -8,7 +8,7 @@ package refundv1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
-	_ "github.com/creditpay/creditpay/proto/gen/go/creditpay/common/v1"
+	v1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/common/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	reflect "reflect"
@@ -22,6 +22,67 @@ const (
 	// Verify that runtime/protoimpl is sufficiently up-to-date.
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
+
+// What comes next for a refund that is EXECUTING: bill first, cash second.
+type RefundStep int32
+
+const (
+	// The refund is not EXECUTING: nothing may move for it.
+	RefundStep_REFUND_STEP_UNSPECIFIED RefundStep = 0
+	// The bill service adjusts the loan.
+	RefundStep_REFUND_STEP_ADJUST RefundStep = 1
+	// The payment service takes it out of the order's payment.
+	RefundStep_REFUND_STEP_PAYMENT RefundStep = 2
+	// The parts of repayments are asked back.
+	RefundStep_REFUND_STEP_RETURNS RefundStep = 3
+	// It waits for the ways by which cash goes back.
+	RefundStep_REFUND_STEP_WAIT RefundStep = 4
+)
+
+// Enum value maps for RefundStep.
+var (
+	RefundStep_name = map[int32]string{
+		0: "REFUND_STEP_UNSPECIFIED",
+		1: "REFUND_STEP_ADJUST",
+		2: "REFUND_STEP_PAYMENT",
+		3: "REFUND_STEP_RETURNS",
+		4: "REFUND_STEP_WAIT",
+	}
+	RefundStep_value = map[string]int32{
+		"REFUND_STEP_UNSPECIFIED": 0,
+		"REFUND_STEP_ADJUST":      1,
+		"REFUND_STEP_PAYMENT":     2,
+		"REFUND_STEP_RETURNS":     3,
+		"REFUND_STEP_WAIT":        4,
+	}
+)
+
+func (x RefundStep) Enum() *RefundStep {
+	p := new(RefundStep)
+	*p = x
+	return p
+}
+
+func (x RefundStep) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (RefundStep) Descriptor() protoreflect.EnumDescriptor {
+	return file_creditpay_refund_v1_refund_internal_service_proto_enumTypes[0].Descriptor()
+}
+
+func (RefundStep) Type() protoreflect.EnumType {
+	return &file_creditpay_refund_v1_refund_internal_service_proto_enumTypes[0]
+}
+
+func (x RefundStep) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use RefundStep.Descriptor instead.
+func (RefundStep) EnumDescriptor() ([]byte, []int) {
+	return file_creditpay_refund_v1_refund_internal_service_proto_rawDescGZIP(), []int{0}
+}
 
 // Input of GetOrderRefunds.
 type GetOrderRefundsRequest struct {
@@ -115,19 +176,175 @@ func (x *GetOrderRefundsResponse) GetRefunds() []*Refund {
 	return nil
 }
 
+// Input of GetRefundParts.
+type GetRefundPartsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Typed id "rfd_…".
+	RefundId      string `protobuf:"bytes,1,opt,name=refund_id,json=refundId,proto3" json:"refund_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetRefundPartsRequest) Reset() {
+	*x = GetRefundPartsRequest{}
+	mi := &file_creditpay_refund_v1_refund_internal_service_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetRefundPartsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetRefundPartsRequest) ProtoMessage() {}
+
+func (x *GetRefundPartsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_refund_v1_refund_internal_service_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetRefundPartsRequest.ProtoReflect.Descriptor instead.
+func (*GetRefundPartsRequest) Descriptor() ([]byte, []int) {
+	return file_creditpay_refund_v1_refund_internal_service_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *GetRefundPartsRequest) GetRefundId() string {
+	if x != nil {
+		return x.RefundId
+	}
+	return ""
+}
+
+// Output of GetRefundParts.
+type GetRefundPartsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Typed id "ord_…" of the order that is refunded.
+	OrderId string `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	// The part that credit financed, zero or above.
+	CreditAmount *v1.Money `protobuf:"bytes,2,opt,name=credit_amount,json=creditAmount,proto3" json:"credit_amount,omitempty"`
+	// The part that was paid in cash at once, zero or above; not both parts are zero.
+	CashAmount *v1.Money `protobuf:"bytes,3,opt,name=cash_amount,json=cashAmount,proto3" json:"cash_amount,omitempty"`
+	// State.
+	State RefundState `protobuf:"varint,4,opt,name=state,proto3,enum=creditpay.refund.v1.RefundState" json:"state,omitempty"`
+	// What comes next for it.
+	Step RefundStep `protobuf:"varint,5,opt,name=step,proto3,enum=creditpay.refund.v1.RefundStep" json:"step,omitempty"`
+	// The fingerprint of the only adjustment of the loan that was approved; empty when nobody had to approve it.
+	ExpectedFingerprint string `protobuf:"bytes,6,opt,name=expected_fingerprint,json=expectedFingerprint,proto3" json:"expected_fingerprint,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
+}
+
+func (x *GetRefundPartsResponse) Reset() {
+	*x = GetRefundPartsResponse{}
+	mi := &file_creditpay_refund_v1_refund_internal_service_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetRefundPartsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetRefundPartsResponse) ProtoMessage() {}
+
+func (x *GetRefundPartsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_creditpay_refund_v1_refund_internal_service_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetRefundPartsResponse.ProtoReflect.Descriptor instead.
+func (*GetRefundPartsResponse) Descriptor() ([]byte, []int) {
+	return file_creditpay_refund_v1_refund_internal_service_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *GetRefundPartsResponse) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *GetRefundPartsResponse) GetCreditAmount() *v1.Money {
+	if x != nil {
+		return x.CreditAmount
+	}
+	return nil
+}
+
+func (x *GetRefundPartsResponse) GetCashAmount() *v1.Money {
+	if x != nil {
+		return x.CashAmount
+	}
+	return nil
+}
+
+func (x *GetRefundPartsResponse) GetState() RefundState {
+	if x != nil {
+		return x.State
+	}
+	return RefundState_REFUND_STATE_UNSPECIFIED
+}
+
+func (x *GetRefundPartsResponse) GetStep() RefundStep {
+	if x != nil {
+		return x.Step
+	}
+	return RefundStep_REFUND_STEP_UNSPECIFIED
+}
+
+func (x *GetRefundPartsResponse) GetExpectedFingerprint() string {
+	if x != nil {
+		return x.ExpectedFingerprint
+	}
+	return ""
+}
+
 var File_creditpay_refund_v1_refund_internal_service_proto protoreflect.FileDescriptor
 
 const file_creditpay_refund_v1_refund_internal_service_proto_rawDesc = "" +
 	"\n" +
-	"1creditpay/refund/v1/refund_internal_service.proto\x12\x13creditpay.refund.v1\x1a\x1bbuf/validate/validate.proto\x1a creditpay/common/v1/access.proto\x1a(creditpay/refund/v1/refund_service.proto\">\n" +
+	"1creditpay/refund/v1/refund_internal_service.proto\x12\x13creditpay.refund.v1\x1a\x1bbuf/validate/validate.proto\x1a creditpay/common/v1/access.proto\x1a\x1fcreditpay/common/v1/money.proto\x1a(creditpay/refund/v1/refund_service.proto\">\n" +
 	"\x16GetOrderRefundsRequest\x12$\n" +
 	"\border_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\aorderId\"P\n" +
 	"\x17GetOrderRefundsResponse\x125\n" +
-	"\arefunds\x18\x01 \x03(\v2\x1b.creditpay.refund.v1.RefundR\arefunds2\x95\x01\n" +
+	"\arefunds\x18\x01 \x03(\v2\x1b.creditpay.refund.v1.RefundR\arefunds\"?\n" +
+	"\x15GetRefundPartsRequest\x12&\n" +
+	"\trefund_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\brefundId\"\xd1\x02\n" +
+	"\x16GetRefundPartsResponse\x12\x19\n" +
+	"\border_id\x18\x01 \x01(\tR\aorderId\x12?\n" +
+	"\rcredit_amount\x18\x02 \x01(\v2\x1a.creditpay.common.v1.MoneyR\fcreditAmount\x12;\n" +
+	"\vcash_amount\x18\x03 \x01(\v2\x1a.creditpay.common.v1.MoneyR\n" +
+	"cashAmount\x126\n" +
+	"\x05state\x18\x04 \x01(\x0e2 .creditpay.refund.v1.RefundStateR\x05state\x123\n" +
+	"\x04step\x18\x05 \x01(\x0e2\x1f.creditpay.refund.v1.RefundStepR\x04step\x121\n" +
+	"\x14expected_fingerprint\x18\x06 \x01(\tR\x13expectedFingerprint*\x89\x01\n" +
+	"\n" +
+	"RefundStep\x12\x1b\n" +
+	"\x17REFUND_STEP_UNSPECIFIED\x10\x00\x12\x16\n" +
+	"\x12REFUND_STEP_ADJUST\x10\x01\x12\x17\n" +
+	"\x13REFUND_STEP_PAYMENT\x10\x02\x12\x17\n" +
+	"\x13REFUND_STEP_RETURNS\x10\x03\x12\x14\n" +
+	"\x10REFUND_STEP_WAIT\x10\x042\x99\x02\n" +
 	"\x15RefundInternalService\x12|\n" +
 	"\x0fGetOrderRefunds\x12+.creditpay.refund.v1.GetOrderRefundsRequest\x1a,.creditpay.refund.v1.GetOrderRefundsResponse\"\x0e\x8a\xb5\x18\n" +
 	"\n" +
-	"\x01\x06\x1a\x05orderBJZHgithub.com/creditpay/creditpay/proto/gen/go/creditpay/refund/v1;refundv1b\x06proto3"
+	"\x01\x06\x1a\x05order\x12\x81\x01\n" +
+	"\x0eGetRefundParts\x12*.creditpay.refund.v1.GetRefundPartsRequest\x1a+.creditpay.refund.v1.GetRefundPartsResponse\"\x16\x8a\xb5\x18\x12\n" +
+	"\x01\x06\x1a\x04bill\x1a\apaymentBJZHgithub.com/creditpay/creditpay/proto/gen/go/creditpay/refund/v1;refundv1b\x06proto3"
 
 var (
 	file_creditpay_refund_v1_refund_internal_service_proto_rawDescOnce sync.Once
@@ -141,21 +358,33 @@ func file_creditpay_refund_v1_refund_internal_service_proto_rawDescGZIP() []byte
 	return file_creditpay_refund_v1_refund_internal_service_proto_rawDescData
 }
 
-var file_creditpay_refund_v1_refund_internal_service_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_creditpay_refund_v1_refund_internal_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_creditpay_refund_v1_refund_internal_service_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_creditpay_refund_v1_refund_internal_service_proto_goTypes = []any{
-	(*GetOrderRefundsRequest)(nil),  // 0: creditpay.refund.v1.GetOrderRefundsRequest
-	(*GetOrderRefundsResponse)(nil), // 1: creditpay.refund.v1.GetOrderRefundsResponse
-	(*Refund)(nil),                  // 2: creditpay.refund.v1.Refund
+	(RefundStep)(0),                 // 0: creditpay.refund.v1.RefundStep
+	(*GetOrderRefundsRequest)(nil),  // 1: creditpay.refund.v1.GetOrderRefundsRequest
+	(*GetOrderRefundsResponse)(nil), // 2: creditpay.refund.v1.GetOrderRefundsResponse
+	(*GetRefundPartsRequest)(nil),   // 3: creditpay.refund.v1.GetRefundPartsRequest
+	(*GetRefundPartsResponse)(nil),  // 4: creditpay.refund.v1.GetRefundPartsResponse
+	(*Refund)(nil),                  // 5: creditpay.refund.v1.Refund
+	(*v1.Money)(nil),                // 6: creditpay.common.v1.Money
+	(RefundState)(0),                // 7: creditpay.refund.v1.RefundState
 }
 var file_creditpay_refund_v1_refund_internal_service_proto_depIdxs = []int32{
-	2, // 0: creditpay.refund.v1.GetOrderRefundsResponse.refunds:type_name -> creditpay.refund.v1.Refund
-	0, // 1: creditpay.refund.v1.RefundInternalService.GetOrderRefunds:input_type -> creditpay.refund.v1.GetOrderRefundsRequest
-	1, // 2: creditpay.refund.v1.RefundInternalService.GetOrderRefunds:output_type -> creditpay.refund.v1.GetOrderRefundsResponse
-	2, // [2:3] is the sub-list for method output_type
-	1, // [1:2] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	5, // 0: creditpay.refund.v1.GetOrderRefundsResponse.refunds:type_name -> creditpay.refund.v1.Refund
+	6, // 1: creditpay.refund.v1.GetRefundPartsResponse.credit_amount:type_name -> creditpay.common.v1.Money
+	6, // 2: creditpay.refund.v1.GetRefundPartsResponse.cash_amount:type_name -> creditpay.common.v1.Money
+	7, // 3: creditpay.refund.v1.GetRefundPartsResponse.state:type_name -> creditpay.refund.v1.RefundState
+	0, // 4: creditpay.refund.v1.GetRefundPartsResponse.step:type_name -> creditpay.refund.v1.RefundStep
+	1, // 5: creditpay.refund.v1.RefundInternalService.GetOrderRefunds:input_type -> creditpay.refund.v1.GetOrderRefundsRequest
+	3, // 6: creditpay.refund.v1.RefundInternalService.GetRefundParts:input_type -> creditpay.refund.v1.GetRefundPartsRequest
+	2, // 7: creditpay.refund.v1.RefundInternalService.GetOrderRefunds:output_type -> creditpay.refund.v1.GetOrderRefundsResponse
+	4, // 8: creditpay.refund.v1.RefundInternalService.GetRefundParts:output_type -> creditpay.refund.v1.GetRefundPartsResponse
+	7, // [7:9] is the sub-list for method output_type
+	5, // [5:7] is the sub-list for method input_type
+	5, // [5:5] is the sub-list for extension type_name
+	5, // [5:5] is the sub-list for extension extendee
+	0, // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_creditpay_refund_v1_refund_internal_service_proto_init() }
@@ -169,13 +398,14 @@ func file_creditpay_refund_v1_refund_internal_service_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_creditpay_refund_v1_refund_internal_service_proto_rawDesc), len(file_creditpay_refund_v1_refund_internal_service_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   2,
+			NumEnums:      1,
+			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_creditpay_refund_v1_refund_internal_service_proto_goTypes,
 		DependencyIndexes: file_creditpay_refund_v1_refund_internal_service_proto_depIdxs,
+		EnumInfos:         file_creditpay_refund_v1_refund_internal_service_proto_enumTypes,
 		MessageInfos:      file_creditpay_refund_v1_refund_internal_service_proto_msgTypes,
 	}.Build()
 	File_creditpay_refund_v1_refund_internal_service_proto = out.File

@@ -20,6 +20,7 @@ const _ = grpc.SupportPackageIsVersion9
 
 const (
 	RefundInternalService_GetOrderRefunds_FullMethodName = "/creditpay.refund.v1.RefundInternalService/GetOrderRefunds"
+	RefundInternalService_GetRefundParts_FullMethodName  = "/creditpay.refund.v1.RefundInternalService/GetRefundParts"
 )
 
 // RefundInternalServiceClient is the client API for RefundInternalService service.
@@ -30,6 +31,9 @@ const (
 type RefundInternalServiceClient interface {
 	// The refunds of an order, oldest first, at most 100, with their timelines: for the order's detail.
 	GetOrderRefunds(ctx context.Context, in *GetOrderRefundsRequest, opts ...grpc.CallOption) (*GetOrderRefundsResponse, error)
+	// A refund's parts as their owner knows them, for the bill and payment services before they move anything for a refund that they do not
+	// know yet. It asks nobody and locks nothing. Errors: NOT_FOUND (there is no such refund).
+	GetRefundParts(ctx context.Context, in *GetRefundPartsRequest, opts ...grpc.CallOption) (*GetRefundPartsResponse, error)
 }
 
 type refundInternalServiceClient struct {
@@ -50,6 +54,16 @@ func (c *refundInternalServiceClient) GetOrderRefunds(ctx context.Context, in *G
 	return out, nil
 }
 
+func (c *refundInternalServiceClient) GetRefundParts(ctx context.Context, in *GetRefundPartsRequest, opts ...grpc.CallOption) (*GetRefundPartsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetRefundPartsResponse)
+	err := c.cc.Invoke(ctx, RefundInternalService_GetRefundParts_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // RefundInternalServiceServer is the server API for RefundInternalService service.
 // All implementations must embed UnimplementedRefundInternalServiceServer
 // for forward compatibility.
@@ -58,6 +72,9 @@ func (c *refundInternalServiceClient) GetOrderRefunds(ctx context.Context, in *G
 type RefundInternalServiceServer interface {
 	// The refunds of an order, oldest first, at most 100, with their timelines: for the order's detail.
 	GetOrderRefunds(context.Context, *GetOrderRefundsRequest) (*GetOrderRefundsResponse, error)
+	// A refund's parts as their owner knows them, for the bill and payment services before they move anything for a refund that they do not
+	// know yet. It asks nobody and locks nothing. Errors: NOT_FOUND (there is no such refund).
+	GetRefundParts(context.Context, *GetRefundPartsRequest) (*GetRefundPartsResponse, error)
 	mustEmbedUnimplementedRefundInternalServiceServer()
 }
 
@@ -70,6 +87,9 @@ type UnimplementedRefundInternalServiceServer struct{}
 
 func (UnimplementedRefundInternalServiceServer) GetOrderRefunds(context.Context, *GetOrderRefundsRequest) (*GetOrderRefundsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetOrderRefunds not implemented")
+}
+func (UnimplementedRefundInternalServiceServer) GetRefundParts(context.Context, *GetRefundPartsRequest) (*GetRefundPartsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetRefundParts not implemented")
 }
 func (UnimplementedRefundInternalServiceServer) mustEmbedUnimplementedRefundInternalServiceServer() {}
 func (UnimplementedRefundInternalServiceServer) testEmbeddedByValue()                               {}
@@ -110,6 +130,24 @@ func _RefundInternalService_GetOrderRefunds_Handler(srv interface{}, ctx context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _RefundInternalService_GetRefundParts_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetRefundPartsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RefundInternalServiceServer).GetRefundParts(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RefundInternalService_GetRefundParts_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RefundInternalServiceServer).GetRefundParts(ctx, req.(*GetRefundPartsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // RefundInternalService_ServiceDesc is the grpc.ServiceDesc for RefundInternalService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -120,6 +158,10 @@ var RefundInternalService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetOrderRefunds",
 			Handler:    _RefundInternalService_GetOrderRefunds_Handler,
+		},
+		{
+			MethodName: "GetRefundParts",
+			Handler:    _RefundInternalService_GetRefundParts_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
