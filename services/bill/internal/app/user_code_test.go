@@ -221,9 +221,11 @@ func TestCodes_ManyPhonesOfOneUserAreOneUser(t *testing.T) {
 	for i := 0; i < 30 && refused == nil; i++ {
 		r := s.request("u1")
 		r.Signer = app.Signer{Name: signName, Phone: secret.Masked(fmt.Sprintf("+628123456%04d", i))}
-		if _, _, err := s.SetSigningProfile(t.Context(), r); err != nil {
+		_, asked, err := s.SetSigningProfile(t.Context(), r)
+		if err != nil {
 			t.Fatal(err)
 		}
+		s.approve(t, asked)
 		if _, refused = s.sendPinCode("u1", fmt.Sprintf("request-%04d", i)); refused == nil {
 			sent++
 		}
