@@ -2,6 +2,7 @@ package creditctl
 
 import (
 	"context"
+	"errors"
 
 	"github.com/spf13/cobra"
 
@@ -26,13 +27,7 @@ func (t *target) jobCommand() *cobra.Command {
 			return text.Fprintf(cmd.OutOrStdout(), "%d stopped timers\n", len(res.GetJobs()))
 		})
 	}})
-	cmd.AddCommand(&cobra.Command{Use: "retry <service> <kind> <key>", Short: "Put one on again, once its cause is gone", Args: cobra.ExactArgs(3),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return t.withOps(cmd, func(ctx context.Context, client opsv1.OpsServiceClient) error {
-				_, err := client.RetryStoppedJob(ctx, &opsv1.RetryStoppedJobRequest{Service: args[0], Kind: args[1], Key: args[2]})
-				return err
-			})
-		}})
+	cmd.AddCommand(t.jobRetryCommand())
 	cmd.AddCommand(&cobra.Command{Use: "dismiss <service> <kind> <key>", Short: "Take one off the list: it was ended by hand", Args: cobra.ExactArgs(3),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return t.withOps(cmd, func(ctx context.Context, client opsv1.OpsServiceClient) error {
@@ -41,6 +36,49 @@ func (t *target) jobCommand() *cobra.Command {
 			})
 		}})
 	return cmd
+}
+
+// jobRetryCommand puts stopped timers on again: one, or all of a kind.
+func (t *target) jobRetryCommand() *cobra.Command {
+	var all bool
+	cmd := &cobra.Command{Use: "retry <service> <kind> (<key> | --all)", Short: "Put one on again, or all of a kind, once their cause is gone", Args: cobra.RangeArgs(2, 3)}
+	cmd.Flags().BoolVar(&all, "all", false, "every stopped timer of the kind")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if all == (len(args) == 3) {
+			return errors.New("name the key of one timer, or --all")
+		}
+		return t.withOps(cmd, func(ctx context.Context, client opsv1.OpsServiceClient) error {
+			keys := args[2:]
+			if all {
+				var err error
+				if keys, err = stoppedKeys(ctx, client, args[0], args[1]); err != nil {
+					return err
+				}
+			}
+			for _, key := range keys {
+				if _, err := client.RetryStoppedJob(ctx, &opsv1.RetryStoppedJobRequest{Service: args[0], Kind: args[1], Key: key}); err != nil {
+					return err
+				}
+			}
+			return text.Fprintf(cmd.OutOrStdout(), "%d timers are on again\n", len(keys))
+		})
+	}
+	return cmd
+}
+
+// stoppedKeys returns the keys of a kind's stopped timers, as many as one list holds; call it again for more.
+func stoppedKeys(ctx context.Context, client opsv1.OpsServiceClient, service, kind string) ([]string, error) {
+	res, err := client.ListStoppedJobs(ctx, &opsv1.ListStoppedJobsRequest{PageSize: 500})
+	if err != nil {
+		return nil, err
+	}
+	var keys []string
+	for _, j := range res.GetJobs() {
+		if j.GetService() == service && j.GetKind() == kind {
+			keys = append(keys, j.GetKey())
+		}
+	}
+	return keys, nil
 }
 
 // withOps calls the operator's service.

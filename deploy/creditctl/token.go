@@ -60,6 +60,9 @@ func keyPairCommand() *cobra.Command {
 		if keySet == "" {
 			keySet = filepath.Join(args[0], auth.KeySetFile)
 		}
+		if err := os.MkdirAll(args[0], 0o700); err != nil {
+			return fmt.Errorf("make the directory of the keys: %w", err)
+		}
 		private := filepath.Join(args[0], file)
 		signer, err := auth.WriteKeyPair(auth.NewKeyPair{PrivateFile: private, KeySetFile: keySet, Bound: bound})
 		if err != nil {

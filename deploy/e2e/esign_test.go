@@ -15,7 +15,9 @@ import (
 	billv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/bill/v1"
 	commonv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/common/v1"
 	orderv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/order/v1"
+	paymentv1 "github.com/creditpay/creditpay/proto/gen/go/creditpay/payment/v1"
 
+	"github.com/creditpay/creditpay/pkg/caller"
 	"github.com/creditpay/creditpay/pkg/errs"
 	"github.com/creditpay/creditpay/pkg/testkit"
 
@@ -243,4 +245,23 @@ func TestCodesAndLinksEndByTheClock(t *testing.T) {
 		t.Errorf("a link that is over answers %d %s", res.StatusCode, text)
 	}
 	s.proveBooks(t)
+}
+
+// The first PIN takes a second factor of the last ten minutes for a proof, and neither an older one nor a token alone.
+func TestPin_FirstOneTakesAFreshFactor(t *testing.T) {
+	t.Parallel()
+	s := shared(t)
+	for ago, want := range map[time.Duration]string{0: errs.PinProofRequired.Name(), 11 * time.Minute: errs.PinProofRequired.Name(), 9 * time.Minute: ""} {
+		p := s.stranger(t)
+		who := caller.Caller{Kind: caller.H5, Name: "h5", UserID: p.id}
+		if ago > 0 {
+			who.FactorTime = time.Now().Add(-ago).Unix()
+		}
+		p.token = s.mint(t, who)
+		var res paymentv1.SetPaymentPinResponse
+		err := p.call(t.Context(), http.MethodPost, "/h5/v1/pin", map[string]any{"requestId": unique("pin"), "newPin": rightPin}, &res)
+		if got := reasonOf(t, err); got != want {
+			t.Errorf("a factor shown %s ago (0: never): got %q, want %q", ago, got, want)
+		}
+	}
 }

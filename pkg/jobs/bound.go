@@ -18,7 +18,17 @@ import (
 const (
 	FaultsMax = 100
 	FaultTime = 24 * time.Hour
+	// AwayTime is FaultTime for faults that pass by themselves, such as a neighbour that is away: an outage of a day stops nothing.
+	AwayTime = 7 * 24 * time.Hour
 )
+
+// faultTime returns how long timers may fail for that cause.
+func faultTime(cause error) time.Duration {
+	if errs.Passing(cause) {
+		return AwayTime
+	}
+	return FaultTime
+}
 
 // Waiting keeps the job for a later time because what it waits for did not come. It counts as a fault: nothing is waited for without end.
 func Waiting(at time.Time, why string) Outcome { return Outcome{next: at, why: why} }
@@ -26,8 +36,8 @@ func Waiting(at time.Time, why string) Outcome { return Outcome{next: at, why: w
 // faultTextMax bounds what is kept of an error, in characters.
 const faultTextMax = 400
 
-// fault counts a fault and reports whether the bound is reached.
-func fault(ctx context.Context, db *mysqlx.DB, kind, key, cause string, now time.Time) (stop bool, count int, err error) {
+// fault counts a fault and reports whether the bound is reached, of FaultsMax and of the time since the first one in a row.
+func fault(ctx context.Context, db *mysqlx.DB, kind, key, cause string, most time.Duration, now time.Time) (stop bool, count int, err error) {
 	if _, err = db.ExecContext(ctx, `INSERT INTO job_faults (kind, job_key, faults, first_time, last_time, last_error) VALUES (?, ?, 1, ?, ?, ?)
 		ON DUPLICATE KEY UPDATE faults = IF(stop_time IS NULL, faults + 1, 1), first_time = IF(stop_time IS NULL, first_time, VALUES(first_time)),
 		stop_time = NULL, last_time = VALUES(last_time), last_error = VALUES(last_error)`, kind, key, now, now, text.Cut(cause, faultTextMax)); err != nil {
@@ -37,7 +47,7 @@ func fault(ctx context.Context, db *mysqlx.DB, kind, key, cause string, now time
 	if err = db.QueryRowContext(ctx, `SELECT faults, first_time FROM job_faults WHERE kind = ? AND job_key = ?`, kind, key).Scan(&count, &first); err != nil {
 		return false, 0, mysqlx.Fault(err, "read a fault")
 	}
-	return count >= FaultsMax && now.Sub(first) >= FaultTime, count, nil
+	return count >= FaultsMax && now.Sub(first) >= most, count, nil
 }
 
 // stopped notes that a timer was stopped.

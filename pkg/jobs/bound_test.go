@@ -120,3 +120,24 @@ func TestBound_SuccessElsewhereForgetsFaults(t *testing.T) {
 		t.Errorf("stopped: %+v, %v", list, err)
 	}
 }
+
+// A neighbour that is away for days stops no timer at first: only one that stays away for a week does.
+func TestBound_OutageStopsAfterAWeek(t *testing.T) {
+	t.Parallel()
+	p := newParcels(t)
+	r := p.runner(func(context.Context, jobs.Job) (jobs.Outcome, error) {
+		return jobs.Done(), errs.DependencyUnavailable.New("the yard is away")
+	})
+	for hour := range 8 * 24 {
+		p.clock.Advance(time.Hour)
+		once(t, r, 1)
+		list, err := jobs.ListStopped(t.Context(), p.db, 10)
+		if over := time.Duration(hour)*time.Hour >= jobs.AwayTime; err != nil || (len(list) == 1) != over {
+			t.Fatalf("after %d hours: stopped %+v, %v, want it stopped: %t", hour, list, err, over)
+		}
+		if len(list) == 1 {
+			return
+		}
+	}
+	t.Error("it was never stopped")
+}

@@ -205,9 +205,9 @@ func (r *Runner) do(ctx context.Context, j Job) {
 	outcome, err := r.handle(ctx, j)
 	switch {
 	case err != nil:
-		r.faulted(ctx, log, j, err.Error(), func(now time.Time, faults int) ending { return j.failed(now, faults, err) })
+		r.faulted(ctx, log, j, faultTime(err), err.Error(), func(now time.Time, faults int) ending { return j.failed(now, faults, err) })
 	case outcome.why != "":
-		r.faulted(ctx, log, j, outcome.why, func(time.Time, int) ending { return j.again(outcome.next) })
+		r.faulted(ctx, log, j, FaultTime, outcome.why, func(time.Time, int) ending { return j.again(outcome.next) })
 	case outcome.done:
 		r.settle(ctx, log, j.done())
 		r.recovered(ctx, log, j)
@@ -218,11 +218,11 @@ func (r *Runner) do(ctx context.Context, j Job) {
 }
 
 // faulted keeps a timer that failed for a later time, and stops one that reached its bound.
-func (r *Runner) faulted(ctx context.Context, log *zap.Logger, j Job, text string, later func(now time.Time, faults int) ending) {
+func (r *Runner) faulted(ctx context.Context, log *zap.Logger, j Job, most time.Duration, text string, later func(now time.Time, faults int) ending) {
 	count, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	now := r.Clock.Now()
-	stop, faults, err := fault(count, r.DB, j.Kind, j.Key, text, now)
+	stop, faults, err := fault(count, r.DB, j.Kind, j.Key, text, most, now)
 	if err != nil {
 		log.Warn("a fault could not be counted", zap.Error(err))
 	}

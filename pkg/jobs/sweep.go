@@ -144,7 +144,7 @@ func (s *Sweeper) recovered(ctx context.Context, batch []ids.ID) error {
 // putOff has a row wait that failed on its own, and stops one that reached its bound: its due column becomes NULL.
 func (s *Sweeper) putOff(ctx context.Context, id ids.ID, cause error) error {
 	now, key := s.Clock.Now(), id.String()
-	stop, _, err := fault(ctx, s.DB, s.Sweep.Kind, key, cause.Error(), now)
+	stop, _, err := fault(ctx, s.DB, s.Sweep.Kind, key, cause.Error(), faultTime(cause), now)
 	if err != nil {
 		return err
 	}

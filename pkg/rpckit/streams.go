@@ -49,7 +49,7 @@ func (s *streams) enter(stream grpc.ServerStream, method string) *errs.Error {
 	switch {
 	case strings.HasPrefix(method, "/grpc.reflection."):
 	case ours || strings.HasPrefix(method, "/grpc.health."):
-		return errs.CallerNotAllowed.New("this server does not serve the call, and nobody serves it as a stream; ask the service that owns it")
+		return errs.NotYetAvailable.New("this server does not serve the call, and nobody serves it as a stream; ask the service that owns it")
 	default:
 		return errs.NotYetAvailable.New("this server does not offer the call")
 	}
