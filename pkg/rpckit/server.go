@@ -35,7 +35,7 @@ const (
 	// maxStreams bounds the calls of one connection. A client of gRPC waits for a place; what a stranger opens beyond it is not
 	// even judged. With the bound of connections it is what a flood of headers can hold for a moment.
 	maxStreams = 128
-	// maxHeaders bounds a call's headers, in bytes, each with 32 bytes more as HTTP/2 counts them. A token has 4 KiB at most.
+	// maxHeaders bounds a call's headers, in bytes, each with 32 bytes more as HTTP/2 counts them. A token has 8 KiB at most.
 	maxHeaders = 16 << 10
 	// handshakeTime bounds TLS and the first words of HTTP/2 on a new connection.
 	handshakeTime = 10 * time.Second
