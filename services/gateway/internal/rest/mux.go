@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -44,11 +45,15 @@ func (s *strictJSON) NewDecoder(r io.Reader) runtime.Decoder {
 	})
 }
 
+// setParser has the library read query parameters by our rules. The library keeps its parser in a variable of its package, whichever
+// router it was set for: it is set once, since a router may be made while another one answers.
+var setParser = sync.OnceFunc(func() { runtime.NewServeMux(runtime.SetQueryParameterParser(&query{})) })
+
 // NewMux is a router without routes that answers in the suite's form.
 func NewMux() *runtime.ServeMux {
+	setParser()
 	return runtime.NewServeMux(
 		runtime.WithMarshalerOption(runtime.MIMEWildcard, newStrictJSON()),
-		runtime.SetQueryParameterParser(&query{}),
 		runtime.WithMiddlewares(routesOf(protoregistry.GlobalFiles).guard),
 		runtime.WithErrorHandler(writeRPCError),
 		runtime.WithRoutingErrorHandler(writeRoutingError),
