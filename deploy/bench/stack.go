@@ -278,6 +278,7 @@ func (s *stack) environment(name string) map[string]string {
 		"CREDITPAY_LOG_LEVEL": "warn",
 		// The load is of many payers; the one operator opens all their accounts at once.
 		"CREDITPAY_MAX_ADDRESS_CONNECTIONS":     "2048",
+		"CREDITPAY_ADDRESS_RATE":                "1000000", // health checks are a measure here
 		"CREDITPAY_CALL_RATES":                  "ADMIN=100000/100000,SPM=100000/100000,H5=1000/1000",
 		"CREDITPAY_TOKEN_KEYS_FILE":             s.tokens.KeySetFile(),
 		"CREDITPAY_TOKEN_SIGNING_KEY_FILE":      s.tokens.ServiceFile(name),
