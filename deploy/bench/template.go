@@ -37,7 +37,7 @@ const (
 )
 
 // fillSkipped are the tables of which there is not a row per purchase.
-var fillSkipped = []string{"products", "approval_tiers", "approval_since", "leases", "dead_letters"}
+var fillSkipped = []string{"products", "approval_tiers", "approval_since", "approval_rules", "approval_rule_tiers", "leases", "dead_letters"}
 
 // requestsTable has rows per user (opening an account) and rows per purchase, whose requests bear the order number here.
 const requestsTable = "idempotency"
